@@ -1,0 +1,121 @@
+//! As much of JSON as a connector reads itself: one number or one string, whose text the host has found and checked.
+
+/// A JSON value as an author wants it: `None` is `null`. The error is for what is neither.
+type Scalar<T> = Result<Option<T>, NotThis>;
+
+/// The value is of another kind.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NotThis;
+
+/// A whole number from 0 on, or a string that is one, as many APIs write it.
+pub(crate) fn unsigned(text: &str) -> Scalar<u64> {
+    match string(text)? {
+        None => Ok(None),
+        Some(digits) => digits.trim().parse().map(Some).map_err(|_| NotThis),
+    }
+}
+
+/// A string's value, or a number's text.
+pub(crate) fn string(text: &str) -> Scalar<String> {
+    let text = text.trim();
+    if text == "null" {
+        return Ok(None);
+    }
+    if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return Ok(Some(text.to_owned()));
+    }
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .ok_or(NotThis)?;
+    unescaped(quoted).map(Some)
+}
+
+fn unescaped(quoted: &str) -> Result<String, NotThis> {
+    let mut value = String::with_capacity(quoted.len());
+    let mut rest = quoted;
+    while let Some(at) = rest.find('\\') {
+        value.push_str(&rest[..at]);
+        let mut after = rest[at + 1..].chars();
+        match after.next().ok_or(NotThis)? {
+            'n' => value.push('\n'),
+            't' => value.push('\t'),
+            'r' => value.push('\r'),
+            'b' => value.push('\u{8}'),
+            'f' => value.push('\u{c}'),
+            'u' => {
+                let (units, left) = utf16(after.as_str())?;
+                // A lone surrogate has no place in a string.
+                value.push(
+                    char::decode_utf16(units)
+                        .next()
+                        .ok_or(NotThis)?
+                        .map_err(|_| NotThis)?,
+                );
+                rest = left;
+                continue;
+            }
+            other => value.push(other),
+        }
+        rest = after.as_str();
+    }
+    value.push_str(rest);
+    Ok(value)
+}
+
+/// The code unit that `text` begins with (what follows `\u`), with its partner if there is one, and what is left.
+fn utf16(text: &str) -> Result<(Vec<u16>, &str), NotThis> {
+    let (first, rest) = code_unit(text).ok_or(NotThis)?;
+    if (0xd800..0xdc00).contains(&first)
+        && let Some((second, rest)) = rest.strip_prefix("\\u").and_then(code_unit)
+    {
+        return Ok((vec![first, second], rest));
+    }
+    Ok((vec![first], rest))
+}
+
+fn code_unit(text: &str) -> Option<(u16, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u16::from_str_radix(digits, 16).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_numbers_and_as_strings() {
+        assert_eq!(unsigned("12"), Ok(Some(12)));
+        assert_eq!(unsigned("\"12\""), Ok(Some(12)));
+        assert_eq!(unsigned(" 0 "), Ok(Some(0)));
+        assert_eq!(unsigned("null"), Ok(None));
+        assert_eq!(unsigned("18446744073709551615"), Ok(Some(u64::MAX)));
+        for wrong in [
+            "-1",
+            "1.5",
+            "\"x\"",
+            "true",
+            "[1]",
+            "18446744073709551616",
+            "\"\"",
+        ] {
+            assert_eq!(unsigned(wrong), Err(NotThis), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn strings_lose_their_escapes() {
+        let url = r#""https:\/\/api.example\/pedido?page=2\u0026q=\u00e7\ud83d\ude80\n\"\\""#;
+        assert_eq!(
+            string(url),
+            Ok(Some(
+                "https://api.example/pedido?page=2&q=ç🚀\n\"\\".to_owned()
+            ))
+        );
+        assert_eq!(string("7"), Ok(Some("7".to_owned())));
+        assert_eq!(string("null"), Ok(None));
+        for wrong in ["{}", "true", r#""\ud83d""#, r#""\u12""#, r#""\"#, "\""] {
+            assert_eq!(string(wrong), Err(NotThis), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One request, from its path to its answer, in the order in which the real API looks at it: token, route, parameters, page.
+//! What the faults ask for is done where a real source would go wrong.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+
+use crate::{
+    FaultKind, Faults, Redirect, Rota,
+    app::App,
+    conn::Connection,
+    delivery::{Delivery, UnderWay},
+    log::{Authorization, WholePage},
+    page::{Envelope, Page},
+    request::{self, REDIRECTED, Refusal, Wanted},
+};
+
+const HTML: &str = "<!DOCTYPE html><html><body><h1>Em manutenção</h1></body></html>";
+
+/// Answers every request that is not to the server's own controls.
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
+    let path = request::parse_path(request.uri().path());
+    let authorization = app.authorization(path.map(|(cliente, _)| cliente), request.headers());
+    app.log.begin(request.uri().to_string(), authorization);
+    let under_way = UnderWay::new(app.clone());
+    let faults = app.faults();
+    if faults.latency_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(faults.latency_ms)).await;
+    }
+    let response = match path {
+        _ if authorization != Authorization::Right => unauthorized(),
+        _ if request.method() != Method::GET => {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.").into_response()
+        }
+        Some((cliente, Some(rota))) => {
+            match page(&app, &faults, cliente, rota, &request, under_way) {
+                Ok(Some(response)) => response,
+                Ok(None) => {
+                    connection.reset();
+                    // Nobody will read it; that the server tries to write it is what ends the connection.
+                    return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+                }
+                Err(refusal) => refusal.into_response(),
+            }
+        }
+        _ => Refusal::new(StatusCode::NOT_FOUND, "Not found.").into_response(),
+    };
+    app.log.status(response.status().as_u16());
+    response
+}
+
+fn unauthorized() -> Response {
+    let mut response = Refusal::new(StatusCode::UNAUTHORIZED, "Unauthenticated.").into_response();
+    let scheme = HeaderValue::from_static("Bearer");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, scheme);
+    response
+}
+
+/// A request for a page with the right token. None: the connection is to be reset.
+fn page(
+    app: &Arc<App>,
+    faults: &Faults,
+    cliente: u32,
+    rota: Rota,
+    request: &Request,
+    under_way: UnderWay,
+) -> Result<Option<Response>, Refusal> {
+    let wanted = Wanted::parse(&app.settings, cliente, rota, request.uri())?;
+    let url = request::absolute(request.uri(), request.headers(), &app.address.to_string());
+    if let Some(to) = redirect(faults, &url) {
+        return Ok(Some(
+            (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
+        ));
+    }
+    let fault = app.attempt(faults, wanted.list, wanted.page);
+    match fault {
+        Some(FaultKind::Reset) => return Ok(None),
+        Some(FaultKind::Status429) => {
+            return Ok(Some(later(faults, StatusCode::TOO_MANY_REQUESTS)));
+        }
+        Some(FaultKind::Status503) => {
+            return Ok(Some(later(faults, StatusCode::SERVICE_UNAVAILABLE)));
+        }
+        Some(FaultKind::Status500) => {
+            return Err(Refusal::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Server Error",
+            ));
+        }
+        Some(FaultKind::Unauthorized) => return Ok(Some(unauthorized())),
+        Some(FaultKind::Html) => return Ok(Some(axum::response::Html(HTML).into_response())),
+        Some(FaultKind::Truncated | FaultKind::TruncatedJson | FaultKind::SlowBody) | None => {}
+    }
+    let (records, total, prerendered) = content(app, faults, &wanted);
+    let envelope = envelope(faults, &wanted, total, &url);
+    let mut pieces = vec![
+        records.open(&faults.malformed, faults.charset),
+        envelope.close(),
+    ];
+    let mut under_way = under_way;
+    if fault == Some(FaultKind::TruncatedJson) {
+        // Inside the records where there are any, so that a lenient parser does not take the page for a short one.
+        let open = &mut pieces[0];
+        open.truncate((open.len() * 2 / 3).max(1));
+        pieces.truncate(1);
+    } else {
+        under_way = under_way.serving(WholePage {
+            list: wanted.list,
+            malformed: records.extras(&faults.malformed).cloned().collect(),
+            page: records,
+            prerendered,
+        });
+    }
+    Ok(Some(respond(faults, fault, pieces, request, under_way)))
+}
+
+/// Where the request is sent instead, if it is.
+fn redirect(faults: &Faults, url: &str) -> Option<String> {
+    match faults.redirect.as_ref()? {
+        Redirect::Other(to) => Some(to.clone()),
+        Redirect::SameOrigin if url.contains(REDIRECTED) => None,
+        Redirect::SameOrigin => {
+            let joint = if url.contains('?') { '&' } else { '?' };
+            Some(format!("{url}{joint}{REDIRECTED}"))
+        }
+    }
+}
+
+fn later(faults: &Faults, status: StatusCode) -> Response {
+    let mut response = Refusal::new(status, "Too Many Attempts.").into_response();
+    if let Some(text) = &faults.retry_after
+        && let Ok(value) = HeaderValue::from_str(text)
+    {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+    response
+}
+
+/// The records that stand on the page, and the total, as the faults have them.
+fn content(app: &App, faults: &Faults, wanted: &Wanted) -> (Arc<Page>, u64, bool) {
+    if faults.empty {
+        return (
+            Page::render(&app.settings, &wanted.list, &[], 0).into(),
+            0,
+            false,
+        );
+    }
+    let page = match faults.repeat_from {
+        _ if faults.ignore_page => 1,
+        Some(last) => wanted.page.min(last),
+        None => wanted.page,
+    };
+    app.page(wanted.list, page, wanted.per_page)
+}
+
+fn envelope(faults: &Faults, wanted: &Wanted, total: u64, url: &str) -> Envelope {
+    let mut last_page = total.div_ceil(wanted.per_page).max(1);
+    if faults.repeat_from.is_some_and(|from| wanted.page >= from) {
+        last_page = last_page.max(wanted.page + 1);
+    }
+    Envelope {
+        current_page: wanted.page,
+        last_page,
+        next_page_url: (wanted.page < last_page).then(|| request::with_page(url, wanted.page + 1)),
+        total: (!faults.no_total)
+            .then(|| i128::from(total) + i128::from(faults.total_lies.unwrap_or(0))),
+    }
+}
+
+/// The answer with the page's body, encoded, and delivered as the fault says.
+fn respond(
+    faults: &Faults,
+    fault: Option<FaultKind>,
+    mut pieces: Vec<Bytes>,
+    request: &Request,
+    under_way: UnderWay,
+) -> Response {
+    let accepted = request
+        .headers()
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|it| it.to_str().ok());
+    let encoding = faults
+        .encoding
+        .filter(|it| it.accepted_by(accepted.unwrap_or_default()));
+    let encoded =
+        encoding.and_then(|encoding| Some((encoding, encoding.encode(&pieces.concat()).ok()?)));
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    if let Some((encoding, body)) = encoded {
+        pieces = vec![body.into()];
+        headers.insert(
+            header::CONTENT_ENCODING,
+            HeaderValue::from_static(encoding.name()),
+        );
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    let kind = faults
+        .charset
+        .map_or("application/json", |charset| charset.content_type());
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let mut delivery = Delivery::whole(pieces);
+    // Set by hand, since the stream below does not know its length; with it the answer is not sent in HTTP chunks.
+    headers.insert(header::CONTENT_LENGTH, delivery.len().into());
+    match fault {
+        Some(FaultKind::Truncated) => delivery = delivery.broken_off(),
+        Some(FaultKind::SlowBody) => {
+            delivery = delivery.dribbled(
+                faults.slow_chunk,
+                Duration::from_millis(faults.slow_pause_ms),
+            );
+        }
+        _ => {}
+    }
+    *response.body_mut() = delivery.into_body(under_way);
+    response
+}

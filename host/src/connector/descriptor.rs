@@ -1,0 +1,197 @@
+//! What a connector says of itself, checked before anybody builds on it. It is as untrusted as all that a connector says.
+
+use thiserror::Error;
+
+use super::bindings::atlas::connector::types as wit;
+use crate::json::Pointer;
+use crate::source::AuthScheme;
+
+const NAME_MAX: usize = 64;
+const PAGE_SIZE_MAX: u32 = 100_000;
+const POINTERS_MAX: usize = 64;
+const SCHEMA_MAX: usize = 64 * 1024;
+
+/// A checked description of a connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    /// The route that it serves, and the `origem` of its rows.
+    pub route: String,
+    /// The API that it belongs to.
+    pub api: String,
+    /// Its own version, for people.
+    pub version: String,
+    /// The meaning of its cursors.
+    pub cursor_format: u32,
+    /// Whether a scrap needs a period.
+    pub takes_period: bool,
+    /// Records a page, unless the operator says otherwise.
+    pub page_size: u32,
+    /// Where the API expects its credential.
+    pub auth: AuthScheme,
+    /// What identifies a record.
+    pub key: Vec<Pointer>,
+    /// What the content hash leaves out.
+    pub unhashed: Vec<Pointer>,
+}
+
+/// What is wrong with a description.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DescriptorError {
+    /// A name that cannot be one.
+    #[error("{field} {value:?} must be 1 to 64 characters of a-z, 0-9, '-' and '_'")]
+    BadName {
+        /// Which.
+        field: &'static str,
+        /// What it said.
+        value: String,
+    },
+    /// A version nobody can show.
+    #[error("version {0:?} must be 1 to 64 printable characters")]
+    BadVersion(String),
+    /// A page size out of range.
+    #[error("page-size {0} must be 1 to 100000")]
+    BadPageSize(u32),
+    /// Not a JSON pointer.
+    #[error("{field} {pointer:?} is not a JSON pointer (RFC 6901)")]
+    BadPointer {
+        /// Which list it stands in.
+        field: &'static str,
+        /// What it said.
+        pointer: String,
+    },
+    /// Too many pointers.
+    #[error("{0} has more than 64 pointers")]
+    TooManyPointers(&'static str),
+    /// The hash would cover nothing that tells records apart.
+    #[error("unhashed {0:?} leaves the root or a key out of the content hash")]
+    HashesTooLittle(String),
+    /// Settings nobody could fill in.
+    #[error("settings-schema must be a JSON object of at most 64 KiB")]
+    BadSchema,
+}
+
+impl Descriptor {
+    /// Checks what `describe` returned.
+    pub(super) fn check(said: wit::Descriptor) -> Result<Self, DescriptorError> {
+        let key = pointers("key", &said.key)?;
+        let unhashed = pointers("unhashed", &said.unhashed)?;
+        if let Some(bad) = unhashed.iter().find(|u| u.is_root() || key.iter().any(|k| u.is_prefix_of(k))) {
+            return Err(DescriptorError::HashesTooLittle(bad.as_str().to_owned()));
+        }
+        pointers("changed-at", said.changed_at.as_slice())?;
+        let printable = |c: char| !c.is_control();
+        if said.version.is_empty() || said.version.len() > NAME_MAX || !said.version.chars().all(printable) {
+            return Err(DescriptorError::BadVersion(said.version.chars().take(NAME_MAX).collect()));
+        }
+        if !(1..=PAGE_SIZE_MAX).contains(&said.page_size) {
+            return Err(DescriptorError::BadPageSize(said.page_size));
+        }
+        let schema_is_object = said.settings_schema.len() <= SCHEMA_MAX
+            && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&said.settings_schema).is_ok();
+        if !schema_is_object {
+            return Err(DescriptorError::BadSchema);
+        }
+        Ok(Self {
+            route: name("route", said.route)?,
+            api: name("api", said.api)?,
+            version: said.version,
+            cursor_format: said.cursor_format,
+            takes_period: said.takes_period,
+            page_size: said.page_size,
+            auth: auth(&said.auth),
+            key,
+            unhashed,
+        })
+    }
+}
+
+fn name(field: &'static str, value: String) -> Result<String, DescriptorError> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    if value.is_empty() || value.len() > NAME_MAX || !value.bytes().all(fits) {
+        let value = value.chars().take(NAME_MAX).collect();
+        return Err(DescriptorError::BadName { field, value });
+    }
+    Ok(value)
+}
+
+fn pointers(field: &'static str, texts: &[String]) -> Result<Vec<Pointer>, DescriptorError> {
+    if texts.len() > POINTERS_MAX {
+        return Err(DescriptorError::TooManyPointers(field));
+    }
+    texts
+        .iter()
+        .map(|text| {
+            Pointer::parse(text).map_err(|_| DescriptorError::BadPointer {
+                field,
+                pointer: text.chars().take(NAME_MAX).collect(),
+            })
+        })
+        .collect()
+}
+
+fn auth(scheme: &wit::AuthScheme) -> AuthScheme {
+    match scheme {
+        wit::AuthScheme::None => AuthScheme::None,
+        wit::AuthScheme::Bearer => AuthScheme::Bearer,
+        wit::AuthScheme::Header(_) => AuthScheme::Unsupported("header"),
+        wit::AuthScheme::Query(_) => AuthScheme::Unsupported("query"),
+        wit::AuthScheme::Basic => AuthScheme::Unsupported("basic"),
+        wit::AuthScheme::Oauth2ClientCredentials => AuthScheme::Unsupported("oauth2-client-credentials"),
+        wit::AuthScheme::Oauth2Refresh => AuthScheme::Unsupported("oauth2-refresh"),
+        wit::AuthScheme::Placeholders(_) => AuthScheme::Unsupported("placeholders"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said() -> wit::Descriptor {
+        wit::Descriptor {
+            route: "pedido".into(),
+            api: "jueri".into(),
+            version: "0.1.0".into(),
+            cursor_format: 1,
+            takes_period: true,
+            page_size: 100,
+            lag_seconds: 0,
+            auth: wit::AuthScheme::Bearer,
+            requests: Vec::new(),
+            rate: None,
+            settings_schema: "{}".into(),
+            key: vec!["/id".into()],
+            changed_at: None,
+            unhashed: Vec::new(),
+        }
+    }
+
+    fn refusal(change: impl FnOnce(&mut wit::Descriptor)) -> String {
+        let mut descriptor = said();
+        change(&mut descriptor);
+        Descriptor::check(descriptor).err().map_or_else(|| "accepted".to_owned(), |e| e.to_string())
+    }
+
+    #[test]
+    fn a_sound_description_is_accepted() {
+        assert_eq!(refusal(|_| ()), "accepted");
+    }
+
+    #[test]
+    fn whatever_nobody_should_build_on_is_refused() {
+        let refusals = [
+            refusal(|d| d.route = "../etc".into()),
+            refusal(|d| d.api = String::new()),
+            refusal(|d| d.version = "\u{1b}[2J".into()),
+            refusal(|d| d.page_size = 0),
+            refusal(|d| d.key = vec!["id".into()]),
+            refusal(|d| d.unhashed = vec![String::new()]),
+            refusal(|d| {
+                d.key = vec!["/meta/id".into()];
+                d.unhashed = vec!["/meta".into()];
+            }),
+            refusal(|d| d.settings_schema = "[]".into()),
+            refusal(|d| d.unhashed = vec!["/x".into(); 65]),
+        ];
+        insta::assert_snapshot!(refusals.join("\n"));
+    }
+}

@@ -1,0 +1,181 @@
+//! The host's side of the contract: `http` and `log`. Whatever a guest asks wrongly is answered with an `err`; only what
+//! cannot be answered at all is a trap.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::component::Resource;
+
+use super::bindings::atlas::connector::http::{self, BodyError, HttpError, Method};
+use super::bindings::atlas::connector::{log, types};
+use super::guest::Guest;
+use crate::json::{self, Pointer};
+use crate::source::{self, Answer, SendError};
+
+/// From this size on, a body is gone through where blocking is allowed.
+const LARGE_BODY: usize = 256 * 1024;
+
+/// An answer that a guest holds.
+pub struct HeldResponse {
+    answer: Arc<Answer>,
+}
+
+/// Records that a guest chose.
+pub struct HeldSelection {
+    pub(super) records: Vec<Bytes>,
+}
+
+impl types::Host for Guest {}
+
+impl log::Host for Guest {
+    async fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            log::Level::Debug => tracing::Level::DEBUG,
+            log::Level::Info => tracing::Level::INFO,
+            log::Level::Warn => tracing::Level::WARN,
+            log::Level::Error => tracing::Level::ERROR,
+        };
+        self.log.line(level, &message);
+        Ok(())
+    }
+}
+
+impl http::Host for Guest {
+    async fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<Resource<HeldResponse>, HttpError>> {
+        let Some(http) = &mut self.http else {
+            return Ok(Err(HttpError::Denied("`send` is not to be had in `describe`".to_owned())));
+        };
+        let request = source::Request {
+            method: method(request.method),
+            target: request.target,
+            query: request.query,
+            headers: request.headers,
+            body: request.body,
+        };
+        let sent = http.client.send(&http.endpoint, &mut http.meter, request).await;
+        match sent {
+            Ok(answer) => {
+                let held = HeldResponse {
+                    answer: Arc::new(answer),
+                };
+                Ok(Ok(self.table.push(held)?))
+            }
+            Err(error) => Ok(Err(http_error(error))),
+        }
+    }
+}
+
+impl http::HostResponse for Guest {
+    async fn status(&mut self, this: Resource<HeldResponse>) -> wasmtime::Result<u16> {
+        Ok(self.table.get(&this)?.answer.status)
+    }
+
+    async fn header(&mut self, this: Resource<HeldResponse>, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.table.get(&this)?.answer.header(&name))
+    }
+
+    async fn retry_after_ms(&mut self, this: Resource<HeldResponse>) -> wasmtime::Result<Option<u64>> {
+        let wait = self.table.get(&this)?.answer.retry_after;
+        Ok(wait.map(|w| u64::try_from(w.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    async fn body(&mut self, this: Resource<HeldResponse>) -> wasmtime::Result<Result<Vec<u8>, BodyError>> {
+        Ok(Ok(self.table.get(&this)?.answer.body.to_vec()))
+    }
+
+    async fn json(
+        &mut self,
+        this: Resource<HeldResponse>,
+        pointer: String,
+    ) -> wasmtime::Result<Result<Option<String>, BodyError>> {
+        let body = self.table.get(&this)?.answer.body.clone();
+        let Ok(pointer) = Pointer::parse(&pointer) else {
+            return Ok(Err(BodyError::InvalidPointer(pointer)));
+        };
+        let found = off_the_worker_if_large(body.len(), move || {
+            let range = json::find(&body, &pointer)?;
+            Ok(range.map(|range| String::from_utf8_lossy(&body[range]).into_owned()))
+        });
+        Ok(found.await?.map_err(body_error))
+    }
+
+    async fn select(
+        &mut self,
+        this: Resource<HeldResponse>,
+        pointer: String,
+        element: Option<String>,
+    ) -> wasmtime::Result<Result<Resource<HeldSelection>, BodyError>> {
+        let body = self.table.get(&this)?.answer.body.clone();
+        let Ok(at) = Pointer::parse(&pointer) else {
+            return Ok(Err(BodyError::InvalidPointer(pointer)));
+        };
+        let inside = match element.as_deref().map(Pointer::parse).transpose() {
+            Ok(inside) => inside,
+            Err(_) => return Ok(Err(BodyError::InvalidPointer(element.unwrap_or_default()))),
+        };
+        let selected = off_the_worker_if_large(body.len(), move || json::select(&body, &at, inside.as_ref()));
+        match selected.await? {
+            Ok(records) => Ok(Ok(self.table.push(HeldSelection { records })?)),
+            Err(error) => Ok(Err(body_error(error))),
+        }
+    }
+
+    async fn drop(&mut self, this: Resource<HeldResponse>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl http::HostSelection for Guest {
+    async fn len(&mut self, this: Resource<HeldSelection>) -> wasmtime::Result<u32> {
+        Ok(u32::try_from(self.table.get(&this)?.records.len()).unwrap_or(u32::MAX))
+    }
+
+    async fn drop(&mut self, this: Resource<HeldSelection>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+async fn off_the_worker_if_large<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> wasmtime::Result<T> {
+    if size < LARGE_BODY {
+        return Ok(work());
+    }
+    Ok(tokio::task::spawn_blocking(work).await?)
+}
+
+fn method(method: Method) -> source::Method {
+    match method {
+        Method::Get => source::Method::Get,
+        Method::Head => source::Method::Head,
+        Method::Post => source::Method::Post,
+        Method::Put => source::Method::Put,
+        Method::Patch => source::Method::Patch,
+        Method::Delete => source::Method::Delete,
+    }
+}
+
+fn http_error(error: SendError) -> HttpError {
+    let text = error.to_string();
+    match error {
+        SendError::Denied(_) => HttpError::Denied(text),
+        SendError::InvalidRequest(_) => HttpError::InvalidRequest(text),
+        SendError::Connect(_) => HttpError::Connect(text),
+        SendError::Interrupted(_) => HttpError::Interrupted(text),
+        SendError::Timeout(_) => HttpError::Timeout(text),
+        SendError::TooLarge(limit) => HttpError::TooLarge(limit as u64),
+        SendError::Exhausted(_) => HttpError::Exhausted(text),
+    }
+}
+
+fn body_error(error: json::BodyError) -> BodyError {
+    let text = error.to_string();
+    match error {
+        json::BodyError::NotJson { .. } => BodyError::NotJson(text),
+        json::BodyError::Missing { .. } => BodyError::Missing(text),
+        json::BodyError::NotAnArray { .. } => BodyError::NotAnArray(text),
+    }
+}

@@ -1,0 +1,191 @@
+//! A connector as the pipeline sees it: a source of pages. Each page runs on a fresh instance, which is dropped with it, so
+//! nothing leaks between pages, clients or versions, and a trap poisons nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{SecondsFormat, Utc};
+
+use super::bindings::atlas::connector::types as wit;
+use super::engine::ConnectorEngine;
+use super::guest::{Guest, GuestHttp, LimitReached};
+use super::registry::Connector;
+use crate::limits::Limits;
+use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
+use crate::source::{Endpoint, HttpClient, PageMeter};
+
+/// What a connector is told of the scrap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScrapFacts {
+    /// The client.
+    pub cliente_id: i32,
+    /// First and last day.
+    pub period: Option<(String, String)>,
+    /// Records to ask for in a page.
+    pub page_size: i32,
+    /// The connector's settings, a JSON object.
+    pub settings: String,
+}
+
+/// One connector, for one scrap.
+pub struct ConnectorSource {
+    engine: Arc<ConnectorEngine>,
+    connector: Arc<Connector>,
+    client: HttpClient,
+    endpoint: Endpoint,
+    limits: Limits,
+    facts: ScrapFacts,
+}
+
+impl ConnectorSource {
+    /// Puts a connector to work for a scrap.
+    pub fn new(
+        engine: Arc<ConnectorEngine>,
+        connector: Arc<Connector>,
+        client: HttpClient,
+        endpoint: Endpoint,
+        limits: Limits,
+        facts: ScrapFacts,
+    ) -> Self {
+        Self {
+            engine,
+            connector,
+            client,
+            endpoint,
+            limits,
+            facts,
+        }
+    }
+
+    fn scrap(&self) -> wit::Scrap {
+        wit::Scrap {
+            client_id: self.facts.cliente_id.unsigned_abs(),
+            route: self.connector.descriptor.route.clone(),
+            period: self.facts.period.clone().map(|(start, end)| wit::Period { start, end }),
+            page_size: self.facts.page_size.unsigned_abs(),
+            settings: self.facts.settings.clone(),
+            definition: None,
+            now: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+        }
+    }
+
+    /// Takes the records that a guest named out of its table.
+    fn records(&self, guest: &mut Guest, records: wit::Records) -> Result<Vec<Bytes>, FetchFailure> {
+        let all = match records {
+            wit::Records::Json(texts) => texts.into_iter().map(Bytes::from).collect(),
+            wit::Records::Selected(selections) => {
+                let mut all = Vec::new();
+                for selection in selections {
+                    let held = guest
+                        .table
+                        .delete(selection)
+                        .map_err(|e| FetchFailure::Crashed(format!("a selection that is not there: {e}")))?;
+                    all.extend(held.records);
+                    self.within("records_per_page", all.len(), self.limits.records_per_page)?;
+                }
+                all
+            }
+        };
+        self.within("records_per_page", all.len(), self.limits.records_per_page)?;
+        Ok(all)
+    }
+
+    fn page(&self, guest: &mut Guest, page: wit::Page) -> Result<FetchedPage, FetchFailure> {
+        let cursors = page.next.len() + page.after_commit.len();
+        self.within("cursors_per_page", cursors, self.limits.cursors_per_page)?;
+        let longest = page.next.iter().chain(&page.after_commit).map(String::len).max();
+        self.within("cursor_bytes", longest.unwrap_or(0), self.limits.cursor_bytes)?;
+        Ok(FetchedPage {
+            records: self.records(guest, page.records)?,
+            next: page.next,
+            after_commit: page.after_commit,
+            total_records: page.total_records,
+        })
+    }
+
+    fn within(&self, name: &'static str, found: usize, limit: usize) -> Result<(), FetchFailure> {
+        if found > limit {
+            return Err(FetchFailure::Limit {
+                name,
+                value: limit as u64,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PageSource for ConnectorSource {
+    async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
+        let http = GuestHttp {
+            client: self.client.clone(),
+            endpoint: self.endpoint.clone(),
+            meter: PageMeter::default(),
+        };
+        let route = &self.connector.descriptor.route;
+        let mut store = Guest::store(&self.engine, &self.limits, route, Some(http));
+        let cpu = store.data().cpu();
+        let cursor = cursor.map(str::to_owned);
+        let scrap = self.scrap();
+        let call = async {
+            let connector = self.connector.pre.instantiate_async(&mut store).await?;
+            connector.call_fetch_page(&mut store, &scrap, cursor.as_ref()).await
+        };
+        let wall = Duration::from_millis(self.limits.page_wall_ms);
+        let Ok(called) = tokio::time::timeout(wall, cpu.charge(call)).await else {
+            return Err(FetchFailure::Passing {
+                reason: format!("the page took longer than {} ms (limit page_wall_ms)", self.limits.page_wall_ms),
+                wait: None,
+            });
+        };
+        let guest = store.data_mut();
+        match called {
+            Ok(Ok(page)) => self.page(guest, page),
+            Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
+            Err(trap) => Err(trapped(&trap, guest)),
+        }
+    }
+}
+
+/// The connector's verdict, with what the host itself saw: an answer that was a passing fault stays one if the connector
+/// took it for a broken contract, and the wait that it asked for holds whatever the connector said.
+fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
+    let passing = meter.is_some_and(|m| m.passing_fault);
+    let asked = meter.and_then(|m| m.retry_after);
+    match error {
+        wit::FetchError::Retry(hint) => FetchFailure::Passing {
+            reason: hint.reason,
+            wait: asked.max(hint.after_ms.map(Duration::from_millis)),
+        },
+        wit::FetchError::Unauthorized(reason) => FetchFailure::Unauthorized(reason),
+        wit::FetchError::Quota(hint) => FetchFailure::Quota {
+            reason: hint.reason,
+            until: hint.until,
+        },
+        wit::FetchError::InvalidResponse(reason) if passing => FetchFailure::Passing { reason, wait: asked },
+        wit::FetchError::InvalidResponse(reason) => FetchFailure::InvalidResponse(reason),
+        wit::FetchError::Fatal(reason) => FetchFailure::Fatal(reason),
+    }
+}
+
+fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
+    let limit = trap.downcast_ref::<LimitReached>().copied().or_else(|| guest.memory_limit_reached());
+    match limit {
+        Some(limit) => FetchFailure::Limit {
+            name: limit.name,
+            value: limit.value,
+        },
+        None => FetchFailure::Crashed(reason_of_trap(trap)),
+    }
+}
+
+/// A trap in one line, without the frames that only its author can read; those go to the log.
+pub(super) fn reason_of_trap(trap: &wasmtime::Error) -> String {
+    tracing::debug!("the connector trapped: {trap:?}");
+    if let Some(limit) = trap.downcast_ref::<LimitReached>() {
+        return limit.to_string();
+    }
+    trap.downcast_ref::<wasmtime::Trap>().map_or_else(|| trap.root_cause().to_string(), ToString::to_string)
+}

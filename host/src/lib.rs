@@ -1,0 +1,22 @@
+//! Atlas Data Flow: pulls records out of business APIs, page by page, through connectors that third parties write, and keeps
+//! every one of them, unchanged, in one table.
+//!
+//! Data walks through the rooms in this order; ARCHITECTURE.md draws the map.
+//!
+//! - [`cli`]        one file per command; parses, calls, prints
+//! - [`config`]     settings, validated once
+//! - [`connector`]  WASM components: engine, sandbox, registry
+//! - [`source`]     the HTTP that connectors borrow
+//! - [`json`]       records found in a body, checked, in canonical form
+//! - [`pipeline`]   from the frontier to the table
+//! - [`store`]      PostgreSQL and SQLite
+//!
+//! Beside them: [`limits`], every limit by name; [`notice`] and [`i18n`], what people are told, in their language.
+
+pub mod connector;
+pub mod json;
+pub mod limits;
+pub mod notice;
+pub mod pipeline;
+pub mod source;
+pub mod store;

@@ -1,0 +1,159 @@
+//! What a run needs to know, and how it can end.
+
+use std::sync::Arc;
+
+use crate::json::{Pointer, RecordLimits};
+use crate::limits::Limits;
+use crate::store::{Lease, Scrap, ScrapState, StoreError};
+
+use super::retry::RetryPolicy;
+
+/// A scrap that was claimed, and what its connector says of its records.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The right to write for it.
+    pub lease: Lease,
+    /// The scrap as it stood when it was claimed.
+    pub scrap: Scrap,
+    /// The digest of the connector that fetches.
+    pub connector_sha256: String,
+    /// What identifies a record.
+    pub key: Vec<Pointer>,
+    /// What the content hash leaves out.
+    pub unhashed: Vec<Pointer>,
+}
+
+/// How a run goes about it.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// Records a transaction (`BATCH_EXPORT`), at least 1.
+    pub batch: usize,
+    /// Pages in flight, at least 1.
+    pub concurrency: usize,
+    /// Further sweeps of a source that moved.
+    pub sweeps: i32,
+    /// When a page is tried again.
+    pub retry: RetryPolicy,
+    /// The limits of the house.
+    pub limits: Limits,
+}
+
+impl RunSettings {
+    pub(super) fn record_limits(&self) -> RecordLimits {
+        RecordLimits {
+            max_bytes: self.limits.record_bytes,
+            max_depth: self.limits.record_depth,
+        }
+    }
+}
+
+/// How a run ended. All but [`End::Done`] and [`End::DoneWithReservations`] leave a scrap that can be resumed.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// Everything that the source has is in the table.
+    Done,
+    /// Done, but.
+    DoneWithReservations(Vec<Reservation>),
+    /// Somebody asked for it to stop.
+    Stopped,
+    /// A page's attempts ran out.
+    AttemptsExhausted {
+        /// How many there were.
+        attempts: u32,
+        /// What the last one failed with.
+        reason: String,
+    },
+    /// The source asked for a longer wait than a run should take.
+    WaitTooLong {
+        /// The wait, in seconds.
+        seconds: u64,
+        /// What the source said.
+        reason: String,
+    },
+    /// The source refused the credential.
+    Unauthorized(String),
+    /// The source's quota is spent.
+    Quota {
+        /// What the source said.
+        reason: String,
+        /// When it is there again.
+        until: Option<String>,
+    },
+    /// The source broke its own contract, or the connector gave up on it.
+    SourceFailed(String),
+    /// A page named itself, or a page that led to it, as all that comes next.
+    Loop {
+        /// The cursor.
+        cursor: String,
+    },
+    /// Pages in a row carried the very same records.
+    Repeating {
+        /// How many.
+        pages: i32,
+        /// The last one's cursor.
+        cursor: String,
+    },
+    /// The connector trapped.
+    ConnectorCrashed(String),
+    /// A limit of the house was reached.
+    Limit {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// Somebody else has claimed or cancelled the scrap.
+    LeaseLost,
+    /// The database failed.
+    Store(Arc<StoreError>),
+}
+
+/// Why a run that reached the end is not simply done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reservation {
+    /// Records were rejected.
+    Rejected {
+        /// How many.
+        records: i64,
+    },
+    /// The source kept moving while it was read.
+    Moving {
+        /// What it declared at the last sweep's beginning.
+        before: Option<i64>,
+        /// What it declared in the end.
+        after: Option<i64>,
+    },
+    /// The source declared another number of records than it gave.
+    TotalOff {
+        /// What it declared.
+        declared: i64,
+        /// What it gave.
+        read: i64,
+    },
+    /// Pages that should differ carried the very same records.
+    SamePages {
+        /// How many.
+        pages: i64,
+    },
+}
+
+impl End {
+    /// The state in which the scrap is left.
+    pub fn state(&self) -> ScrapState {
+        match self {
+            Self::Done => ScrapState::Concluido,
+            Self::DoneWithReservations(_) => ScrapState::ConcluidoComRessalva,
+            Self::Stopped => ScrapState::Pausado,
+            Self::AttemptsExhausted { .. } | Self::WaitTooLong { .. } => ScrapState::Interrompido,
+            Self::Unauthorized(_) => ScrapState::TokenRecusado,
+            Self::Quota { .. } => ScrapState::Suspenso,
+            Self::LeaseLost => ScrapState::Cancelado,
+            Self::SourceFailed(_)
+            | Self::Loop { .. }
+            | Self::Repeating { .. }
+            | Self::ConnectorCrashed(_)
+            | Self::Limit { .. }
+            | Self::Store(_) => ScrapState::Falhou,
+        }
+    }
+}

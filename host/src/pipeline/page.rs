@@ -1,0 +1,463 @@
+//! One page's life: fetched, tried again if need be, checked and hashed, begun, queued, and checkpointed once all of its
+//! records are durable.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::frontier::Frontier;
+use super::job::{End, Job, RunSettings};
+use super::ledger::{Ledger, LedgerError};
+use super::page_source::{FetchFailure, FetchedPage, PageSource};
+use super::progress::{Event, Observer};
+use super::queue::{PageTally, QueueSender, Record};
+use super::record::{Checked, CheckedPage, RecordChecker};
+use super::retry::LONGEST_WAIT;
+use crate::store::{
+    Checkpoint, CursorId, LedgerReceipt, NextCursor, PageEnd, PageFacts, PageKey, PendingCursor, Store, StoreError,
+};
+
+/// So many pages of a chain in a row with the very same records mean that the source does not get on.
+const REPEATED_PAGES_MAX: i32 = 3;
+/// From this many bytes of records on, checking and hashing go where blocking is allowed.
+const LARGE_PAGE: usize = 256 * 1024;
+
+/// What all pages of a run share.
+pub(super) struct Shared {
+    pub(super) job: Job,
+    pub(super) settings: RunSettings,
+    pub(super) source: Arc<dyn PageSource>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) queue: QueueSender,
+    pub(super) ledger: Ledger,
+    /// One permit for each page in flight.
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) frontier: Mutex<Frontier>,
+    /// No more fetching: what is fetched is still written.
+    pub(super) halt: CancellationToken,
+    /// Pages that name one page more, before they are durable themselves.
+    pub(super) ahead: mpsc::Sender<Ahead>,
+    /// What the first page held, for the pages that it names.
+    pub(super) root_facts: Mutex<Option<PageFacts>>,
+}
+
+/// A page that may be fetched before its parent is durable. Its own records wait for the parent's checkpoint.
+pub(super) struct Ahead {
+    pub(super) cursor: PendingCursor,
+    pub(super) parent: Parent,
+}
+
+/// What a page that runs ahead knows of its parent.
+#[derive(Clone)]
+pub(super) struct Parent {
+    pub(super) checkpointed: CancellationToken,
+    pub(super) content: Option<[u8; 32]>,
+    pub(super) repeats: i32,
+}
+
+/// A page to be fetched.
+pub(super) struct PageTask {
+    pub(super) sweep: i32,
+    pub(super) cursor: PendingCursor,
+    /// Only for a page that runs ahead.
+    pub(super) parent: Option<Parent>,
+    /// What the same page held one sweep before; only for the first page of a later sweep.
+    pub(super) before: Option<PageFacts>,
+}
+
+/// A page that is checkpointed.
+pub(super) struct PageReport {
+    pub(super) id: CursorId,
+    pub(super) receipt: LedgerReceipt,
+    pub(super) named_any: bool,
+    /// Only for the first page of a later sweep: whether the source had moved, and what it declared.
+    pub(super) look: Option<Look>,
+}
+
+/// What the second look at the first page showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) moved: bool,
+    pub(super) before: Option<i64>,
+    pub(super) after: Option<i64>,
+}
+
+/// Why a page was not checkpointed.
+pub(super) enum PageStop {
+    /// The run was halted before the page was fetched; it stays in the frontier.
+    Halted,
+    /// The page ends the run.
+    Ends(End),
+    /// The writers or the ledger are gone; whoever broke them says why.
+    TornDown,
+}
+
+impl From<LedgerError> for PageStop {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Store(error) => Self::Ends(End::Store(error)),
+            LedgerError::Closed => Self::TornDown,
+        }
+    }
+}
+
+impl From<StoreError> for PageStop {
+    fn from(error: StoreError) -> Self {
+        Self::Ends(End::Store(Arc::new(error)))
+    }
+}
+
+impl Shared {
+    pub(super) fn frontier(&self) -> std::sync::MutexGuard<'_, Frontier> {
+        self.frontier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, sweep: i32, cursor: CursorId) -> PageKey {
+        PageKey { sweep, cursor }
+    }
+}
+
+/// Takes a page from its cursor to its checkpoint.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    task: PageTask,
+    slot: OwnedSemaphorePermit,
+) -> Result<PageReport, PageStop> {
+    let began = Instant::now();
+    let (fetched, attempts, slot) = fetch(&shared, &task.cursor, slot).await?;
+    let FetchedPage {
+        records,
+        mut next,
+        after_commit,
+        total_records,
+    } = fetched;
+    let id = task.cursor.id;
+    let total_records = total_records.and_then(|total| i64::try_from(total).ok());
+    let only_next = single_next(&next, &after_commit);
+    if only_next.is_some_and(|cursor| CursorId::of(Some(cursor)) == id) {
+        return Err(PageStop::Ends(End::Loop {
+            cursor: task.cursor.cursor.unwrap_or_default(),
+        }));
+    }
+    let checked = check(&shared, records, id == CursorId::ROOT).await;
+    let branches = branches_hash(&next);
+
+    let mut look = None;
+    let mut end = PageEnd::Feita;
+    if let Some(before) = &task.before {
+        let moved = before.total_records != total_records
+            || before.branches != branches
+            || before.members != checked.members;
+        look = Some(Look {
+            moved,
+            before: before.total_records,
+            after: total_records,
+        });
+        if !moved {
+            end = PageEnd::Conferida;
+            next.clear();
+        } else if task.sweep > shared.settings.sweeps {
+            // Not another sweep, but what is in hand is kept.
+            next.clear();
+        }
+    }
+
+    let repeats = repeats(&shared, &task, checked.content).await?;
+    let facts = PageFacts {
+        total_records,
+        members: checked.members,
+        content: checked.content,
+        branches,
+        repeats,
+    };
+    if id == CursorId::ROOT {
+        *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
+    }
+    let checkpointed = CancellationToken::new();
+    let only_next = single_next(&next, &after_commit).map(str::to_owned);
+    let known = match &only_next {
+        Some(only) => offer_ahead(&shared, &task, only, &facts, &checkpointed).await?,
+        None => false,
+    };
+    // From here on the page has its place in the store: its parent is durable.
+    if let Some(parent) = &task.parent {
+        parent.checkpointed.cancelled().await;
+    }
+    if repeats >= REPEATED_PAGES_MAX {
+        return Err(PageStop::Ends(End::Repeating {
+            pages: repeats,
+            cursor: task.cursor.cursor.unwrap_or_default(),
+        }));
+    }
+    if let Some(only) = only_next.filter(|_| known) {
+        refuse_loop(&shared, &task, only).await?;
+    }
+
+    let page = shared.key(task.sweep, id);
+    let records = if end == PageEnd::Feita { checked.records } else { Vec::new() };
+    if !records.is_empty() {
+        shared.ledger.begin(page).await?;
+    }
+    let begun_before = task.cursor.begun || task.sweep > 0;
+    let tally = Arc::new(PageTally::new(page, task.cursor.cursor, begun_before, records.len()));
+    enqueue(&shared, records, &tally).await?;
+    drop(slot);
+
+    let counts = tally.counts().await;
+    let next = next_cursors(next, after_commit);
+    let named_any = !next.is_empty();
+    let receipt = shared
+        .ledger
+        .checkpoint(Checkpoint {
+            page,
+            end,
+            depth: task.cursor.depth,
+            counts,
+            attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
+            facts,
+            connector_sha256: shared.job.connector_sha256.clone(),
+            next,
+        })
+        .await?;
+    checkpointed.cancel();
+    if end == PageEnd::Feita {
+        shared.observer.on(Event::Page {
+            number: receipt.pages,
+            frontier: receipt.frontier,
+            counts,
+            total_records,
+            elapsed: began.elapsed(),
+        });
+    }
+    Ok(PageReport {
+        id,
+        receipt,
+        named_any,
+        look,
+    })
+}
+
+/// Fetches a page, with a fresh instance for each attempt. While it waits it holds no slot.
+async fn fetch(
+    shared: &Arc<Shared>,
+    cursor: &PendingCursor,
+    mut slot: OwnedSemaphorePermit,
+) -> Result<(FetchedPage, u32, OwnedSemaphorePermit), PageStop> {
+    let of = shared.settings.retry.attempts();
+    let mut attempt = 1;
+    loop {
+        let fetched = tokio::select! {
+            biased;
+            () = shared.halt.cancelled() => return Err(PageStop::Halted),
+            fetched = shared.source.fetch(cursor.cursor.as_deref()) => fetched,
+        };
+        let (reason, asked) = match fetched {
+            Ok(page) => return Ok((page, attempt, slot)),
+            Err(FetchFailure::Passing { reason, wait }) => (reason, wait),
+            Err(failure) => return Err(PageStop::Ends(end_of(failure))),
+        };
+        if attempt >= of {
+            return Err(PageStop::Ends(End::AttemptsExhausted {
+                attempts: attempt,
+                reason,
+            }));
+        }
+        let wait = asked.unwrap_or_else(|| shared.settings.retry.backoff(attempt));
+        if wait > LONGEST_WAIT {
+            return Err(PageStop::Ends(End::WaitTooLong {
+                seconds: wait.as_secs(),
+                reason,
+            }));
+        }
+        shared.observer.on(Event::Attempt {
+            attempt,
+            of,
+            wait,
+            reason: &reason,
+        });
+        drop(slot);
+        slot = wait_for_slot(shared, wait).await?;
+        attempt += 1;
+    }
+}
+
+async fn wait_for_slot(shared: &Arc<Shared>, wait: Duration) -> Result<OwnedSemaphorePermit, PageStop> {
+    tokio::select! {
+        biased;
+        () = shared.halt.cancelled() => Err(PageStop::Halted),
+        slot = async {
+            tokio::time::sleep(wait).await;
+            shared.slots.clone().acquire_owned().await
+        } => slot.map_err(|_| PageStop::TornDown),
+    }
+}
+
+fn end_of(failure: FetchFailure) -> End {
+    match failure {
+        FetchFailure::Passing { reason, .. } => End::AttemptsExhausted { attempts: 1, reason },
+        FetchFailure::Unauthorized(reason) => End::Unauthorized(reason),
+        FetchFailure::Quota { reason, until } => End::Quota { reason, until },
+        FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => End::SourceFailed(reason),
+        FetchFailure::Crashed(reason) => End::ConnectorCrashed(reason),
+        FetchFailure::Limit { name, value } => End::Limit { name, value },
+    }
+}
+
+/// Checks and hashes a page's records, away from the workers if there is much to do.
+async fn check(shared: &Arc<Shared>, records: Vec<Bytes>, with_members: bool) -> CheckedPage {
+    let job = &shared.job;
+    let mut checker = RecordChecker::new(
+        job.lease.cliente_id,
+        &job.lease.origem,
+        shared.settings.record_limits(),
+        job.key.clone(),
+        job.unhashed.clone(),
+    );
+    let size: usize = records.iter().map(Bytes::len).sum();
+    if size < LARGE_PAGE {
+        return checker.check(records, with_members);
+    }
+    match tokio::task::spawn_blocking(move || checker.check(records, with_members)).await {
+        Ok(checked) => checked,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
+/// The one cursor that comes next, if it is one.
+fn single_next<'a>(next: &'a [String], after_commit: &[String]) -> Option<&'a str> {
+    match (next, after_commit) {
+        ([only], []) => Some(only),
+        _ => None,
+    }
+}
+
+/// How many pages of this page's chain in a row carried the very same records, itself included.
+async fn repeats(shared: &Arc<Shared>, task: &PageTask, content: Option<[u8; 32]>) -> Result<i32, PageStop> {
+    let (Some(content), Some(parent)) = (content, task.cursor.parent) else {
+        return Ok(1);
+    };
+    let (parents_content, parents_repeats) = match &task.parent {
+        Some(parent) => (parent.content, parent.repeats),
+        None => match facts_of(shared, task.sweep, parent).await? {
+            Some(facts) => (facts.content, facts.repeats),
+            None => return Ok(1),
+        },
+    };
+    Ok(if parents_content == Some(content) { parents_repeats + 1 } else { 1 })
+}
+
+async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Option<PageFacts>, StoreError> {
+    if id == CursorId::ROOT {
+        // Most pages of a wide source have the first page for a parent.
+        let known = shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if known.is_some() {
+            return Ok(known);
+        }
+    }
+    let facts = shared.store.page_facts(&shared.job.lease, shared.key(sweep, id)).await?;
+    if id == CursorId::ROOT {
+        *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = facts.clone();
+    }
+    Ok(facts)
+}
+
+/// Offers the one next page for fetching ahead of this page's checkpoint. Returns whether it is known already.
+async fn offer_ahead(
+    shared: &Arc<Shared>,
+    task: &PageTask,
+    next: &str,
+    facts: &PageFacts,
+    checkpointed: &CancellationToken,
+) -> Result<bool, PageStop> {
+    let id = CursorId::of(Some(next));
+    if shared.frontier().knows(id) {
+        return Ok(true);
+    }
+    let key = shared.key(task.sweep, id);
+    if shared.store.knows(&shared.job.lease, key).await? {
+        return Ok(true);
+    }
+    let ahead = Ahead {
+        cursor: PendingCursor {
+            order: 0,
+            id,
+            cursor: Some(next.to_owned()),
+            parent: Some(task.cursor.id),
+            depth: task.cursor.depth + 1,
+            begun: false,
+        },
+        parent: Parent {
+            checkpointed: checkpointed.clone(),
+            content: facts.content,
+            repeats: facts.repeats,
+        },
+    };
+    // Only an offer: if nobody can take it now, the page comes out of the frontier like any other.
+    let _ = shared.ahead.try_send(ahead);
+    Ok(false)
+}
+
+/// It is an error if all that comes next is a page that led here.
+async fn refuse_loop(shared: &Arc<Shared>, task: &PageTask, next: String) -> Result<(), PageStop> {
+    let id = CursorId::of(Some(&next));
+    let ancestor = match task.cursor.depth {
+        0 => false,
+        1 => task.cursor.parent == Some(id),
+        _ => {
+            let page = shared.key(task.sweep, task.cursor.id);
+            shared.store.is_ancestor(&shared.job.lease, id, page).await?
+        }
+    };
+    if ancestor {
+        return Err(PageStop::Ends(End::Loop { cursor: next }));
+    }
+    Ok(())
+}
+
+async fn enqueue(shared: &Arc<Shared>, records: Vec<Checked>, tally: &Arc<PageTally>) -> Result<(), PageStop> {
+    for (position, record) in (0_i64..).zip(records) {
+        let record = match record {
+            Checked::Good { payload, hash } => {
+                shared.observer.on(Event::Queued(&hash));
+                Record::Good {
+                    position,
+                    payload,
+                    hash,
+                }
+            }
+            Checked::Bad { content, rejection } => Record::Bad {
+                position,
+                content,
+                code: rejection.code(),
+                reason: rejection.to_string(),
+            },
+        };
+        shared.queue.send(record, tally).await.map_err(|_| PageStop::TornDown)?;
+    }
+    Ok(())
+}
+
+/// The cursors that a page named, each once.
+fn next_cursors(next: Vec<String>, after_commit: Vec<String>) -> Vec<NextCursor> {
+    next.into_iter()
+        .chain(after_commit)
+        .map(|cursor| NextCursor {
+            id: CursorId::of(Some(&cursor)),
+            cursor,
+        })
+        .collect()
+}
+
+fn branches_hash(next: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for cursor in next {
+        hash.update((cursor.len() as u64).to_le_bytes());
+        hash.update(cursor);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,66 @@
+//! What is told to whoever watches a run. Observers are called from the middle of the pipeline: they must be quick, and
+//! must not block.
+
+use std::time::Duration;
+
+use crate::store::Counts;
+
+/// Something happened.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    /// A record entered the queue; its hash in hex.
+    Queued(&'a str),
+    /// A record is durable as a new row.
+    Inserted,
+    /// A page is checkpointed.
+    Page {
+        /// How many pages of the scrap are, with this one.
+        number: i64,
+        /// How many more are known.
+        frontier: i64,
+        /// What became of its records.
+        counts: Counts,
+        /// What the source declared on it.
+        total_records: Option<i64>,
+        /// From the first request to the checkpoint.
+        elapsed: Duration,
+    },
+    /// An attempt at a page failed and will be repeated.
+    Attempt {
+        /// Which, from 1.
+        attempt: u32,
+        /// Of how many.
+        of: u32,
+        /// How long until the next.
+        wait: Duration,
+        /// What happened.
+        reason: &'a str,
+    },
+    /// A record was rejected.
+    Rejected {
+        /// Why, for programs.
+        code: &'a str,
+        /// Why, for people.
+        reason: &'a str,
+    },
+    /// The frontier is empty: the first page is asked for again.
+    SecondLook,
+    /// The source moved: its pages are swept again.
+    SweepAgain {
+        /// The sweep that begins, from 1.
+        sweep: i32,
+    },
+    /// The database does not answer; writing waits and tries again.
+    StoreWaiting {
+        /// What it said.
+        reason: &'a str,
+        /// How long until the next attempt.
+        wait: Duration,
+    },
+}
+
+/// Whoever watches.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn on(&self, event: Event<'_>);
+}

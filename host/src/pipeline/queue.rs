@@ -1,0 +1,256 @@
+//! The queue between pages and writers, bounded in records and in bytes. When it is full, whoever fetches waits; nothing is
+//! ever dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Counts, PageKey};
+
+/// How long a writer waits for a batch to fill up, once it has a record. Long enough for the next page of a quick source to
+/// arrive, and short enough not to be noticed by a slow one.
+const LINGER: Duration = Duration::from_millis(3);
+
+/// A record on its way to a writer.
+pub(super) struct Queued {
+    pub(super) record: Record,
+    /// The page that it counts for.
+    pub(super) page: Arc<PageTally>,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// What is written.
+pub(super) enum Record {
+    /// Into `dados_raw`.
+    Good { position: i64, payload: Bytes, hash: String },
+    /// Into `dados_rejeitados`.
+    Bad {
+        position: i64,
+        content: Bytes,
+        code: &'static str,
+        reason: String,
+    },
+}
+
+impl Record {
+    fn size(&self) -> usize {
+        match self {
+            Self::Good { payload, .. } => payload.len(),
+            Self::Bad { content, .. } => content.len(),
+        }
+    }
+}
+
+/// What becomes of a page's records, as the writers report it.
+pub(super) struct PageTally {
+    pub(super) page: PageKey,
+    pub(super) cursor: Option<String>,
+    /// Whether rows that are there already are most likely this page's own.
+    pub(super) begun_before: bool,
+    remaining: AtomicUsize,
+    inserted: AtomicI64,
+    duplicates: AtomicI64,
+    found_again: AtomicI64,
+    rejected: AtomicI64,
+    all_durable: CancellationToken,
+}
+
+/// What became of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Inserted,
+    Duplicate,
+    FoundAgain,
+    Rejected,
+}
+
+impl PageTally {
+    pub(super) fn new(page: PageKey, cursor: Option<String>, begun_before: bool, records: usize) -> Self {
+        let tally = Self {
+            page,
+            cursor,
+            begun_before,
+            remaining: AtomicUsize::new(records),
+            inserted: AtomicI64::new(0),
+            duplicates: AtomicI64::new(0),
+            found_again: AtomicI64::new(0),
+            rejected: AtomicI64::new(0),
+            all_durable: CancellationToken::new(),
+        };
+        if records == 0 {
+            tally.all_durable.cancel();
+        }
+        tally
+    }
+
+    /// One record is durable.
+    pub(super) fn settle(&self, fate: Fate) {
+        let counter = match fate {
+            Fate::Inserted => &self.inserted,
+            Fate::Duplicate => &self.duplicates,
+            Fate::FoundAgain => &self.found_again,
+            Fate::Rejected => &self.rejected,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        // Release, and acquire below: whoever sees zero sees every count.
+        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.all_durable.cancel();
+        }
+    }
+
+    /// Waits until every record is durable, and gives the counts.
+    pub(super) async fn counts(&self) -> Counts {
+        self.all_durable.cancelled().await;
+        let count = |counter: &AtomicI64| counter.load(Ordering::Acquire);
+        let mut counts = Counts {
+            lidos: 0,
+            inseridos: count(&self.inserted),
+            duplicados: count(&self.duplicates),
+            reencontrados: count(&self.found_again),
+            rejeitados: count(&self.rejected),
+        };
+        counts.lidos = counts.inseridos + counts.duplicados + counts.reencontrados + counts.rejeitados;
+        counts
+    }
+}
+
+/// The pages' end of the queue.
+#[derive(Clone)]
+pub(super) struct QueueSender {
+    records: mpsc::Sender<Queued>,
+    bytes: Arc<Semaphore>,
+    bytes_max: u32,
+}
+
+/// The writers' end.
+pub(super) struct QueueReceiver {
+    records: Mutex<mpsc::Receiver<Queued>>,
+}
+
+/// A queue of at most so many records and bytes.
+pub(super) fn queue(records_max: usize, bytes_max: usize) -> (QueueSender, QueueReceiver) {
+    let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
+    let (sender, receiver) = mpsc::channel(records_max);
+    let sender = QueueSender {
+        records: sender,
+        bytes: Arc::new(Semaphore::new(bytes_max as usize)),
+        bytes_max,
+    };
+    let receiver = QueueReceiver {
+        records: Mutex::new(receiver),
+    };
+    (sender, receiver)
+}
+
+/// The writers are gone: one of them failed, and says why itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QueueClosed;
+
+impl QueueSender {
+    /// Puts a record in, waiting for room.
+    pub(super) async fn send(&self, record: Record, page: &Arc<PageTally>) -> Result<(), QueueClosed> {
+        // A record larger than the whole queue may have all of it.
+        let size = u32::try_from(record.size()).unwrap_or(u32::MAX).min(self.bytes_max);
+        let bytes = self.bytes.clone().acquire_many_owned(size).await.map_err(|_| QueueClosed)?;
+        let queued = Queued {
+            record,
+            page: Arc::clone(page),
+            _bytes: bytes,
+        };
+        self.records.send(queued).await.map_err(|_| QueueClosed)
+    }
+}
+
+impl QueueReceiver {
+    /// Up to `max` records: what there is, and what comes within a moment. Empty when the queue is closed and drained.
+    pub(super) async fn batch(&self, max: usize) -> Vec<Queued> {
+        let mut batch = Vec::with_capacity(max.min(1024));
+        // One writer gathers at a time, or each would get a part of what could have been one batch.
+        let mut records = self.records.lock().await;
+        records.recv_many(&mut batch, max).await;
+        if batch.is_empty() || batch.len() == max {
+            return batch;
+        }
+        let deadline = tokio::time::Instant::now() + LINGER;
+        while batch.len() < max {
+            let room = max - batch.len();
+            match tokio::time::timeout_at(deadline, records.recv_many(&mut batch, room)).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::CursorId;
+
+    fn tally(records: usize) -> Arc<PageTally> {
+        let page = PageKey {
+            sweep: 0,
+            cursor: CursorId::ROOT,
+        };
+        Arc::new(PageTally::new(page, None, false, records))
+    }
+
+    fn record(size: usize) -> Record {
+        Record::Good {
+            position: 0,
+            payload: Bytes::from(vec![b'x'; size]),
+            hash: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_makes_the_sender_wait_and_drops_nothing() {
+        for (records_max, bytes_max) in [(2, 1_000), (100, 20)] {
+            let (sender, receiver) = queue(records_max, bytes_max);
+            let page = tally(50);
+            let sending = tokio::spawn(async move {
+                for _ in 0..50 {
+                    sender.send(record(10), &page).await.expect("the receiver is there");
+                }
+            });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(!sending.is_finished(), "the queue had room for everything");
+            let mut received = 0;
+            while received < 50 {
+                received += receiver.batch(7).await.len();
+            }
+            assert_eq!(received, 50);
+            assert!(receiver.batch(7).await.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_larger_than_the_queue_passes_alone() {
+        let (sender, receiver) = queue(10, 100);
+        let page = tally(1);
+        sender.send(record(5_000), &page).await.expect("the receiver is there");
+        assert_eq!(receiver.batch(10).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_counts_are_there_once_every_record_is_durable() {
+        let page = tally(3);
+        page.settle(Fate::Inserted);
+        page.settle(Fate::Duplicate);
+        let waiting = tokio::spawn({
+            let page = Arc::clone(&page);
+            async move { page.counts().await }
+        });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(!waiting.is_finished());
+        page.settle(Fate::Rejected);
+        let counts = waiting.await.expect("no panic");
+        assert!(counts.add_up());
+        assert_eq!((counts.lidos, counts.inseridos, counts.duplicados, counts.rejeitados), (3, 1, 1, 1));
+    }
+}

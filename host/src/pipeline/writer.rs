@@ -1,0 +1,194 @@
+//! From the queue into the table.
+//!
+//! A batch is one transaction, sorted by hash so that writers of overlapping batches take their locks in one order. A record
+//! that the database refuses is found by halving and kept among the rejected: it never takes its batch with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::progress::{Event, Observer};
+use super::queue::{Fate, QueueReceiver, Queued, Record};
+use crate::store::{Fault, Lease, RecordRow, RejectedRow, Store, StoreError};
+
+/// How often the same statement is tried when transactions clash.
+const COLLISIONS_MAX: u32 = 20;
+/// The longest pause after a clash; anything up to it.
+const COLLISION_PAUSE_MS: u64 = 20;
+/// How often a call is tried while the database does not answer, and the first pause, which doubles: half a minute in all.
+pub(super) const OUTAGES_MAX: u32 = 8;
+const OUTAGE_PAUSE: Duration = Duration::from_millis(125);
+/// The code of a record that the database itself refused.
+const REFUSED_BY_DATABASE: &str = "database";
+
+/// What a writer works with.
+pub(super) struct Writer {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) lease: Lease,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) batch: usize,
+}
+
+impl Writer {
+    /// Writes until the queue is closed and drained.
+    pub(super) async fn run(self, queue: Arc<QueueReceiver>) -> Result<(), StoreError> {
+        loop {
+            let batch = queue.batch(self.batch).await;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let (mut good, bad): (Vec<Queued>, Vec<Queued>) =
+                batch.into_iter().partition(|q| matches!(q.record, Record::Good { .. }));
+            good.sort_by(|a, b| hash_of(a).cmp(hash_of(b)));
+            if !good.is_empty() {
+                self.write(&good).await?;
+            }
+            if !bad.is_empty() {
+                self.keep_rejected(&bad).await?;
+            }
+        }
+    }
+
+    /// Writes a sorted batch, halving it where the database refuses it.
+    async fn write(&self, batch: &[Queued]) -> Result<(), StoreError> {
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            match self.insert(part).await {
+                Ok(()) => {}
+                Err(error) if !matches!(error.fault, Fault::Poison | Fault::Collision) => return Err(error),
+                Err(error) => match part {
+                    [record] => self.refuse(record, &error).await?,
+                    _ => {
+                        let (left, right) = part.split_at(part.len() / 2);
+                        parts.push(right);
+                        parts.push(left);
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    async fn insert(&self, part: &[Queued]) -> Result<(), StoreError> {
+        let rows: Vec<RecordRow<'_>> = part.iter().map(row_of).collect();
+        let mut patience = Patience::default();
+        let inserted = loop {
+            match self.store.insert(&self.lease, &rows).await {
+                Ok(inserted) => break inserted,
+                Err(error) => patience.wait(error, self.observer.as_ref()).await?,
+            }
+        };
+        for (queued, inserted) in part.iter().zip(inserted) {
+            let fate = match inserted {
+                true => Fate::Inserted,
+                // After a lost answer, a row that is there is most likely the one whose COMMIT nobody heard of.
+                false if queued.page.begun_before || patience.outcome_was_unknown => Fate::FoundAgain,
+                false => Fate::Duplicate,
+            };
+            if inserted {
+                self.observer.on(Event::Inserted);
+            }
+            queued.page.settle(fate);
+        }
+        Ok(())
+    }
+
+    /// Keeps a record that the database refused.
+    async fn refuse(&self, queued: &Queued, error: &StoreError) -> Result<(), StoreError> {
+        let Record::Good { position, payload, .. } = &queued.record else {
+            return Ok(());
+        };
+        let reason = error.database_message();
+        self.reject(&[(queued, *position, REFUSED_BY_DATABASE, &reason, payload)]).await
+    }
+
+    async fn keep_rejected(&self, batch: &[Queued]) -> Result<(), StoreError> {
+        let rejected: Vec<_> = batch
+            .iter()
+            .filter_map(|queued| match &queued.record {
+                Record::Bad {
+                    position,
+                    content,
+                    code,
+                    reason,
+                } => Some((queued, *position, *code, reason.as_str(), content)),
+                Record::Good { .. } => None,
+            })
+            .collect();
+        self.reject(&rejected).await
+    }
+
+    async fn reject(&self, rejected: &[(&Queued, i64, &str, &str, &bytes::Bytes)]) -> Result<(), StoreError> {
+        let rows: Vec<RejectedRow<'_>> = rejected
+            .iter()
+            .map(|(queued, position, code, reason, content)| RejectedRow {
+                page: queued.page.page,
+                cursor: queued.page.cursor.as_deref(),
+                position: *position,
+                code,
+                reason,
+                content,
+            })
+            .collect();
+        let mut patience = Patience::default();
+        while let Err(error) = self.store.reject(&self.lease, &rows).await {
+            patience.wait(error, self.observer.as_ref()).await?;
+        }
+        for (queued, _, code, reason, _) in rejected {
+            self.observer.on(Event::Rejected { code, reason });
+            queued.page.settle(Fate::Rejected);
+        }
+        Ok(())
+    }
+}
+
+fn hash_of(queued: &Queued) -> &str {
+    match &queued.record {
+        Record::Good { hash, .. } => hash,
+        Record::Bad { .. } => "",
+    }
+}
+
+fn row_of(queued: &Queued) -> RecordRow<'_> {
+    match &queued.record {
+        Record::Good { payload, hash, .. } => RecordRow {
+            // Checked to be UTF-8 when it was hashed.
+            payload: std::str::from_utf8(payload).unwrap_or_default(),
+            hash,
+        },
+        Record::Bad { .. } => RecordRow { payload: "", hash: "" },
+    }
+}
+
+/// How often a call of the store is tried again, and whether an earlier one may have done its work unheard.
+#[derive(Default)]
+pub(super) struct Patience {
+    collisions: u32,
+    outages: u32,
+    outcome_was_unknown: bool,
+}
+
+impl Patience {
+    /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more patience.
+    pub(super) async fn wait(&mut self, error: StoreError, observer: &dyn Observer) -> Result<(), StoreError> {
+        match error.fault {
+            Fault::Collision if self.collisions < COLLISIONS_MAX => {
+                self.collisions += 1;
+                let pause = rand::rng().random_range(0..=COLLISION_PAUSE_MS);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                Ok(())
+            }
+            Fault::Unavailable if self.outages < OUTAGES_MAX => {
+                let wait = OUTAGE_PAUSE * 2_u32.pow(self.outages);
+                self.outages += 1;
+                self.outcome_was_unknown = true;
+                let reason = error.database_message();
+                observer.on(Event::StoreWaiting { reason: &reason, wait });
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+}

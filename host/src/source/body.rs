@@ -1,0 +1,168 @@
+//! Bodies of bounded size, within one budget of memory for the whole host, as UTF-8.
+//!
+//! Records are slices of the body that they arrived in, so a body's memory is given back when the last of them is written.
+//! The share of the budget travels with the bytes: it comes back at that moment, whoever lets go of them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use encoding_rs::{Encoding, UTF_8};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+
+/// The budget is counted in pieces of this size.
+const PIECE: usize = 16 * 1024;
+
+/// Memory for bodies in flight. When it is spent, whoever reads a body waits, except for one at a time: that one goes on to
+/// its end in a reserve as large as the largest body, so that readers who each hold a part can never wait for each other.
+#[derive(Clone)]
+pub struct BodyBudget {
+    shared: Arc<Semaphore>,
+    reserve: Arc<Mutex<()>>,
+}
+
+impl BodyBudget {
+    /// A budget of `total` bytes, for bodies of at most `largest` each. The reserve is part of it.
+    pub fn new(total: usize, largest: usize) -> Self {
+        let pieces = total.saturating_sub(largest).div_ceil(PIECE).min(Semaphore::MAX_PERMITS);
+        Self {
+            shared: Arc::new(Semaphore::new(pieces)),
+            reserve: Arc::new(Mutex::new(())),
+        }
+    }
+
+    /// A body that is being read.
+    pub(super) fn begin(&self) -> BodyInProgress {
+        BodyInProgress {
+            budget: self.clone(),
+            bytes: Vec::new(),
+            paid: 0,
+            permits: Vec::new(),
+            reserve: None,
+        }
+    }
+}
+
+/// A body that is being read.
+pub(super) struct BodyInProgress {
+    budget: BodyBudget,
+    bytes: Vec<u8>,
+    /// Bytes covered by the permits.
+    paid: usize,
+    permits: Vec<OwnedSemaphorePermit>,
+    reserve: Option<OwnedMutexGuard<()>>,
+}
+
+impl BodyInProgress {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds a chunk, waiting for the budget.
+    pub(super) async fn push(&mut self, chunk: &[u8]) {
+        self.pay(self.bytes.len() + chunk.len()).await;
+        self.bytes.extend_from_slice(chunk);
+    }
+
+    async fn pay(&mut self, size: usize) {
+        if self.reserve.is_some() || size <= self.paid {
+            return;
+        }
+        // Ahead in growing steps, so that a long body does not come back here for each of its chunks.
+        let wanted = size.max(self.paid * 2);
+        let pieces = u32::try_from((wanted - self.paid).div_ceil(PIECE)).unwrap_or(u32::MAX);
+        tokio::select! {
+            biased;
+            permit = self.budget.shared.clone().acquire_many_owned(pieces) => {
+                // The semaphore is never closed.
+                if let Ok(permit) = permit {
+                    self.permits.push(permit);
+                    self.paid += pieces as usize * PIECE;
+                }
+            }
+            guard = self.budget.reserve.clone().lock_owned() => self.reserve = Some(guard),
+        }
+    }
+
+    /// The whole body, as UTF-8 if its charset says that it is something else. `None`: the text grew past `limit`.
+    pub(super) async fn finish(mut self, charset: Option<&str>, limit: usize) -> Option<Bytes> {
+        let encoding = match Encoding::for_bom(&self.bytes) {
+            Some((encoding, _)) => encoding,
+            None => charset.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8),
+        };
+        if encoding != UTF_8 {
+            let (text, _, _) = encoding.decode(&self.bytes);
+            if text.len() > limit {
+                return None;
+            }
+            let text = text.into_owned().into_bytes();
+            self.pay(text.len()).await;
+            self.bytes = text;
+        }
+        Some(Bytes::from_owner(PaidBody {
+            bytes: self.bytes,
+            _permits: self.permits,
+            _reserve: self.reserve,
+        }))
+    }
+}
+
+/// A body and its share of the budget.
+struct PaidBody {
+    bytes: Vec<u8>,
+    _permits: Vec<OwnedSemaphorePermit>,
+    _reserve: Option<OwnedMutexGuard<()>>,
+}
+
+impl AsRef<[u8]> for PaidBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_comes_back_with_the_last_slice_of_a_body() {
+        let budget = BodyBudget::new(4 * PIECE, PIECE);
+        let mut body = budget.begin();
+        body.push(&[b'x'; 2 * PIECE]).await;
+        let bytes = body.finish(None, usize::MAX).await.expect("no charset, no growth");
+        let slice = bytes.slice(10..20);
+        drop(bytes);
+        assert_eq!(budget.shared.available_permits(), 1);
+        drop(slice);
+        assert_eq!(budget.shared.available_permits(), 3);
+    }
+
+    #[tokio::test]
+    async fn readers_who_hold_a_part_each_never_wait_for_each_other() {
+        let budget = BodyBudget::new(3 * PIECE, PIECE);
+        let readers = (0..8).map(|_| {
+            let budget = budget.clone();
+            tokio::spawn(async move {
+                let mut body = budget.begin();
+                for _ in 0..4 {
+                    body.push(&[b'x'; PIECE / 4]).await;
+                    tokio::task::yield_now().await;
+                }
+                drop(body.finish(None, usize::MAX).await);
+            })
+        });
+        let all = futures_util::future::join_all(readers);
+        let done = tokio::time::timeout(Duration::from_secs(10), all).await;
+        assert!(done.is_ok(), "the readers wait for each other");
+    }
+
+    #[tokio::test]
+    async fn latin_1_becomes_utf_8() {
+        let budget = BodyBudget::new(1 << 20, 1 << 16);
+        let mut body = budget.begin();
+        body.push(b"\"Jo\xe3o\"").await;
+        let text = body.finish(Some("iso-8859-1"), 100).await;
+        assert_eq!(text.as_deref(), Some("\"João\"".as_bytes()));
+    }
+}

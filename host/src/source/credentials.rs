@@ -1,0 +1,193 @@
+//! The secret, and which of a client's credentials goes where.
+//!
+//! A secret leaves this room only through [`Secret::expose`], towards the store that keeps it and the request that it is
+//! sent with. Its type cannot be printed, serialised or compared, so that no log line, error or test output can hold it.
+
+use thiserror::Error;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::target::{origin_of, parse_base_url};
+use crate::store::Access;
+
+/// A token, password or key.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text over.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself: for the request and the store, and nobody else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+}
+
+/// Where an API expects its credential, as a connector declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthScheme {
+    /// None is needed.
+    None,
+    /// `Authorization: Bearer …`.
+    Bearer,
+    /// A scheme that this version of the host cannot serve, by its name.
+    Unsupported(&'static str),
+}
+
+/// What is added to each request.
+#[derive(Clone)]
+pub enum Credential {
+    /// Nothing.
+    None,
+    /// `Authorization: Bearer …`.
+    Bearer(Secret),
+}
+
+/// Where a client's API is, and what opens it. Not printable: it holds the credential.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// The base URL; its path ends in a slash.
+    pub base: Url,
+    pub(super) credential: Credential,
+}
+
+/// Why there is no endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CredentialError {
+    /// The client is registered, and switched off.
+    #[error("the client is not active")]
+    Inactive,
+    /// Neither the API nor the client's default has a base URL.
+    #[error("no base URL is registered for the client and the API {api:?}")]
+    NoBaseUrl {
+        /// The API asked for.
+        api: String,
+    },
+    /// The registered base URL is none.
+    #[error("the registered base URL {url:?} is not an http or https URL")]
+    BadBaseUrl {
+        /// What is registered.
+        url: String,
+    },
+    /// There is no token for this place. The client's default token goes to its default base URL only.
+    #[error("no credential is registered for the client and the API {api:?}")]
+    NoCredential {
+        /// The API asked for.
+        api: String,
+    },
+    /// A token with characters that no header can carry.
+    #[error("the registered token has characters that an HTTP header cannot carry")]
+    BadToken,
+    /// The connector wants a scheme that this version cannot serve.
+    #[error("the API wants the credential scheme {scheme}, which this version cannot serve")]
+    UnsupportedScheme {
+        /// Its name.
+        scheme: &'static str,
+    },
+}
+
+impl Endpoint {
+    /// Puts together what is registered for a client and an API with the scheme that the connector declares.
+    pub fn resolve(access: Access, api: &str, scheme: &AuthScheme) -> Result<Self, CredentialError> {
+        if !access.active {
+            return Err(CredentialError::Inactive);
+        }
+        let missing = || CredentialError::NoCredential { api: api.to_owned() };
+        let (base, token) = match access.api {
+            Some((base, Some(own))) => (base, Some(own)),
+            // An API without a credential of its own, at the very place that the default token is meant for.
+            Some((base, None)) if access.default_base_url.as_deref() == Some(base.as_str()) => (base, Some(access.token)),
+            Some((base, None)) => (base, None),
+            None => {
+                let base = access
+                    .default_base_url
+                    .ok_or_else(|| CredentialError::NoBaseUrl { api: api.to_owned() })?;
+                (base, Some(access.token))
+            }
+        };
+        let base = parse_base_url(&base).ok_or(CredentialError::BadBaseUrl { url: base })?;
+        let credential = match scheme {
+            AuthScheme::None => Credential::None,
+            AuthScheme::Bearer => {
+                let token = token.filter(|t| !t.is_empty()).ok_or_else(missing)?;
+                if !token.expose().bytes().all(|b| b.is_ascii_graphic()) {
+                    return Err(CredentialError::BadToken);
+                }
+                Credential::Bearer(token)
+            }
+            AuthScheme::Unsupported(scheme) => return Err(CredentialError::UnsupportedScheme { scheme }),
+        };
+        Ok(Self { base, credential })
+    }
+
+    /// Whether a URL is at the granted origin.
+    pub(super) fn grants(&self, url: &Url) -> bool {
+        origin_of(url) == origin_of(&self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static_assertions::assert_not_impl_any!(Secret: std::fmt::Debug, std::fmt::Display, serde::Serialize, PartialEq);
+    static_assertions::assert_not_impl_any!(Credential: std::fmt::Debug, std::fmt::Display, serde::Serialize);
+    static_assertions::assert_not_impl_any!(Endpoint: std::fmt::Debug, std::fmt::Display, serde::Serialize);
+
+    fn access(default: Option<&str>, api: Option<(&str, Option<&str>)>) -> Access {
+        Access {
+            active: true,
+            token: Secret::new("padrao".into()),
+            default_base_url: default.map(str::to_owned),
+            api: api.map(|(url, own)| (url.to_owned(), own.map(|t| Secret::new(t.to_owned())))),
+        }
+    }
+
+    fn token_of(endpoint: &Endpoint) -> &str {
+        match &endpoint.credential {
+            Credential::Bearer(token) => token.expose(),
+            Credential::None => "",
+        }
+    }
+
+    #[test]
+    fn the_default_token_goes_to_the_default_base_url() {
+        let endpoint = Endpoint::resolve(access(Some("https://erp.example/api"), None), "jueri", &AuthScheme::Bearer)
+            .unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(endpoint.base.as_str(), "https://erp.example/api/");
+        assert_eq!(token_of(&endpoint), "padrao");
+    }
+
+    #[test]
+    fn the_default_token_never_goes_to_another_base_url() {
+        let elsewhere = access(Some("https://erp.example"), Some(("https://other.example", None)));
+        let refused = Endpoint::resolve(elsewhere, "bling", &AuthScheme::Bearer).err();
+        assert_eq!(refused, Some(CredentialError::NoCredential { api: "bling".into() }));
+    }
+
+    #[test]
+    fn an_api_with_a_credential_of_its_own_uses_it() {
+        let own = access(Some("https://erp.example"), Some(("https://bling.example", Some("proprio"))));
+        let endpoint = Endpoint::resolve(own, "bling", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(token_of(&endpoint), "proprio");
+    }
+
+    #[test]
+    fn an_inactive_client_and_an_empty_token_are_refused() {
+        let mut off = access(Some("https://erp.example"), None);
+        off.active = false;
+        assert_eq!(Endpoint::resolve(off, "jueri", &AuthScheme::Bearer).err(), Some(CredentialError::Inactive));
+        let mut empty = access(Some("https://erp.example"), None);
+        empty.token = Secret::new("  ".into());
+        let refused = Endpoint::resolve(empty, "jueri", &AuthScheme::Bearer).err();
+        assert_eq!(refused, Some(CredentialError::NoCredential { api: "jueri".into() }));
+    }
+}

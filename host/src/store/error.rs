@@ -1,0 +1,122 @@
+//! Errors of the store, sorted by what the caller can do about them: the pipeline decides on [`Fault`], people read the
+//! chain behind it.
+
+use thiserror::Error;
+
+/// What to do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A clash between transactions (deadlock, serialisation, a unique index other than the hash's): the same again.
+    Collision,
+    /// The data itself was refused: with several records, find the one.
+    Poison,
+    /// No connection, or lost: the outcome may be unknown; try again later.
+    Unavailable,
+    /// Somebody else has the scrap now.
+    LeaseLost,
+    /// It is there already.
+    Exists,
+    /// What the call builds upon is not there.
+    Missing,
+    /// It cannot go: other rows point to it.
+    InUse,
+    /// The tables are missing or not as they should be, or may not be touched.
+    Schema,
+    /// None of these: a bug, a full disk, something for a person.
+    Other,
+}
+
+/// A failed call of the store.
+#[derive(Debug, Error)]
+#[error("{doing}{}", detail.as_deref().map(|d| format!(": {d}")).unwrap_or_default())]
+pub struct StoreError {
+    /// What can be done about it.
+    pub fault: Fault,
+    doing: &'static str,
+    detail: Option<String>,
+    #[source]
+    source: Option<sqlx::Error>,
+}
+
+impl StoreError {
+    /// An error that the store itself found.
+    pub(crate) fn new(fault: Fault, doing: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            fault,
+            doing,
+            detail: Some(detail.into()),
+            source: None,
+        }
+    }
+
+    /// Sorts a database's error. `doing` says what was being done, for the chain that people read.
+    pub(super) fn sort(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self {
+            fault: fault_of(&source),
+            doing,
+            detail: None,
+            source: Some(source),
+        }
+    }
+
+    /// What the database itself said, in one line; for the reason kept with a rejected record.
+    pub fn database_message(&self) -> String {
+        match &self.source {
+            Some(sqlx::Error::Database(e)) => e.message().to_owned(),
+            Some(other) => other.to_string(),
+            None => self.to_string(),
+        }
+    }
+}
+
+fn fault_of(error: &sqlx::Error) -> Fault {
+    match error {
+        sqlx::Error::Database(e) => match e.code().as_deref() {
+            Some(code) if e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() => postgres_fault(code),
+            Some(code) => sqlite_fault(code),
+            None => Fault::Other,
+        },
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_) => Fault::Unavailable,
+        _ => Fault::Other,
+    }
+}
+
+/// SQLSTATE classes, <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
+fn postgres_fault(code: &str) -> Fault {
+    match code {
+        // serialization_failure, deadlock_detected, unique_violation (of an index that ON CONFLICT does not name)
+        "40001" | "40P01" | "23505" => Fault::Collision,
+        // foreign_key_violation: not a record's fault, its client is gone
+        "23503" => Fault::Missing,
+        // undefined_table, undefined_column, invalid_column_reference (no unique index for ON CONFLICT), privileges
+        "42P01" | "42703" | "42P10" | "42501" | "3F000" => Fault::Schema,
+        // program_limit_exceeded and its kind: one value is too large for an index
+        "54000" | "54001" | "54011" => Fault::Poison,
+        // too_many_connections, cannot_connect_now, admin and crash shutdown, read-only after a failover
+        "53300" | "57P01" | "57P02" | "57P03" | "25006" => Fault::Unavailable,
+        _ if code.starts_with("08") => Fault::Unavailable,
+        _ if code.starts_with("22") || code.starts_with("23") => Fault::Poison,
+        _ => Fault::Other,
+    }
+}
+
+/// Extended result codes, <https://www.sqlite.org/rescode.html>.
+fn sqlite_fault(code: &str) -> Fault {
+    let Ok(code) = code.parse::<i32>() else {
+        return Fault::Other;
+    };
+    match (code, code & 0xff) {
+        (787, _) => Fault::Missing,               // SQLITE_CONSTRAINT_FOREIGNKEY
+        (2067 | 1555, _) => Fault::Collision,     // SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY
+        (_, 5 | 6) => Fault::Collision,           // SQLITE_BUSY, SQLITE_LOCKED
+        (_, 18 | 19 | 20 | 25) => Fault::Poison,  // TOOBIG, CONSTRAINT, MISMATCH, RANGE
+        (_, 8 | 10 | 13 | 14) => Fault::Unavailable, // READONLY, IOERR, FULL, CANTOPEN
+        (_, 1) => Fault::Schema,                  // SQLITE_ERROR: no such table
+        _ => Fault::Other,
+    }
+}

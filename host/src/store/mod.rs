@@ -1,0 +1,191 @@
+//! Where records, scraps and clients are kept: one trait, and PostgreSQL and SQLite behind it.
+//!
+//! All SQL of the product stands in this folder and in `migrations/`. A store decides nothing about scraps: it does what
+//! the pipeline says, each call atomic, and tells errors apart by what can be done about them ([`Fault`]).
+//!
+//! - `types`     the rows and values that go in and out
+//! - `error`     what can go wrong, by what to do about it
+//! - `rows`      how rows of either database become those values
+//! - `postgres`, `sqlite`  the two implementations
+//! - `suite`     the tests that both must pass
+
+mod error;
+mod postgres;
+mod rows;
+mod sqlite;
+#[cfg(test)]
+mod suite;
+mod types;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::error::{Fault, StoreError};
+pub use self::postgres::PostgresStore;
+pub use self::sqlite::SqliteStore;
+pub use self::types::*;
+use crate::source::Secret;
+
+/// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Where this store writes, for people: never with a password.
+    fn location(&self) -> String;
+
+    /// How many writers gain from working at once, for batches of this size.
+    fn writers(&self, batch: usize) -> usize;
+
+    // --- schema -------------------------------------------------------------------------------------------------------
+
+    /// Creates what is missing and adopts what is there.
+    async fn init(&self) -> Result<InitReport, StoreError>;
+
+    /// What the database holds of our tables.
+    async fn schema(&self) -> Result<SchemaStatus, StoreError>;
+
+    // --- clients ------------------------------------------------------------------------------------------------------
+
+    /// Registers a client, or fails with [`Fault::Exists`].
+    async fn add_client(&self, cliente_id: i32, token: &Secret) -> Result<(), StoreError>;
+
+    /// Changes a client's token or whether it is active; false if there is no such client.
+    async fn set_client(
+        &self,
+        cliente_id: i32,
+        token: Option<&Secret>,
+        active: Option<bool>,
+    ) -> Result<bool, StoreError>;
+
+    /// Sets where an API of a client is, and its own credential: what is `None` stays as it is. The API `""` is the
+    /// client's default. Fails with [`Fault::Missing`] if a new API comes without a base URL.
+    async fn set_api(
+        &self,
+        cliente_id: i32,
+        api: &str,
+        base_url: Option<&str>,
+        credential: Option<&Secret>,
+    ) -> Result<(), StoreError>;
+
+    /// Removes one API of a client; false if it was not there.
+    async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError>;
+
+    /// Removes a client that has neither rows nor scraps ([`Fault::InUse`] otherwise); false if it was not there.
+    async fn remove_client(&self, cliente_id: i32) -> Result<bool, StoreError>;
+
+    /// All clients, by id.
+    async fn clients(&self) -> Result<Vec<Client>, StoreError>;
+
+    /// What is registered for a client and an API. `None`: no such client.
+    async fn access(&self, cliente_id: i32, api: &str) -> Result<Option<Access>, StoreError>;
+
+    // --- scraps -------------------------------------------------------------------------------------------------------
+
+    /// Creates a scrap with its first page in the frontier, and gives its id.
+    async fn create_scrap(&self, scrap: &NewScrap) -> Result<i64, StoreError>;
+
+    /// One scrap.
+    async fn scrap(&self, id: i64) -> Result<Option<Scrap>, StoreError>;
+
+    /// The newest scraps first, those of one client if asked, at most `limit`.
+    async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError>;
+
+    /// Takes a scrap for running: raises its epoch, whoever held it, and marks it as running by this connector.
+    async fn claim(&self, id: i64, connector: &ConnectorStamp) -> Result<Lease, StoreError>;
+
+    /// Whether the lease is still the scrap's newest.
+    async fn holds(&self, lease: &Lease) -> Result<bool, StoreError>;
+
+    /// Ends a run: the state, why, and how long it took. False if the lease is lost: nothing was written.
+    async fn finish(
+        &self,
+        lease: &Lease,
+        state: ScrapState,
+        reason: Option<&str>,
+        elapsed_ms: i64,
+    ) -> Result<bool, StoreError>;
+
+    /// Cancels a scrap that has not ended, whoever runs it; false if it had.
+    async fn cancel(&self, id: i64, reason: &str) -> Result<bool, StoreError>;
+
+    // --- frontier -----------------------------------------------------------------------------------------------------
+
+    /// The cursors of a sweep still to be fetched, in the order in which they became known, after `after`.
+    async fn pending(
+        &self,
+        lease: &Lease,
+        sweep: i32,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<PendingCursor>, StoreError>;
+
+    /// Whether the sweep knows this cursor.
+    async fn knows(&self, lease: &Lease, page: PageKey) -> Result<bool, StoreError>;
+
+    /// Whether `candidate` is one of the pages that led to `page`.
+    async fn is_ancestor(
+        &self,
+        lease: &Lease,
+        candidate: CursorId,
+        page: PageKey,
+    ) -> Result<bool, StoreError>;
+
+    /// Marks pages as begun and checkpoints finished ones: each done page leaves the frontier, its next ones enter and its
+    /// counts are added, all in one transaction. Repeating it changes nothing, so it may be repeated when the outcome of a
+    /// COMMIT is unknown. Fails with [`Fault::LeaseLost`] when the scrap has a newer epoch.
+    async fn ledger(
+        &self,
+        lease: &Lease,
+        begun: &[PageKey],
+        done: &[Checkpoint],
+    ) -> Result<LedgerReceipt, StoreError>;
+
+    /// Opens the next sweep with the first page in its frontier.
+    async fn open_sweep(&self, lease: &Lease, sweep: i32) -> Result<(), StoreError>;
+
+    /// What one page held, once it is done.
+    async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError>;
+
+    /// What a whole sweep added up to.
+    async fn sweep_facts(&self, lease: &Lease, sweep: i32) -> Result<SweepFacts, StoreError>;
+
+    // --- records ------------------------------------------------------------------------------------------------------
+
+    /// Inserts records, all or none, and says of each whether it is new: `false` means that a row with its hash was there.
+    /// The caller gives them sorted by hash. [`Fault::Collision`]: the same again will do. [`Fault::Poison`]: one of them
+    /// cannot be stored; with a single record, that one.
+    async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError>;
+
+    /// Keeps records that the table cannot hold. Known ones are left as they are.
+    async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError>;
+
+    /// Rejected records after an id, oldest first, those of one scrap if asked.
+    async fn rejects(
+        &self,
+        scrap_id: Option<i64>,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Rejected>, StoreError>;
+
+    // --- proof --------------------------------------------------------------------------------------------------------
+
+    /// Rows of a client in `dados_raw`, by origem.
+    async fn totals(&self, cliente_id: i32) -> Result<Vec<OrigemTotal>, StoreError>;
+
+    /// A client's newest rows in `dados_raw`.
+    async fn newest(&self, cliente_id: i32, limit: i64) -> Result<Vec<NewestRow>, StoreError>;
+}
+
+/// Opens the store that a URL names (`postgres://…`, `postgresql://…`, `sqlite:FILE`). Creates an embedded database that
+/// is not there; touches no table.
+pub async fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+    match url {
+        StoreUrl::Postgres(options) => Ok(Arc::new(PostgresStore::open(options).await?)),
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path).await?)),
+    }
+}
+
+/// The SQL that creates every table by hand, as PostgreSQL takes it.
+pub const POSTGRES_SQL: &str = include_str!("../../../migrations/postgres/0001_base.sql");
+/// The same for SQLite.
+pub const SQLITE_SQL: &str = include_str!("../../../migrations/sqlite/0001_base.sql");

@@ -1,0 +1,128 @@
+//! The frontier's bookkeeping: one statement, so one round trip and one commit, however many pages it covers.
+
+use sqlx::{PgPool, Row};
+
+use super::super::error::{Fault, StoreError};
+use super::super::rows;
+use super::super::types::{Checkpoint, CursorId, LedgerReceipt, Lease, PageEnd, PageKey};
+
+const BEGIN: &str = "WITH dono AS (SELECT id, fronteira, paginas FROM scraps WHERE id = $1 AND epoca = $2), \
+     iniciadas AS (UPDATE scrap_cursores c SET iniciado = TRUE \
+       FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
+       WHERE c.scrap_id = dono.id AND c.varredura = b.varredura AND c.cursor_hash = b.h) \
+     SELECT fronteira, paginas FROM dono";
+
+// `dono` locks the scrap in the lease's epoch, and everything else hangs on it: without the lease nothing happens at all.
+// A page that is not pending any more is left alone and adds nothing, which makes the whole statement safe to repeat.
+const WRITE: &str = "WITH dono AS (SELECT id FROM scraps WHERE id = $1 AND epoca = $2 FOR UPDATE), \
+     iniciadas AS (UPDATE scrap_cursores c SET iniciado = TRUE \
+       FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
+       WHERE c.scrap_id = dono.id AND c.varredura = b.varredura AND c.cursor_hash = b.h), \
+     feitas AS (UPDATE scrap_cursores c SET estado = d.estado, iniciado = TRUE, tentativas = c.tentativas + d.tentativas, \
+         lidos = d.lidos, inseridos = d.inseridos, duplicados = d.duplicados, reencontrados = d.reencontrados, \
+         rejeitados = d.rejeitados, total_declarado = d.total, membros = d.membros, conteudo = d.conteudo, \
+         ramos = d.ramos, repeticoes = d.repeticoes, conector_sha256 = d.conector, gravado_em = NOW() \
+       FROM dono, unnest($5::int[], $6::bytea[], $7::text[], $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], \
+           $12::bigint[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[], $17::bytea[], $18::int[], $19::text[]) \
+         AS d(varredura, h, estado, tentativas, lidos, inseridos, duplicados, reencontrados, rejeitados, total, membros, \
+           conteudo, ramos, repeticoes, conector) \
+       WHERE c.scrap_id = dono.id AND c.varredura = d.varredura AND c.cursor_hash = d.h AND c.estado = 'pendente' \
+       RETURNING c.estado, c.lidos, c.inseridos, c.duplicados, c.reencontrados, c.rejeitados), \
+     novas AS (INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash, cursor, pai_hash, profundidade) \
+       SELECT dono.id, n.varredura, n.h, n.cursor, n.pai, n.profundidade \
+       FROM dono, unnest($20::int[], $21::bytea[], $22::text[], $23::bytea[], $24::int[]) WITH ORDINALITY \
+         AS n(varredura, h, cursor, pai, profundidade, lugar) ORDER BY n.lugar \
+       ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING RETURNING 1) \
+     UPDATE scraps s SET fronteira = s.fronteira - f.saidas + n.entradas, paginas = s.paginas + f.paginas, \
+       lidos = s.lidos + f.lidos, inseridos = s.inseridos + f.inseridos, duplicados = s.duplicados + f.duplicados, \
+       reencontrados = s.reencontrados + f.reencontrados, rejeitados = s.rejeitados + f.rejeitados, \
+       total_declarado = COALESCE($25, s.total_declarado) \
+     FROM dono, \
+       (SELECT COUNT(*) AS saidas, COUNT(*) FILTER (WHERE estado = 'feita') AS paginas, \
+          COALESCE(SUM(lidos), 0)::bigint AS lidos, COALESCE(SUM(inseridos), 0)::bigint AS inseridos, \
+          COALESCE(SUM(duplicados), 0)::bigint AS duplicados, COALESCE(SUM(reencontrados), 0)::bigint AS reencontrados, \
+          COALESCE(SUM(rejeitados), 0)::bigint AS rejeitados FROM feitas) f, \
+       (SELECT COUNT(*) AS entradas FROM novas) n \
+     WHERE s.id = dono.id RETURNING s.fronteira, s.paginas";
+
+pub(super) async fn write(
+    pool: &PgPool,
+    lease: &Lease,
+    begun: &[PageKey],
+    done: &[Checkpoint],
+) -> Result<LedgerReceipt, StoreError> {
+    let doing = "checkpoint pages";
+    let begun_sweeps: Vec<i32> = begun.iter().map(|p| p.sweep).collect();
+    let begun_ids: Vec<&[u8]> = begun.iter().map(|p| p.cursor.0.as_slice()).collect();
+    let statement = sqlx::query(if done.is_empty() { BEGIN } else { WRITE })
+        .bind(lease.scrap_id)
+        .bind(lease.epoch)
+        .bind(begun_sweeps)
+        .bind(begun_ids);
+    let statement = if done.is_empty() {
+        statement
+    } else {
+        let each = |f: fn(&Checkpoint) -> i64| done.iter().map(f).collect::<Vec<_>>();
+        let next = || done.iter().flat_map(|d| d.next.iter().map(move |n| (d, n)));
+        statement
+            .bind(done.iter().map(|d| d.page.sweep).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.page.cursor.0.as_slice()).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.end.name()).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.attempts).collect::<Vec<_>>())
+            .bind(each(|d| d.counts.lidos))
+            .bind(each(|d| d.counts.inseridos))
+            .bind(each(|d| d.counts.duplicados))
+            .bind(each(|d| d.counts.reencontrados))
+            .bind(each(|d| d.counts.rejeitados))
+            .bind(done.iter().map(|d| d.facts.total_records).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.facts.members.as_slice()).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.facts.content.map(Vec::from)).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.facts.branches.as_slice()).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.facts.repeats).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.connector_sha256.as_str()).collect::<Vec<_>>())
+            .bind(next().map(|(d, _)| d.page.sweep).collect::<Vec<_>>())
+            .bind(next().map(|(_, n)| n.id.0.as_slice()).collect::<Vec<_>>())
+            .bind(next().map(|(_, n)| n.cursor.as_str()).collect::<Vec<_>>())
+            .bind(next().map(|(d, _)| d.page.cursor.0.as_slice()).collect::<Vec<_>>())
+            .bind(next().map(|(d, _)| d.depth + 1).collect::<Vec<_>>())
+            .bind(declared(done))
+    };
+    let row = statement
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::sort(doing))?
+        .ok_or_else(|| StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"))?;
+    Ok(LedgerReceipt {
+        frontier: row.get("fronteira"),
+        pages: row.get("paginas"),
+    })
+}
+
+/// What the source declared last, as far as these pages know.
+fn declared(done: &[Checkpoint]) -> Option<i64> {
+    let last = |end: PageEnd| done.iter().rev().filter(move |d| d.end == end).find_map(|d| d.facts.total_records);
+    last(PageEnd::Conferida).or_else(|| last(PageEnd::Feita))
+}
+
+pub(super) async fn open_sweep(pool: &PgPool, lease: &Lease, sweep: i32) -> Result<(), StoreError> {
+    let doing = "open the next sweep";
+    let mut tx = pool.begin().await.map_err(StoreError::sort(doing))?;
+    let opened = sqlx::query(rows::OPEN_SWEEP)
+        .bind(lease.scrap_id)
+        .bind(lease.epoch)
+        .bind(sweep)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::sort(doing))?;
+    if opened.rows_affected() == 0 {
+        return Err(StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"));
+    }
+    sqlx::query(rows::INSERT_ROOT)
+        .bind(lease.scrap_id)
+        .bind(sweep)
+        .bind(CursorId::ROOT.0.as_slice())
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::sort(doing))?;
+    tx.commit().await.map_err(StoreError::sort(doing))
+}

@@ -1,0 +1,404 @@
+//! PostgreSQL: the reference. Batches travel as array parameters (`unnest`), every conditional write is one statement, and
+//! each is one round trip.
+
+mod ledger;
+mod records;
+mod schema;
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Row};
+
+use super::error::{Fault, StoreError};
+use super::rows;
+use super::types::*;
+use super::Store;
+use crate::source::Secret;
+
+/// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
+/// connections that wait for it. Measured: 3,500 rows/s on one connection, 14,400 on 16.
+const WRITERS_SMALL_BATCH: usize = 16;
+/// Writers for batches of hundreds of rows, where the server's CPU is the limit and more connections only add clashes.
+const WRITERS_LARGE_BATCH: usize = 4;
+/// From how many records on a batch is a large one.
+const LARGE_BATCH: usize = 100;
+/// Connections beside the writers': the ledger, the frontier's reader, the lease's watch, and the like.
+const OTHER_CONNECTIONS: usize = 6;
+
+/// The tables in a PostgreSQL database.
+pub struct PostgresStore {
+    pool: PgPool,
+    options: PgConnectOptions,
+}
+
+impl PostgresStore {
+    /// Connects once, so that a wrong address or password shows at once, and prepares the pool.
+    pub async fn open(options: &PgConnectOptions) -> Result<Self, StoreError> {
+        let options = options.clone().application_name("atlas").disable_statement_logging();
+        let connecting = "connect to PostgreSQL";
+        let probe = options.connect().await.map_err(StoreError::sort(connecting))?;
+        probe.close().await.map_err(StoreError::sort(connecting))?;
+        let pool = PgPoolOptions::new()
+            .max_connections((WRITERS_SMALL_BATCH + OTHER_CONNECTIONS) as u32)
+            // A ping before each use would double the round trips; a broken connection shows at its next use.
+            .test_before_acquire(false)
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, options })
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn location(&self) -> String {
+        format!(
+            "postgres://{}@{}:{}/{}",
+            self.options.get_username(),
+            self.options.get_host(),
+            self.options.get_port(),
+            self.options.get_database().unwrap_or(self.options.get_username()),
+        )
+    }
+
+    fn writers(&self, batch: usize) -> usize {
+        if batch < LARGE_BATCH { WRITERS_SMALL_BATCH } else { WRITERS_LARGE_BATCH }
+    }
+
+    async fn init(&self) -> Result<InitReport, StoreError> {
+        schema::init(&self.pool).await
+    }
+
+    async fn schema(&self) -> Result<SchemaStatus, StoreError> {
+        schema::status(&self.pool).await
+    }
+
+    async fn add_client(&self, cliente_id: i32, token: &Secret) -> Result<(), StoreError> {
+        let added = sqlx::query(
+            "INSERT INTO clientes_tokens (cliente_id, token) VALUES ($1, $2) ON CONFLICT (cliente_id) DO NOTHING",
+        )
+        .bind(cliente_id)
+        .bind(token.expose())
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::sort("register the client"))?;
+        match added.rows_affected() {
+            0 => Err(StoreError::new(Fault::Exists, "register the client", cliente_id.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn set_client(
+        &self,
+        cliente_id: i32,
+        token: Option<&Secret>,
+        active: Option<bool>,
+    ) -> Result<bool, StoreError> {
+        let changed = sqlx::query(
+            "UPDATE clientes_tokens SET token = COALESCE($2, token), ativo = COALESCE($3, ativo), \
+             atualizado_em = NOW() WHERE cliente_id = $1",
+        )
+        .bind(cliente_id)
+        .bind(token.map(Secret::expose))
+        .bind(active)
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::sort("change the client"))?;
+        Ok(changed.rows_affected() > 0)
+    }
+
+    async fn set_api(
+        &self,
+        cliente_id: i32,
+        api: &str,
+        base_url: Option<&str>,
+        credential: Option<&Secret>,
+    ) -> Result<(), StoreError> {
+        let doing = "set the client's API";
+        // An UPDATE first: a new entry needs its base URL, an old one may keep it.
+        let changed = sqlx::query(
+            "UPDATE clientes_apis SET base_url = COALESCE($3, base_url), credencial = COALESCE($4, credencial), \
+             atualizado_em = NOW() WHERE cliente_id = $1 AND api = $2",
+        )
+        .bind(cliente_id)
+        .bind(api)
+        .bind(base_url)
+        .bind(credential.map(Secret::expose))
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::sort(doing))?;
+        if changed.rows_affected() > 0 {
+            return Ok(());
+        }
+        let base_url = base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
+        sqlx::query("INSERT INTO clientes_apis (cliente_id, api, base_url, credencial) VALUES ($1, $2, $3, $4)")
+            .bind(cliente_id)
+            .bind(api)
+            .bind(base_url)
+            .bind(credential.map(Secret::expose))
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort(doing))?;
+        Ok(())
+    }
+
+    async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError> {
+        let removed = sqlx::query("DELETE FROM clientes_apis WHERE cliente_id = $1 AND api = $2")
+            .bind(cliente_id)
+            .bind(api)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort("remove the client's API"))?;
+        Ok(removed.rows_affected() > 0)
+    }
+
+    async fn remove_client(&self, cliente_id: i32) -> Result<bool, StoreError> {
+        let doing = "remove the client";
+        let removed = sqlx::query("DELETE FROM clientes_tokens WHERE cliente_id = $1")
+            .bind(cliente_id)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort(doing));
+        match removed {
+            Ok(done) => Ok(done.rows_affected() > 0),
+            Err(e) if e.fault == Fault::Missing => Err(StoreError::new(Fault::InUse, doing, cliente_id.to_string())),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        let rows = sqlx::query_as(rows::CLIENTS)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::sort("list the clients"))?;
+        Ok(rows::group_clients(rows))
+    }
+
+    async fn access(&self, cliente_id: i32, api: &str) -> Result<Option<Access>, StoreError> {
+        let row = sqlx::query(rows::ACCESS)
+            .bind(cliente_id)
+            .bind(api)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort("look up the client's credential"))?;
+        Ok(row.map(|row| Access {
+            active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),
+            token: Secret::new(row.get("token")),
+            default_base_url: row.get("base_padrao"),
+            api: row
+                .get::<Option<String>, _>("base_url")
+                .map(|url| (url, row.get::<Option<String>, _>("credencial").map(Secret::new))),
+        }))
+    }
+
+    async fn create_scrap(&self, scrap: &NewScrap) -> Result<i64, StoreError> {
+        let doing = "create the scrap";
+        let mut tx = self.pool.begin().await.map_err(StoreError::sort(doing))?;
+        let (from, to) = scrap.period.clone().unzip();
+        let id: i64 = sqlx::query_scalar(rows::INSERT_SCRAP)
+            .bind(scrap.cliente_id)
+            .bind(&scrap.rota)
+            .bind(from)
+            .bind(to)
+            .bind(scrap.page_size)
+            .bind(&scrap.settings)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::sort(doing))?;
+        sqlx::query(rows::INSERT_ROOT)
+            .bind(id)
+            .bind(0_i32)
+            .bind(CursorId::ROOT.0.as_slice())
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::sort(doing))?;
+        tx.commit().await.map_err(StoreError::sort(doing))?;
+        Ok(id)
+    }
+
+    async fn scrap(&self, id: i64) -> Result<Option<Scrap>, StoreError> {
+        let row: Option<rows::ScrapRow> = sqlx::query_as(rows::SCRAP_BY_ID)
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort("read the scrap"))?;
+        Ok(row.map(Scrap::from))
+    }
+
+    async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError> {
+        let rows: Vec<rows::ScrapRow> = sqlx::query_as(rows::SCRAPS)
+            .bind(cliente_id)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::sort("list the scraps"))?;
+        Ok(rows.into_iter().map(Scrap::from).collect())
+    }
+
+    async fn claim(&self, id: i64, connector: &ConnectorStamp) -> Result<Lease, StoreError> {
+        let doing = "claim the scrap";
+        let row = sqlx::query(rows::CLAIM)
+            .bind(id)
+            .bind(&connector.version)
+            .bind(&connector.sha256)
+            .bind(connector.cursor_format)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort(doing))?
+            .ok_or_else(|| StoreError::new(Fault::Missing, doing, id.to_string()))?;
+        Ok(Lease {
+            scrap_id: id,
+            epoch: row.get("epoca"),
+            cliente_id: row.get("cliente_id"),
+            origem: row.get("rota"),
+        })
+    }
+
+    async fn holds(&self, lease: &Lease) -> Result<bool, StoreError> {
+        let row = sqlx::query(rows::HOLDS)
+            .bind(lease.scrap_id)
+            .bind(lease.epoch)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort("check the lease"))?;
+        Ok(row.is_some())
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        state: ScrapState,
+        reason: Option<&str>,
+        elapsed_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(rows::FINISH)
+            .bind(lease.scrap_id)
+            .bind(lease.epoch)
+            .bind(state.name())
+            .bind(reason)
+            .bind(elapsed_ms)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort("end the scrap's run"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn cancel(&self, id: i64, reason: &str) -> Result<bool, StoreError> {
+        let done = sqlx::query(rows::CANCEL)
+            .bind(id)
+            .bind(reason)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort("cancel the scrap"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn pending(
+        &self,
+        lease: &Lease,
+        sweep: i32,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<PendingCursor>, StoreError> {
+        let rows: Vec<rows::PendingRow> = sqlx::query_as(rows::PENDING)
+            .bind(lease.scrap_id)
+            .bind(sweep)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::sort("read the frontier"))?;
+        Ok(rows.into_iter().map(PendingCursor::from).collect())
+    }
+
+    async fn knows(&self, lease: &Lease, page: PageKey) -> Result<bool, StoreError> {
+        let row = sqlx::query(rows::KNOWS)
+            .bind(lease.scrap_id)
+            .bind(page.sweep)
+            .bind(page.cursor.0.as_slice())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort("look up a cursor"))?;
+        Ok(row.is_some())
+    }
+
+    async fn is_ancestor(&self, lease: &Lease, candidate: CursorId, page: PageKey) -> Result<bool, StoreError> {
+        let row = sqlx::query(rows::IS_ANCESTOR)
+            .bind(lease.scrap_id)
+            .bind(page.sweep)
+            .bind(page.cursor.0.as_slice())
+            .bind(candidate.0.as_slice())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort("look up a page's ancestors"))?;
+        Ok(row.is_some())
+    }
+
+    async fn ledger(
+        &self,
+        lease: &Lease,
+        begun: &[PageKey],
+        done: &[Checkpoint],
+    ) -> Result<LedgerReceipt, StoreError> {
+        ledger::write(&self.pool, lease, begun, done).await
+    }
+
+    async fn open_sweep(&self, lease: &Lease, sweep: i32) -> Result<(), StoreError> {
+        ledger::open_sweep(&self.pool, lease, sweep).await
+    }
+
+    async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError> {
+        let row: Option<rows::PageFactsRow> = sqlx::query_as(rows::PAGE_FACTS)
+            .bind(lease.scrap_id)
+            .bind(page.sweep)
+            .bind(page.cursor.0.as_slice())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort("read what a page held"))?;
+        Ok(row.map(PageFacts::from))
+    }
+
+    async fn sweep_facts(&self, lease: &Lease, sweep: i32) -> Result<SweepFacts, StoreError> {
+        let row: rows::SweepFactsRow = sqlx::query_as(rows::SWEEP_FACTS)
+            .bind(lease.scrap_id)
+            .bind(sweep)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::sort("add up a sweep"))?;
+        Ok(row.into())
+    }
+
+    async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError> {
+        records::insert(&self.pool, lease, records).await
+    }
+
+    async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
+        records::reject(&self.pool, lease, records).await
+    }
+
+    async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
+        let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
+            .bind(scrap_id)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::sort("list the rejected records"))?;
+        Ok(rows.into_iter().map(Rejected::from).collect())
+    }
+
+    async fn totals(&self, cliente_id: i32) -> Result<Vec<OrigemTotal>, StoreError> {
+        sqlx::query_as(rows::TOTALS)
+            .bind(cliente_id)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::sort("count the client's rows"))
+    }
+
+    async fn newest(&self, cliente_id: i32, limit: i64) -> Result<Vec<NewestRow>, StoreError> {
+        sqlx::query_as(rows::NEWEST)
+            .bind(cliente_id)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::sort("read the client's newest rows"))
+    }
+}

@@ -1,0 +1,103 @@
+//! Creating the tables, or adopting those that are there.
+
+use sqlx::migrate::Migrator;
+use sqlx::{Connection, PgPool};
+
+use super::super::error::{Fault, StoreError};
+use super::super::types::{InitReport, SchemaStatus};
+
+/// Our own name, for the database may hold another program's migrations under the usual one.
+const MIGRATIONS_TABLE: &str = "atlas_migracoes";
+
+const TABLES: [&str; 6] = [
+    "clientes_tokens",
+    "dados_raw",
+    "clientes_apis",
+    "scraps",
+    "scrap_cursores",
+    "dados_rejeitados",
+];
+
+const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pg_index i \
+       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+     WHERE i.indrelid = to_regclass('dados_raw') AND i.indisunique AND i.indisvalid AND i.indpred IS NULL \
+       AND i.indnkeyatts = 1 AND a.attname = 'hash_conteudo')";
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("../migrations/postgres");
+    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
+    migrator
+}
+
+pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
+    let doing = "create or adopt the tables";
+    let sort = || StoreError::sort(doing);
+    let existed = is_there(pool, "dados_raw").await.map_err(sort())?;
+    let migrated = is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
+    if let Err(error) = migrator().run(pool).await {
+        // A role that may write to the tables but not create any is fine when a DBA has made them all.
+        let status = status(pool).await?;
+        if !status.is_ready() {
+            return Err(match error {
+                sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => {
+                    StoreError::sort(doing)(e)
+                }
+                other => StoreError::new(Fault::Schema, doing, other.to_string()),
+            });
+        }
+    }
+    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
+    if !unique {
+        sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
+            .execute(pool)
+            .await
+            .map_err(sort())?;
+    }
+    let adopted = existed && !migrated;
+    let foreign_rows = if adopted {
+        sqlx::query_scalar("SELECT COUNT(*) FROM dados_raw WHERE hash_conteudo IS NULL OR length(hash_conteudo) <> 64")
+            .fetch_one(pool)
+            .await
+            .map_err(sort())?
+    } else {
+        0
+    };
+    Ok(InitReport {
+        existed,
+        adopted,
+        foreign_rows,
+    })
+}
+
+pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
+    let sort = || StoreError::sort("read the database's schema");
+    let server: String = sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
+        .fetch_one(pool)
+        .await
+        .map_err(sort())?;
+    let mut missing_tables = Vec::new();
+    for table in TABLES {
+        if !is_there(pool, table).await.map_err(sort())? {
+            missing_tables.push(table.to_owned());
+        }
+    }
+    let version = if is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? {
+        sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM atlas_migracoes WHERE success")
+            .fetch_one(pool)
+            .await
+            .map_err(sort())?
+    } else {
+        0
+    };
+    Ok(SchemaStatus {
+        server,
+        version,
+        newest: migrator().iter().map(|m| m.version).max().unwrap_or(0),
+        missing_tables,
+        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?,
+    })
+}
+
+async fn is_there(pool: &PgPool, table: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(pool).await
+}

@@ -1,0 +1,278 @@
+//! How rows of either database become the store's values, and the statements that both databases take as they stand.
+//!
+//! Placeholders are `$1, $2, …`, which SQLite understands too; `CAST(… AS TEXT)` writes times in both.
+
+use sqlx::FromRow;
+
+use super::types::{
+    Client, ClientApi, Counts, CursorId, PageFacts, PendingCursor, Rejected, Scrap, ScrapState, SweepFacts,
+};
+
+/// The columns of [`ScrapRow`].
+pub(super) const SCRAP_BY_ID: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
+     configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
+     rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
+     CAST(criado_em AS TEXT) AS criado_em FROM scraps WHERE id = $1";
+
+pub(super) const SCRAPS: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
+     configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
+     rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
+     CAST(criado_em AS TEXT) AS criado_em FROM scraps \
+     WHERE $1 IS NULL OR cliente_id = $1 ORDER BY id DESC LIMIT $2";
+
+pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_url, a.credencial IS NOT NULL AS propria \
+     FROM clientes_tokens c LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id ORDER BY c.cliente_id, a.api";
+
+pub(super) const ACCESS: &str = "SELECT c.ativo, c.token, p.base_url AS base_padrao, a.base_url, a.credencial \
+     FROM clientes_tokens c \
+     LEFT JOIN clientes_apis p ON p.cliente_id = c.cliente_id AND p.api = '' \
+     LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id AND a.api = $2 AND $2 <> '' \
+     WHERE c.cliente_id = $1";
+
+pub(super) const INSERT_SCRAP: &str = "INSERT INTO scraps \
+     (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, configuracao, fronteira) \
+     VALUES ($1, $2, $3, $4, $5, $6, 1) RETURNING id";
+
+/// The first page of a sweep.
+pub(super) const INSERT_ROOT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash) \
+     VALUES ($1, $2, $3) ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING";
+
+pub(super) const CLAIM: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'executando', motivo = NULL, \
+     iniciado_em = COALESCE(iniciado_em, CURRENT_TIMESTAMP), terminado_em = NULL, conector_versao = $2, \
+     conector_sha256 = $3, formato_cursor = COALESCE(formato_cursor, $4) WHERE id = $1 \
+     RETURNING epoca, cliente_id, rota";
+
+pub(super) const HOLDS: &str = "SELECT 1 FROM scraps WHERE id = $1 AND epoca = $2";
+
+pub(super) const FINISH: &str = "UPDATE scraps SET estado = $3, motivo = $4, duracao_ms = duracao_ms + $5, \
+     terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
+
+pub(super) const CANCEL: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'cancelado', motivo = $2, \
+     terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
+
+pub(super) const OPEN_SWEEP: &str = "UPDATE scraps SET varredura = $3, fronteira = fronteira + 1 \
+     WHERE id = $1 AND epoca = $2 AND varredura < $3";
+
+pub(super) const PENDING: &str = "SELECT ordem, cursor_hash, cursor, pai_hash, profundidade, iniciado \
+     FROM scrap_cursores WHERE scrap_id = $1 AND varredura = $2 AND estado = 'pendente' AND ordem > $3 \
+     ORDER BY ordem LIMIT $4";
+
+pub(super) const KNOWS: &str =
+    "SELECT 1 FROM scrap_cursores WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3";
+
+/// Walks up from a page; `UNION` ends the walk should the parents ever form a ring.
+pub(super) const IS_ANCESTOR: &str = "WITH RECURSIVE acima(h) AS ( \
+       SELECT pai_hash FROM scrap_cursores WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3 \
+       UNION \
+       SELECT c.pai_hash FROM scrap_cursores c JOIN acima a ON c.cursor_hash = a.h \
+         WHERE c.scrap_id = $1 AND c.varredura = $2) \
+     SELECT 1 FROM acima WHERE h = $4 LIMIT 1";
+
+pub(super) const PAGE_FACTS: &str = "SELECT total_declarado, membros, conteudo, ramos, repeticoes \
+     FROM scrap_cursores WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3 AND estado <> 'pendente'";
+
+pub(super) const SWEEP_FACTS: &str = "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) AS pages, \
+       CAST(COALESCE(SUM(n_lidos), 0) AS BIGINT) AS lidos, \
+       CAST(COALESCE(MAX(CASE WHEN conteudo IS NULL THEN 0 ELSE n END), 0) AS BIGINT) AS same_content \
+     FROM (SELECT conteudo, COUNT(*) AS n, SUM(lidos) AS n_lidos FROM scrap_cursores \
+           WHERE scrap_id = $1 AND varredura = $2 AND estado = 'feita' GROUP BY conteudo) porconteudo";
+
+pub(super) const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, posicao, codigo, motivo, conteudo, \
+       CAST(criado_em AS TEXT) AS criado_em \
+     FROM dados_rejeitados WHERE ($1 IS NULL OR scrap_id = $1) AND id > $2 ORDER BY id LIMIT $3";
+
+/// The first verification query: what there is of each route, and that no row is there twice.
+pub(super) const TOTALS: &str = "SELECT origem, COUNT(*) AS registros, COUNT(DISTINCT hash_conteudo) AS hashes, \
+       CAST(MIN(data_coleta) AS TEXT) AS primeira_coleta, CAST(MAX(data_coleta) AS TEXT) AS ultima_coleta \
+     FROM dados_raw WHERE cliente_id = $1 GROUP BY origem ORDER BY origem";
+
+/// The second: the newest rows, to look at.
+pub(super) const NEWEST: &str = "SELECT id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+       CAST(payload AS TEXT) AS payload, hash_conteudo \
+     FROM dados_raw WHERE cliente_id = $1 ORDER BY id DESC LIMIT $2";
+
+#[derive(FromRow)]
+pub(super) struct ScrapRow {
+    id: i64,
+    cliente_id: i32,
+    rota: String,
+    periodo_inicio: Option<String>,
+    periodo_fim: Option<String>,
+    tamanho_pagina: i32,
+    configuracao: String,
+    estado: String,
+    motivo: Option<String>,
+    varredura: i32,
+    fronteira: i64,
+    paginas: i64,
+    lidos: i64,
+    inseridos: i64,
+    duplicados: i64,
+    reencontrados: i64,
+    rejeitados: i64,
+    total_declarado: Option<i64>,
+    formato_cursor: Option<i64>,
+    conector_versao: Option<String>,
+    conector_sha256: Option<String>,
+    duracao_ms: i64,
+    criado_em: String,
+}
+
+impl From<ScrapRow> for Scrap {
+    fn from(row: ScrapRow) -> Self {
+        Self {
+            id: row.id,
+            cliente_id: row.cliente_id,
+            rota: row.rota,
+            period: row.periodo_inicio.zip(row.periodo_fim),
+            page_size: row.tamanho_pagina,
+            settings: row.configuracao,
+            // A state that a later version wrote: not ours to run, so it counts as failed.
+            state: ScrapState::from_name(&row.estado).unwrap_or(ScrapState::Falhou),
+            reason: row.motivo,
+            sweep: row.varredura,
+            frontier: row.fronteira,
+            pages: row.paginas,
+            counts: Counts {
+                lidos: row.lidos,
+                inseridos: row.inseridos,
+                duplicados: row.duplicados,
+                reencontrados: row.reencontrados,
+                rejeitados: row.rejeitados,
+            },
+            total_records: row.total_declarado,
+            cursor_format: row.formato_cursor,
+            connector: row.conector_versao.zip(row.conector_sha256),
+            elapsed_ms: row.duracao_ms,
+            created_at: row.criado_em,
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct ClientRow {
+    cliente_id: i32,
+    ativo: Option<bool>,
+    api: Option<String>,
+    base_url: Option<String>,
+    propria: Option<bool>,
+}
+
+/// Groups the rows of [`CLIENTS`], which come sorted by client.
+pub(super) fn group_clients(rows: Vec<ClientRow>) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::new();
+    for row in rows {
+        if clients.last().is_none_or(|c| c.cliente_id != row.cliente_id) {
+            clients.push(Client {
+                cliente_id: row.cliente_id,
+                active: row.ativo.unwrap_or(true),
+                apis: Vec::new(),
+            });
+        }
+        if let (Some(client), Some((api, base_url))) = (clients.last_mut(), row.api.zip(row.base_url)) {
+            client.apis.push(ClientApi {
+                api,
+                base_url,
+                has_credential: row.propria.unwrap_or(false),
+            });
+        }
+    }
+    clients
+}
+
+#[derive(FromRow)]
+pub(super) struct PendingRow {
+    ordem: i64,
+    cursor_hash: Vec<u8>,
+    cursor: Option<String>,
+    pai_hash: Option<Vec<u8>>,
+    profundidade: i32,
+    iniciado: bool,
+}
+
+impl From<PendingRow> for PendingCursor {
+    fn from(row: PendingRow) -> Self {
+        Self {
+            order: row.ordem,
+            id: CursorId(digest(&row.cursor_hash)),
+            cursor: row.cursor,
+            parent: row.pai_hash.as_deref().map(|h| CursorId(digest(h))),
+            depth: row.profundidade,
+            begun: row.iniciado,
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct PageFactsRow {
+    total_declarado: Option<i64>,
+    membros: Option<Vec<u8>>,
+    conteudo: Option<Vec<u8>>,
+    ramos: Option<Vec<u8>>,
+    repeticoes: i32,
+}
+
+impl From<PageFactsRow> for PageFacts {
+    fn from(row: PageFactsRow) -> Self {
+        Self {
+            total_records: row.total_declarado,
+            members: digest(row.membros.as_deref().unwrap_or_default()),
+            content: row.conteudo.as_deref().map(digest),
+            branches: digest(row.ramos.as_deref().unwrap_or_default()),
+            repeats: row.repeticoes,
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct SweepFactsRow {
+    pages: i64,
+    lidos: i64,
+    same_content: i64,
+}
+
+impl From<SweepFactsRow> for SweepFacts {
+    fn from(row: SweepFactsRow) -> Self {
+        Self {
+            pages: row.pages,
+            lidos: row.lidos,
+            same_content: row.same_content,
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct RejectedRowOut {
+    id: i64,
+    scrap_id: i64,
+    cliente_id: i32,
+    origem: String,
+    cursor: Option<String>,
+    posicao: i64,
+    codigo: String,
+    motivo: String,
+    conteudo: Vec<u8>,
+    criado_em: String,
+}
+
+impl From<RejectedRowOut> for Rejected {
+    fn from(row: RejectedRowOut) -> Self {
+        Self {
+            id: row.id,
+            scrap_id: row.scrap_id,
+            cliente_id: row.cliente_id,
+            origem: row.origem,
+            cursor: row.cursor,
+            position: row.posicao,
+            code: row.codigo,
+            reason: row.motivo,
+            content: row.conteudo,
+            created_at: row.criado_em,
+        }
+    }
+}
+
+/// A digest column; zeros should it ever hold anything else.
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    bytes.try_into().unwrap_or([0; 32])
+}

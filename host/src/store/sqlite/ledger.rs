@@ -1,0 +1,152 @@
+//! The frontier's bookkeeping, in one transaction.
+
+use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+
+use super::super::error::{Fault, StoreError};
+use super::super::rows;
+use super::super::types::{Checkpoint, Counts, CursorId, LedgerReceipt, Lease, PageEnd, PageKey};
+
+const BEGIN: &str =
+    "UPDATE scrap_cursores SET iniciado = TRUE WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3";
+
+// A page that is not pending any more is left alone, which makes the whole transaction safe to repeat.
+const DONE: &str = "UPDATE scrap_cursores SET estado = $4, iniciado = TRUE, tentativas = tentativas + $5, lidos = $6, \
+       inseridos = $7, duplicados = $8, reencontrados = $9, rejeitados = $10, total_declarado = $11, membros = $12, \
+       conteudo = $13, ramos = $14, repeticoes = $15, conector_sha256 = $16, gravado_em = CURRENT_TIMESTAMP \
+     WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3 AND estado = 'pendente'";
+
+const NEXT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash, cursor, pai_hash, profundidade) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING";
+
+const ADD: &str = "UPDATE scraps SET fronteira = fronteira + $3, paginas = paginas + $4, lidos = lidos + $5, \
+       inseridos = inseridos + $6, duplicados = duplicados + $7, reencontrados = reencontrados + $8, \
+       rejeitados = rejeitados + $9, total_declarado = COALESCE($10, total_declarado) \
+     WHERE id = $1 AND epoca = $2 RETURNING fronteira, paginas";
+
+pub(super) async fn write(
+    pool: &SqlitePool,
+    lease: &Lease,
+    begun: &[PageKey],
+    done: &[Checkpoint],
+) -> Result<LedgerReceipt, StoreError> {
+    let doing = "checkpoint pages";
+    // Dropped on the way out by an error, the transaction rolls back.
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
+    for page in begun {
+        sqlx::query(BEGIN)
+            .bind(lease.scrap_id)
+            .bind(page.sweep)
+            .bind(page.cursor.0.as_slice())
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::sort(doing))?;
+    }
+    let mut frontier = 0;
+    let mut pages = 0;
+    let mut counts = Counts::default();
+    let mut declared = None;
+    for page in done {
+        if finish_page(&mut tx, lease, page).await.map_err(StoreError::sort(doing))? {
+            frontier -= 1;
+            declared = page.facts.total_records.or(declared);
+            if page.end == PageEnd::Feita {
+                pages += 1;
+                counts += page.counts;
+            }
+        }
+        frontier += enter_next(&mut tx, lease, page).await.map_err(StoreError::sort(doing))?;
+    }
+    let row = sqlx::query(ADD)
+        .bind(lease.scrap_id)
+        .bind(lease.epoch)
+        .bind(frontier)
+        .bind(pages)
+        .bind(counts.lidos)
+        .bind(counts.inseridos)
+        .bind(counts.duplicados)
+        .bind(counts.reencontrados)
+        .bind(counts.rejeitados)
+        .bind(declared)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::sort(doing))?
+        .ok_or_else(|| StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"))?;
+    tx.commit().await.map_err(StoreError::sort(doing))?;
+    Ok(LedgerReceipt {
+        frontier: row.get("fronteira"),
+        pages: row.get("paginas"),
+    })
+}
+
+/// Whether the page was pending until now.
+async fn finish_page(
+    tx: &mut Transaction<'_, Sqlite>,
+    lease: &Lease,
+    page: &Checkpoint,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(DONE)
+        .bind(lease.scrap_id)
+        .bind(page.page.sweep)
+        .bind(page.page.cursor.0.as_slice())
+        .bind(page.end.name())
+        .bind(page.attempts)
+        .bind(page.counts.lidos)
+        .bind(page.counts.inseridos)
+        .bind(page.counts.duplicados)
+        .bind(page.counts.reencontrados)
+        .bind(page.counts.rejeitados)
+        .bind(page.facts.total_records)
+        .bind(page.facts.members.as_slice())
+        .bind(page.facts.content.map(Vec::from))
+        .bind(page.facts.branches.as_slice())
+        .bind(page.facts.repeats)
+        .bind(&page.connector_sha256)
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// How many of the page's next cursors were new.
+async fn enter_next(
+    tx: &mut Transaction<'_, Sqlite>,
+    lease: &Lease,
+    page: &Checkpoint,
+) -> Result<i64, sqlx::Error> {
+    let mut entered = 0;
+    for next in &page.next {
+        let done = sqlx::query(NEXT)
+            .bind(lease.scrap_id)
+            .bind(page.page.sweep)
+            .bind(next.id.0.as_slice())
+            .bind(&next.cursor)
+            .bind(page.page.cursor.0.as_slice())
+            .bind(page.depth + 1)
+            .execute(&mut **tx)
+            .await?;
+        entered += i64::try_from(done.rows_affected()).unwrap_or(0);
+    }
+    Ok(entered)
+}
+
+pub(super) async fn open_sweep(pool: &SqlitePool, lease: &Lease, sweep: i32) -> Result<(), StoreError> {
+    let doing = "open the next sweep";
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
+    let opened = sqlx::query(rows::OPEN_SWEEP)
+        .bind(lease.scrap_id)
+        .bind(lease.epoch)
+        .bind(sweep)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::sort(doing))?;
+    if opened.rows_affected() == 0 {
+        return Err(StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"));
+    }
+    sqlx::query(rows::INSERT_ROOT)
+        .bind(lease.scrap_id)
+        .bind(sweep)
+        .bind(CursorId::ROOT.0.as_slice())
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::sort(doing))?;
+    tx.commit().await.map_err(StoreError::sort(doing))
+}

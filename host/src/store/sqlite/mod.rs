@@ -1,0 +1,413 @@
+//! SQLite, embedded: nothing to install. WAL, `synchronous=FULL`, foreign keys on, and one writer: a database file takes one
+//! at a time, so more would only wait for each other. Readers have connections of their own and never wait.
+
+mod ledger;
+mod records;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row};
+
+use super::error::{Fault, StoreError};
+use super::rows;
+use super::types::*;
+use super::Store;
+use crate::source::Secret;
+
+/// How long a statement waits for another process that is writing to the same file.
+const BUSY_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a caller waits for the one writing connection: longer than any batch takes.
+const WRITER_PATIENCE: Duration = Duration::from_secs(600);
+const READERS: u32 = 4;
+
+/// The tables in a SQLite file.
+pub struct SqliteStore {
+    /// One connection: the writer.
+    pool: SqlitePool,
+    readers: SqlitePool,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating it if it is not there.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_PATIENCE)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(WRITER_PATIENCE)
+            .test_before_acquire(false)
+            .connect_with(options.clone())
+            .await
+            .map_err(StoreError::sort("open the SQLite file"))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Ok(Self {
+            pool,
+            readers,
+            path: path.to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn location(&self) -> String {
+        format!("sqlite:{}", self.path.display())
+    }
+
+    fn writers(&self, _batch: usize) -> usize {
+        1
+    }
+
+    async fn init(&self) -> Result<InitReport, StoreError> {
+        schema::init(&self.pool).await
+    }
+
+    async fn schema(&self) -> Result<SchemaStatus, StoreError> {
+        schema::status(&self.pool).await
+    }
+
+    async fn add_client(&self, cliente_id: i32, token: &Secret) -> Result<(), StoreError> {
+        let added = sqlx::query(
+            "INSERT INTO clientes_tokens (cliente_id, token) VALUES ($1, $2) ON CONFLICT (cliente_id) DO NOTHING",
+        )
+        .bind(cliente_id)
+        .bind(token.expose())
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::sort("register the client"))?;
+        match added.rows_affected() {
+            0 => Err(StoreError::new(Fault::Exists, "register the client", cliente_id.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn set_client(
+        &self,
+        cliente_id: i32,
+        token: Option<&Secret>,
+        active: Option<bool>,
+    ) -> Result<bool, StoreError> {
+        let changed = sqlx::query(
+            "UPDATE clientes_tokens SET token = COALESCE($2, token), ativo = COALESCE($3, ativo), \
+             atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1",
+        )
+        .bind(cliente_id)
+        .bind(token.map(Secret::expose))
+        .bind(active)
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::sort("change the client"))?;
+        Ok(changed.rows_affected() > 0)
+    }
+
+    async fn set_api(
+        &self,
+        cliente_id: i32,
+        api: &str,
+        base_url: Option<&str>,
+        credential: Option<&Secret>,
+    ) -> Result<(), StoreError> {
+        let doing = "set the client's API";
+        // An UPDATE first: a new entry needs its base URL, an old one may keep it.
+        let changed = sqlx::query(
+            "UPDATE clientes_apis SET base_url = COALESCE($3, base_url), credencial = COALESCE($4, credencial), \
+             atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1 AND api = $2",
+        )
+        .bind(cliente_id)
+        .bind(api)
+        .bind(base_url)
+        .bind(credential.map(Secret::expose))
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::sort(doing))?;
+        if changed.rows_affected() > 0 {
+            return Ok(());
+        }
+        let base_url = base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
+        sqlx::query("INSERT INTO clientes_apis (cliente_id, api, base_url, credencial) VALUES ($1, $2, $3, $4)")
+            .bind(cliente_id)
+            .bind(api)
+            .bind(base_url)
+            .bind(credential.map(Secret::expose))
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort(doing))?;
+        Ok(())
+    }
+
+    async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError> {
+        let removed = sqlx::query("DELETE FROM clientes_apis WHERE cliente_id = $1 AND api = $2")
+            .bind(cliente_id)
+            .bind(api)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort("remove the client's API"))?;
+        Ok(removed.rows_affected() > 0)
+    }
+
+    async fn remove_client(&self, cliente_id: i32) -> Result<bool, StoreError> {
+        let doing = "remove the client";
+        let removed = sqlx::query("DELETE FROM clientes_tokens WHERE cliente_id = $1")
+            .bind(cliente_id)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort(doing));
+        match removed {
+            Ok(done) => Ok(done.rows_affected() > 0),
+            Err(e) if e.fault == Fault::Missing => Err(StoreError::new(Fault::InUse, doing, cliente_id.to_string())),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        let rows = sqlx::query_as(rows::CLIENTS)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::sort("list the clients"))?;
+        Ok(rows::group_clients(rows))
+    }
+
+    async fn access(&self, cliente_id: i32, api: &str) -> Result<Option<Access>, StoreError> {
+        let row = sqlx::query(rows::ACCESS)
+            .bind(cliente_id)
+            .bind(api)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::sort("look up the client's credential"))?;
+        Ok(row.map(|row| Access {
+            active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),
+            token: Secret::new(row.get("token")),
+            default_base_url: row.get("base_padrao"),
+            api: row
+                .get::<Option<String>, _>("base_url")
+                .map(|url| (url, row.get::<Option<String>, _>("credencial").map(Secret::new))),
+        }))
+    }
+
+    async fn create_scrap(&self, scrap: &NewScrap) -> Result<i64, StoreError> {
+        let doing = "create the scrap";
+        let mut tx = self.pool.begin().await.map_err(StoreError::sort(doing))?;
+        let (from, to) = scrap.period.clone().unzip();
+        let id: i64 = sqlx::query_scalar(rows::INSERT_SCRAP)
+            .bind(scrap.cliente_id)
+            .bind(&scrap.rota)
+            .bind(from)
+            .bind(to)
+            .bind(scrap.page_size)
+            .bind(&scrap.settings)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::sort(doing))?;
+        sqlx::query(rows::INSERT_ROOT)
+            .bind(id)
+            .bind(0_i32)
+            .bind(CursorId::ROOT.0.as_slice())
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::sort(doing))?;
+        tx.commit().await.map_err(StoreError::sort(doing))?;
+        Ok(id)
+    }
+
+    async fn scrap(&self, id: i64) -> Result<Option<Scrap>, StoreError> {
+        let row: Option<rows::ScrapRow> = sqlx::query_as(rows::SCRAP_BY_ID)
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::sort("read the scrap"))?;
+        Ok(row.map(Scrap::from))
+    }
+
+    async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError> {
+        let rows: Vec<rows::ScrapRow> = sqlx::query_as(rows::SCRAPS)
+            .bind(cliente_id)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::sort("list the scraps"))?;
+        Ok(rows.into_iter().map(Scrap::from).collect())
+    }
+
+    async fn claim(&self, id: i64, connector: &ConnectorStamp) -> Result<Lease, StoreError> {
+        let doing = "claim the scrap";
+        let row = sqlx::query(rows::CLAIM)
+            .bind(id)
+            .bind(&connector.version)
+            .bind(&connector.sha256)
+            .bind(connector.cursor_format)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort(doing))?
+            .ok_or_else(|| StoreError::new(Fault::Missing, doing, id.to_string()))?;
+        Ok(Lease {
+            scrap_id: id,
+            epoch: row.get("epoca"),
+            cliente_id: row.get("cliente_id"),
+            origem: row.get("rota"),
+        })
+    }
+
+    async fn holds(&self, lease: &Lease) -> Result<bool, StoreError> {
+        let row = sqlx::query(rows::HOLDS)
+            .bind(lease.scrap_id)
+            .bind(lease.epoch)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::sort("check the lease"))?;
+        Ok(row.is_some())
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        state: ScrapState,
+        reason: Option<&str>,
+        elapsed_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(rows::FINISH)
+            .bind(lease.scrap_id)
+            .bind(lease.epoch)
+            .bind(state.name())
+            .bind(reason)
+            .bind(elapsed_ms)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort("end the scrap's run"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn cancel(&self, id: i64, reason: &str) -> Result<bool, StoreError> {
+        let done = sqlx::query(rows::CANCEL)
+            .bind(id)
+            .bind(reason)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::sort("cancel the scrap"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn pending(
+        &self,
+        lease: &Lease,
+        sweep: i32,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<PendingCursor>, StoreError> {
+        let rows: Vec<rows::PendingRow> = sqlx::query_as(rows::PENDING)
+            .bind(lease.scrap_id)
+            .bind(sweep)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::sort("read the frontier"))?;
+        Ok(rows.into_iter().map(PendingCursor::from).collect())
+    }
+
+    async fn knows(&self, lease: &Lease, page: PageKey) -> Result<bool, StoreError> {
+        let row = sqlx::query(rows::KNOWS)
+            .bind(lease.scrap_id)
+            .bind(page.sweep)
+            .bind(page.cursor.0.as_slice())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::sort("look up a cursor"))?;
+        Ok(row.is_some())
+    }
+
+    async fn is_ancestor(&self, lease: &Lease, candidate: CursorId, page: PageKey) -> Result<bool, StoreError> {
+        let row = sqlx::query(rows::IS_ANCESTOR)
+            .bind(lease.scrap_id)
+            .bind(page.sweep)
+            .bind(page.cursor.0.as_slice())
+            .bind(candidate.0.as_slice())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::sort("look up a page's ancestors"))?;
+        Ok(row.is_some())
+    }
+
+    async fn ledger(
+        &self,
+        lease: &Lease,
+        begun: &[PageKey],
+        done: &[Checkpoint],
+    ) -> Result<LedgerReceipt, StoreError> {
+        ledger::write(&self.pool, lease, begun, done).await
+    }
+
+    async fn open_sweep(&self, lease: &Lease, sweep: i32) -> Result<(), StoreError> {
+        ledger::open_sweep(&self.pool, lease, sweep).await
+    }
+
+    async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError> {
+        let row: Option<rows::PageFactsRow> = sqlx::query_as(rows::PAGE_FACTS)
+            .bind(lease.scrap_id)
+            .bind(page.sweep)
+            .bind(page.cursor.0.as_slice())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::sort("read what a page held"))?;
+        Ok(row.map(PageFacts::from))
+    }
+
+    async fn sweep_facts(&self, lease: &Lease, sweep: i32) -> Result<SweepFacts, StoreError> {
+        let row: rows::SweepFactsRow = sqlx::query_as(rows::SWEEP_FACTS)
+            .bind(lease.scrap_id)
+            .bind(sweep)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(StoreError::sort("add up a sweep"))?;
+        Ok(row.into())
+    }
+
+    async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError> {
+        records::insert(&self.pool, lease, records).await
+    }
+
+    async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
+        records::reject(&self.pool, lease, records).await
+    }
+
+    async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
+        let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
+            .bind(scrap_id)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::sort("list the rejected records"))?;
+        Ok(rows.into_iter().map(Rejected::from).collect())
+    }
+
+    async fn totals(&self, cliente_id: i32) -> Result<Vec<OrigemTotal>, StoreError> {
+        sqlx::query_as(rows::TOTALS)
+            .bind(cliente_id)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::sort("count the client's rows"))
+    }
+
+    async fn newest(&self, cliente_id: i32, limit: i64) -> Result<Vec<NewestRow>, StoreError> {
+        sqlx::query_as(rows::NEWEST)
+            .bind(cliente_id)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::sort("read the client's newest rows"))
+    }
+}

@@ -1,0 +1,490 @@
+//! The values that go into a store and come out of it. Plain data; nothing here knows which database is behind.
+
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+use sqlx::postgres::PgConnectOptions;
+
+use crate::source::Secret;
+
+/// Which store, and where.
+#[derive(Clone)]
+pub enum StoreUrl {
+    /// A PostgreSQL server and database.
+    Postgres(Box<PgConnectOptions>),
+    /// An embedded database in a file.
+    Sqlite(PathBuf),
+}
+
+impl StoreUrl {
+    /// Reads `postgres://…`, `postgresql://…` or `sqlite:FILE`; `None` if it is neither.
+    pub fn parse(url: &str) -> Option<Self> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            url.parse().ok().map(|options| Self::Postgres(Box::new(options)))
+        } else {
+            let file = url.strip_prefix("sqlite:")?;
+            let file = file.strip_prefix("//").unwrap_or(file);
+            (!file.is_empty()).then(|| Self::Sqlite(file.into()))
+        }
+    }
+
+    /// A server by its parts, as `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and `DB_PASSWORD` give them.
+    pub fn postgres_from_parts(host: &str, port: u16, name: &str, user: &str, password: &Secret) -> Self {
+        Self::Postgres(Box::new(
+            PgConnectOptions::new_without_pgpass()
+                .host(host)
+                .port(port)
+                .database(name)
+                .username(user)
+                .password(password.expose()),
+        ))
+    }
+}
+
+/// What `init` found and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InitReport {
+    /// `dados_raw` was there before.
+    pub existed: bool,
+    /// It was there, and not from us: a database adopted now.
+    pub adopted: bool,
+    /// Rows in it that carry no hash of ours (an MD5 of the first system's, or none). Only counted when adopting.
+    pub foreign_rows: i64,
+}
+
+/// What the database holds of our tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// The server's name and version.
+    pub server: String,
+    /// The last migration applied; 0: none.
+    pub version: i64,
+    /// The last migration that this program knows.
+    pub newest: i64,
+    /// Tables of ours that are missing.
+    pub missing_tables: Vec<String>,
+    /// Whether `dados_raw.hash_conteudo` has the unique index that writing needs.
+    pub hash_is_unique: bool,
+}
+
+impl SchemaStatus {
+    /// Nothing is left to do.
+    pub fn is_ready(&self) -> bool {
+        self.missing_tables.is_empty() && self.hash_is_unique
+    }
+}
+
+/// A client, as lists show it: never with its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// The client's id.
+    pub cliente_id: i32,
+    /// Whether scraps of it may run.
+    pub active: bool,
+    /// The client's APIs and where they are; the one with the empty name is its default.
+    pub apis: Vec<ClientApi>,
+}
+
+/// Where one API of a client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientApi {
+    /// The API's name; empty for the default.
+    pub api: String,
+    /// Its base URL.
+    pub base_url: String,
+    /// Whether it has a credential of its own.
+    pub has_credential: bool,
+}
+
+/// All that decides where a client's API is and which credential goes there.
+pub struct Access {
+    /// Whether the client may be used at all.
+    pub active: bool,
+    /// `clientes_tokens.token`; empty counts as missing.
+    pub token: Secret,
+    /// The client's default base URL.
+    pub default_base_url: Option<String>,
+    /// The API's own entry: base URL, and a credential if it has one.
+    pub api: Option<(String, Option<Secret>)>,
+}
+
+/// A scrap to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewScrap {
+    /// The client.
+    pub cliente_id: i32,
+    /// The route.
+    pub rota: String,
+    /// First and last day, ISO 8601.
+    pub period: Option<(String, String)>,
+    /// Records to ask for in a page.
+    pub page_size: i32,
+    /// The connector's settings, a JSON object.
+    pub settings: String,
+}
+
+/// What became of a scrap. Every state but the first two ends a run; all but the two `Concluido` can be resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScrapState {
+    /// Created, never run.
+    Pendente,
+    /// Running; or its host died and nobody has resumed it yet.
+    Executando,
+    /// Everything that the source has is in the table.
+    Concluido,
+    /// Done, but records were rejected, or the source kept moving, or its own total does not add up.
+    ConcluidoComRessalva,
+    /// A page's attempts ran out.
+    Interrompido,
+    /// Stopped by a person (Ctrl-C).
+    Pausado,
+    /// The source refused the credential.
+    TokenRecusado,
+    /// The source's quota is spent.
+    Suspenso,
+    /// Cancelled.
+    Cancelado,
+    /// The connector crashed or broke a limit, or the source broke its contract, or the database failed.
+    Falhou,
+}
+
+impl ScrapState {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Pendente,
+        Self::Executando,
+        Self::Concluido,
+        Self::ConcluidoComRessalva,
+        Self::Interrompido,
+        Self::Pausado,
+        Self::TokenRecusado,
+        Self::Suspenso,
+        Self::Cancelado,
+        Self::Falhou,
+    ];
+
+    /// As the table and JSON write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pendente => "pendente",
+            Self::Executando => "executando",
+            Self::Concluido => "concluido",
+            Self::ConcluidoComRessalva => "concluido_com_ressalva",
+            Self::Interrompido => "interrompido",
+            Self::Pausado => "pausado",
+            Self::TokenRecusado => "token_recusado",
+            Self::Suspenso => "suspenso",
+            Self::Cancelado => "cancelado",
+            Self::Falhou => "falhou",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether there is nothing left to do.
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Concluido | Self::ConcluidoComRessalva)
+    }
+}
+
+/// A scrap as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scrap {
+    /// Its id.
+    pub id: i64,
+    /// The client.
+    pub cliente_id: i32,
+    /// The route.
+    pub rota: String,
+    /// First and last day.
+    pub period: Option<(String, String)>,
+    /// Records to ask for in a page.
+    pub page_size: i32,
+    /// The connector's settings, a JSON object.
+    pub settings: String,
+    /// Where it stands.
+    pub state: ScrapState,
+    /// Why, as a notice in JSON.
+    pub reason: Option<String>,
+    /// The sweep that it is in, from 0.
+    pub sweep: i32,
+    /// Cursors known and not yet checkpointed.
+    pub frontier: i64,
+    /// Pages checkpointed, over all sweeps.
+    pub pages: i64,
+    /// The counts over those pages.
+    pub counts: Counts,
+    /// What the source declared last.
+    pub total_records: Option<i64>,
+    /// The cursor format of the connector that it began with.
+    pub cursor_format: Option<i64>,
+    /// The connector that ran it last.
+    pub connector: Option<(String, String)>,
+    /// How long it has run, over all its runs.
+    pub elapsed_ms: i64,
+    /// When it was created, as the database writes it.
+    pub created_at: String,
+}
+
+/// What became of records: `lidos` is always the sum of the four others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records that entered the host.
+    pub lidos: i64,
+    /// New rows.
+    pub inseridos: i64,
+    /// Rows that were there from another page or another scrap.
+    pub duplicados: i64,
+    /// Rows that were there, on a page that was begun before: most likely our own.
+    pub reencontrados: i64,
+    /// Kept in `dados_rejeitados`.
+    pub rejeitados: i64,
+}
+
+impl Counts {
+    /// Whether the counts add up.
+    pub fn add_up(&self) -> bool {
+        self.lidos == self.inseridos + self.duplicados + self.reencontrados + self.rejeitados
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.lidos += other.lidos;
+        self.inseridos += other.inseridos;
+        self.duplicados += other.duplicados;
+        self.reencontrados += other.reencontrados;
+        self.rejeitados += other.rejeitados;
+    }
+}
+
+/// The connector that runs a scrap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorStamp {
+    /// Its version, for people.
+    pub version: String,
+    /// The component's SHA-256, lower-case hex.
+    pub sha256: String,
+    /// The meaning of its cursors.
+    pub cursor_format: i64,
+}
+
+/// The right to write for a scrap, until somebody else claims it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The scrap.
+    pub scrap_id: i64,
+    /// Its epoch when it was claimed.
+    pub epoch: i64,
+    /// The scrap's client.
+    pub cliente_id: i32,
+    /// The scrap's route, as rows carry it.
+    pub origem: String,
+}
+
+/// A cursor's identity: the SHA-256 of its text, or zeros for the first page, which has no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CursorId(pub [u8; 32]);
+
+impl CursorId {
+    /// The first page.
+    pub const ROOT: Self = Self([0; 32]);
+
+    /// The identity of a cursor, or of its absence.
+    pub fn of(cursor: Option<&str>) -> Self {
+        cursor.map_or(Self::ROOT, |text| Self(Sha256::digest(text.as_bytes()).into()))
+    }
+}
+
+/// One page of one sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PageKey {
+    /// The sweep, from 0.
+    pub sweep: i32,
+    /// The page's cursor.
+    pub cursor: CursorId,
+}
+
+/// A cursor that is still to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingCursor {
+    /// Its place in the order in which cursors became known.
+    pub order: i64,
+    /// Its identity.
+    pub id: CursorId,
+    /// Its text; none for the first page.
+    pub cursor: Option<String>,
+    /// The page that named it first.
+    pub parent: Option<CursorId>,
+    /// How many pages led to it.
+    pub depth: i32,
+    /// Whether writing its page was begun before.
+    pub begun: bool,
+}
+
+/// How a page ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageEnd {
+    /// Its records are durable.
+    Feita,
+    /// The second look at an unchanged first page: nothing was taken from it.
+    Conferida,
+}
+
+impl PageEnd {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Feita => "feita",
+            Self::Conferida => "conferida",
+        }
+    }
+}
+
+/// A cursor that a page named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextCursor {
+    /// Its identity.
+    pub id: CursorId,
+    /// Its text.
+    pub cursor: String,
+}
+
+/// All that a finished page leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The page.
+    pub page: PageKey,
+    /// How it ended.
+    pub end: PageEnd,
+    /// How many pages led to it.
+    pub depth: i32,
+    /// What became of its records.
+    pub counts: Counts,
+    /// How often it was asked for.
+    pub attempts: i32,
+    /// What it held.
+    pub facts: PageFacts,
+    /// The connector's digest that fetched it.
+    pub connector_sha256: String,
+    /// The cursors that it named.
+    pub next: Vec<NextCursor>,
+}
+
+/// What a page held, as far as later pages and sweeps are compared with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageFacts {
+    /// What the source declared on it.
+    pub total_records: Option<i64>,
+    /// A hash over its records' identities, in order.
+    pub members: [u8; 32],
+    /// A hash over its records' content, in order; none for a page without records.
+    pub content: Option<[u8; 32]>,
+    /// A hash over the cursors that it named, in order.
+    pub branches: [u8; 32],
+    /// How many pages of its chain in a row carried the very same records, itself included.
+    pub repeats: i32,
+}
+
+/// What a ledger call changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerReceipt {
+    /// Cursors in the frontier now.
+    pub frontier: i64,
+    /// Pages checkpointed so far.
+    pub pages: i64,
+}
+
+/// What a whole sweep added up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SweepFacts {
+    /// Pages that it took records from.
+    pub pages: i64,
+    /// Records read in it.
+    pub lidos: i64,
+    /// The largest number of its pages that carried the very same records.
+    pub same_content: i64,
+}
+
+/// A record on its way into `dados_raw`.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordRow<'a> {
+    /// Its exact JSON text.
+    pub payload: &'a str,
+    /// `hash_conteudo`: 64 hex digits.
+    pub hash: &'a str,
+}
+
+/// A record on its way into `dados_rejeitados`.
+#[derive(Debug, Clone, Copy)]
+pub struct RejectedRow<'a> {
+    /// The page that it came from.
+    pub page: PageKey,
+    /// That page's cursor.
+    pub cursor: Option<&'a str>,
+    /// Its place on the page, from 0.
+    pub position: i64,
+    /// Why, for programs.
+    pub code: &'a str,
+    /// Why, for people.
+    pub reason: &'a str,
+    /// Its bytes.
+    pub content: &'a [u8],
+}
+
+/// A rejected record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its id.
+    pub id: i64,
+    /// The scrap that met it.
+    pub scrap_id: i64,
+    /// The client.
+    pub cliente_id: i32,
+    /// The route.
+    pub origem: String,
+    /// The page's cursor.
+    pub cursor: Option<String>,
+    /// Its place on the page, from 0.
+    pub position: i64,
+    /// Why, for programs.
+    pub code: String,
+    /// Why, for people.
+    pub reason: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// When, as the database writes it.
+    pub created_at: String,
+}
+
+/// Rows of one client and origem.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct OrigemTotal {
+    /// The route.
+    pub origem: String,
+    /// Rows.
+    pub registros: i64,
+    /// Different hashes among them.
+    pub hashes: i64,
+    /// When the first was collected, as the database writes it.
+    pub primeira_coleta: Option<String>,
+    /// When the last was.
+    pub ultima_coleta: Option<String>,
+}
+
+/// One of the newest rows.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct NewestRow {
+    /// The row's id.
+    pub id: i64,
+    /// The route.
+    pub origem: String,
+    /// When it was collected, as the database writes it.
+    pub data_coleta: Option<String>,
+    /// The payload, as the database writes it.
+    pub payload: String,
+    /// Its hash.
+    pub hash_conteudo: Option<String>,
+}

@@ -1,0 +1,58 @@
+//! `cargo xtask …`: the tasks that people and CI run.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
+
+mod command;
+mod connectors;
+mod demo;
+mod deny;
+mod postgres;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The tasks that people and CI run")]
+enum Task {
+    /// Build the connectors that ship with Atlas into target/connectors
+    Connectors,
+    /// Run an order API with the sample data, and pull its orders into an embedded database
+    Demo,
+    /// Everything that must pass before a change lands; with a filter, only the tests that match it
+    Test {
+        /// Names, or parts of names, of the tests to run
+        #[arg(last = true)]
+        filter: Vec<String>,
+    },
+    /// Check the dependencies' licences and sources, and known-bad crates
+    Deny,
+    /// Check what ARCHITECTURE.md promises and a program can see
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = command::on_interrupt_stop().and_then(|()| match Task::parse() {
+        Task::Connectors => connectors::build().map(drop),
+        Task::Demo => demo::run(),
+        Task::Test { filter } => test::run(&filter),
+        Task::Deny => deny::run(),
+        Task::Tidy => tidy::run(),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if command::interrupted() => {
+            eprintln!("interrupted");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

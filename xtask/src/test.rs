@@ -1,0 +1,82 @@
+//! Everything that must pass before a change lands, the slowest last. All cargo calls share one target folder and one
+//! profile, so that wasmtime is built once.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command::{answers, cargo, execute, step, without_databases};
+use crate::connectors::{self, TARGET};
+use crate::postgres::Postgres;
+use crate::{deny, tidy};
+
+/// The packages that run here and not in a sandbox. The connectors themselves export what a component does, and cannot be
+/// linked into a program; what they are made from can.
+const NATIVE: [&str; 3] = ["--workspace", "--exclude", "connector-*"];
+/// The database that the tests may do with as they like.
+const DATABASE: &str = "ATLAS_TEST_DATABASE_URL";
+
+/// With a filter, only the tests whose names match it.
+pub(crate) fn run(filter: &[String]) -> Result<()> {
+    if filter.is_empty() {
+        read_the_source()?;
+    }
+    let connectors = connectors::build()?;
+    // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
+    execute(cargo(["build", "--quiet", "--bins", "--tests"]).args(NATIVE))?;
+
+    let postgres = match env::var(DATABASE) {
+        Ok(_) => None,
+        Err(_) => Some(Postgres::start()?),
+    };
+    let mut tests = runner();
+    tests.args(filter).env("ATLAS_CONNECTORS", connectors);
+    if let Some(postgres) = &postgres {
+        tests.env(DATABASE, postgres.url());
+    }
+    execute(without_databases(&mut tests))
+}
+
+/// What needs no test to run.
+fn read_the_source() -> Result<()> {
+    execute(&mut cargo(["fmt", "--all", "--check"]))?;
+    tidy::run()?;
+    deny::run()?;
+    let strict = ["--", "--deny", "warnings"];
+    execute(
+        cargo(["clippy", "--quiet", "--all-targets"])
+            .args(NATIVE)
+            .args(strict),
+    )?;
+    connectors::ensure_target()?;
+    let mut guests = cargo(["clippy", "--quiet", "--target", TARGET]);
+    guests.args(
+        connectors::guest_packages()?
+            .iter()
+            .map(|package| format!("--package={package}")),
+    );
+    execute(guests.args(strict))?;
+    execute(&mut cargo([
+        "test",
+        "--quiet",
+        "--doc",
+        "--package=atlas-connector-sdk",
+    ]))
+}
+
+/// Nextest if it is here: it runs the tests of all packages at once. Else cargo's own.
+fn runner() -> Command {
+    let mut runner = if answers(&mut cargo(["nextest", "--version"])) {
+        let mut nextest = cargo(["nextest", "run", "--cargo-quiet"]);
+        if env::var_os("CI").is_some() {
+            nextest.args(["--status-level", "slow"]);
+        }
+        nextest
+    } else {
+        step("cargo-nextest is not here; cargo test it is");
+        cargo(["test", "--quiet", "--bins", "--lib", "--tests"])
+    };
+    runner.args(NATIVE);
+    runner
+}
