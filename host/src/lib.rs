@@ -10,13 +10,18 @@
 //! - [`json`]       records found in a body, checked, in canonical form
 //! - [`pipeline`]   from the frontier to the table
 //! - [`store`]      PostgreSQL and SQLite
+//! - [`service`]    what the product does, for whoever shows it: the command line now
 //!
 //! Beside them: [`limits`], every limit by name; [`notice`] and [`i18n`], what people are told, in their language.
 
+pub mod cli;
+pub mod config;
 pub mod connector;
+pub mod i18n;
 pub mod json;
 pub mod limits;
 pub mod notice;
 pub mod pipeline;
+pub mod service;
 pub mod source;
 pub mod store;

@@ -1,1 +1,7 @@
-fn main(){}
+//! The program `atlas`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atlas_host::cli::main()
+}

@@ -28,7 +28,7 @@ impl Notice {
 
     /// The same with one more argument.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
         self.args.insert(name.to_owned(), value.to_string());
         self
     }

@@ -80,7 +80,7 @@ macro_rules! export {
         #[allow(unsafe_code, reason = "generated: the component's entry points")]
         const _: () = {
             type Exported = $crate::Component<$connector>;
-            $crate::bindings::export_component!(Exported with_types_in $crate::bindings);
+    $crate::bindings::export_component!(Exported with_types_in $crate::bindings);
         };
     };
 }

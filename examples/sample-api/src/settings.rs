@@ -65,7 +65,10 @@ impl Settings {
             !self.token.is_empty(),
             "an empty token would let nobody be refused"
         );
-        ensure!(self.max_per_page >= 1, "max_per_page must be at least 1");
+        ensure!(
+            (1..=u64::from(u32::MAX)).contains(&self.max_per_page),
+            "max_per_page must lie between 1 and 2^32 - 1"
+        );
         ensure!(
             (1..=self.max_per_page).contains(&self.default_per_page),
             "default_per_page must lie between 1 and max_per_page"

@@ -100,7 +100,12 @@ struct GuestMemory {
 }
 
 impl ResourceLimiter for GuestMemory {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if used > self.limit {
             self.reached = true;
@@ -144,7 +149,11 @@ impl CpuMeter {
 
     fn spent(&self) -> Duration {
         let began = self.poll_began_ns.load(Ordering::Relaxed);
-        let current = if began == NOT_POLLED { 0 } else { self.now_ns().saturating_sub(began) };
+        let current = if began == NOT_POLLED {
+            0
+        } else {
+            self.now_ns().saturating_sub(began)
+        };
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed) + current)
     }
 
@@ -156,7 +165,8 @@ impl CpuMeter {
             self.poll_began_ns.store(began, Ordering::Relaxed);
             let polled = call.as_mut().poll(context);
             self.poll_began_ns.store(NOT_POLLED, Ordering::Relaxed);
-            self.spent_ns.fetch_add(self.now_ns().saturating_sub(began), Ordering::Relaxed);
+            self.spent_ns
+                .fetch_add(self.now_ns().saturating_sub(began), Ordering::Relaxed);
             polled
         })
         .await

@@ -143,13 +143,22 @@ impl Registry {
 
     /// The connector of a route.
     pub fn connector(&self, route: &str) -> Option<Arc<Connector>> {
-        let loaded = self.entries.iter().filter_map(|entry| entry.loaded.as_ref().ok());
-        loaded.into_iter().find(|connector| connector.descriptor.route == route).cloned()
+        let loaded = self
+            .entries
+            .iter()
+            .filter_map(|entry| entry.loaded.as_ref().ok());
+        loaded
+            .into_iter()
+            .find(|connector| connector.descriptor.route == route)
+            .cloned()
     }
 
     /// The routes that are served, sorted.
     pub fn routes(&self) -> Vec<String> {
-        let loaded = self.entries.iter().filter_map(|entry| entry.loaded.as_ref().ok());
+        let loaded = self
+            .entries
+            .iter()
+            .filter_map(|entry| entry.loaded.as_ref().ok());
         let mut routes: Vec<_> = loaded.map(|c| c.descriptor.route.clone()).collect();
         routes.sort();
         routes
@@ -161,15 +170,26 @@ fn refuse_doubles(entries: &mut [RegistryEntry]) {
     for entry in entries.iter() {
         if let Ok(connector) = &entry.loaded {
             let route = connector.descriptor.route.clone();
-            files_by_route.entry(route).or_default().push(entry.path.clone());
+            files_by_route
+                .entry(route)
+                .or_default()
+                .push(entry.path.clone());
         }
     }
     for entry in entries {
-        let Ok(connector) = &entry.loaded else { continue };
+        let Ok(connector) = &entry.loaded else {
+            continue;
+        };
         let route = connector.descriptor.route.clone();
-        let other = files_by_route[&route].iter().find(|path| **path != entry.path);
+        let other = files_by_route[&route]
+            .iter()
+            .find(|path| **path != entry.path);
         if let Some(other) = other {
-            let other = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let other = other
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             entry.loaded = Err(LoadError::RouteTaken { route, other });
         }
     }
@@ -233,7 +253,9 @@ fn refuse_core_module(bytes: &[u8]) -> Result<(), LoadError> {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule),
         [0, b'a', b's', b'm', ..] => Ok(()),
         // Anything else wasmtime might take for the text format or for a precompiled copy.
-        _ => Err(LoadError::NotAComponent("the file does not begin as WebAssembly does".to_owned())),
+        _ => Err(LoadError::NotAComponent(
+            "the file does not begin as WebAssembly does".to_owned(),
+        )),
     }
 }
 
@@ -264,7 +286,11 @@ async fn describe(
     path: &Path,
     pre: &ConnectorPre<Guest>,
 ) -> Result<Descriptor, LoadError> {
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let mut store = Guest::store(engine, limits, &file, None);
     let cpu = store.data().cpu();
     let call = async {
@@ -274,7 +300,12 @@ async fn describe(
     let wall = Duration::from_millis(limits.page_wall_ms);
     let said = tokio::time::timeout(wall, cpu.charge(call))
         .await
-        .map_err(|_| LoadError::DescribeFailed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms)))?
+        .map_err(|_| {
+            LoadError::DescribeFailed(format!(
+                "it took longer than {} ms (limit page_wall_ms)",
+                limits.page_wall_ms
+            ))
+        })?
         .map_err(|trap| LoadError::DescribeFailed(reason_of_trap(&trap)))?
         .map_err(LoadError::DescribeFailed)?;
     Ok(Descriptor::check(said)?)

@@ -18,9 +18,9 @@
 //!
 //! # How
 //!
-//! The first pass writes the record without whitespace and with its strings respelled to `flat`, copying runs of text
+//! The first pass (`check`) writes the record without whitespace and with its strings respelled to `flat`, copying runs of text
 //! that already are in their form (all of a compact record, most often) at once. Where keys do not ascend it remembers
-//! the members' ranges in `flat`, sorted. The second pass (`render`) copies those ranges in their order. Each byte
+//! the members' ranges in `flat`, sorted. The second (`render`) copies those ranges in their order. Each byte
 //! is copied at most twice however deep it stands, and time is n log n at worst.
 
 use super::{

@@ -24,7 +24,9 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tokens;
 mod unhashed;
+mod walk;
 
 pub use canonical::Canonicalizer;
 pub use pointer::{Pointer, PointerError};

@@ -109,13 +109,17 @@ impl Coordinator {
             if self.end.is_some() || self.shared.halt.is_cancelled() {
                 return Ok(None);
             }
-            let last_word = look.filter(|look| !look.moved || self.sweep > self.shared.settings.sweeps);
+            let last_word =
+                look.filter(|look| !look.moved || self.sweep > self.shared.settings.sweeps);
             if let Some(look) = last_word {
                 return Ok(Some(self.conclude(&look).await?));
             }
             self.shared.observer.on(Event::SecondLook);
             self.sweep += 1;
-            self.shared.store.open_sweep(&self.shared.job.lease, self.sweep).await?;
+            self.shared
+                .store
+                .open_sweep(&self.shared.job.lease, self.sweep)
+                .await?;
             *self.shared.frontier() = Frontier::new();
         }
     }
@@ -171,7 +175,11 @@ impl Coordinator {
     async fn fill_window(&mut self) -> Result<(), StoreError> {
         let wanted = self.shared.frontier().wants();
         if let Some(after) = wanted {
-            let cursors = self.shared.store.pending(&self.shared.job.lease, self.sweep, after, WINDOW).await?;
+            let cursors = self
+                .shared
+                .store
+                .pending(&self.shared.job.lease, self.sweep, after, WINDOW)
+                .await?;
             self.shared.frontier().fill(cursors);
         }
         Ok(())
@@ -186,7 +194,10 @@ impl Coordinator {
                     sweep: self.sweep - 1,
                     cursor: CursorId::ROOT,
                 };
-                self.shared.store.page_facts(&self.shared.job.lease, page).await?
+                self.shared
+                    .store
+                    .page_facts(&self.shared.job.lease, page)
+                    .await?
             }
             _ => None,
         };
@@ -196,7 +207,8 @@ impl Coordinator {
             parent: None,
             before,
         };
-        self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
+        self.pages
+            .spawn(page::run(Arc::clone(&self.shared), task, slot));
         Ok(())
     }
 
@@ -214,12 +226,15 @@ impl Coordinator {
             parent: Some(offer.parent),
             before: None,
         };
-        self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
+        self.pages
+            .spawn(page::run(Arc::clone(&self.shared), task, slot));
     }
 
     fn settle(&mut self, report: PageReport) -> Option<Look> {
         let limits = &self.shared.settings.limits;
-        let over = |name, value: u64, found: i64| (found.unsigned_abs() > value).then_some(End::Limit { name, value });
+        let over = |name, value: u64, found: i64| {
+            (found.unsigned_abs() > value).then_some(End::Limit { name, value })
+        };
         let limit = over("frontier", limits.frontier, report.receipt.frontier)
             .or_else(|| over("pages", limits.pages, report.receipt.pages));
         if let Some(end) = limit {
@@ -231,8 +246,12 @@ impl Coordinator {
             frontier.grew();
         }
         drop(frontier);
-        if report.look.as_ref().is_some_and(|look| look.moved) && self.sweep <= self.shared.settings.sweeps {
-            self.shared.observer.on(Event::SweepAgain { sweep: self.sweep });
+        if report.look.as_ref().is_some_and(|look| look.moved)
+            && self.sweep <= self.shared.settings.sweeps
+        {
+            self.shared
+                .observer
+                .on(Event::SweepAgain { sweep: self.sweep });
         }
         report.look
     }
@@ -271,7 +290,10 @@ impl Coordinator {
             if facts.pages == 0 {
                 continue;
             }
-            if let Some(declared) = look.after.filter(|total| !look.moved && *total != facts.lidos) {
+            if let Some(declared) = look
+                .after
+                .filter(|total| !look.moved && *total != facts.lidos)
+            {
                 reservations.push(Reservation::TotalOff {
                     declared,
                     read: facts.lidos,

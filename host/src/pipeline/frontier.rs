@@ -82,11 +82,6 @@ impl Frontier {
     pub(super) fn done(&mut self, id: CursorId) {
         self.in_flight.remove(&id);
     }
-
-    /// Whether nothing is left, here or in the store.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.window.is_empty() && !self.more
-    }
 }
 
 #[cfg(test)]
@@ -113,7 +108,7 @@ mod tests {
         assert_eq!(frontier.next().map(|c| c.order), Some(1));
         assert!(frontier.knows(cursor(1).id));
         assert_eq!(frontier.next().map(|c| c.order), Some(2));
-        assert!(frontier.is_exhausted());
+        assert_eq!(frontier.wants(), None);
         frontier.grew();
         assert_eq!(frontier.wants(), Some(2));
     }
@@ -135,7 +130,6 @@ mod tests {
         let mut frontier = Frontier::new();
         frontier.fill((1..=WINDOW).map(cursor).collect());
         while frontier.next().is_some() {}
-        assert!(!frontier.is_exhausted());
         assert_eq!(frontier.wants(), Some(WINDOW));
     }
 }

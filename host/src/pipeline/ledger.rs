@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::progress::Observer;
 use super::writer::Patience;
-use crate::store::{Checkpoint, LedgerReceipt, Lease, PageKey, Store, StoreError};
+use crate::store::{Checkpoint, Lease, LedgerReceipt, PageKey, Store, StoreError};
 
 /// Requests in one transaction, and waiting for the next.
 const GROUP_MAX: usize = 256;
@@ -43,18 +43,33 @@ impl Ledger {
 
     /// Marks a page as begun; durable when this returns.
     pub(super) async fn begin(&self, page: PageKey) -> Result<(), LedgerError> {
-        self.enter(|reply| Request::Begin(page, reply)).await.map(drop)
+        self.enter(|reply| Request::Begin(page, reply))
+            .await
+            .map(drop)
     }
 
     /// Checkpoints a page; durable when this returns.
-    pub(super) async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<LedgerReceipt, LedgerError> {
-        self.enter(|reply| Request::Checkpoint(Box::new(checkpoint), reply)).await
+    pub(super) async fn checkpoint(
+        &self,
+        checkpoint: Checkpoint,
+    ) -> Result<LedgerReceipt, LedgerError> {
+        self.enter(|reply| Request::Checkpoint(Box::new(checkpoint), reply))
+            .await
     }
 
-    async fn enter(&self, request: impl FnOnce(Reply) -> Request) -> Result<LedgerReceipt, LedgerError> {
+    async fn enter(
+        &self,
+        request: impl FnOnce(Reply) -> Request,
+    ) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?.map_err(LedgerError::Store)
+        self.requests
+            .send(request(reply))
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer
+            .await
+            .map_err(|_| LedgerError::Closed)?
+            .map_err(LedgerError::Store)
     }
 }
 

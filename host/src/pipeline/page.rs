@@ -18,7 +18,8 @@ use super::queue::{PageTally, QueueSender, Record};
 use super::record::{Checked, CheckedPage, RecordChecker};
 use super::retry::LONGEST_WAIT;
 use crate::store::{
-    Checkpoint, CursorId, LedgerReceipt, NextCursor, PageEnd, PageFacts, PageKey, PendingCursor, Store, StoreError,
+    Checkpoint, CursorId, LedgerReceipt, NextCursor, PageEnd, PageFacts, PageKey, PendingCursor,
+    Store, StoreError,
 };
 
 /// So many pages of a chain in a row with the very same records mean that the source does not get on.
@@ -176,7 +177,10 @@ pub(super) async fn run(
         repeats,
     };
     if id == CursorId::ROOT {
-        *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
+        *shared
+            .root_facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
     }
     let checkpointed = CancellationToken::new();
     let only_next = single_next(&next, &after_commit).map(str::to_owned);
@@ -199,12 +203,21 @@ pub(super) async fn run(
     }
 
     let page = shared.key(task.sweep, id);
-    let records = if end == PageEnd::Feita { checked.records } else { Vec::new() };
+    let records = if end == PageEnd::Feita {
+        checked.records
+    } else {
+        Vec::new()
+    };
     if !records.is_empty() {
         shared.ledger.begin(page).await?;
     }
     let begun_before = task.cursor.begun || task.sweep > 0;
-    let tally = Arc::new(PageTally::new(page, task.cursor.cursor, begun_before, records.len()));
+    let tally = Arc::new(PageTally::new(
+        page,
+        task.cursor.cursor,
+        begun_before,
+        records.len(),
+    ));
     enqueue(&shared, records, &tally).await?;
     drop(slot);
 
@@ -286,7 +299,10 @@ async fn fetch(
     }
 }
 
-async fn wait_for_slot(shared: &Arc<Shared>, wait: Duration) -> Result<OwnedSemaphorePermit, PageStop> {
+async fn wait_for_slot(
+    shared: &Arc<Shared>,
+    wait: Duration,
+) -> Result<OwnedSemaphorePermit, PageStop> {
     tokio::select! {
         biased;
         () = shared.halt.cancelled() => Err(PageStop::Halted),
@@ -299,10 +315,15 @@ async fn wait_for_slot(shared: &Arc<Shared>, wait: Duration) -> Result<OwnedSema
 
 fn end_of(failure: FetchFailure) -> End {
     match failure {
-        FetchFailure::Passing { reason, .. } => End::AttemptsExhausted { attempts: 1, reason },
+        FetchFailure::Passing { reason, .. } => End::AttemptsExhausted {
+            attempts: 1,
+            reason,
+        },
         FetchFailure::Unauthorized(reason) => End::Unauthorized(reason),
         FetchFailure::Quota { reason, until } => End::Quota { reason, until },
-        FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => End::SourceFailed(reason),
+        FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => {
+            End::SourceFailed(reason)
+        }
         FetchFailure::Crashed(reason) => End::ConnectorCrashed(reason),
         FetchFailure::Limit { name, value } => End::Limit { name, value },
     }
@@ -337,7 +358,11 @@ fn single_next<'a>(next: &'a [String], after_commit: &[String]) -> Option<&'a st
 }
 
 /// How many pages of this page's chain in a row carried the very same records, itself included.
-async fn repeats(shared: &Arc<Shared>, task: &PageTask, content: Option<[u8; 32]>) -> Result<i32, PageStop> {
+async fn repeats(
+    shared: &Arc<Shared>,
+    task: &PageTask,
+    content: Option<[u8; 32]>,
+) -> Result<i32, PageStop> {
     let (Some(content), Some(parent)) = (content, task.cursor.parent) else {
         return Ok(1);
     };
@@ -348,20 +373,38 @@ async fn repeats(shared: &Arc<Shared>, task: &PageTask, content: Option<[u8; 32]
             None => return Ok(1),
         },
     };
-    Ok(if parents_content == Some(content) { parents_repeats + 1 } else { 1 })
+    Ok(if parents_content == Some(content) {
+        parents_repeats + 1
+    } else {
+        1
+    })
 }
 
-async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Option<PageFacts>, StoreError> {
+async fn facts_of(
+    shared: &Arc<Shared>,
+    sweep: i32,
+    id: CursorId,
+) -> Result<Option<PageFacts>, StoreError> {
     if id == CursorId::ROOT {
         // Most pages of a wide source have the first page for a parent.
-        let known = shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = shared
+            .root_facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if known.is_some() {
             return Ok(known);
         }
     }
-    let facts = shared.store.page_facts(&shared.job.lease, shared.key(sweep, id)).await?;
+    let facts = shared
+        .store
+        .page_facts(&shared.job.lease, shared.key(sweep, id))
+        .await?;
     if id == CursorId::ROOT {
-        *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = facts.clone();
+        *shared
+            .root_facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = facts.clone();
     }
     Ok(facts)
 }
@@ -410,7 +453,10 @@ async fn refuse_loop(shared: &Arc<Shared>, task: &PageTask, next: String) -> Res
         1 => task.cursor.parent == Some(id),
         _ => {
             let page = shared.key(task.sweep, task.cursor.id);
-            shared.store.is_ancestor(&shared.job.lease, id, page).await?
+            shared
+                .store
+                .is_ancestor(&shared.job.lease, id, page)
+                .await?
         }
     };
     if ancestor {
@@ -419,7 +465,11 @@ async fn refuse_loop(shared: &Arc<Shared>, task: &PageTask, next: String) -> Res
     Ok(())
 }
 
-async fn enqueue(shared: &Arc<Shared>, records: Vec<Checked>, tally: &Arc<PageTally>) -> Result<(), PageStop> {
+async fn enqueue(
+    shared: &Arc<Shared>,
+    records: Vec<Checked>,
+    tally: &Arc<PageTally>,
+) -> Result<(), PageStop> {
     for (position, record) in (0_i64..).zip(records) {
         let record = match record {
             Checked::Good { payload, hash } => {
@@ -437,7 +487,11 @@ async fn enqueue(shared: &Arc<Shared>, records: Vec<Checked>, tally: &Arc<PageTa
                 reason: rejection.to_string(),
             },
         };
-        shared.queue.send(record, tally).await.map_err(|_| PageStop::TornDown)?;
+        shared
+            .queue
+            .send(record, tally)
+            .await
+            .map_err(|_| PageStop::TornDown)?;
     }
     Ok(())
 }

@@ -22,7 +22,10 @@ pub(super) enum Checked {
         hash: String,
     },
     /// It cannot.
-    Bad { content: Bytes, rejection: Rejection },
+    Bad {
+        content: Bytes,
+        rejection: Rejection,
+    },
 }
 
 /// A page's records, checked, and what they are as a whole.
@@ -157,7 +160,8 @@ mod tests {
     use super::*;
 
     fn hash(cliente: i32, origem: &str, record: &str) -> String {
-        content_hash(cliente, origem, Vec::new(), record.as_bytes()).unwrap_or_else(|e| panic!("{e}"))
+        content_hash(cliente, origem, Vec::new(), record.as_bytes())
+            .unwrap_or_else(|e| panic!("{e}"))
     }
 
     #[test]
@@ -182,7 +186,10 @@ mod tests {
         let key = vec![Pointer::parse("/id").unwrap_or_else(|e| panic!("{e}"))];
         let mut checker = RecordChecker::new(1, "pedido", RecordLimits::default(), key, Vec::new());
         let mut page = |texts: &[&'static str]| {
-            let records = texts.iter().map(|t| Bytes::from_static(t.as_bytes())).collect();
+            let records = texts
+                .iter()
+                .map(|t| Bytes::from_static(t.as_bytes()))
+                .collect();
             checker.check(records, true)
         };
         let before = page(&[r#"{"id":1,"s":"novo"}"#, r#"{"id":2}"#]);

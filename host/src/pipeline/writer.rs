@@ -38,8 +38,9 @@ impl Writer {
             if batch.is_empty() {
                 return Ok(());
             }
-            let (mut good, bad): (Vec<Queued>, Vec<Queued>) =
-                batch.into_iter().partition(|q| matches!(q.record, Record::Good { .. }));
+            let (mut good, bad): (Vec<Queued>, Vec<Queued>) = batch
+                .into_iter()
+                .partition(|q| matches!(q.record, Record::Good { .. }));
             good.sort_by(|a, b| hash_of(a).cmp(hash_of(b)));
             if !good.is_empty() {
                 self.write(&good).await?;
@@ -56,7 +57,9 @@ impl Writer {
         while let Some(part) = parts.pop() {
             match self.insert(part).await {
                 Ok(()) => {}
-                Err(error) if !matches!(error.fault, Fault::Poison | Fault::Collision) => return Err(error),
+                Err(error) if !matches!(error.fault, Fault::Poison | Fault::Collision) => {
+                    return Err(error);
+                }
                 Err(error) => match part {
                     [record] => self.refuse(record, &error).await?,
                     _ => {
@@ -83,7 +86,9 @@ impl Writer {
             let fate = match inserted {
                 true => Fate::Inserted,
                 // After a lost answer, a row that is there is most likely the one whose COMMIT nobody heard of.
-                false if queued.page.begun_before || patience.outcome_was_unknown => Fate::FoundAgain,
+                false if queued.page.begun_before || patience.outcome_was_unknown => {
+                    Fate::FoundAgain
+                }
                 false => Fate::Duplicate,
             };
             if inserted {
@@ -96,11 +101,15 @@ impl Writer {
 
     /// Keeps a record that the database refused.
     async fn refuse(&self, queued: &Queued, error: &StoreError) -> Result<(), StoreError> {
-        let Record::Good { position, payload, .. } = &queued.record else {
+        let Record::Good {
+            position, payload, ..
+        } = &queued.record
+        else {
             return Ok(());
         };
         let reason = error.database_message();
-        self.reject(&[(queued, *position, REFUSED_BY_DATABASE, &reason, payload)]).await
+        self.reject(&[(queued, *position, REFUSED_BY_DATABASE, &reason, payload)])
+            .await
     }
 
     async fn keep_rejected(&self, batch: &[Queued]) -> Result<(), StoreError> {
@@ -119,7 +128,10 @@ impl Writer {
         self.reject(&rejected).await
     }
 
-    async fn reject(&self, rejected: &[(&Queued, i64, &str, &str, &bytes::Bytes)]) -> Result<(), StoreError> {
+    async fn reject(
+        &self,
+        rejected: &[(&Queued, i64, &str, &str, &bytes::Bytes)],
+    ) -> Result<(), StoreError> {
         let rows: Vec<RejectedRow<'_>> = rejected
             .iter()
             .map(|(queued, position, code, reason, content)| RejectedRow {
@@ -157,7 +169,10 @@ fn row_of(queued: &Queued) -> RecordRow<'_> {
             payload: std::str::from_utf8(payload).unwrap_or_default(),
             hash,
         },
-        Record::Bad { .. } => RecordRow { payload: "", hash: "" },
+        Record::Bad { .. } => RecordRow {
+            payload: "",
+            hash: "",
+        },
     }
 }
 
@@ -171,7 +186,11 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more patience.
-    pub(super) async fn wait(&mut self, error: StoreError, observer: &dyn Observer) -> Result<(), StoreError> {
+    pub(super) async fn wait(
+        &mut self,
+        error: StoreError,
+        observer: &dyn Observer,
+    ) -> Result<(), StoreError> {
         match error.fault {
             Fault::Collision if self.collisions < COLLISIONS_MAX => {
                 self.collisions += 1;
@@ -184,7 +203,10 @@ impl Patience {
                 self.outages += 1;
                 self.outcome_was_unknown = true;
                 let reason = error.database_message();
-                observer.on(Event::StoreWaiting { reason: &reason, wait });
+                observer.on(Event::StoreWaiting {
+                    reason: &reason,
+                    wait,
+                });
                 tokio::time::sleep(wait).await;
                 Ok(())
             }

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use thiserror::Error;
 use url::Url;
 
@@ -35,7 +37,12 @@ const HOST_HEADERS: [&str; 13] = [
     "proxy-connection",
 ];
 /// Headers that a connector never sees: they could carry a credential back.
-const WITHHELD_HEADERS: [&str; 4] = ["set-cookie", "set-cookie2", "authorization", "proxy-authenticate"];
+const WITHHELD_HEADERS: [&str; 4] = [
+    "set-cookie",
+    "set-cookie2",
+    "authorization",
+    "proxy-authenticate",
+];
 
 /// How much one page may ask for. Each has its row in the limits' table.
 #[derive(Debug, Clone, Copy)]
@@ -152,7 +159,10 @@ pub enum SendError {
 impl SendError {
     /// Whether the same request may well succeed later.
     pub fn is_passing_fault(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_))
+        matches!(
+            self,
+            Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_)
+        )
     }
 }
 
@@ -188,7 +198,11 @@ impl HttpClient {
             .tcp_nodelay(true)
             .user_agent(concat!("atlas-data-flow/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { http, budget, limits })
+        Ok(Self {
+            http,
+            budget,
+            limits,
+        })
     }
 
     /// Makes one request at an endpoint, within the page's budget.
@@ -229,13 +243,17 @@ impl HttpClient {
                 )));
             }
             meter.requests += 1;
-            let response = self.start(endpoint, &request, &headers, url.clone()).await?;
+            let response = self
+                .start(endpoint, &request, &headers, url.clone())
+                .await?;
             match redirect(endpoint, &url, &response)? {
                 Some(next) => url = next,
                 None => return self.read(meter, response).await,
             }
         }
-        Err(SendError::Denied(format!("more than {REDIRECTS_MAX} redirects")))
+        Err(SendError::Denied(format!(
+            "more than {REDIRECTS_MAX} redirects"
+        )))
     }
 
     async fn start(
@@ -252,8 +270,10 @@ impl HttpClient {
             builder = builder.header(ACCEPT, "application/json");
         }
         if let Credential::Bearer(token) = &endpoint.credential {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-                .map_err(|_| SendError::InvalidRequest("the token cannot stand in a header".to_owned()))?;
+            let mut value =
+                HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+                    SendError::InvalidRequest("the token cannot stand in a header".to_owned())
+                })?;
             value.set_sensitive(true);
             builder = builder.header(AUTHORIZATION, value);
         }
@@ -263,7 +283,11 @@ impl HttpClient {
         builder.send().await.map_err(sort_error)
     }
 
-    async fn read(&self, meter: &mut PageMeter, mut response: reqwest::Response) -> Result<Answer, SendError> {
+    async fn read(
+        &self,
+        meter: &mut PageMeter,
+        mut response: reqwest::Response,
+    ) -> Result<Answer, SendError> {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let mut body = self.budget.begin();
@@ -313,11 +337,19 @@ fn guest_headers(headers: &[(String, String)]) -> Result<HeaderMap, SendError> {
 }
 
 /// Where a redirect leads, if the answer is one: within the granted origin, else it is refused.
-fn redirect(endpoint: &Endpoint, from: &Url, response: &reqwest::Response) -> Result<Option<Url>, SendError> {
+fn redirect(
+    endpoint: &Endpoint,
+    from: &Url,
+    response: &reqwest::Response,
+) -> Result<Option<Url>, SendError> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let Some(location) = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()) else {
+    let Some(location) = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|v| v.to_str().ok())
+    else {
         return Ok(None);
     };
     let next = from
@@ -336,7 +368,9 @@ fn charset(headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_owned())
+        name.trim()
+            .eq_ignore_ascii_case("charset")
+            .then(|| value.trim().trim_matches('"').to_owned())
     })
 }
 
@@ -367,5 +401,8 @@ fn sort_error(error: reqwest::Error) -> SendError {
 
 /// Host and port are enough for a person to see where it failed.
 fn reqwest_without_url(error: &reqwest::Error) -> String {
-    error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+    error
+        .url()
+        .map(|url| url.origin().ascii_serialization())
+        .unwrap_or_default()
 }

@@ -144,7 +144,11 @@ pub trait Store: Send + Sync {
     async fn open_sweep(&self, lease: &Lease, sweep: i32) -> Result<(), StoreError>;
 
     /// What one page held, once it is done.
-    async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError>;
+    async fn page_facts(
+        &self,
+        lease: &Lease,
+        page: PageKey,
+    ) -> Result<Option<PageFacts>, StoreError>;
 
     /// What a whole sweep added up to.
     async fn sweep_facts(&self, lease: &Lease, sweep: i32) -> Result<SweepFacts, StoreError>;
@@ -154,7 +158,11 @@ pub trait Store: Send + Sync {
     /// Inserts records, all or none, and says of each whether it is new: `false` means that a row with its hash was there.
     /// The caller gives them sorted by hash. [`Fault::Collision`]: the same again will do. [`Fault::Poison`]: one of them
     /// cannot be stored; with a single record, that one.
-    async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError>;
+    async fn insert(
+        &self,
+        lease: &Lease,
+        records: &[RecordRow<'_>],
+    ) -> Result<Vec<bool>, StoreError>;
 
     /// Keeps records that the table cannot hold. Known ones are left as they are.
     async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError>;

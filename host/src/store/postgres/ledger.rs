@@ -4,7 +4,7 @@ use sqlx::{PgPool, Row};
 
 use super::super::error::{Fault, StoreError};
 use super::super::rows;
-use super::super::types::{Checkpoint, CursorId, LedgerReceipt, Lease, PageEnd, PageKey};
+use super::super::types::{Checkpoint, CursorId, Lease, LedgerReceipt, PageEnd, PageKey};
 
 const BEGIN: &str = "WITH dono AS (SELECT id, fronteira, paginas FROM scraps WHERE id = $1 AND epoca = $2), \
      iniciadas AS (UPDATE scrap_cursores c SET iniciado = TRUE \
@@ -66,7 +66,11 @@ pub(super) async fn write(
         let next = || done.iter().flat_map(|d| d.next.iter().map(move |n| (d, n)));
         statement
             .bind(done.iter().map(|d| d.page.sweep).collect::<Vec<_>>())
-            .bind(done.iter().map(|d| d.page.cursor.0.as_slice()).collect::<Vec<_>>())
+            .bind(
+                done.iter()
+                    .map(|d| d.page.cursor.0.as_slice())
+                    .collect::<Vec<_>>(),
+            )
             .bind(done.iter().map(|d| d.end.name()).collect::<Vec<_>>())
             .bind(done.iter().map(|d| d.attempts).collect::<Vec<_>>())
             .bind(each(|d| d.counts.lidos))
@@ -74,16 +78,40 @@ pub(super) async fn write(
             .bind(each(|d| d.counts.duplicados))
             .bind(each(|d| d.counts.reencontrados))
             .bind(each(|d| d.counts.rejeitados))
-            .bind(done.iter().map(|d| d.facts.total_records).collect::<Vec<_>>())
-            .bind(done.iter().map(|d| d.facts.members.as_slice()).collect::<Vec<_>>())
-            .bind(done.iter().map(|d| d.facts.content.map(Vec::from)).collect::<Vec<_>>())
-            .bind(done.iter().map(|d| d.facts.branches.as_slice()).collect::<Vec<_>>())
+            .bind(
+                done.iter()
+                    .map(|d| d.facts.total_records)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                done.iter()
+                    .map(|d| d.facts.members.as_slice())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                done.iter()
+                    .map(|d| d.facts.content.map(Vec::from))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                done.iter()
+                    .map(|d| d.facts.branches.as_slice())
+                    .collect::<Vec<_>>(),
+            )
             .bind(done.iter().map(|d| d.facts.repeats).collect::<Vec<_>>())
-            .bind(done.iter().map(|d| d.connector_sha256.as_str()).collect::<Vec<_>>())
+            .bind(
+                done.iter()
+                    .map(|d| d.connector_sha256.as_str())
+                    .collect::<Vec<_>>(),
+            )
             .bind(next().map(|(d, _)| d.page.sweep).collect::<Vec<_>>())
             .bind(next().map(|(_, n)| n.id.0.as_slice()).collect::<Vec<_>>())
             .bind(next().map(|(_, n)| n.cursor.as_str()).collect::<Vec<_>>())
-            .bind(next().map(|(d, _)| d.page.cursor.0.as_slice()).collect::<Vec<_>>())
+            .bind(
+                next()
+                    .map(|(d, _)| d.page.cursor.0.as_slice())
+                    .collect::<Vec<_>>(),
+            )
             .bind(next().map(|(d, _)| d.depth + 1).collect::<Vec<_>>())
             .bind(declared(done))
     };
@@ -100,7 +128,12 @@ pub(super) async fn write(
 
 /// What the source declared last, as far as these pages know.
 fn declared(done: &[Checkpoint]) -> Option<i64> {
-    let last = |end: PageEnd| done.iter().rev().filter(move |d| d.end == end).find_map(|d| d.facts.total_records);
+    let last = |end: PageEnd| {
+        done.iter()
+            .rev()
+            .filter(move |d| d.end == end)
+            .find_map(|d| d.facts.total_records)
+    };
     last(PageEnd::Conferida).or_else(|| last(PageEnd::Feita))
 }
 
@@ -115,7 +148,11 @@ pub(super) async fn open_sweep(pool: &PgPool, lease: &Lease, sweep: i32) -> Resu
         .await
         .map_err(StoreError::sort(doing))?;
     if opened.rows_affected() == 0 {
-        return Err(StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"));
+        return Err(StoreError::new(
+            Fault::LeaseLost,
+            doing,
+            "the scrap has a newer epoch",
+        ));
     }
     sqlx::query(rows::INSERT_ROOT)
         .bind(lease.scrap_id)

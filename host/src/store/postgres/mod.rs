@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Row};
 
+use super::Store;
 use super::error::{Fault, StoreError};
 use super::rows;
 use super::types::*;
-use super::Store;
 use crate::source::Secret;
 
 /// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
@@ -34,9 +34,15 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects once, so that a wrong address or password shows at once, and prepares the pool.
     pub async fn open(options: &PgConnectOptions) -> Result<Self, StoreError> {
-        let options = options.clone().application_name("atlas").disable_statement_logging();
+        let options = options
+            .clone()
+            .application_name("atlas")
+            .disable_statement_logging();
         let connecting = "connect to PostgreSQL";
-        let probe = options.connect().await.map_err(StoreError::sort(connecting))?;
+        let probe = options
+            .connect()
+            .await
+            .map_err(StoreError::sort(connecting))?;
         probe.close().await.map_err(StoreError::sort(connecting))?;
         let pool = PgPoolOptions::new()
             .max_connections((WRITERS_SMALL_BATCH + OTHER_CONNECTIONS) as u32)
@@ -55,12 +61,18 @@ impl Store for PostgresStore {
             self.options.get_username(),
             self.options.get_host(),
             self.options.get_port(),
-            self.options.get_database().unwrap_or(self.options.get_username()),
+            self.options
+                .get_database()
+                .unwrap_or(self.options.get_username()),
         )
     }
 
     fn writers(&self, batch: usize) -> usize {
-        if batch < LARGE_BATCH { WRITERS_SMALL_BATCH } else { WRITERS_LARGE_BATCH }
+        if batch < LARGE_BATCH {
+            WRITERS_SMALL_BATCH
+        } else {
+            WRITERS_LARGE_BATCH
+        }
     }
 
     async fn init(&self) -> Result<InitReport, StoreError> {
@@ -81,7 +93,11 @@ impl Store for PostgresStore {
         .await
         .map_err(StoreError::sort("register the client"))?;
         match added.rows_affected() {
-            0 => Err(StoreError::new(Fault::Exists, "register the client", cliente_id.to_string())),
+            0 => Err(StoreError::new(
+                Fault::Exists,
+                "register the client",
+                cliente_id.to_string(),
+            )),
             _ => Ok(()),
         }
     }
@@ -128,7 +144,8 @@ impl Store for PostgresStore {
         if changed.rows_affected() > 0 {
             return Ok(());
         }
-        let base_url = base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
+        let base_url =
+            base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
         sqlx::query("INSERT INTO clientes_apis (cliente_id, api, base_url, credencial) VALUES ($1, $2, $3, $4)")
             .bind(cliente_id)
             .bind(api)
@@ -159,7 +176,9 @@ impl Store for PostgresStore {
             .map_err(StoreError::sort(doing));
         match removed {
             Ok(done) => Ok(done.rows_affected() > 0),
-            Err(e) if e.fault == Fault::Missing => Err(StoreError::new(Fault::InUse, doing, cliente_id.to_string())),
+            Err(e) if e.fault == Fault::Missing => {
+                Err(StoreError::new(Fault::InUse, doing, cliente_id.to_string()))
+            }
             Err(e) => Err(e),
         }
     }
@@ -183,9 +202,12 @@ impl Store for PostgresStore {
             active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),
             token: Secret::new(row.get("token")),
             default_base_url: row.get("base_padrao"),
-            api: row
-                .get::<Option<String>, _>("base_url")
-                .map(|url| (url, row.get::<Option<String>, _>("credencial").map(Secret::new))),
+            api: row.get::<Option<String>, _>("base_url").map(|url| {
+                (
+                    url,
+                    row.get::<Option<String>, _>("credencial").map(Secret::new),
+                )
+            }),
         }))
     }
 
@@ -320,7 +342,12 @@ impl Store for PostgresStore {
         Ok(row.is_some())
     }
 
-    async fn is_ancestor(&self, lease: &Lease, candidate: CursorId, page: PageKey) -> Result<bool, StoreError> {
+    async fn is_ancestor(
+        &self,
+        lease: &Lease,
+        candidate: CursorId,
+        page: PageKey,
+    ) -> Result<bool, StoreError> {
         let row = sqlx::query(rows::IS_ANCESTOR)
             .bind(lease.scrap_id)
             .bind(page.sweep)
@@ -345,7 +372,11 @@ impl Store for PostgresStore {
         ledger::open_sweep(&self.pool, lease, sweep).await
     }
 
-    async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError> {
+    async fn page_facts(
+        &self,
+        lease: &Lease,
+        page: PageKey,
+    ) -> Result<Option<PageFacts>, StoreError> {
         let row: Option<rows::PageFactsRow> = sqlx::query_as(rows::PAGE_FACTS)
             .bind(lease.scrap_id)
             .bind(page.sweep)
@@ -366,7 +397,11 @@ impl Store for PostgresStore {
         Ok(row.into())
     }
 
-    async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError> {
+    async fn insert(
+        &self,
+        lease: &Lease,
+        records: &[RecordRow<'_>],
+    ) -> Result<Vec<bool>, StoreError> {
         records::insert(&self.pool, lease, records).await
     }
 
@@ -374,7 +409,12 @@ impl Store for PostgresStore {
         records::reject(&self.pool, lease, records).await
     }
 
-    async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
+    async fn rejects(
+        &self,
+        scrap_id: Option<i64>,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Rejected>, StoreError> {
         let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
             .bind(scrap_id)
             .bind(after)

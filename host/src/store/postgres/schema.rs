@@ -1,7 +1,7 @@
 //! Creating the tables, or adopting those that are there.
 
+use sqlx::PgPool;
 use sqlx::migrate::Migrator;
-use sqlx::{Connection, PgPool};
 
 use super::super::error::{Fault, StoreError};
 use super::super::types::{InitReport, SchemaStatus};
@@ -39,19 +39,23 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
         let status = status(pool).await?;
         if !status.is_ready() {
             return Err(match error {
-                sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => {
-                    StoreError::sort(doing)(e)
-                }
+                sqlx::migrate::MigrateError::Execute(e)
+                | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => StoreError::sort(doing)(e),
                 other => StoreError::new(Fault::Schema, doing, other.to_string()),
             });
         }
     }
-    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
+    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE)
+        .fetch_one(pool)
+        .await
+        .map_err(sort())?;
     if !unique {
-        sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
-            .execute(pool)
-            .await
-            .map_err(sort())?;
+        sqlx::query(
+            "CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)",
+        )
+        .execute(pool)
+        .await
+        .map_err(sort())?;
     }
     let adopted = existed && !migrated;
     let foreign_rows = if adopted {
@@ -71,10 +75,11 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
 
 pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
     let sort = || StoreError::sort("read the database's schema");
-    let server: String = sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
-        .fetch_one(pool)
-        .await
-        .map_err(sort())?;
+    let server: String =
+        sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
+            .fetch_one(pool)
+            .await
+            .map_err(sort())?;
     let mut missing_tables = Vec::new();
     for table in TABLES {
         if !is_there(pool, table).await.map_err(sort())? {
@@ -94,10 +99,16 @@ pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
         version,
         newest: migrator().iter().map(|m| m.version).max().unwrap_or(0),
         missing_tables,
-        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?,
+        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE)
+            .fetch_one(pool)
+            .await
+            .map_err(sort())?,
     })
 }
 
 async fn is_there(pool: &PgPool, table: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(pool).await
+    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+        .bind(table)
+        .fetch_one(pool)
+        .await
 }

@@ -4,10 +4,9 @@ use sqlx::{Row, Sqlite, SqlitePool, Transaction};
 
 use super::super::error::{Fault, StoreError};
 use super::super::rows;
-use super::super::types::{Checkpoint, Counts, CursorId, LedgerReceipt, Lease, PageEnd, PageKey};
+use super::super::types::{Checkpoint, Counts, CursorId, Lease, LedgerReceipt, PageEnd, PageKey};
 
-const BEGIN: &str =
-    "UPDATE scrap_cursores SET iniciado = TRUE WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3";
+const BEGIN: &str = "UPDATE scrap_cursores SET iniciado = TRUE WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3";
 
 // A page that is not pending any more is left alone, which makes the whole transaction safe to repeat.
 const DONE: &str = "UPDATE scrap_cursores SET estado = $4, iniciado = TRUE, tentativas = tentativas + $5, lidos = $6, \
@@ -31,7 +30,10 @@ pub(super) async fn write(
 ) -> Result<LedgerReceipt, StoreError> {
     let doing = "checkpoint pages";
     // Dropped on the way out by an error, the transaction rolls back.
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
+    let mut tx = pool
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(StoreError::sort(doing))?;
     for page in begun {
         sqlx::query(BEGIN)
             .bind(lease.scrap_id)
@@ -46,7 +48,10 @@ pub(super) async fn write(
     let mut counts = Counts::default();
     let mut declared = None;
     for page in done {
-        if finish_page(&mut tx, lease, page).await.map_err(StoreError::sort(doing))? {
+        if finish_page(&mut tx, lease, page)
+            .await
+            .map_err(StoreError::sort(doing))?
+        {
             frontier -= 1;
             declared = page.facts.total_records.or(declared);
             if page.end == PageEnd::Feita {
@@ -54,7 +59,9 @@ pub(super) async fn write(
                 counts += page.counts;
             }
         }
-        frontier += enter_next(&mut tx, lease, page).await.map_err(StoreError::sort(doing))?;
+        frontier += enter_next(&mut tx, lease, page)
+            .await
+            .map_err(StoreError::sort(doing))?;
     }
     let row = sqlx::query(ADD)
         .bind(lease.scrap_id)
@@ -128,9 +135,16 @@ async fn enter_next(
     Ok(entered)
 }
 
-pub(super) async fn open_sweep(pool: &SqlitePool, lease: &Lease, sweep: i32) -> Result<(), StoreError> {
+pub(super) async fn open_sweep(
+    pool: &SqlitePool,
+    lease: &Lease,
+    sweep: i32,
+) -> Result<(), StoreError> {
     let doing = "open the next sweep";
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
+    let mut tx = pool
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(StoreError::sort(doing))?;
     let opened = sqlx::query(rows::OPEN_SWEEP)
         .bind(lease.scrap_id)
         .bind(lease.epoch)
@@ -139,7 +153,11 @@ pub(super) async fn open_sweep(pool: &SqlitePool, lease: &Lease, sweep: i32) -> 
         .await
         .map_err(StoreError::sort(doing))?;
     if opened.rows_affected() == 0 {
-        return Err(StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"));
+        return Err(StoreError::new(
+            Fault::LeaseLost,
+            doing,
+            "the scrap has a newer epoch",
+        ));
     }
     sqlx::query(rows::INSERT_ROOT)
         .bind(lease.scrap_id)

@@ -34,15 +34,21 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
     let existed = is_there(pool, "dados_raw").await.map_err(sort())?;
     let migrated = is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
     migrator().run(pool).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => sort()(e),
+        sqlx::migrate::MigrateError::Execute(e)
+        | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => sort()(e),
         other => StoreError::new(Fault::Schema, doing, other.to_string()),
     })?;
-    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
+    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE)
+        .fetch_one(pool)
+        .await
+        .map_err(sort())?;
     if !unique {
-        sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
-            .execute(pool)
-            .await
-            .map_err(sort())?;
+        sqlx::query(
+            "CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)",
+        )
+        .execute(pool)
+        .await
+        .map_err(sort())?;
     }
     let adopted = existed && !migrated;
     let foreign_rows = if adopted {
@@ -85,13 +91,18 @@ pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError
         version,
         newest: migrator().iter().map(|m| m.version).max().unwrap_or(0),
         missing_tables,
-        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?,
+        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE)
+            .fetch_one(pool)
+            .await
+            .map_err(sort())?,
     })
 }
 
 async fn is_there(pool: &SqlitePool, table: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1)")
-        .bind(table)
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1)",
+    )
+    .bind(table)
+    .fetch_one(pool)
+    .await
 }

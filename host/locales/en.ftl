@@ -1,0 +1,281 @@
+# What operators read, in English. The same messages are in pt-BR.ftl; a test holds the two against each other.
+
+## Error line and operations
+
+error-line = ⚠️ ERROR ({ $operation }): { $message }
+op-usage = usage
+op-configure = configure
+op-connect = connect
+op-init = create_tables
+op-client = client
+op-scrap = scrap
+op-run = run_scrap
+op-connector = connector
+op-rejects = rejects
+op-verify = verify
+
+## Settings and database
+
+error-setting-value = { $name }={ $value } is not an accepted value (expected: { $expected })
+    .fix = Correct { $name } on the command line, in the environment, in .env or in atlas.toml.
+error-half-a-database = The database settings are incomplete: { $missing } missing
+    .fix = Set DB_HOST, DB_NAME, DB_USER and DB_PASSWORD (DB_PORT is optional), or DATABASE_URL, or none of them for the embedded database.
+error-database-url = The database address is not valid
+    .fix = Use postgres://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:FILE.
+error-settings-file = { $file } could not be read: { $reason }
+    .fix = Correct the file, or take it away to use the defaults.
+error-database-unreachable = Could not connect to the database: { $reason }
+    .fix = Check that the server is up and that address, user, password and database name are right (atlas doctor).
+error-database-unavailable = The database stopped answering: { $reason }
+    .fix = When it is back, go on with: atlas scrap resume ID. Nothing that was written is lost.
+error-database-schema = The tables are not as they should be: { $reason }
+    .fix = Run: atlas db init. Without the right to create tables, ask your DBA to run migrations/dba.sql.
+error-database = Database error: { $reason }
+    .fix = See the details in erros_scraps.log and run: atlas doctor.
+error-engine = The connector engine did not start: { $reason }
+    .fix = Check that there is memory, and that the system does not limit the address space (ulimit -v).
+error-http = The HTTP client did not start: { $reason }
+    .fix = Check the system's root certificates (package ca-certificates).
+
+## Clients
+
+error-client-id = The client's number must be greater than zero ({ $client })
+    .fix = Give the client's number, for example 2151.
+error-client-unknown = Client { $client } not found
+    .fix = See the clients with: atlas client list. Register it with: atlas client add { $client } --token - --base-url URL.
+error-client-exists = Client { $client } is registered already
+    .fix = To change its token or address: atlas client set { $client } --token - --base-url URL.
+error-client-in-use = Client { $client } has data or scraps and cannot be removed
+    .fix = To fetch nothing more for it: atlas client set { $client } --inactive.
+error-client-inactive = Client { $client } is inactive
+    .fix = To activate it: atlas client set { $client } --active.
+error-no-token = Token not found for client { $client }
+    .fix = Register the client with: atlas client add { $client } --token - --base-url URL.
+error-no-credential = Token not found for client { $client } at the API { $api }
+    .fix = Register it with: atlas client set { $client } --token - ; if the API has an address of its own: atlas client set { $client } --api { $api } --token -.
+error-no-base-url = Client { $client } has no address for the API { $api }
+    .fix = Register it with: atlas client set { $client } --base-url URL.
+error-base-url = The address { $url } of client { $client } is not a valid http or https URL
+    .fix = Use something like https://erp.example.com/sis/api/v1, without user, password or parameters.
+error-api-name = { $api } cannot be the name of an API
+    .fix = Use letters, digits, hyphens and underscores.
+error-api-needs-base-url = The API { $api } has no address yet
+    .fix = Give --base-url URL too.
+error-token-empty = The token is empty
+    .fix = Give --token TOKEN, or --token - to read it from standard input.
+error-token-input = The token could not be read from standard input: { $reason }
+    .fix = Pass the token through a pipe: printf %s TOKEN | atlas client add … --token -.
+error-token-characters = The token of client { $client } has characters that an HTTP header cannot carry
+    .fix = Register it again, without spaces or line breaks: atlas client set { $client } --token -.
+error-nothing-to-set = Nothing to change
+    .fix = Give --token, --base-url, --active or --inactive.
+error-auth-scheme = The API uses the credential scheme { $scheme }, which this version cannot serve
+    .fix = Update Atlas, or use a connector that authenticates with a bearer token.
+client-added = ✅ Client { $client } registered
+client-changed = ✅ Client { $client } changed
+client-removed = ✅ Client { $client } removed
+
+## Scraps
+
+error-scrap-unknown = Scrap { $id } does not exist
+    .fix = See the scraps with: atlas scrap list.
+error-scrap-ended = Scrap { $id } has ended already ({ $state })
+    .fix = There is nothing to cancel. See it with: atlas scrap show { $id }.
+error-cursor-format = Scrap { $id } began with another version of the connector (cursor format { $began }; now { $now })
+    .fix = Bring the earlier version of the connector back, or create a new scrap for the same period.
+error-page-size = Page size { $value } is out of range (1 to { $max })
+    .fix = Correct --page-size.
+error-date = { $value } is not a valid date
+    .fix = Use YYYY-MM-DD, for example 2025-10-20.
+error-period-turned = The period is turned round: { $from } is after { $to }
+    .fix = Swap the dates: --from is the first day, --to the last.
+error-period-missing = The route { $route } needs a period
+    .fix = Give --from YYYY-MM-DD and --to YYYY-MM-DD.
+error-period-not-taken = The route { $route } takes no period
+    .fix = Leave out --from and --to.
+scrap-created = ✅ Scrap { $id } created. To run it: atlas scrap run { $id }
+scrap-cancelled = ✅ Scrap { $id } cancelled. Whoever runs it stops within about a second.
+
+## Runs
+
+run-starting = 🚀 Starting ETL of client { $client } - Route: { $route }
+run-period = 📅 Period: { $from } to { $to }
+run-settings = ⚙️ Settings: Retry={ $retries }, Processing={ $batch } at a time
+run-database = 🗄️ Database: { $location } - Scrap: { $id }
+run-table = 📊 Target table: dados_raw
+run-table-exists = ✅ Table dados_raw is there already!
+run-table-created = ✅ Table dados_raw created!
+run-resumed = ↩️ Going on: { $pages } pages written already, { $read } records read
+run-page = 📄 Page { $number } | ⏱️ { $seconds } | 📊 { $records } records | 🚀 { $rate } rec/s
+run-queued = 📤 Item queued: { $hash }...
+run-inserted = ✅ Record inserted: { $rows }
+run-progress = 📄 { $pages } of { $known } pages | 📊 { $records } records | 🚀 { $rate } rec/s | ⏳ { $left } left
+run-attempt = ⚠️ Attempt { $attempt }/{ $of } failed, waiting { $wait }s...
+run-attempt-reason = {"   "}reason: { $reason }
+run-rejected = ⚠️ Record rejected ({ $code }): { $reason }
+run-second-look = 🔎 Checking whether the source changed while it was read...
+run-sweep-again = 🔁 The source changed while it was read: sweep { $sweep }
+run-store-waiting = ⚠️ The database did not answer ({ $reason }), waiting { $wait }s...
+run-draining = ⏸️ Stopping: writing what was read. Ctrl-C again to leave at once.
+run-summary = 🏁 Scrap { $id } { $state } in { $seconds }s: { $pages } pages | read { $read } = { $inserted } inserted + { $duplicate } duplicate + { $again } found again + { $rejected } rejected
+run-declared = 🧾 Total declared by the source: { $total }
+state-pendente = pending
+state-executando = running
+state-concluido = done
+state-concluido_com_ressalva = done with reservations
+state-interrompido = interrupted
+state-pausado = paused
+state-token_recusado = stopped: token refused
+state-suspenso = suspended: quota spent
+state-cancelado = cancelled
+state-falhou = failed
+end-stopped = Interrupted by the operator
+    .fix = What was read is written. To go on: atlas scrap resume ID.
+end-cancelled = Cancelled by the operator
+    .fix = To go on all the same: atlas scrap resume ID.
+end-attempts = A page failed { $attempts } times: { $reason }
+    .fix = When the source is back, go on with: atlas scrap resume ID. Nothing that was written is lost.
+end-wait-too-long = The source asked to wait { $seconds }s: { $reason }
+    .fix = Go on after that time with: atlas scrap resume ID.
+end-unauthorized = The source refused the token of client { $client }: { $reason }
+    .fix = Change the token with: atlas client set { $client } --token - ; then go on with: atlas scrap resume ID.
+end-quota = The source's quota is spent: { $reason }
+    .fix = Go on when the quota is there again, with: atlas scrap resume ID.
+end-quota-until = The source's quota is spent, until { $until }: { $reason }
+    .fix = Go on after that with: atlas scrap resume ID.
+end-source = The source did not answer as it should: { $reason }
+    .fix = Check the client's address (atlas client list) and the API; then go on with: atlas scrap resume ID.
+end-loop = The source goes in circles: the page that follows is one that was read before (cursor { $cursor })
+    .fix = Tell whoever keeps the API or the connector; then go on with: atlas scrap resume ID.
+end-repeating = The source repeats the same page: { $pages } in a row with the same records (cursor { $cursor })
+    .fix = Tell whoever keeps the API; then go on with: atlas scrap resume ID.
+end-crashed = The connector crashed: { $reason }
+    .fix = Tell the connector's author. Once it is mended, go on with: atlas scrap resume ID.
+end-limit = The limit { $name } was reached ({ $value })
+    .fix = If that is legitimate, raise { $name } in the section [limits] of atlas.toml and go on with: atlas scrap resume ID.
+end-lease-lost = The scrap was cancelled, or taken over by another process
+    .fix = See how it stands with: atlas scrap list.
+reservation-rejected = { $records ->
+        [one] 1 record was rejected
+       *[other] { $records } records were rejected
+    }
+    .fix = See which and why with: atlas rejects list.
+reservation-moving = The source kept changing while it was read (declared total: { $before }, then { $after })
+    .fix = Run the same period again when the source stands still, or with more sweeps: --sweeps 3.
+reservation-total = The source declares { $declared } records but gave { $read }
+    .fix = Check with whoever keeps the API; all that it gave is written.
+reservation-same-pages = { $pages } pages carried the very same records
+    .fix = The source may ignore the page number: check with whoever keeps the API.
+
+## Connectors
+
+error-connectors-folder = The connectors' folder { $folder } could not be read: { $reason }
+    .fix = Build the connectors with: cargo xtask connectors, or name the folder with --connectors.
+error-route-unknown = No connector serves the route { $route } in { $folder } (routes: { $routes })
+    .fix = Check the route's name with: atlas connector list, or name another folder with --connectors.
+load-unreadable = { $file } could not be read: { $reason }
+    .fix = Check that the file is there and may be read.
+load-too-large = { $file } has { $bytes } bytes; the most is { $limit }
+    .fix = Make the component smaller, or raise component_bytes in the section [limits] of atlas.toml.
+load-core-module = { $file } is a plain WebAssembly module, not a component
+    .fix = Make it a component: cargo xtask connectors does that, or wasm-tools component new.
+load-not-a-component = { $file } is not a WebAssembly component: { $reason }
+    .fix = Build the file again; it may be cut short or of another kind.
+load-import = { $file } imports { $import }, which no connector may use
+    .fix = Build it without WASI: wasm32-unknown-unknown in Rust, --stub-wasi in JavaScript and Python.
+load-version = { $file } was made for atlas:connector@{ $found }; this version has { $have }
+    .fix = Build the connector again with this version's wit/ folder, or update Atlas.
+load-does-not-fit = { $file } does not follow the connectors' contract: { $reason }
+    .fix = Build the connector again with this version's wit/ folder.
+load-describe = { $file } could not describe itself: { $reason }
+    .fix = Tell the connector's author.
+load-descriptor = { $file } describes itself in a way that will not do: { $reason }
+    .fix = Tell the connector's author.
+load-route-taken = { $file } serves the route { $route }, which { $other } serves too
+    .fix = Leave only one of the two in the connectors' folder.
+
+## Database
+
+db-created = ✅ Tables created in { $location }
+db-ready = ✅ Tables ready in { $location }
+db-adopted = ℹ️ Existing database adopted: its tables and data stay as they are
+db-foreign-rows = ℹ️ { $rows } earlier records have another kind of hash: the same content, fetched again, becomes a new record
+db-status = { $location }: { $server }, table version { $version } (program: { $newest })
+db-status-ready = ✅ All ready
+db-status-not-ready = ⚠️ Tables, or the unique index of hash_conteudo, are missing ({ $tables }). Run: atlas db init
+
+## Verification
+
+verify-by-route = 📊 Records of client { $client } in dados_raw, by route
+verify-newest = 🕒 Newest records of client { $client }
+verify-scraps = 🧾 Scraps of client { $client }: read = inserted + duplicate + found again + rejected
+verify-ok = ✅ All adds up: no record twice, and every scrap's account is right
+verify-off = ⚠️ It does not add up: see the columns above
+adds-up = adds up
+does-not-add-up = DOES NOT ADD UP
+
+## Diagnosis
+
+doctor-database = Database reachable: { $location }
+doctor-tables = Tables ready ({ $server }, version { $version })
+doctor-tables-missing = Tables missing: { $tables }
+    .fix = Run: atlas db init.
+doctor-hash-not-unique = dados_raw.hash_conteudo has no unique index
+    .fix = Run: atlas db init. If there are hashes twice, remove those first.
+doctor-no-clients = No client registered
+    .fix = Register one with: atlas client add 2151 --token - --base-url URL.
+doctor-clients = Clients registered: { $count }
+doctor-client-without-url = Client { $client } has no API address
+    .fix = Register it with: atlas client set { $client } --base-url URL.
+doctor-scrap-running = Scrap { $id } is running, or was left so by a process that died
+    .fix = If nobody runs it: atlas scrap resume { $id }.
+doctor-connectors = Connectors in { $folder }: { $routes }
+doctor-no-connectors = No connector in { $folder }
+    .fix = Build the connectors with: cargo xtask connectors, or name the folder with --connectors.
+doctor-error-log = Errors are written to { $file }
+doctor-error-log-unwritable = { $file } cannot be written in this folder: { $reason }
+    .fix = Run Atlas in a folder where it may write.
+
+## Words and headings
+
+yes = yes
+no = no
+default-api = (default)
+heading-id = id
+heading-scrap = scrap
+heading-client = client
+heading-route = route
+heading-period = period
+heading-state = state
+heading-reason = reason
+heading-pages = pages
+heading-frontier = pages to fetch
+heading-read = read
+heading-inserted = inserted
+heading-duplicate = duplicate
+heading-again = found again
+heading-rejected = rejected
+heading-declared = declared
+heading-adds-up = account
+heading-seconds = seconds
+heading-connector = connector
+heading-created = created at
+heading-active = active
+heading-api = API
+heading-base-url = address
+heading-version = version
+heading-sha256 = sha256
+heading-file = file
+heading-takes-period = takes a period
+heading-page-size = records a page
+heading-key = key
+heading-unhashed = left out of the hash
+heading-cursor = cursor
+heading-position = position
+heading-code = code
+heading-content = content
+heading-records = records
+heading-twice = twice
+heading-first = first collected
+heading-last = last collected
+heading-collected = collected at

@@ -1,0 +1,284 @@
+# O que os operadores leem, em português do Brasil. As mesmas mensagens estão em en.ftl; um teste compara as duas.
+
+## Linha de erro e operações
+
+error-line = ⚠️ ERRO ({ $operation }): { $message }
+op-usage = uso
+op-configure = configurar
+op-connect = conectar
+op-init = criar_tabelas
+op-client = cliente
+op-scrap = scrap
+op-run = executar_scrap
+op-connector = conector
+op-rejects = rejeitados
+op-verify = verificar
+
+## Configuração e banco
+
+error-setting-value = { $name }={ $value } não é um valor aceito (esperado: { $expected })
+    .fix = Corrija { $name } na linha de comando, no ambiente, no .env ou no atlas.toml.
+error-half-a-database = Configuração do banco incompleta: falta { $missing }
+    .fix = Defina DB_HOST, DB_NAME, DB_USER e DB_PASSWORD (DB_PORT é opcional), ou DATABASE_URL, ou nenhum deles para usar o banco embutido.
+error-database-url = O endereço do banco não é válido
+    .fix = Use postgres://USUARIO:SENHA@HOST:PORTA/BANCO ou sqlite:ARQUIVO.
+error-settings-file = Não foi possível ler { $file }: { $reason }
+    .fix = Corrija o arquivo, ou retire-o para usar os valores padrão.
+error-database-unreachable = Não foi possível conectar ao banco: { $reason }
+    .fix = Confira se o servidor está no ar e se endereço, usuário, senha e nome do banco estão certos (atlas doctor).
+error-database-unavailable = O banco parou de responder: { $reason }
+    .fix = Quando o banco voltar, retome com: atlas scrap resume ID. Nada do que foi gravado se perde.
+error-database-schema = As tabelas não estão como deveriam: { $reason }
+    .fix = Execute: atlas db init. Sem permissão para criar tabelas, peça ao DBA que execute migrations/dba.sql.
+error-database = Erro do banco: { $reason }
+    .fix = Veja os detalhes em erros_scraps.log e execute: atlas doctor.
+error-engine = O motor de conectores não iniciou: { $reason }
+    .fix = Confira se há memória disponível e se o sistema não limita o espaço de endereços (ulimit -v).
+error-http = O cliente HTTP não iniciou: { $reason }
+    .fix = Confira os certificados raiz do sistema (pacote ca-certificates).
+
+## Clientes
+
+error-client-id = O número do cliente deve ser maior que zero ({ $client })
+    .fix = Informe o número do cliente, por exemplo 2151.
+error-client-unknown = Cliente { $client } não encontrado
+    .fix = Veja os clientes com: atlas client list. Registre com: atlas client add { $client } --token - --base-url URL.
+error-client-exists = O cliente { $client } já está registrado
+    .fix = Para trocar o token ou o endereço: atlas client set { $client } --token - --base-url URL.
+error-client-in-use = O cliente { $client } tem dados ou scraps e não pode ser removido
+    .fix = Para que nada mais seja buscado: atlas client set { $client } --inactive.
+error-client-inactive = O cliente { $client } está inativo
+    .fix = Para ativá-lo: atlas client set { $client } --active.
+error-no-token = Token não encontrado para o cliente { $client }
+    .fix = Registre o cliente com: atlas client add { $client } --token - --base-url URL.
+error-no-credential = Token não encontrado para o cliente { $client } na API { $api }
+    .fix = Registre com: atlas client set { $client } --token - ; se a API tem endereço próprio: atlas client set { $client } --api { $api } --token -.
+error-no-base-url = O cliente { $client } não tem endereço para a API { $api }
+    .fix = Registre com: atlas client set { $client } --base-url URL.
+error-base-url = O endereço { $url } do cliente { $client } não é uma URL http ou https válida
+    .fix = Use algo como https://erp.exemplo.com.br/sis/api/v1, sem usuário, senha nem parâmetros.
+error-api-name = { $api } não serve de nome de API
+    .fix = Use letras, números, hífen e sublinhado.
+error-api-needs-base-url = A API { $api } ainda não tem endereço
+    .fix = Informe também --base-url URL.
+error-token-empty = O token está vazio
+    .fix = Informe --token TOKEN, ou --token - para ler da entrada padrão.
+error-token-input = Não foi possível ler o token da entrada padrão: { $reason }
+    .fix = Passe o token por um pipe: printf %s TOKEN | atlas client add … --token -.
+error-token-characters = O token do cliente { $client } tem caracteres que um cabeçalho HTTP não aceita
+    .fix = Registre de novo, sem espaços nem quebras de linha: atlas client set { $client } --token -.
+error-nothing-to-set = Nada a alterar
+    .fix = Informe --token, --base-url, --active ou --inactive.
+error-auth-scheme = A API usa a credencial { $scheme }, que esta versão não atende
+    .fix = Atualize o Atlas, ou use um conector que autentique por bearer.
+client-added = ✅ Cliente { $client } registrado
+client-changed = ✅ Cliente { $client } alterado
+client-removed = ✅ Cliente { $client } removido
+
+## Scraps
+
+error-scrap-unknown = O scrap { $id } não existe
+    .fix = Veja os scraps com: atlas scrap list.
+error-scrap-ended = O scrap { $id } já terminou ({ $state })
+    .fix = Não há o que cancelar. Veja com: atlas scrap show { $id }.
+error-cursor-format = O scrap { $id } começou com outra versão do conector (formato de cursor { $began }; agora { $now })
+    .fix = Volte a versão anterior do conector, ou crie um novo scrap para o mesmo período.
+error-page-size = Tamanho de página { $value } fora do aceito (1 a { $max })
+    .fix = Corrija --page-size.
+error-date = { $value } não é uma data válida
+    .fix = Use AAAA-MM-DD, por exemplo 2025-10-20.
+error-period-turned = Período invertido: { $from } é depois de { $to }
+    .fix = Troque as datas: --from é o primeiro dia, --to o último.
+error-period-missing = A rota { $route } precisa de um período
+    .fix = Informe --from AAAA-MM-DD e --to AAAA-MM-DD.
+error-period-not-taken = A rota { $route } não usa período
+    .fix = Retire --from e --to.
+scrap-created = ✅ Scrap { $id } criado. Para executar: atlas scrap run { $id }
+scrap-cancelled = ✅ Scrap { $id } cancelado. Quem o executava para em cerca de um segundo.
+
+## Execução
+
+run-starting = 🚀 Iniciando ETL do cliente { $client } - Rota: { $route }
+run-period = 📅 Período: { $from } até { $to }
+run-settings = ⚙️ Configurações: Retry={ $retries }, Processamento={ $batch } por vez
+run-database = 🗄️ Banco: { $location } - Scrap: { $id }
+run-table = 📊 Tabela destino: dados_raw
+run-table-exists = ✅ Tabela dados_raw já existe!
+run-table-created = ✅ Tabela dados_raw criada!
+run-resumed = ↩️ Retomando: { $pages } páginas já gravadas, { $read } registros lidos
+run-page = 📄 Página { $number } | ⏱️ { $seconds } | 📊 { $records } registros | 🚀 { $rate } reg/s
+run-queued = 📤 Item enviado para fila: { $hash }...
+run-inserted = ✅ Registro inserido: { $rows }
+run-progress = 📄 { $pages } de { $known } páginas | 📊 { $records } registros | 🚀 { $rate } reg/s | ⏳ faltam { $left }
+run-attempt = ⚠️ Tentativa { $attempt }/{ $of } falhou, aguardando { $wait }s...
+run-attempt-reason = {"   "}motivo: { $reason }
+run-rejected = ⚠️ Registro rejeitado ({ $code }): { $reason }
+run-second-look = 🔎 Conferindo se a origem mudou durante a leitura...
+run-sweep-again = 🔁 A origem mudou durante a leitura: varredura { $sweep }
+run-store-waiting = ⚠️ O banco não respondeu ({ $reason }), aguardando { $wait }s...
+run-draining = ⏸️ Interrompendo: gravando o que já foi lido. Ctrl-C de novo para sair imediatamente.
+run-summary = 🏁 Scrap { $id } { $state } em { $seconds }s: { $pages } páginas | lidos { $read } = { $inserted } inseridos + { $duplicate } duplicados + { $again } reencontrados + { $rejected } rejeitados
+run-declared = 🧾 Total declarado pela origem: { $total }
+
+state-pendente = pendente
+state-executando = em execução
+state-concluido = concluído
+state-concluido_com_ressalva = concluído com ressalva
+state-interrompido = interrompido
+state-pausado = pausado
+state-token_recusado = parado: token recusado
+state-suspenso = suspenso: cota esgotada
+state-cancelado = cancelado
+state-falhou = falhou
+
+end-stopped = Interrompido pelo operador
+    .fix = O que foi lido está gravado. Para continuar: atlas scrap resume ID.
+end-cancelled = Cancelado pelo operador
+    .fix = Para continuar mesmo assim: atlas scrap resume ID.
+end-attempts = Uma página falhou { $attempts } vezes: { $reason }
+    .fix = Quando a origem voltar, retome com: atlas scrap resume ID. Nada do que foi gravado se perde.
+end-wait-too-long = A origem pediu para aguardar { $seconds }s: { $reason }
+    .fix = Retome depois desse tempo com: atlas scrap resume ID.
+end-unauthorized = A origem recusou o token do cliente { $client }: { $reason }
+    .fix = Troque o token com: atlas client set { $client } --token - ; depois retome com: atlas scrap resume ID.
+end-quota = A cota da origem acabou: { $reason }
+    .fix = Retome quando a cota voltar, com: atlas scrap resume ID.
+end-quota-until = A cota da origem acabou, até { $until }: { $reason }
+    .fix = Retome depois disso com: atlas scrap resume ID.
+end-source = A origem não respondeu como deveria: { $reason }
+    .fix = Confira o endereço do cliente (atlas client list) e a API; depois retome com: atlas scrap resume ID.
+end-loop = A origem anda em círculos: a página seguinte é uma que já foi lida (cursor { $cursor })
+    .fix = Avise quem mantém a API ou o conector; depois retome com: atlas scrap resume ID.
+end-repeating = A origem repete a mesma página: { $pages } seguidas com os mesmos registros (cursor { $cursor })
+    .fix = Avise quem mantém a API; depois retome com: atlas scrap resume ID.
+end-crashed = O conector falhou: { $reason }
+    .fix = Avise o autor do conector. Com a correção, retome com: atlas scrap resume ID.
+end-limit = O limite { $name } foi atingido ({ $value })
+    .fix = Se for legítimo, aumente { $name } na seção [limits] do atlas.toml e retome com: atlas scrap resume ID.
+end-lease-lost = O scrap foi cancelado ou assumido por outro processo
+    .fix = Veja o estado com: atlas scrap list.
+
+reservation-rejected = { $records ->
+        [one] 1 registro foi rejeitado
+       *[other] { $records } registros foram rejeitados
+    }
+    .fix = Veja quais e por quê com: atlas rejects list.
+reservation-moving = A origem continuou mudando enquanto era lida (total declarado: { $before }, depois { $after })
+    .fix = Execute o mesmo período de novo quando a origem estiver parada, ou com mais varreduras: --sweeps 3.
+reservation-total = A origem declara { $declared } registros, mas entregou { $read }
+    .fix = Confira com quem mantém a API; tudo o que ela entregou está gravado.
+reservation-same-pages = { $pages } páginas trouxeram exatamente os mesmos registros
+    .fix = A origem talvez ignore o número da página: confira com quem mantém a API.
+
+## Conectores
+
+error-connectors-folder = Não foi possível ler a pasta de conectores { $folder }: { $reason }
+    .fix = Gere os conectores com: cargo xtask connectors, ou indique a pasta com --connectors.
+error-route-unknown = Nenhum conector atende a rota { $route } em { $folder } (rotas: { $routes })
+    .fix = Confira o nome da rota com: atlas connector list, ou indique outra pasta com --connectors.
+load-unreadable = { $file } não pôde ser lido: { $reason }
+    .fix = Confira se o arquivo existe e se há permissão de leitura.
+load-too-large = { $file } tem { $bytes } bytes; o máximo é { $limit }
+    .fix = Reduza o componente, ou aumente component_bytes na seção [limits] do atlas.toml.
+load-core-module = { $file } é um módulo WebAssembly simples, não um componente
+    .fix = Transforme-o em componente: cargo xtask connectors faz isso, ou wasm-tools component new.
+load-not-a-component = { $file } não é um componente WebAssembly: { $reason }
+    .fix = Gere o arquivo de novo; ele pode estar truncado ou ser de outro tipo.
+load-import = { $file } importa { $import }, que um conector não pode usar
+    .fix = Gere-o sem WASI: wasm32-unknown-unknown em Rust, --stub-wasi em JavaScript e Python.
+load-version = { $file } foi feito para atlas:connector@{ $found }; esta versão atende { $have }
+    .fix = Gere o conector de novo com a pasta wit/ desta versão, ou atualize o Atlas.
+load-does-not-fit = { $file } não segue o contrato de conectores: { $reason }
+    .fix = Gere o conector de novo com a pasta wit/ desta versão.
+load-describe = { $file } não soube se descrever: { $reason }
+    .fix = Avise o autor do conector.
+load-descriptor = { $file } se descreve de um modo que não serve: { $reason }
+    .fix = Avise o autor do conector.
+load-route-taken = { $file } atende a rota { $route }, que { $other } também atende
+    .fix = Deixe só um dos dois na pasta de conectores.
+
+## Banco
+
+db-created = ✅ Tabelas criadas em { $location }
+db-ready = ✅ Tabelas prontas em { $location }
+db-adopted = ℹ️ Banco existente adotado: as tabelas e os dados de antes ficam como estão
+db-foreign-rows = ℹ️ { $rows } registros de antes têm outro tipo de hash: o mesmo conteúdo, buscado de novo, vira um registro novo
+db-status = { $location }: { $server }, versão das tabelas { $version } (programa: { $newest })
+db-status-ready = ✅ Tudo pronto
+db-status-not-ready = ⚠️ Faltam tabelas ou o índice único de hash_conteudo ({ $tables }). Execute: atlas db init
+
+## Verificação
+
+verify-by-route = 📊 Registros do cliente { $client } em dados_raw, por rota
+verify-newest = 🕒 Últimos registros do cliente { $client }
+verify-scraps = 🧾 Scraps do cliente { $client }: lidos = inseridos + duplicados + reencontrados + rejeitados
+verify-ok = ✅ Confere: nenhum registro em dobro, e as contas de todos os scraps fecham
+verify-off = ⚠️ Não confere: veja as colunas acima
+adds-up = confere
+does-not-add-up = NÃO CONFERE
+
+## Diagnóstico
+
+doctor-database = Banco acessível: { $location }
+doctor-tables = Tabelas prontas ({ $server }, versão { $version })
+doctor-tables-missing = Tabelas ausentes: { $tables }
+    .fix = Execute: atlas db init.
+doctor-hash-not-unique = dados_raw.hash_conteudo não tem índice único
+    .fix = Execute: atlas db init. Se houver hashes repetidos, remova-os antes.
+doctor-no-clients = Nenhum cliente registrado
+    .fix = Registre com: atlas client add 2151 --token - --base-url URL.
+doctor-clients = Clientes registrados: { $count }
+doctor-client-without-url = O cliente { $client } não tem endereço de API
+    .fix = Registre com: atlas client set { $client } --base-url URL.
+doctor-scrap-running = O scrap { $id } está em execução, ou foi deixado assim por um processo que morreu
+    .fix = Se ninguém o executa: atlas scrap resume { $id }.
+doctor-connectors = Conectores em { $folder }: { $routes }
+doctor-no-connectors = Nenhum conector em { $folder }
+    .fix = Gere os conectores com: cargo xtask connectors, ou indique a pasta com --connectors.
+doctor-error-log = Erros são registrados em { $file }
+doctor-error-log-unwritable = Não é possível gravar { $file } nesta pasta: { $reason }
+    .fix = Execute o Atlas em uma pasta onde possa gravar.
+
+## Palavras e títulos
+
+yes = sim
+no = não
+default-api = (padrão)
+heading-id = id
+heading-scrap = scrap
+heading-client = cliente
+heading-route = rota
+heading-period = período
+heading-state = estado
+heading-reason = motivo
+heading-pages = páginas
+heading-frontier = páginas a buscar
+heading-read = lidos
+heading-inserted = inseridos
+heading-duplicate = duplicados
+heading-again = reencontrados
+heading-rejected = rejeitados
+heading-declared = declarados
+heading-adds-up = contas
+heading-seconds = segundos
+heading-connector = conector
+heading-created = criado em
+heading-active = ativo
+heading-api = API
+heading-base-url = endereço
+heading-version = versão
+heading-sha256 = sha256
+heading-file = arquivo
+heading-takes-period = usa período
+heading-page-size = registros por página
+heading-key = chave
+heading-unhashed = fora do hash
+heading-cursor = cursor
+heading-position = posição
+heading-code = código
+heading-content = conteúdo
+heading-records = registros
+heading-twice = em dobro
+heading-first = primeira coleta
+heading-last = última coleta
+heading-collected = coletado em

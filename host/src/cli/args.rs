@@ -1,0 +1,332 @@
+//! The commands and their flags: the only source of parsing, `--help` and completions. Names are English; the Portuguese
+//! ones are accepted everywhere.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Flags;
+
+/// Pulls records out of business APIs, page by page, and keeps every one of them in one table.
+#[derive(Debug, Parser)]
+#[command(name = "atlas", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 2 usage; 3 configuration or database; 4 credential missing or refused; \
+5 the source failed, the scrap can be resumed; 6 done, with reservations; 7 connector missing, refused or crashed; \
+130 interrupted, the scrap can be resumed.";
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Database: postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE [default: DATABASE_URL, DB_*, sqlite:atlas.db]
+    #[arg(long, global = true, value_name = "URL")]
+    db: Option<String>,
+    /// Folder of connectors [default: ATLAS_CONNECTORS, else `connectors` beside the program]
+    #[arg(long, global = true, value_name = "DIR")]
+    connectors: Option<PathBuf>,
+    /// Records a transaction [default: BATCH_EXPORT, else 1]
+    #[arg(long, global = true, value_name = "N")]
+    batch: Option<String>,
+    /// Attempts at a page [default: RETRY_MAX, else 5]
+    #[arg(long, global = true, value_name = "N")]
+    retries: Option<String>,
+    /// Pages in flight [default: 4]
+    #[arg(long, global = true, value_name = "N")]
+    concurrency: Option<String>,
+    /// Further sweeps of a source that moves while it is read [default: 1]
+    #[arg(long, global = true, value_name = "N")]
+    sweeps: Option<String>,
+    /// Language: pt-BR or en [default: ATLAS_LANG, else the locale's, else pt-BR]
+    #[arg(long, global = true, value_name = "LANG")]
+    lang: Option<String>,
+    /// Results as text or as JSON (one object; one a line for lists)
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(super) output: Format,
+    /// Say more: every record, the connectors' log. Twice: more still
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+}
+
+impl Common {
+    pub(super) fn flags(&self) -> Flags {
+        Flags {
+            db: self.db.clone(),
+            connectors: self.connectors.clone(),
+            batch: self.batch.clone(),
+            retries: self.retries.clone(),
+            concurrency: self.concurrency.clone(),
+            sweeps: self.sweeps.clone(),
+            lang: self.lang.clone(),
+        }
+    }
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Create a scrap and run it
+    #[command(
+        alias = "executar",
+        after_help = "Example: atlas run --client 2151 --route pedido --from 2025-10-20 --to 2025-10-24"
+    )]
+    Run(RunArgs),
+    /// Clients: their tokens, and where their APIs are
+    #[command(
+        alias = "cliente",
+        after_help = "Example: atlas client add 2151 --token - --base-url https://erp.example/sis/api/v1"
+    )]
+    Client(ClientArgs),
+    /// Scraps: one job each, client + route + period
+    #[command(after_help = "Example: atlas scrap resume 7")]
+    Scrap(ScrapArgs),
+    /// Connectors: the routes that can be fetched
+    #[command(alias = "conector", after_help = "Example: atlas connector list")]
+    Connector(ConnectorArgs),
+    /// Records that the table could not hold
+    #[command(
+        alias = "rejeitados",
+        after_help = "Example: atlas rejects export --scrap 7 > rejeitados.jsonl"
+    )]
+    Rejects(RejectsArgs),
+    /// Prove that nothing is missing: what a client has, and that its scraps add up
+    #[command(
+        alias = "verificar",
+        after_help = "Example: atlas verify --client 2151"
+    )]
+    Verify(VerifyArgs),
+    /// The tables: create or adopt them, their version, their SQL
+    #[command(alias = "banco", after_help = "Example: atlas db init")]
+    Db(DbArgs),
+    /// What is wrong with this installation, and how to mend it
+    #[command(alias = "diagnostico", after_help = "Example: atlas doctor")]
+    Doctor,
+    /// Completions for a shell
+    #[command(after_help = "Example: atlas completions bash > /etc/bash_completion.d/atlas")]
+    Completions(CompletionsArgs),
+}
+
+/// What makes a scrap.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The client's id
+    #[arg(long, alias = "cliente", value_name = "ID")]
+    pub(super) client: i32,
+    /// The route
+    #[arg(long, alias = "rota", value_name = "ROUTE")]
+    pub(super) route: String,
+    /// First day, YYYY-MM-DD
+    #[arg(long, alias = "de", value_name = "DATE")]
+    pub(super) from: Option<String>,
+    /// Last day, included
+    #[arg(long, alias = "ate", value_name = "DATE")]
+    pub(super) to: Option<String>,
+    /// Records to ask for in a page [default: the connector's]
+    #[arg(long, value_name = "N")]
+    pub(super) page_size: Option<i32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ClientArgs {
+    #[command(subcommand)]
+    pub(super) command: ClientCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ClientCommand {
+    /// Register a client, or one more API of it
+    #[command(alias = "adicionar")]
+    Add {
+        /// The client's id
+        client: i32,
+        /// The token; `-` reads it from standard input
+        #[arg(long)]
+        token: String,
+        /// Where the API is
+        #[arg(long, value_name = "URL")]
+        base_url: String,
+        /// One API of several [default: the client's default]
+        #[arg(long, value_name = "NAME")]
+        api: Option<String>,
+    },
+    /// List the clients
+    #[command(alias = "listar")]
+    List,
+    /// Change a client's token, base URL, or whether it is active
+    #[command(alias = "alterar")]
+    Set {
+        /// The client's id
+        client: i32,
+        /// The token; `-` reads it from standard input
+        #[arg(long)]
+        token: Option<String>,
+        /// Where the API is
+        #[arg(long, value_name = "URL")]
+        base_url: Option<String>,
+        /// One API of several [default: the client's default]
+        #[arg(long, value_name = "NAME")]
+        api: Option<String>,
+        /// Let scraps of this client run
+        #[arg(long, conflicts_with = "inactive", alias = "ativo")]
+        active: bool,
+        /// Let no scrap of this client run
+        #[arg(long, alias = "inativo")]
+        inactive: bool,
+    },
+    /// Remove a client that has no data, or one API of it
+    #[command(alias = "remover")]
+    Remove {
+        /// The client's id
+        client: i32,
+        /// Only this API
+        #[arg(long, value_name = "NAME")]
+        api: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ScrapArgs {
+    #[command(subcommand)]
+    pub(super) command: ScrapCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ScrapCommand {
+    /// Create a scrap without running it
+    #[command(alias = "criar")]
+    Create(RunArgs),
+    /// List the newest scraps
+    #[command(alias = "listar")]
+    List {
+        /// Only this client's
+        #[arg(long, alias = "cliente", value_name = "ID")]
+        client: Option<i32>,
+        /// How many
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+    /// Show one scrap
+    #[command(alias = "ver")]
+    Show {
+        /// The scrap's id
+        id: i64,
+    },
+    /// Run scraps, side by side
+    #[command(alias = "executar")]
+    Run {
+        /// The scraps' ids
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
+    /// Go on with scraps that were left, side by side; whoever still runs one loses it
+    #[command(alias = "retomar")]
+    Resume {
+        /// The scraps' ids
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
+    /// Cancel a scrap, whoever runs it
+    #[command(alias = "cancelar")]
+    Cancel {
+        /// The scrap's id
+        id: i64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConnectorArgs {
+    #[command(subcommand)]
+    pub(super) command: ConnectorCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConnectorCommand {
+    /// List the files of the connectors' folder
+    #[command(alias = "listar")]
+    List,
+    /// Say what one file is, or why it is no connector
+    #[command(alias = "ver")]
+    Inspect {
+        /// The component
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RejectsArgs {
+    #[command(subcommand)]
+    pub(super) command: RejectsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RejectsCommand {
+    /// List them, with the reasons
+    #[command(alias = "listar")]
+    List {
+        /// Only this scrap's
+        #[arg(long, value_name = "ID")]
+        scrap: Option<i64>,
+    },
+    /// Write them to standard output with their bytes, one JSON object a line
+    #[command(alias = "exportar")]
+    Export {
+        /// Only this scrap's
+        #[arg(long, value_name = "ID")]
+        scrap: Option<i64>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// The client's id
+    #[arg(long, alias = "cliente", value_name = "ID")]
+    pub(super) client: i32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DbArgs {
+    #[command(subcommand)]
+    pub(super) command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Create the tables, or adopt those that are there
+    #[command(alias = "criar")]
+    Init,
+    /// Say what the database holds
+    Status,
+    /// Print the SQL, to run it by hand
+    Sql {
+        /// For which database
+        #[arg(long, value_enum, default_value_t = Dialect::Postgres)]
+        dialect: Dialect,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Dialect {
+    Postgres,
+    Sqlite,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}

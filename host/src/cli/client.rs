@@ -1,0 +1,124 @@
+//! `atlas client add|list|set|remove`.
+
+use std::io::Read;
+
+use serde::Serialize;
+
+use super::args::{ClientArgs, ClientCommand};
+use super::output::Output;
+use crate::notice;
+use crate::service::{Atlas, ClientChange, Exit, Failure};
+use crate::source::Secret;
+
+/// More than any token is long.
+const TOKEN_MAX: u64 = 64 * 1024;
+
+pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
+    match args.command {
+        ClientCommand::Add {
+            client,
+            token,
+            base_url,
+            api,
+        } => {
+            let change = ClientChange {
+                api,
+                token: Some(read_token(token)?),
+                base_url: Some(base_url),
+                active: None,
+            };
+            atlas.add_client(client, change).await?;
+            output.remark(&notice!("client-added", client = client));
+        }
+        ClientCommand::Set {
+            client,
+            token,
+            base_url,
+            api,
+            active,
+            inactive,
+        } => {
+            let change = ClientChange {
+                api,
+                token: token.map(read_token).transpose()?,
+                base_url,
+                active: (active || inactive).then_some(active),
+            };
+            if change.token.is_none() && change.base_url.is_none() && change.active.is_none() {
+                return Err(Failure::usage(notice!("error-nothing-to-set")));
+            }
+            atlas.set_client(client, change).await?;
+            output.remark(&notice!("client-changed", client = client));
+        }
+        ClientCommand::Remove { client, api } => {
+            atlas.remove_client(client, api.as_deref()).await?;
+            output.remark(&notice!("client-removed", client = client));
+        }
+        ClientCommand::List => list(atlas, output).await?,
+    }
+    Ok(Exit::Done)
+}
+
+/// A token from the command line, or from standard input, where no list of processes shows it.
+fn read_token(argument: String) -> Result<Secret, Failure> {
+    if argument != "-" {
+        return Ok(Secret::new(argument.trim().to_owned()));
+    }
+    let mut text = String::new();
+    let read = std::io::stdin().take(TOKEN_MAX).read_to_string(&mut text);
+    read.map_err(|error| Failure::usage(notice!("error-token-input", reason = error)))?;
+    Ok(Secret::new(text.trim().to_owned()))
+}
+
+#[derive(Serialize)]
+struct Row {
+    cliente_id: i32,
+    ativo: bool,
+    api: Option<String>,
+    base_url: Option<String>,
+    credencial_propria: bool,
+}
+
+async fn list(atlas: &Atlas, output: &Output) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for client in atlas.clients().await? {
+        let row = |api: Option<String>, base_url: Option<String>, own: bool| Row {
+            cliente_id: client.cliente_id,
+            ativo: client.active,
+            api,
+            base_url,
+            credencial_propria: own,
+        };
+        if client.apis.is_empty() {
+            rows.push(row(None, None, false));
+        }
+        for api in &client.apis {
+            rows.push(row(
+                Some(api.api.clone()),
+                Some(api.base_url.clone()),
+                api.has_credential,
+            ));
+        }
+    }
+    let headings = [
+        "heading-client",
+        "heading-active",
+        "heading-api",
+        "heading-base-url",
+    ];
+    output.list(&headings, &rows, |row| {
+        let yes_no = if row.ativo {
+            notice!("yes")
+        } else {
+            notice!("no")
+        };
+        let api = row.api.as_deref().filter(|api| !api.is_empty());
+        vec![
+            row.cliente_id.to_string(),
+            output.text(&yes_no),
+            api.map_or_else(|| output.text(&notice!("default-api")), str::to_owned),
+            row.base_url.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! `atlas db init|status|sql`.
+
+use super::args::{DbArgs, DbCommand, Dialect};
+use super::output::Output;
+use crate::config::Config;
+use crate::notice;
+use crate::service::{Atlas, Exit, Failure};
+use crate::store::{InitReport, POSTGRES_SQL, SQLITE_SQL};
+
+pub(super) async fn run(
+    args: DbArgs,
+    load: impl Fn() -> Result<Config, Failure>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    match args.command {
+        // Needs neither settings nor a database: it may be what is wanted before there is either.
+        DbCommand::Sql { dialect } => {
+            output.line(match dialect {
+                Dialect::Postgres => POSTGRES_SQL,
+                Dialect::Sqlite => SQLITE_SQL,
+            });
+            Ok(Exit::Done)
+        }
+        DbCommand::Init => init(load()?, output).await,
+        DbCommand::Status => status(load()?, output).await,
+    }
+}
+
+async fn init(config: Config, output: &Output) -> Result<Exit, Failure> {
+    let (atlas, report) = Atlas::open(config).await?;
+    let location = atlas.store().location();
+    say_if_adopted(&report, output);
+    if output.is_json() {
+        output.json(&serde_json::json!({
+            "banco": location,
+            "existia": report.existed,
+            "adotado": report.adopted,
+            "registros_de_antes": report.foreign_rows,
+        }));
+    } else {
+        output.remark(&if report.existed {
+            notice!("db-ready", location = location)
+        } else {
+            notice!("db-created", location = location)
+        });
+    }
+    Ok(Exit::Done)
+}
+
+/// A database that was there before us keeps its rows as they are; who adopts one should know what that means.
+pub(super) fn say_if_adopted(report: &InitReport, output: &Output) {
+    if report.adopted {
+        output.remark(&notice!("db-adopted"));
+        if report.foreign_rows > 0 {
+            output.remark(&notice!("db-foreign-rows", rows = report.foreign_rows));
+        }
+    }
+}
+
+async fn status(config: Config, output: &Output) -> Result<Exit, Failure> {
+    let atlas = Atlas::connect(config).await?;
+    let schema = atlas
+        .store()
+        .schema()
+        .await
+        .map_err(|error| Failure::store("op-connect", &error))?;
+    let location = atlas.store().location();
+    if output.is_json() {
+        output.json(&serde_json::json!({
+            "banco": location,
+            "servidor": schema.server,
+            "versao": schema.version,
+            "versao_do_programa": schema.newest,
+            "tabelas_ausentes": schema.missing_tables,
+            "hash_unico": schema.hash_is_unique,
+            "pronto": schema.is_ready(),
+        }));
+    } else {
+        output.line(&output.text(&notice!(
+            "db-status",
+            location = location,
+            server = schema.server,
+            version = schema.version,
+            newest = schema.newest
+        )));
+        let verdict = if schema.is_ready() {
+            notice!("db-status-ready")
+        } else {
+            notice!(
+                "db-status-not-ready",
+                tables = schema.missing_tables.join(", ")
+            )
+        };
+        output.line(&output.text(&verdict));
+    }
+    Ok(if schema.is_ready() {
+        Exit::Done
+    } else {
+        Exit::Configuration
+    })
+}

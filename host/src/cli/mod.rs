@@ -1,0 +1,104 @@
+//! The command line: one file per command. It parses, calls [`service`](crate::service), prints, and decides nothing.
+//!
+//! Human text and progress go to stderr, results to stdout.
+//!
+//! - `args`     the commands and their flags
+//! - `output`   results: JSON or tables
+//! - `report`   failures: on the console, and in full in the error log
+//! - `console`  a run as it goes: lines and progress
+
+mod args;
+mod client;
+mod completions;
+mod connector;
+mod console;
+mod db;
+mod doctor;
+mod output;
+mod rejects;
+mod report;
+mod run;
+mod scrap;
+mod signals;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Cli, Command};
+use self::output::Output;
+use crate::config::{self, Config, Environment};
+use crate::i18n::Catalogue;
+use crate::service::{Atlas, Exit, Failure};
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // clap prints help and usage errors itself, and knows which exit code each has.
+        Err(error) => error.exit(),
+    };
+    let environment = Environment::read();
+    let catalogue = Catalogue::new(config::language(&cli.common.flags(), &environment));
+    start_logging(&cli.common);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new(
+                "op-run",
+                crate::notice!("error-engine", reason = error),
+                Exit::Configuration,
+            );
+            return report::fail(&catalogue, &failure);
+        }
+    };
+    let output = Output::new(catalogue, &cli.common);
+    match runtime.block_on(dispatch(cli, &environment, &output)) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => report::fail(&output.catalogue, &failure),
+    }
+}
+
+async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
+    let flags = cli.common.flags();
+    let load = || Config::load(&flags, environment).map_err(Failure::from);
+    match cli.command {
+        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Db(args) => db::run(args, load, output).await,
+        Command::Doctor => doctor::run(load()?, output).await,
+        Command::Connector(args) => connector::run(args, load()?, output).await,
+        Command::Run(args) => run::run(args, load()?, output).await,
+        Command::Client(args) => client::run(args, &open(load()?, output).await?, output).await,
+        Command::Scrap(args) => scrap::run(args, load()?, output).await,
+        Command::Rejects(args) => rejects::run(args, &open(load()?, output).await?, output).await,
+        Command::Verify(args) => verify::run(&args, &open(load()?, output).await?, output).await,
+    }
+}
+
+/// Opens the installation, and says so when that adopted a database.
+async fn open(config: Config, output: &Output) -> Result<Atlas, Failure> {
+    let (atlas, init) = Atlas::open(config).await?;
+    db::say_if_adopted(&init, output);
+    Ok(atlas)
+}
+
+/// Connectors' lines and warnings of the house go to stderr; `-v` shows more of them.
+fn start_logging(common: &args::Common) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(format!("error,atlas_host={level}"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    // Only the first subscriber of a process counts; this is it.
+    let _ = subscriber.without_time().try_init();
+}

@@ -1,0 +1,87 @@
+//! Results go to stdout, as JSON or as text; everything else that a person reads goes to stderr, and not at all with `-q`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // the one place, with `report` and `console`, that prints
+
+use std::io::Write;
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use super::args::{Common, Format};
+use crate::i18n::Catalogue;
+use crate::notice::Notice;
+
+/// Where results and remarks go.
+pub(super) struct Output {
+    pub(super) catalogue: Catalogue,
+    format: Format,
+    pub(super) quiet: bool,
+    pub(super) verbose: bool,
+}
+
+impl Output {
+    pub(super) fn new(catalogue: Catalogue, common: &Common) -> Self {
+        Self {
+            catalogue,
+            format: common.output,
+            quiet: common.quiet,
+            verbose: common.verbose > 0,
+        }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A message, in the operator's language.
+    pub(super) fn text(&self, notice: &Notice) -> String {
+        self.catalogue.text(notice)
+    }
+
+    /// A remark for a person.
+    pub(super) fn remark(&self, notice: &Notice) {
+        if !self.quiet {
+            eprintln!("{}", self.text(notice));
+        }
+    }
+
+    /// A line of a result.
+    pub(super) fn line(&self, line: &str) {
+        // Whoever reads may have seen enough (`| head`): that is no failure of ours.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+
+    /// A result as JSON, on one line.
+    pub(super) fn json(&self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.line(&text),
+            Err(error) => self.line(&format!("{{\"error\":\"{error}\"}}")),
+        }
+    }
+
+    /// A list: a JSON object a line, or a table with these headings (messages of the catalogues).
+    pub(super) fn list<T: Serialize>(
+        &self,
+        headings: &[&str],
+        rows: &[T],
+        cells: impl Fn(&T) -> Vec<String>,
+    ) {
+        if self.is_json() {
+            for row in rows {
+                self.json(row);
+            }
+            return;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(
+            headings
+                .iter()
+                .map(|heading| self.text(&Notice::new(heading))),
+        );
+        for row in rows {
+            table.add_row(cells(row));
+        }
+        self.line(&table.to_string());
+    }
+}

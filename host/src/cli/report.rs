@@ -1,0 +1,72 @@
+//! Failures: on the console, what failed and what to do; in the error log, with the time and every cause behind it.
+
+#![allow(clippy::print_stderr)] // this is where errors are printed
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use chrono::{Local, SecondsFormat};
+
+use crate::config::ERROR_LOG;
+use crate::i18n::Catalogue;
+use crate::notice::Notice;
+use crate::service::Failure;
+
+/// Tells the operator, writes the log, and gives the exit code.
+pub(super) fn fail(catalogue: &Catalogue, failure: &Failure) -> ExitCode {
+    print(catalogue, failure, "");
+    ExitCode::from(failure.exit.code())
+}
+
+/// Tells the operator and writes the log. `about` goes into the log only: what the failure is about.
+pub(super) fn print(catalogue: &Catalogue, failure: &Failure, about: &str) {
+    eprintln!("{}", console_text(catalogue, failure));
+    log(catalogue, failure, about);
+}
+
+/// `⚠️ ERRO (executar_scrap): …`, and on the next line what to do.
+pub(super) fn console_text(catalogue: &Catalogue, failure: &Failure) -> String {
+    let mut text = headline(catalogue, failure);
+    if let Some(fix) = catalogue.fix(&failure.notice) {
+        let _ = write!(text, "\n   👉 {fix}");
+    }
+    text
+}
+
+fn headline(catalogue: &Catalogue, failure: &Failure) -> String {
+    let operation = catalogue.text(&Notice::new(failure.operation));
+    let message = catalogue.text(&failure.notice);
+    catalogue.text(&crate::notice!(
+        "error-line",
+        operation = operation,
+        message = message
+    ))
+}
+
+/// One entry: a line that begins with the time, and an indented line for each cause. Line breaks within are shown as such,
+/// so that nothing that a source answered can pass for an entry of ours.
+fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
+    let now = Local::now().to_rfc3339_opts(SecondsFormat::Millis, false);
+    let mut entry = format!(
+        "{now} [{}] {}",
+        failure.exit.code(),
+        one_line(&headline(catalogue, failure))
+    );
+    if !about.is_empty() {
+        let _ = write!(entry, " [{about}]");
+    }
+    for cause in &failure.causes {
+        let _ = write!(entry, "\n    caused by: {}", one_line(cause));
+    }
+    entry.push('\n');
+    // Where it cannot be written, `atlas doctor` says why; the console has told the operator in any case.
+    if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(ERROR_LOG) {
+        let _ = file.write_all(entry.as_bytes());
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n").replace('\r', "\\r")
+}

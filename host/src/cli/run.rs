@@ -1,0 +1,172 @@
+//! `atlas run`: create a scrap and run it; and running scraps side by side, for `atlas scrap run|resume` too.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::args::RunArgs;
+use super::console::Console;
+use super::output::Output;
+use super::signals::stop_on_interrupt;
+use super::{db, report};
+use crate::config::Config;
+use crate::notice;
+use crate::service::{Atlas, Exit, Failure, RunReport, ScrapRequest};
+use crate::store::{Counts, InitReport};
+
+pub(super) async fn run(args: RunArgs, config: Config, output: &Output) -> Result<Exit, Failure> {
+    let (atlas, init) = Atlas::open(config).await?;
+    db::say_if_adopted(&init, output);
+    let id = atlas.create_scrap(&request(args)).await?;
+    run_all(&atlas, &[id], &init, output).await
+}
+
+pub(super) fn request(args: RunArgs) -> ScrapRequest {
+    ScrapRequest {
+        cliente_id: args.client,
+        rota: args.route,
+        from: args.from,
+        to: args.to,
+        page_size: args.page_size,
+    }
+}
+
+/// Runs scraps side by side in this process. The exit code is the gravest of theirs.
+pub(super) async fn run_all(
+    atlas: &Atlas,
+    ids: &[i64],
+    init: &InitReport,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let stop = stop_on_interrupt(output);
+    let console = Console::new(output, ids.len() > 1);
+    let runs = ids
+        .iter()
+        .map(|id| run_one(atlas, *id, init, output, &console, stop.clone()));
+    let exits = join_all(runs).await;
+    console.finish();
+    Ok(exits
+        .into_iter()
+        .max_by_key(|exit| gravity(*exit))
+        .unwrap_or(Exit::Done))
+}
+
+async fn run_one(
+    atlas: &Atlas,
+    id: i64,
+    init: &InitReport,
+    output: &Output,
+    console: &Console<'_>,
+    stop: CancellationToken,
+) -> Exit {
+    let observer = Arc::new(console.scrap(id));
+    let settings = &atlas.config().run;
+    let announce = |announcement: &_| {
+        console.announce(
+            announcement,
+            settings.retry.attempts(),
+            settings.batch,
+            init.existed,
+        );
+    };
+    let ran = atlas
+        .run_scrap(id, Arc::clone(&observer) as _, stop, announce)
+        .await;
+    observer.finish();
+    match ran {
+        Ok(report) => {
+            tell(report, output, console);
+            console.exit_of(id)
+        }
+        Err(failure) => {
+            console.fail(id, &failure);
+            failure.exit
+        }
+    }
+}
+
+/// Prints what a run came to.
+fn tell(mut report: RunReport, output: &Output, console: &Console<'_>) {
+    let id = report.scrap_id;
+    let texts: Vec<String> = report
+        .reasons
+        .iter()
+        .map(|reason| output.text(reason))
+        .collect();
+    report.motivo = (!texts.is_empty()).then(|| texts.join("; "));
+    let exit = match &report.failure {
+        Some(failure) => failure.exit,
+        None if report.status == "concluido_com_ressalva" => Exit::Reservations,
+        None => Exit::Done,
+    };
+    console.set_exit(id, exit);
+    if !output.quiet {
+        console.say(&summary(&report, output));
+    }
+    if let Some(failure) = &report.failure {
+        console.fail(id, failure);
+    }
+    for reason in report
+        .reasons
+        .iter()
+        .skip(usize::from(report.failure.is_some()))
+    {
+        console.say(&format!("⚠️ {}", output.text(reason)));
+    }
+    if output.is_json() {
+        output.json(&report);
+    }
+}
+
+fn summary(report: &RunReport, output: &Output) -> String {
+    let Counts {
+        lidos,
+        inseridos,
+        duplicados,
+        reencontrados,
+        rejeitados,
+    } = report.counts();
+    let state = output.text(&crate::notice::Notice::new(&format!(
+        "state-{}",
+        report.status
+    )));
+    let seconds = format!("{:.1}", report.duracao_ms as f64 / 1000.0);
+    let mut text = output.text(&notice!(
+        "run-summary",
+        id = report.scrap_id,
+        state = state,
+        seconds = seconds,
+        pages = report.paginas,
+        read = lidos,
+        inserted = inseridos,
+        duplicate = duplicados,
+        again = reencontrados,
+        rejected = rejeitados
+    ));
+    if let Some(total) = report.total_declarado {
+        text.push('\n');
+        text.push_str(&output.text(&notice!("run-declared", total = total)));
+    }
+    text
+}
+
+/// Which of several exit codes a process ends with: what an operator has to see first.
+fn gravity(exit: Exit) -> u8 {
+    match exit {
+        Exit::Done => 0,
+        Exit::Reservations => 1,
+        Exit::Interrupted => 2,
+        Exit::Source => 3,
+        Exit::Credential => 4,
+        Exit::Connector => 5,
+        Exit::Usage => 6,
+        Exit::Configuration => 7,
+    }
+}
+
+impl Console<'_> {
+    fn fail(&self, id: i64, failure: &Failure) {
+        self.suspend(|| report::print(self.catalogue(), failure, &format!("scrap {id}")));
+    }
+}

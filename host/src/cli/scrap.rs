@@ -1,0 +1,145 @@
+//! `atlas scrap create|list|show|run|resume|cancel`.
+
+use super::args::{ScrapArgs, ScrapCommand};
+use super::output::Output;
+use super::{db, run};
+use crate::config::Config;
+use crate::notice;
+use crate::notice::Notice;
+use crate::service::{Atlas, Exit, Failure, RunReport};
+use crate::store::Scrap;
+
+pub(super) async fn run(args: ScrapArgs, config: Config, output: &Output) -> Result<Exit, Failure> {
+    let (atlas, init) = Atlas::open(config).await?;
+    db::say_if_adopted(&init, output);
+    match args.command {
+        ScrapCommand::Create(args) => create(&atlas, args, output).await,
+        ScrapCommand::List { client, limit } => list(&atlas, client, limit, output).await,
+        ScrapCommand::Show { id } => show(&atlas, id, output).await,
+        ScrapCommand::Run { ids } | ScrapCommand::Resume { ids } => {
+            let mut ids = ids;
+            ids.sort_unstable();
+            ids.dedup();
+            for id in &ids {
+                atlas.scrap(*id).await?;
+            }
+            run::run_all(&atlas, &ids, &init, output).await
+        }
+        ScrapCommand::Cancel { id } => {
+            atlas.cancel_scrap(id).await?;
+            output.remark(&notice!("scrap-cancelled", id = id));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn create(
+    atlas: &Atlas,
+    args: super::args::RunArgs,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let id = atlas.create_scrap(&run::request(args)).await?;
+    if output.is_json() {
+        output.json(&serde_json::json!({ "scrap_id": id }));
+    } else {
+        output.line(&id.to_string());
+        output.remark(&notice!("scrap-created", id = id));
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(
+    atlas: &Atlas,
+    client: Option<i32>,
+    limit: u32,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let scraps = atlas.scraps(client, i64::from(limit)).await?;
+    let reports: Vec<RunReport> = scraps.iter().map(|scrap| report(scrap, output)).collect();
+    let headings = [
+        "heading-scrap",
+        "heading-client",
+        "heading-route",
+        "heading-state",
+        "heading-pages",
+        "heading-read",
+        "heading-inserted",
+        "heading-rejected",
+    ];
+    output.list(&headings, &reports, |report| {
+        vec![
+            report.scrap_id.to_string(),
+            report.cliente_id.to_string(),
+            report.rota.clone(),
+            output.text(&Notice::new(&format!("state-{}", report.status))),
+            report.paginas.to_string(),
+            report.lidos.to_string(),
+            report.inseridos.to_string(),
+            report.rejeitados.to_string(),
+        ]
+    });
+    Ok(Exit::Done)
+}
+
+async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> {
+    let scrap = atlas.scrap(id).await?;
+    let report = report(&scrap, output);
+    if output.is_json() {
+        output.json(&report);
+        return Ok(Exit::Done);
+    }
+    let none = || "-".to_owned();
+    let lines = [
+        ("heading-scrap", scrap.id.to_string()),
+        ("heading-client", scrap.cliente_id.to_string()),
+        ("heading-route", scrap.rota.clone()),
+        (
+            "heading-period",
+            scrap
+                .period
+                .map_or_else(none, |(from, to)| format!("{from} – {to}")),
+        ),
+        (
+            "heading-state",
+            output.text(&Notice::new(&format!("state-{}", report.status))),
+        ),
+        ("heading-reason", report.motivo.clone().unwrap_or_else(none)),
+        ("heading-pages", report.paginas.to_string()),
+        ("heading-frontier", scrap.frontier.to_string()),
+        ("heading-read", report.lidos.to_string()),
+        ("heading-inserted", report.inseridos.to_string()),
+        ("heading-duplicate", report.duplicados.to_string()),
+        ("heading-again", report.reencontrados.to_string()),
+        ("heading-rejected", report.rejeitados.to_string()),
+        (
+            "heading-declared",
+            report.total_declarado.map_or_else(none, |n| n.to_string()),
+        ),
+        (
+            "heading-seconds",
+            format!("{:.1}", report.duracao_ms as f64 / 1000.0),
+        ),
+        (
+            "heading-connector",
+            report
+                .conector
+                .map_or_else(none, |c| format!("{} {}", c.versao, c.sha256)),
+        ),
+        ("heading-created", scrap.created_at),
+    ];
+    for (heading, value) in lines {
+        output.line(&format!("{}: {value}", output.text(&Notice::new(heading))));
+    }
+    Ok(Exit::Done)
+}
+
+fn report(scrap: &Scrap, output: &Output) -> RunReport {
+    let mut report = RunReport::of(scrap);
+    let texts: Vec<String> = report
+        .reasons
+        .iter()
+        .map(|reason| output.text(reason))
+        .collect();
+    report.motivo = (!texts.is_empty()).then(|| texts.join("; "));
+    report
+}

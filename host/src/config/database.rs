@@ -1,0 +1,61 @@
+//! Which database: `--db`, else `DATABASE_URL`, else `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and `DB_PASSWORD`, else the
+//! settings file's, else the embedded one.
+
+use super::{ConfigError, Environment, FileSettings, Flags};
+use crate::source::Secret;
+use crate::store::StoreUrl;
+
+/// The embedded database, in the working directory.
+const EMBEDDED: &str = "sqlite:atlas.db";
+const DEFAULT_PORT: u16 = 5432;
+
+pub(super) fn choose(
+    flags: &Flags,
+    environment: &Environment,
+    file: &FileSettings,
+) -> Result<StoreUrl, ConfigError> {
+    let parse = |url: &str| StoreUrl::parse(url.trim()).ok_or(ConfigError::BadDatabaseUrl);
+    if let Some(url) = flags.db.clone().or_else(|| environment.get("DATABASE_URL")) {
+        return parse(&url);
+    }
+    if let Some(url) = from_parts(environment)? {
+        return Ok(url);
+    }
+    parse(file.database.as_deref().unwrap_or(EMBEDDED))
+}
+
+/// `DB_PORT` may be left out; the others come all together or not at all.
+fn from_parts(environment: &Environment) -> Result<Option<StoreUrl>, ConfigError> {
+    const NAMES: [&str; 4] = ["DB_HOST", "DB_NAME", "DB_USER", "DB_PASSWORD"];
+    let values = NAMES.map(|name| environment.get(name));
+    let port = environment.get("DB_PORT");
+    if port.is_none() && values.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let missing: Vec<&str> = NAMES
+        .iter()
+        .zip(&values)
+        .filter(|(_, v)| v.is_none())
+        .map(|(n, _)| *n)
+        .collect();
+    let [Some(host), Some(name), Some(user), Some(password)] = values else {
+        return Err(ConfigError::HalfADatabase {
+            missing: missing.join(", "),
+        });
+    };
+    let port = match port {
+        Some(text) => text.trim().parse().map_err(|_| ConfigError::BadValue {
+            name: "DB_PORT".to_owned(),
+            value: text.clone(),
+            expected: "1..65535".to_owned(),
+        })?,
+        None => DEFAULT_PORT,
+    };
+    Ok(Some(StoreUrl::postgres_from_parts(
+        host.trim(),
+        port,
+        name.trim(),
+        user.trim(),
+        &Secret::new(password),
+    )))
+}

@@ -1,0 +1,40 @@
+//! `atlas.toml`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::ConfigError;
+use crate::limits::Limits;
+
+/// What the file may say. A name that is not here is an error: a setting that is misspelt must not be passed over.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FileSettings {
+    pub(super) database: Option<String>,
+    pub(super) connectors: Option<PathBuf>,
+    pub(super) cache: Option<PathBuf>,
+    pub(super) batch: Option<usize>,
+    pub(super) retries: Option<u32>,
+    pub(super) retry_base_ms: Option<u64>,
+    pub(super) retry_cap_ms: Option<u64>,
+    pub(super) concurrency: Option<usize>,
+    pub(super) sweeps: Option<i32>,
+    pub(super) lang: Option<String>,
+    pub(super) limits: Limits,
+}
+
+impl FileSettings {
+    /// Reads the file; one that is not there says nothing.
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let bad = |reason: String| ConfigError::BadFile {
+            file: path.display().to_string(),
+            reason,
+        };
+        match std::fs::read_to_string(path) {
+            Ok(text) => toml::from_str(&text).map_err(|e| bad(e.message().to_owned())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(e) => Err(bad(e.to_string())),
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Settings: flags before the environment, before `.env`, before `atlas.toml`, before the defaults. Read once, checked once,
+//! and from then on plain typed values.
+
+mod database;
+mod file;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use self::file::FileSettings;
+use crate::i18n::Lang;
+use crate::limits::Limits;
+use crate::notice;
+use crate::notice::Notice;
+use crate::pipeline::{RetryPolicy, RunSettings};
+use crate::store::StoreUrl;
+
+/// The file of settings, in the working directory.
+pub const FILE: &str = "atlas.toml";
+/// Where errors are kept in full.
+pub const ERROR_LOG: &str = "erros_scraps.log";
+
+const BATCH_MAX: usize = 10_000;
+const CONCURRENCY_MAX: usize = 64;
+const RETRIES_MAX: u32 = 100;
+const SWEEPS_MAX: i32 = 100;
+
+/// What the command line says; everything else comes from the other places.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--db`
+    pub db: Option<String>,
+    /// `--connectors`
+    pub connectors: Option<PathBuf>,
+    /// `--batch`
+    pub batch: Option<String>,
+    /// `--retries`
+    pub retries: Option<String>,
+    /// `--concurrency`
+    pub concurrency: Option<String>,
+    /// `--sweeps`
+    pub sweeps: Option<String>,
+    /// `--lang`
+    pub lang: Option<String>,
+}
+
+/// The settings.
+#[derive(Clone)]
+pub struct Config {
+    /// Where records go.
+    pub store: StoreUrl,
+    /// The folder of connectors.
+    pub connectors: PathBuf,
+    /// Where precompiled connectors are kept; none: nowhere.
+    pub cache: Option<PathBuf>,
+    /// How runs go about it.
+    pub run: RunSettings,
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// A value that cannot be.
+    #[error("{name}={value} is not {expected}")]
+    BadValue {
+        /// The setting, as its place writes it.
+        name: String,
+        /// What it says.
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// Some of the `DB_*` settings, but not all.
+    #[error("some of the DB_* settings are there, but not {missing}")]
+    HalfADatabase {
+        /// Those that are missing.
+        missing: String,
+    },
+    /// A database URL that is none.
+    #[error("the database URL is neither postgres://… nor sqlite:FILE")]
+    BadDatabaseUrl,
+    /// A settings file that cannot be read.
+    #[error("{file}: {reason}")]
+    BadFile {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// What to tell the operator.
+    pub fn notice(&self) -> Notice {
+        match self {
+            Self::BadValue {
+                name,
+                value,
+                expected,
+            } => {
+                notice!(
+                    "error-setting-value",
+                    name = name,
+                    value = value,
+                    expected = expected
+                )
+            }
+            Self::HalfADatabase { missing } => notice!("error-half-a-database", missing = missing),
+            Self::BadDatabaseUrl => notice!("error-database-url"),
+            Self::BadFile { file, reason } => {
+                notice!("error-settings-file", file = file, reason = reason)
+            }
+        }
+    }
+}
+
+/// The environment, and `.env` behind it. Nothing is written into the process's own environment.
+pub struct Environment {
+    dotenv: HashMap<String, String>,
+    dotenv_error: Option<String>,
+}
+
+impl Environment {
+    /// Reads `.env` in the working directory, if it is there.
+    pub fn read() -> Self {
+        let mut dotenv = HashMap::new();
+        let mut dotenv_error = None;
+        if let Ok(entries) = dotenvy::from_filename_iter(".env") {
+            for entry in entries {
+                match entry {
+                    Ok((name, value)) => {
+                        dotenv.insert(name, value);
+                    }
+                    // The error would show the line, and a line of this file may hold a password.
+                    Err(_) => dotenv_error = Some("a line is not NAME=value".to_owned()),
+                }
+            }
+        }
+        Self {
+            dotenv,
+            dotenv_error,
+        }
+    }
+
+    /// A variable; one that is empty counts as not set.
+    fn get(&self, name: &str) -> Option<String> {
+        let own = std::env::var(name).ok();
+        own.or_else(|| self.dotenv.get(name).cloned())
+            .filter(|value| !value.trim().is_empty())
+    }
+}
+
+/// The language: `--lang`, else `ATLAS_LANG`, else the settings file's, else the locale, else pt-BR. Never fails, since
+/// every other error has to be told in some language.
+pub fn language(flags: &Flags, environment: &Environment) -> Lang {
+    let file = FileSettings::read(Path::new(FILE))
+        .ok()
+        .and_then(|file| file.lang);
+    let named = [flags.lang.clone(), environment.get("ATLAS_LANG"), file];
+    let locale = sys_locale::get_locale();
+    let mut candidates = named.into_iter().flatten().chain(locale);
+    candidates
+        .find_map(|name| Lang::parse(&name))
+        .unwrap_or_default()
+}
+
+impl Config {
+    /// Puts the settings together and checks them.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        if let Some(reason) = &environment.dotenv_error {
+            return Err(ConfigError::BadFile {
+                file: ".env".to_owned(),
+                reason: reason.clone(),
+            });
+        }
+        let file = FileSettings::read(Path::new(FILE))?;
+        if let Some(lang) = flags.lang.clone().or_else(|| environment.get("ATLAS_LANG")) {
+            Lang::parse(&lang).ok_or_else(|| bad("lang", &lang, "pt-BR, en"))?;
+        }
+        let pick = |flag: &Option<String>, name: &str, flag_name: &str| {
+            let from_flag = flag.clone().map(|value| (flag_name.to_owned(), value));
+            from_flag.or_else(|| environment.get(name).map(|value| (name.to_owned(), value)))
+        };
+        let batch = number(
+            pick(&flags.batch, "BATCH_EXPORT", "--batch"),
+            file.batch,
+            1,
+            1..=BATCH_MAX,
+        )?;
+        let retries = number(
+            pick(&flags.retries, "RETRY_MAX", "--retries"),
+            file.retries,
+            5,
+            1..=RETRIES_MAX,
+        )?;
+        let concurrency = number(
+            pick(&flags.concurrency, "ATLAS_CONCURRENCY", "--concurrency"),
+            file.concurrency,
+            4,
+            1..=CONCURRENCY_MAX,
+        )?;
+        let sweeps = number(
+            pick(&flags.sweeps, "ATLAS_SWEEPS", "--sweeps"),
+            file.sweeps,
+            1,
+            0..=SWEEPS_MAX,
+        )?;
+        let base = number(
+            pick(&None, "ATLAS_RETRY_BASE_MS", ""),
+            file.retry_base_ms,
+            1_000,
+            0..=3_600_000_u64,
+        )?;
+        let cap = file.retry_cap_ms.unwrap_or(60_000).max(base);
+        let retry = RetryPolicy::new(
+            retries,
+            Duration::from_millis(base),
+            Duration::from_millis(cap),
+        )
+        .ok_or_else(|| bad("RETRY_MAX", &retries.to_string(), "1..100"))?;
+        Ok(Self {
+            store: database::choose(flags, environment, &file)?,
+            connectors: connectors_folder(flags, environment, &file),
+            cache: cache_folder(environment, &file),
+            run: RunSettings {
+                batch,
+                concurrency,
+                sweeps,
+                retry,
+                limits: file.limits,
+            },
+        })
+    }
+
+    /// The limits of the house.
+    pub fn limits(&self) -> &Limits {
+        &self.run.limits
+    }
+}
+
+/// A number from a flag or the environment, else the file's, else the default, within its range.
+fn number<T>(
+    named: Option<(String, String)>,
+    file: Option<T>,
+    default: T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T, ConfigError>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
+{
+    let expected = format!("{}..{}", range.start(), range.end());
+    let (name, text) = match (named, file) {
+        (Some(named), _) => named,
+        (None, Some(value)) => (FILE.to_owned(), value.to_string()),
+        (None, None) => return Ok(default),
+    };
+    let value = text
+        .trim()
+        .parse()
+        .ok()
+        .filter(|value| range.contains(value));
+    value.ok_or_else(|| bad(&name, &text, &expected))
+}
+
+fn bad(name: &str, value: &str, expected: &str) -> ConfigError {
+    ConfigError::BadValue {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        expected: expected.to_owned(),
+    }
+}
+
+/// The folder that was named; else `connectors` beside the program, or one folder up, where `cargo xtask connectors` puts
+/// it; else `connectors` in the working directory.
+fn connectors_folder(flags: &Flags, environment: &Environment, file: &FileSettings) -> PathBuf {
+    let named = flags
+        .connectors
+        .clone()
+        .or_else(|| environment.get("ATLAS_CONNECTORS").map(PathBuf::from))
+        .or_else(|| file.connectors.clone());
+    let program = std::env::current_exe().ok();
+    let beside = program
+        .iter()
+        .flat_map(|program| program.ancestors().skip(1).take(2));
+    let found = beside
+        .map(|folder| folder.join("connectors"))
+        .find(|folder| folder.is_dir());
+    named
+        .or(found)
+        .unwrap_or_else(|| PathBuf::from("connectors"))
+}
+
+fn cache_folder(environment: &Environment, file: &FileSettings) -> Option<PathBuf> {
+    let named = environment
+        .get("ATLAS_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| file.cache.clone());
+    named.or_else(|| {
+        let directories = directories::ProjectDirs::from("", "", "atlas-data-flow")?;
+        Some(directories.cache_dir().join("components"))
+    })
+}

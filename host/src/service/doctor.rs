@@ -1,0 +1,158 @@
+//! What is wrong with this installation, and how to mend it.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Atlas;
+use super::failure::{Failure, load_notice};
+use crate::config::{Config, ERROR_LOG};
+use crate::notice;
+use crate::notice::Notice;
+use crate::store::ScrapState;
+
+/// How something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Warning,
+    /// Something will not work.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// How it stands.
+    pub health: Health,
+    /// What to say of it; its `.fix` says how to mend it.
+    pub notice: Notice,
+}
+
+const SCRAPS_LOOKED_AT: i64 = 1_000;
+
+fn ok(notice: Notice) -> Finding {
+    let health = Health::Ok;
+    Finding { health, notice }
+}
+
+fn warning(notice: Notice) -> Finding {
+    let health = Health::Warning;
+    Finding { health, notice }
+}
+
+fn bad(notice: Notice) -> Finding {
+    let health = Health::Bad;
+    Finding { health, notice }
+}
+
+impl Atlas {
+    /// Looks at everything, and stops at nothing.
+    pub async fn doctor(config: Config) -> Vec<Finding> {
+        let mut findings = vec![error_log()];
+        match Self::connect(config).await {
+            Ok(atlas) => {
+                findings.push(ok(notice!(
+                    "doctor-database",
+                    location = atlas.store().location()
+                )));
+                atlas.look_at_tables(&mut findings).await;
+                atlas.look_at_connectors(&mut findings).await;
+            }
+            Err(failure) => findings.push(bad(failure.notice)),
+        }
+        findings
+    }
+
+    async fn look_at_tables(&self, findings: &mut Vec<Finding>) {
+        let schema = match self.store().schema().await {
+            Ok(schema) => schema,
+            Err(error) => return findings.push(bad(Failure::store("op-connect", &error).notice)),
+        };
+        if !schema.missing_tables.is_empty() {
+            let tables = schema.missing_tables.join(", ");
+            return findings.push(warning(notice!("doctor-tables-missing", tables = tables)));
+        }
+        if schema.hash_is_unique {
+            findings.push(ok(notice!(
+                "doctor-tables",
+                server = schema.server,
+                version = schema.version
+            )));
+        } else {
+            findings.push(bad(notice!("doctor-hash-not-unique")));
+        }
+        match self.clients().await {
+            Ok(clients) if clients.is_empty() => {
+                findings.push(warning(notice!("doctor-no-clients")))
+            }
+            Ok(clients) => {
+                findings.push(ok(notice!("doctor-clients", count = clients.len())));
+                for client in clients.iter().filter(|client| client.apis.is_empty()) {
+                    findings.push(warning(notice!(
+                        "doctor-client-without-url",
+                        client = client.cliente_id
+                    )));
+                }
+            }
+            Err(failure) => findings.push(bad(failure.notice)),
+        }
+        match self.scraps(None, SCRAPS_LOOKED_AT).await {
+            Ok(scraps) => {
+                for scrap in scraps.iter().filter(|s| s.state == ScrapState::Executando) {
+                    findings.push(warning(notice!("doctor-scrap-running", id = scrap.id)));
+                }
+            }
+            Err(failure) => findings.push(bad(failure.notice)),
+        }
+    }
+
+    async fn look_at_connectors(&self, findings: &mut Vec<Finding>) {
+        let registry = match self.registry().await {
+            Ok(registry) => registry,
+            Err(failure) => return findings.push(bad(failure.notice)),
+        };
+        let folder = self.config().connectors.display();
+        match registry.routes() {
+            routes if routes.is_empty() => {
+                findings.push(bad(notice!("doctor-no-connectors", folder = folder)))
+            }
+            routes => {
+                findings.push(ok(notice!(
+                    "doctor-connectors",
+                    folder = folder,
+                    routes = routes.join(", ")
+                )));
+            }
+        }
+        for entry in registry.entries() {
+            if let Err(error) = &entry.loaded {
+                findings.push(bad(load_notice(&entry.path, error)));
+            }
+        }
+    }
+}
+
+/// Whether errors can be written down here.
+fn error_log() -> Finding {
+    let existed = Path::new(ERROR_LOG).exists();
+    let opened = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(ERROR_LOG);
+    if !existed {
+        // Only tried: an empty log should not be left behind.
+        let _ = std::fs::remove_file(ERROR_LOG);
+    }
+    match opened {
+        Ok(_) => ok(notice!("doctor-error-log", file = ERROR_LOG)),
+        Err(error) => warning(notice!(
+            "doctor-error-log-unwritable",
+            file = ERROR_LOG,
+            reason = error
+        )),
+    }
+}

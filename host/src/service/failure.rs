@@ -1,0 +1,268 @@
+//! Errors of every room, as operators are told them: a message of the catalogues, the operation that failed, and the exit
+//! code. The causes go along, in English, for the error log.
+
+use std::error::Error;
+use std::path::Path;
+
+use crate::config::ConfigError;
+use crate::connector::LoadError;
+use crate::notice;
+use crate::notice::Notice;
+use crate::pipeline::{End, Reservation};
+use crate::source::CredentialError;
+use crate::store::{Fault, StoreError};
+
+/// Exit codes, as the documents list them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// The command was used wrongly.
+    Usage,
+    /// Settings or database.
+    Configuration,
+    /// The credential is missing or was refused.
+    Credential,
+    /// The source failed; the scrap can be resumed.
+    Source,
+    /// Done, with reservations.
+    Reservations,
+    /// The connector is missing, was refused, or crashed.
+    Connector,
+    /// Interrupted; the scrap can be resumed.
+    Interrupted,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Usage => 2,
+            Self::Configuration => 3,
+            Self::Credential => 4,
+            Self::Source => 5,
+            Self::Reservations => 6,
+            Self::Connector => 7,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Something failed, and an operator has to be told.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What was being done: the name of a message.
+    pub operation: &'static str,
+    /// What to say.
+    pub notice: Notice,
+    /// The exit code.
+    pub exit: Exit,
+    /// What led to it, outermost first, for the error log.
+    pub causes: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without causes.
+    pub fn new(operation: &'static str, notice: Notice, exit: Exit) -> Self {
+        Self {
+            operation,
+            notice,
+            exit,
+            causes: Vec::new(),
+        }
+    }
+
+    /// The same, with an error and all that is behind it as causes.
+    #[must_use]
+    pub fn because(mut self, error: &dyn Error) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            self.causes.push(error.to_string());
+            cause = error.source();
+        }
+        self
+    }
+
+    /// A mistake in how a command was used.
+    pub fn usage(notice: Notice) -> Self {
+        Self::new("op-usage", notice, Exit::Usage)
+    }
+
+    /// A failed call of the store.
+    pub fn store(operation: &'static str, error: &StoreError) -> Self {
+        let reason = innermost(error);
+        let notice = match error.fault {
+            Fault::Unavailable => notice!("error-database-unavailable", reason = reason),
+            Fault::Schema => notice!("error-database-schema", reason = reason),
+            _ => notice!("error-database", reason = reason),
+        };
+        Self::new(operation, notice, Exit::Configuration).because(error)
+    }
+
+    /// The store could not be opened.
+    pub fn connecting(error: &StoreError) -> Self {
+        let notice = notice!("error-database-unreachable", reason = innermost(error));
+        Self::new("op-connect", notice, Exit::Configuration).because(error)
+    }
+
+    /// A file that is no connector.
+    pub fn load(path: &Path, error: &LoadError) -> Self {
+        Self::new("op-connector", load_notice(path, error), Exit::Connector).because(error)
+    }
+
+    /// The client's credential or base URL is not there.
+    pub(super) fn credential(cliente_id: i32, error: &CredentialError) -> Self {
+        let client = cliente_id;
+        let (notice, exit) = match error {
+            CredentialError::Inactive => (
+                notice!("error-client-inactive", client = client),
+                Exit::Credential,
+            ),
+            CredentialError::NoBaseUrl { api } => (
+                notice!("error-no-base-url", client = client, api = api),
+                Exit::Configuration,
+            ),
+            CredentialError::BadBaseUrl { url } => (
+                notice!("error-base-url", client = client, url = url),
+                Exit::Configuration,
+            ),
+            CredentialError::NoCredential { api } => (
+                notice!("error-no-credential", client = client, api = api),
+                Exit::Credential,
+            ),
+            CredentialError::BadToken => (
+                notice!("error-token-characters", client = client),
+                Exit::Credential,
+            ),
+            CredentialError::UnsupportedScheme { scheme } => (
+                notice!("error-auth-scheme", scheme = scheme),
+                Exit::Connector,
+            ),
+        };
+        Self::new("op-run", notice, exit).because(error)
+    }
+
+    /// How a run ended, if not simply well.
+    pub(super) fn of_end(end: &End, cliente_id: i32) -> Option<Self> {
+        let client = cliente_id;
+        let (notice, exit) = match end {
+            End::Done => return None,
+            End::DoneWithReservations(all) => {
+                // The first is the gravest that applies; the others are told beside it.
+                let first = all.first()?;
+                (reservation_notice(first), Exit::Reservations)
+            }
+            End::Stopped => (notice!("end-stopped"), Exit::Interrupted),
+            End::AttemptsExhausted { attempts, reason } => (
+                notice!("end-attempts", attempts = attempts, reason = reason),
+                Exit::Source,
+            ),
+            End::WaitTooLong { seconds, reason } => (
+                notice!("end-wait-too-long", seconds = seconds, reason = reason),
+                Exit::Source,
+            ),
+            End::Unauthorized(reason) => (
+                notice!("end-unauthorized", client = client, reason = reason),
+                Exit::Credential,
+            ),
+            End::Quota {
+                reason,
+                until: None,
+            } => (notice!("end-quota", reason = reason), Exit::Source),
+            End::Quota {
+                reason,
+                until: Some(until),
+            } => (
+                notice!("end-quota-until", reason = reason, until = until),
+                Exit::Source,
+            ),
+            End::SourceFailed(reason) => (notice!("end-source", reason = reason), Exit::Source),
+            End::Loop { cursor } => (notice!("end-loop", cursor = cursor), Exit::Source),
+            End::Repeating { pages, cursor } => (
+                notice!("end-repeating", pages = pages, cursor = cursor),
+                Exit::Source,
+            ),
+            End::ConnectorCrashed(reason) => {
+                (notice!("end-crashed", reason = reason), Exit::Connector)
+            }
+            End::Limit { name, value } => (
+                notice!("end-limit", name = name, value = value),
+                Exit::Connector,
+            ),
+            End::LeaseLost => (notice!("end-lease-lost"), Exit::Interrupted),
+            End::Store(error) => return Some(Self::store("op-run", error)),
+        };
+        Some(Self::new("op-run", notice, exit))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new("op-configure", error.notice(), Exit::Configuration).because(&error)
+    }
+}
+
+/// Why a run that reached the end is not simply done.
+pub(super) fn reservation_notice(reservation: &Reservation) -> Notice {
+    let number = |n: &Option<i64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    match reservation {
+        Reservation::Rejected { records } => notice!("reservation-rejected", records = records),
+        Reservation::Moving { before, after } => {
+            notice!(
+                "reservation-moving",
+                before = number(before),
+                after = number(after)
+            )
+        }
+        Reservation::TotalOff { declared, read } => {
+            notice!("reservation-total", declared = declared, read = read)
+        }
+        Reservation::SamePages { pages } => notice!("reservation-same-pages", pages = pages),
+    }
+}
+
+/// What to say of a file that is no connector.
+pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
+    let file = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    match error {
+        LoadError::Unreadable(reason) => notice!("load-unreadable", file = file, reason = reason),
+        LoadError::TooLarge { bytes, limit } => {
+            notice!("load-too-large", file = file, bytes = bytes, limit = limit)
+        }
+        LoadError::CoreModule => notice!("load-core-module", file = file),
+        LoadError::NotAComponent(reason) => {
+            notice!("load-not-a-component", file = file, reason = reason)
+        }
+        LoadError::ForbiddenImport { import } => {
+            notice!("load-import", file = file, import = import)
+        }
+        LoadError::OtherVersion { found, have } => {
+            notice!("load-version", file = file, found = found, have = have)
+        }
+        LoadError::DoesNotFit(reason) => notice!("load-does-not-fit", file = file, reason = reason),
+        LoadError::DescribeFailed(reason) => notice!("load-describe", file = file, reason = reason),
+        LoadError::BadDescriptor(error) => notice!("load-descriptor", file = file, reason = error),
+        LoadError::RouteTaken { route, other } => {
+            notice!(
+                "load-route-taken",
+                file = file,
+                route = route,
+                other = other
+            )
+        }
+    }
+}
+
+/// The last cause: what the database or the system itself said.
+fn innermost(error: &StoreError) -> String {
+    let mut last: &dyn Error = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}

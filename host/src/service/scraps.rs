@@ -1,0 +1,321 @@
+//! Creating, running and cancelling scraps.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDate;
+use tokio_util::sync::CancellationToken;
+
+use super::Atlas;
+use super::failure::{Exit, Failure, reservation_notice};
+use super::report::{RunReport, write_reasons};
+use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
+use crate::notice;
+use crate::pipeline::{self, End, Job, Observer};
+use crate::source::Endpoint;
+use crate::store::{ConnectorStamp, Fault, Lease, NewScrap, Scrap, ScrapState, Store, StoreError};
+
+const PAGE_SIZE_MAX: i32 = 100_000;
+/// How long the end of a run is tried to be written down while the database does not answer.
+const FINISH_ATTEMPTS: u32 = 5;
+const FINISH_PAUSE: Duration = Duration::from_millis(200);
+
+/// A scrap, as somebody asks for it.
+#[derive(Debug, Clone)]
+pub struct ScrapRequest {
+    /// The client.
+    pub cliente_id: i32,
+    /// The route.
+    pub rota: String,
+    /// First day, as typed.
+    pub from: Option<String>,
+    /// Last day, as typed.
+    pub to: Option<String>,
+    /// Records a page; none: the connector's own.
+    pub page_size: Option<i32>,
+}
+
+/// A run is about to begin.
+#[derive(Debug, Clone)]
+pub struct Announcement {
+    /// The scrap.
+    pub scrap: Scrap,
+    /// Where it writes.
+    pub location: String,
+}
+
+impl Atlas {
+    /// Creates a scrap.
+    pub async fn create_scrap(&self, request: &ScrapRequest) -> Result<i64, Failure> {
+        let connector = self.connector(&request.rota).await?;
+        let period = period(request, &connector.descriptor)?;
+        let page_size = page_size(request, &connector.descriptor)?;
+        let created = self
+            .store()
+            .create_scrap(&NewScrap {
+                cliente_id: request.cliente_id,
+                rota: request.rota.clone(),
+                period,
+                page_size,
+                settings: "{}".to_owned(),
+            })
+            .await;
+        created.map_err(|error| match error.fault {
+            Fault::Missing => no_token(request.cliente_id),
+            _ => Failure::store("op-scrap", &error),
+        })
+    }
+
+    /// One scrap.
+    pub async fn scrap(&self, id: i64) -> Result<Scrap, Failure> {
+        let scrap = self
+            .store()
+            .scrap(id)
+            .await
+            .map_err(|error| Failure::store("op-scrap", &error))?;
+        scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
+    }
+
+    /// The newest scraps.
+    pub async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, Failure> {
+        self.store()
+            .scraps(cliente_id, limit)
+            .await
+            .map_err(|error| Failure::store("op-scrap", &error))
+    }
+
+    /// Cancels a scrap, whoever runs it. It can be resumed all the same.
+    pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
+        let scrap = self.scrap(id).await?;
+        let reason = write_reasons(&[notice!("end-cancelled")]).unwrap_or_default();
+        let cancelled = self
+            .store()
+            .cancel(id, &reason)
+            .await
+            .map_err(|e| Failure::store("op-scrap", &e))?;
+        if !cancelled {
+            return Err(Failure::usage(notice!(
+                "error-scrap-ended",
+                id = id,
+                state = scrap.state.name()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Runs a scrap, new or left behind by whatever ended its last run, until it ends. `announce` is told once everything
+    /// that can be checked beforehand was. One that is done already is reported as it stands.
+    pub async fn run_scrap(
+        &self,
+        id: i64,
+        observer: Arc<dyn Observer>,
+        stop: CancellationToken,
+        announce: impl FnOnce(&Announcement),
+    ) -> Result<RunReport, Failure> {
+        let scrap = self.scrap(id).await?;
+        if scrap.state.is_done() {
+            return Ok(RunReport::of(&scrap));
+        }
+        let connector = self.connector(&scrap.rota).await?;
+        let endpoint = self
+            .endpoint(scrap.cliente_id, &connector.descriptor)
+            .await?;
+        let format = i64::from(connector.descriptor.cursor_format);
+        if let Some(began_with) = scrap
+            .cursor_format
+            .filter(|began_with| *began_with != format)
+        {
+            let notice = notice!(
+                "error-cursor-format",
+                id = id,
+                began = began_with,
+                now = format
+            );
+            return Err(Failure::new("op-run", notice, Exit::Connector));
+        }
+        let source = ConnectorSource::new(
+            Arc::clone(self.engine().await?),
+            Arc::clone(&connector),
+            self.http().await?,
+            endpoint,
+            *self.config().limits(),
+            ScrapFacts {
+                cliente_id: scrap.cliente_id,
+                period: scrap.period.clone(),
+                page_size: scrap.page_size,
+                settings: scrap.settings.clone(),
+            },
+        );
+        let lease = self.claim(id, &connector).await?;
+        // Read again: what another process did until the claim counts.
+        let scrap = self.scrap(id).await?;
+        announce(&Announcement {
+            scrap: scrap.clone(),
+            location: self.store().location(),
+        });
+        let began = Instant::now();
+        let job = Job {
+            lease: lease.clone(),
+            scrap,
+            connector_sha256: connector.sha256.clone(),
+            key: connector.descriptor.key.clone(),
+            unhashed: connector.descriptor.unhashed.clone(),
+        };
+        let settings = self.config().run.clone();
+        let store = Arc::clone(self.store());
+        let end = pipeline::run(job, settings, Arc::new(source), store, observer, stop).await;
+        self.finish(&lease, &end, began.elapsed()).await
+    }
+
+    async fn claim(&self, id: i64, connector: &Connector) -> Result<Lease, Failure> {
+        let stamp = ConnectorStamp {
+            version: connector.descriptor.version.clone(),
+            sha256: connector.sha256.clone(),
+            cursor_format: i64::from(connector.descriptor.cursor_format),
+        };
+        self.store()
+            .claim(id, &stamp)
+            .await
+            .map_err(|error| Failure::store("op-run", &error))
+    }
+
+    /// Where the client's API is, and what opens it.
+    async fn endpoint(
+        &self,
+        cliente_id: i32,
+        descriptor: &Descriptor,
+    ) -> Result<Endpoint, Failure> {
+        let access = self
+            .store()
+            .access(cliente_id, &descriptor.api)
+            .await
+            .map_err(|error| Failure::store("op-run", &error))?
+            .ok_or_else(|| no_token(cliente_id))?;
+        Endpoint::resolve(access, &descriptor.api, &descriptor.auth)
+            .map_err(|error| Failure::credential(cliente_id, &error))
+    }
+
+    /// Writes down how a run ended, and sums it up.
+    async fn finish(
+        &self,
+        lease: &Lease,
+        end: &End,
+        elapsed: Duration,
+    ) -> Result<RunReport, Failure> {
+        let mut failure = Failure::of_end(end, lease.cliente_id);
+        let reasons = match end {
+            End::DoneWithReservations(all) => all.iter().map(reservation_notice).collect(),
+            _ => failure.iter().map(|f| f.notice.clone()).collect::<Vec<_>>(),
+        };
+        let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        if !matches!(end, End::LeaseLost) {
+            let text = write_reasons(&reasons);
+            let written = write_end(
+                self.store().as_ref(),
+                lease,
+                end.state(),
+                text.as_deref(),
+                elapsed_ms,
+            )
+            .await;
+            match (written, &failure) {
+                (Ok(true), _) => {}
+                (Ok(false), _) => failure = Failure::of_end(&End::LeaseLost, lease.cliente_id),
+                // The database is gone: that is the failure, and the run's own if it was the cause. The scrap can be
+                // resumed as it stands.
+                (Err(error), None) => failure = Some(Failure::store("op-run", &error)),
+                (Err(_), Some(_)) => {}
+            }
+        }
+        let mut report = match self.scrap(lease.scrap_id).await {
+            Ok(scrap) => RunReport::of(&scrap),
+            Err(error) => return Err(failure.unwrap_or(error)),
+        };
+        report.failure = failure;
+        if report.reasons.is_empty() {
+            report.reasons = reasons;
+        }
+        Ok(report)
+    }
+}
+
+async fn write_end(
+    store: &dyn Store,
+    lease: &Lease,
+    state: ScrapState,
+    reason: Option<&str>,
+    elapsed_ms: i64,
+) -> Result<bool, StoreError> {
+    let mut attempt = 1;
+    loop {
+        match store.finish(lease, state, reason, elapsed_ms).await {
+            Err(error)
+                if attempt < FINISH_ATTEMPTS
+                    && matches!(error.fault, Fault::Unavailable | Fault::Collision) =>
+            {
+                tokio::time::sleep(FINISH_PAUSE * attempt).await;
+                attempt += 1;
+            }
+            written => return written,
+        }
+    }
+}
+
+fn no_token(cliente_id: i32) -> Failure {
+    Failure::new(
+        "op-run",
+        notice!("error-no-token", client = cliente_id),
+        Exit::Credential,
+    )
+}
+
+fn page_size(request: &ScrapRequest, descriptor: &Descriptor) -> Result<i32, Failure> {
+    let own = i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX);
+    let size = request.page_size.unwrap_or(own);
+    if !(1..=PAGE_SIZE_MAX).contains(&size) {
+        return Err(Failure::usage(notice!(
+            "error-page-size",
+            value = size,
+            max = PAGE_SIZE_MAX
+        )));
+    }
+    Ok(size)
+}
+
+fn period(
+    request: &ScrapRequest,
+    descriptor: &Descriptor,
+) -> Result<Option<(String, String)>, Failure> {
+    let route = &request.rota;
+    match (&request.from, &request.to, descriptor.takes_period) {
+        (None, None, false) => Ok(None),
+        (_, _, false) => Err(Failure::usage(notice!(
+            "error-period-not-taken",
+            route = route
+        ))),
+        (Some(from), Some(to), true) => {
+            let (first, last) = (date(from)?, date(to)?);
+            if first > last {
+                return Err(Failure::usage(notice!(
+                    "error-period-turned",
+                    from = from,
+                    to = to
+                )));
+            }
+            Ok(Some((first.to_string(), last.to_string())))
+        }
+        _ => Err(Failure::usage(notice!(
+            "error-period-missing",
+            route = route
+        ))),
+    }
+}
+
+/// A day, as ISO 8601 writes it and in no other way: `20/10/2025` may be read in two.
+fn date(text: &str) -> Result<NaiveDate, Failure> {
+    let iso = text.len() == "2025-10-20".len();
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        .ok()
+        .filter(|_| iso);
+    date.ok_or_else(|| Failure::usage(notice!("error-date", value = text)))
+}
