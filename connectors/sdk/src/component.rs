@@ -24,7 +24,6 @@ impl<C: Connector> Guest for Component<C> {
 /// On `wasm32-unknown-unknown` a panic is a trap without a word, unless somebody says it before.
 fn report_panics() {
     panic::set_hook(Box::new(|panic| {
-        // It says where on one line, and what on the next.
-        log(Level::Error, panic.to_string().replacen('\n', " ", 1));
+        log(Level::Error, format_args!("{panic}"));
     }));
 }
