@@ -77,6 +77,7 @@ fn runner() -> Command {
         step("cargo-nextest is not here; cargo test it is");
         cargo(["test", "--quiet", "--bins", "--lib", "--tests"])
     };
-    runner.args(NATIVE);
+    // One failure says little; all of them say where to look.
+    runner.arg("--no-fail-fast").args(NATIVE);
     runner
 }

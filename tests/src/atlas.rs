@@ -1,0 +1,229 @@
+//! The program, run as its users run it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sample_api::SampleApi;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+use crate::database::Database;
+use crate::{FROM, TO, TOKEN};
+
+/// Longer than any command of the tests takes: what takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// An installation: a working directory, a database, and settings.
+pub struct Atlas {
+    folder: TempDir,
+    /// The database that it writes to.
+    pub database: Database,
+    environment: Vec<(String, String)>,
+}
+
+impl Atlas {
+    /// On an embedded database.
+    pub fn on_sqlite() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let database = Database::sqlite(&folder.path().join("atlas.db"));
+        Ok(Self::new(folder, database))
+    }
+
+    /// On a fresh database of the PostgreSQL server.
+    pub async fn on_postgres() -> anyhow::Result<Self> {
+        Ok(Self::new(tempfile::tempdir()?, Database::postgres().await?))
+    }
+
+    /// One on each.
+    pub async fn on_both() -> anyhow::Result<[Self; 2]> {
+        Ok([Self::on_sqlite()?, Self::on_postgres().await?])
+    }
+
+    fn new(folder: TempDir, database: Database) -> Self {
+        // Short waits between attempts: the tests make many.
+        let environment = vec![("ATLAS_RETRY_BASE_MS".to_owned(), "5".to_owned())];
+        Self {
+            folder,
+            database,
+            environment,
+        }
+    }
+
+    /// The working directory.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Sets a variable for all commands to come.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// A command, ready to be started: nothing of the tests' own environment decides about databases, language or proxies.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(program()?);
+        for (name, _) in std::env::vars() {
+            let decides = ["DB_", "DATABASE_URL", "ATLAS_LANG", "BATCH_", "RETRY_", "LC_", "LANG"];
+            if decides.iter().any(|prefix| name.starts_with(prefix)) || name.to_lowercase().ends_with("_proxy") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("ATLAS_CONNECTORS", connectors()?)
+            .env("ATLAS_CACHE", cache()?)
+            .env("DATABASE_URL", self.database.url())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Ok(command)
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<Finished> {
+        self.start(arguments)?.finish().await
+    }
+
+    /// Starts a command.
+    pub fn start(&self, arguments: &[&str]) -> anyhow::Result<Running> {
+        let child = self.command(arguments)?.spawn().context("start atlas")?;
+        Ok(Running { child })
+    }
+
+    /// Runs a command with something on its standard input.
+    pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> anyhow::Result<Finished> {
+        let mut child = self.command(arguments)?.stdin(Stdio::piped()).spawn().context("start atlas")?;
+        let mut stdin = child.stdin.take().context("standard input")?;
+        stdin.write_all(input.as_bytes()).await?;
+        drop(stdin);
+        Running { child }.finish().await
+    }
+
+    /// Registers a client at the sample API, with the right token.
+    pub async fn register(&self, client: u32, api: &SampleApi) -> anyhow::Result<()> {
+        let (client, url) = (client.to_string(), api.base_url());
+        let added = self.run_with_input(&["client", "add", &client, "--token", "-", "--base-url", &url], TOKEN).await?;
+        added.expect(0).map(drop)
+    }
+
+    /// Runs route `pedido` of a client for the tests' period, and gives the JSON summary beside the rest.
+    pub async fn run_pedido(&self, client: u32, more: &[&str]) -> anyhow::Result<Finished> {
+        let client = client.to_string();
+        let mut arguments = vec!["run", "--client", &client, "--route", "pedido", "--from", FROM, "--to", TO];
+        arguments.extend(["--output", "json"]);
+        arguments.extend(more);
+        self.run(&arguments).await
+    }
+
+    /// Runs a scrap again until it is done: what an operator does after each fault.
+    pub async fn resume_until_done(&self, id: i64, times: usize) -> anyhow::Result<Finished> {
+        let id = id.to_string();
+        for _ in 0..times {
+            let finished = self.run(&["scrap", "resume", &id, "--output", "json"]).await?;
+            if matches!(finished.code, 0 | 6) {
+                return Ok(finished);
+            }
+        }
+        bail!("scrap {id} is not done after {times} more runs")
+    }
+}
+
+/// A command under way.
+pub struct Running {
+    /// The process.
+    pub child: Child,
+}
+
+impl Running {
+    /// Waits for its end.
+    pub async fn finish(self) -> anyhow::Result<Finished> {
+        let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output()).await;
+        let Output { status, stdout, stderr } = output.context("atlas hangs")??;
+        Ok(Finished {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+
+    /// Sends a signal by its name (`INT`, `KILL`, …).
+    pub async fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let id = self.child.id().context("it has ended")?.to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await?;
+        anyhow::ensure!(sent.success(), "kill -s {name} {id}");
+        Ok(())
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; -1 if a signal ended it.
+    pub code: i32,
+    /// What it printed as a result.
+    pub stdout: String,
+    /// What it printed for people.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// The same, if the exit code is this one; else an error that shows everything.
+    pub fn expect(self, code: i32) -> anyhow::Result<Self> {
+        if self.code != code {
+            bail!("exit code {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.stdout, self.stderr);
+        }
+        Ok(self)
+    }
+
+    /// The JSON object on the last line of the result.
+    pub fn json(&self) -> anyhow::Result<serde_json::Value> {
+        let last = self.stdout.lines().last().with_context(|| format!("no result; stderr:\n{}", self.stderr))?;
+        serde_json::from_str(last).with_context(|| format!("not JSON: {last}"))
+    }
+
+    /// A number of the JSON summary.
+    pub fn number(&self, name: &str) -> anyhow::Result<i64> {
+        let json = self.json()?;
+        json[name].as_i64().with_context(|| format!("no number {name:?} in {json}"))
+    }
+
+    /// A text of the JSON summary.
+    pub fn text(&self, name: &str) -> anyhow::Result<String> {
+        let json = self.json()?;
+        Ok(json[name].as_str().with_context(|| format!("no text {name:?} in {json}"))?.to_owned())
+    }
+}
+
+/// The workspace's target folder: the tests' own program is in its `PROFILE/deps`.
+fn target() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let profile = own.ancestors().nth(2).context("target folder")?;
+    Ok(profile.to_owned())
+}
+
+fn program() -> anyhow::Result<PathBuf> {
+    let program = target()?.join("atlas");
+    anyhow::ensure!(program.is_file(), "{} is missing: cargo xtask test builds it", program.display());
+    Ok(program)
+}
+
+/// The folder of connectors that `cargo xtask connectors` made.
+fn connectors() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("ATLAS_CONNECTORS") {
+        return Ok(folder.into());
+    }
+    let folder = target()?.parent().context("target folder")?.join("connectors");
+    anyhow::ensure!(folder.is_dir(), "{} is missing: cargo xtask connectors makes it", folder.display());
+    Ok(folder)
+}
+
+/// One cache for all tests, so that each connector is compiled once.
+fn cache() -> anyhow::Result<PathBuf> {
+    Ok(target()?.parent().context("target folder")?.join("test-cache"))
+}
