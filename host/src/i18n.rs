@@ -77,10 +77,7 @@ impl Catalogue {
     /// A message; its name where there is none, so that a gap shows.
     pub fn text(&self, notice: &Notice) -> String {
         let message = self.bundle.get_message(&notice.key).and_then(|m| m.value());
-        message.map_or_else(
-            || notice.key.clone(),
-            |pattern| self.format(pattern, notice),
-        )
+        message.map_or_else(|| notice.key.clone(), |pattern| self.format(pattern, notice))
     }
 
     /// What to do about it, where the message says so.
@@ -100,9 +97,7 @@ impl Catalogue {
             };
             args.set(name.as_str(), value);
         }
-        self.bundle
-            .format_pattern(pattern, Some(&args), &mut Vec::new())
-            .into_owned()
+        self.bundle.format_pattern(pattern, Some(&args), &mut Vec::new()).into_owned()
     }
 }
 
@@ -131,17 +126,12 @@ mod tests {
                 message = name.to_owned();
                 entry = message.clone();
                 shape.insert(entry.clone());
-            } else if let (true, Some((name, _))) =
-                (trimmed.starts_with('.'), trimmed.split_once(" ="))
-            {
+            } else if let (true, Some((name, _))) = (trimmed.starts_with('.'), trimmed.split_once(" =")) {
                 entry = format!("{message}{name}");
                 shape.insert(entry.clone());
             }
             for argument in line.split('$').skip(1) {
-                let name: String = argument
-                    .chars()
-                    .take_while(|c| c.is_alphanumeric() || *c == '_')
-                    .collect();
+                let name: String = argument.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 shape.insert(format!("{entry} ${name}"));
             }
         }
@@ -160,11 +150,7 @@ mod tests {
     fn both_catalogues_are_read_whole() {
         for lang in [Lang::PtBr, Lang::En] {
             let read = FluentResource::try_new(lang.source().to_owned());
-            assert!(
-                read.is_ok(),
-                "{lang:?}: {:?}",
-                read.err().map(|(_, errors)| errors)
-            );
+            assert!(read.is_ok(), "{lang:?}: {:?}", read.err().map(|(_, errors)| errors));
         }
     }
 

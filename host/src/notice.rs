@@ -20,10 +20,7 @@ pub struct Notice {
 impl Notice {
     /// The message `key`, without arguments as yet.
     pub fn new(key: &str) -> Self {
-        Self {
-            key: key.to_owned(),
-            args: BTreeMap::new(),
-        }
+        Self { key: key.to_owned(), args: BTreeMap::new() }
     }
 
     /// The same with one more argument.

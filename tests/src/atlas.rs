@@ -45,11 +45,7 @@ impl Atlas {
     fn new(folder: TempDir, database: Database) -> Self {
         // Short waits between attempts: the tests make many.
         let environment = vec![("ATLAS_RETRY_BASE_MS".to_owned(), "5".to_owned())];
-        Self {
-            folder,
-            database,
-            environment,
-        }
+        Self { folder, database, environment }
     }
 
     /// The working directory.
@@ -176,7 +172,12 @@ impl Finished {
     /// The same, if the exit code is this one; else an error that shows everything.
     pub fn expect(self, code: i32) -> anyhow::Result<Self> {
         if self.code != code {
-            bail!("exit code {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.stdout, self.stderr);
+            bail!(
+                "exit code {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}",
+                self.code,
+                self.stdout,
+                self.stderr
+            );
         }
         Ok(self)
     }

@@ -25,10 +25,7 @@ pub struct Database {
 
 impl Database {
     pub(crate) fn sqlite(path: &Path) -> Self {
-        Self {
-            url: format!("sqlite:{}", path.display()),
-            server: None,
-        }
+        Self { url: format!("sqlite:{}", path.display()), server: None }
     }
 
     /// A fresh database on the server that `ATLAS_TEST_DATABASE_URL` names.
@@ -44,10 +41,7 @@ impl Database {
         let (base, query) = server.split_once('?').unwrap_or((&server, ""));
         let (authority, _) = base.rsplit_once('/').context("a URL with a database")?;
         let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-        Ok(Self {
-            url: format!("{authority}/{name}{query}"),
-            server: Some((server, name)),
-        })
+        Ok(Self { url: format!("{authority}/{name}{query}"), server: Some((server, name)) })
     }
 
     /// Its URL, as the program takes it.
@@ -107,21 +101,13 @@ impl Database {
             let pool = self.postgres_pool().await?;
             let rows = sqlx::query(sql).fetch_all(&pool).await?;
             pool.close().await;
-            let row = |r: &sqlx::postgres::PgRow| Row {
-                cliente_id: r.get(0),
-                origem: r.get(1),
-                payload: r.get(2),
-            };
+            let row = |r: &sqlx::postgres::PgRow| Row { cliente_id: r.get(0), origem: r.get(1), payload: r.get(2) };
             rows.iter().map(row).collect()
         } else {
             let pool = self.sqlite_pool().await?;
             let rows = sqlx::query(sql).fetch_all(&pool).await?;
             pool.close().await;
-            let row = |r: &sqlx::sqlite::SqliteRow| Row {
-                cliente_id: r.get(0),
-                origem: r.get(1),
-                payload: r.get(2),
-            };
+            let row = |r: &sqlx::sqlite::SqliteRow| Row { cliente_id: r.get(0), origem: r.get(1), payload: r.get(2) };
             rows.iter().map(row).collect()
         };
         rows.sort();

@@ -19,11 +19,5 @@ pub const TO: &str = "2025-10-24";
 
 /// The sample API with these faults and orders a day.
 pub async fn api(per_day: u64, faults: Faults) -> anyhow::Result<SampleApi> {
-    SampleApi::start(Settings {
-        per_day,
-        faults,
-        token: TOKEN.to_owned(),
-        ..Settings::default()
-    })
-    .await
+    SampleApi::start(Settings { per_day, faults, token: TOKEN.to_owned(), ..Settings::default() }).await
 }

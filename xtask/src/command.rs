@@ -34,9 +34,7 @@ pub(crate) fn interrupted() -> bool {
 
 /// The folder of the workspace.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 /// Where cargo builds, for everybody who shares this environment.
@@ -52,13 +50,7 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
     // What `cargo run` tells us of ourselves. Build scripts that watch these would run again, and wasmtime with them.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        let ours = [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_BIN_",
-            "CARGO_CRATE_",
-            "CARGO_PRIMARY_",
-        ];
+        let ours = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
         if ours.iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(name.as_ref());
         }
@@ -79,10 +71,7 @@ pub(crate) fn without_databases(command: &mut Command) -> &mut Command {
 
 /// Whether a program is there and answers.
 pub(crate) fn answers(command: &mut Command) -> bool {
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
@@ -114,12 +103,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "{} failed ({}): {said} {}",
-            shown(command),
-            output.status,
-            why.trim()
-        );
+        bail!("{} failed ({}): {said} {}", shown(command), output.status, why.trim());
     }
     Ok(said)
 }
@@ -142,9 +126,7 @@ fn set_running(pid: Option<u32>) {
 
 /// A command as a person would type it, more or less.
 fn shown(command: &Command) -> String {
-    let name = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
+    let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let mut line = name.to_string_lossy().into_owned();
     for argument in command.get_args() {
         line.push(' ');

@@ -22,54 +22,29 @@ const CONTRACT: &str = "atlas:connector/";
 pub(crate) fn build() -> Result<PathBuf> {
     ensure_target()?;
     let routes = routes()?;
-    let mut build = cargo([
-        "build",
-        "--quiet",
-        "--profile",
-        "connector",
-        "--target",
-        TARGET,
-    ]);
-    build.args(
-        routes
-            .iter()
-            .map(|route| format!("--package=connector-{route}")),
-    );
-    build.env(
-        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-        without_local_paths(),
-    );
+    let mut build = cargo(["build", "--quiet", "--profile", "connector", "--target", TARGET]);
+    build.args(routes.iter().map(|route| format!("--package=connector-{route}")));
+    build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", without_local_paths());
     execute(&mut build)?;
 
     let target = target_dir()?;
     let to = target.join("connectors");
     fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
     for route in &routes {
-        let module = target
-            .join(TARGET)
-            .join("connector")
-            .join(format!("{route}.wasm"));
-        let module =
-            fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+        let module = target.join(TARGET).join("connector").join(format!("{route}.wasm"));
+        let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
         let component = component(&module).with_context(|| format!("connector {route}"))?;
         let file = to.join(format!("{route}.wasm"));
         let changed = replace(&file, &component)?;
         let kib = component.len().div_ceil(1024);
-        step(format_args!(
-            "{} {kib} KiB{}",
-            file.display(),
-            if changed { "" } else { ", unchanged" }
-        ));
+        step(format_args!("{} {kib} KiB{}", file.display(), if changed { "" } else { ", unchanged" }));
     }
     Ok(to)
 }
 
 /// The packages that are compiled for [`TARGET`]: connectors, and what they are made from.
 pub(crate) fn guest_packages() -> Result<Vec<String>> {
-    let mut packages: Vec<_> = routes()?
-        .iter()
-        .map(|route| format!("connector-{route}"))
-        .collect();
+    let mut packages: Vec<_> = routes()?.iter().map(|route| format!("connector-{route}")).collect();
     packages.extend(["atlas-connector-sdk".to_owned(), "jueri".to_owned()]);
     Ok(packages)
 }
@@ -78,13 +53,7 @@ pub(crate) fn guest_packages() -> Result<Vec<String>> {
 pub(crate) fn ensure_target() -> Result<()> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let sysroot = output(Command::new(rustc).args(["--print", "sysroot"]))?;
-    let installed = || {
-        Path::new(&sysroot)
-            .join("lib/rustlib")
-            .join(TARGET)
-            .join("lib")
-            .is_dir()
-    };
+    let installed = || Path::new(&sysroot).join("lib/rustlib").join(TARGET).join("lib").is_dir();
     if installed() {
         return Ok(());
     }
@@ -105,30 +74,21 @@ pub(crate) fn ensure_target() -> Result<()> {
 fn routes() -> Result<Vec<String>> {
     let folder = root().join("connectors");
     let mut routes = Vec::new();
-    for entry in
-        fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?
-    {
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let Ok(manifest) = fs::read_to_string(entry?.path().join("Cargo.toml")) else {
             continue;
         };
-        let name = manifest
-            .lines()
-            .find_map(|line| line.strip_prefix("name = \"connector-"));
+        let name = manifest.lines().find_map(|line| line.strip_prefix("name = \"connector-"));
         routes.extend(name.map(|name| name.trim_end_matches('"').to_owned()));
     }
-    ensure!(
-        !routes.is_empty(),
-        "no crate connector-… below {}",
-        folder.display()
-    );
+    ensure!(!routes.is_empty(), "no crate connector-… below {}", folder.display());
     routes.sort();
     Ok(routes)
 }
 
 /// A component's bytes, and with them its digest, must not depend on where the checkout stands.
 fn without_local_paths() -> String {
-    let home =
-        env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let home = env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo")));
     let mut flags = format!("--remap-path-prefix={}=.", root().display());
     if let Ok(home) = home {
         flags.push_str(&format!(" --remap-path-prefix={home}=cargo"));
@@ -137,16 +97,9 @@ fn without_local_paths() -> String {
 }
 
 fn component(module: &[u8]) -> Result<Vec<u8>> {
-    let component = ComponentEncoder::default()
-        .validate(true)
-        .module(module)?
-        .encode()?;
+    let component = ComponentEncoder::default().validate(true).module(module)?.encode()?;
     let foreign = foreign_imports(&component)?;
-    ensure!(
-        foreign.is_empty(),
-        "it imports more than {CONTRACT}…: {}",
-        foreign.join(", ")
-    );
+    ensure!(foreign.is_empty(), "it imports more than {CONTRACT}…: {}", foreign.join(", "));
     Ok(component)
 }
 
@@ -155,10 +108,7 @@ fn foreign_imports(component: &[u8]) -> Result<Vec<String>> {
         bail!("not a component");
     };
     // Types that the world uses count as imports; nobody has to provide them.
-    let imports = resolve.worlds[world]
-        .imports
-        .iter()
-        .filter(|(_, item)| !matches!(item, WorldItem::Type { .. }));
+    let imports = resolve.worlds[world].imports.iter().filter(|(_, item)| !matches!(item, WorldItem::Type { .. }));
     let names = imports.map(|(key, _)| resolve.name_world_key(key));
     Ok(names.filter(|name| !name.starts_with(CONTRACT)).collect())
 }

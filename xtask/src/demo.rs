@@ -32,8 +32,7 @@ pub(crate) fn run() -> Result<()> {
     let target = target_dir()?;
     let folder = target.join("demo");
     if folder.exists() {
-        fs::remove_dir_all(&folder)
-            .with_context(|| format!("cannot clear {}", folder.display()))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot clear {}", folder.display()))?;
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let database = folder.join("atlas.db");
@@ -42,48 +41,21 @@ pub(crate) fn run() -> Result<()> {
     step(format_args!("an order API answers at {}", api.base_url));
     let atlas = |arguments: &[&str]| {
         let mut atlas = Command::new(target.join("debug/atlas"));
-        atlas
-            .args(arguments)
-            .arg("--db")
-            .arg(format!("sqlite:{}", database.display()));
-        atlas
-            .current_dir(&folder)
-            .env("ATLAS_CONNECTORS", &connectors);
+        atlas.args(arguments).arg("--db").arg(format!("sqlite:{}", database.display()));
+        atlas.current_dir(&folder).env("ATLAS_CONNECTORS", &connectors);
         without_databases(&mut atlas);
         atlas
     };
-    let add = [
-        "client",
-        "add",
-        CLIENT,
-        "--token",
-        "-",
-        "--base-url",
-        &api.base_url,
-    ];
+    let add = ["client", "add", CLIENT, "--token", "-", "--base-url", &api.base_url];
     type_in(&mut atlas(&add), TOKEN)?;
-    let pull = [
-        "run",
-        "--client",
-        CLIENT,
-        "--route",
-        "pedido",
-        "--page-size",
-        "150",
-    ];
+    let pull = ["run", "--client", CLIENT, "--route", "pedido", "--page-size", "150"];
     execute(atlas(&pull).args(PERIOD))?;
     execute(&mut atlas(&["verify", "--client", CLIENT]))?;
     let served = api.stop()?;
 
     step(format_args!("the order API says that it served {served}"));
-    step(format_args!(
-        "done in {:.1} s",
-        begun.elapsed().as_secs_f32()
-    ));
-    step(format_args!(
-        "the records stay in {}; look at them with",
-        database.display()
-    ));
+    step(format_args!("done in {:.1} s", begun.elapsed().as_secs_f32()));
+    step(format_args!("the records stay in {}; look at them with", database.display()));
     let query = "SELECT id, cliente_id, origem, hash_conteudo, payload FROM dados_raw LIMIT 3";
     println!("sqlite3 -json {} '{query}'", database.display());
     Ok(())
@@ -110,35 +82,18 @@ impl SampleApi {
         let mut command = Command::new(program);
         command.args(["--port", "0", "--token", TOKEN]);
         command.args(["--per-day", ORDERS_PER_DAY, "--latency-ms", LATENCY_MS]);
-        let process = without_databases(&mut command)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn();
+        let process = without_databases(&mut command).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let process = process.with_context(|| format!("cannot start {}", program.display()))?;
-        let mut api = Self {
-            base_url: String::new(),
-            process,
-            rest: None,
-        };
+        let mut api = Self { base_url: String::new(), process, rest: None };
 
-        let mut lines = BufReader::new(
-            api.process
-                .stdout
-                .take()
-                .context("the order API has no output")?,
-        )
-        .lines();
+        let mut lines = BufReader::new(api.process.stdout.take().context("the order API has no output")?).lines();
         let first = lines.next().transpose()?.unwrap_or_default();
-        let url = first
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"));
+        let url = first.split_whitespace().find(|word| word.starts_with("http://"));
         let Some(url) = url else {
             bail!("the order API did not say where it listens: {first:?}");
         };
         api.base_url = url.to_owned();
-        api.rest = Some(thread::spawn(move || {
-            lines.map_while(Result::ok).collect::<String>()
-        }));
+        api.rest = Some(thread::spawn(move || lines.map_while(Result::ok).collect::<String>()));
         Ok(api)
     }
 
@@ -148,10 +103,7 @@ impl SampleApi {
         let rest = self.rest.take().and_then(|rest| rest.join().ok());
         let served: Value = serde_json::from_str(&rest.unwrap_or_default())
             .context("the order API ended without saying what it served")?;
-        Ok(format!(
-            "{} different orders in {} requests",
-            served["routes"][0]["distinct_records"], served["requests"]
-        ))
+        Ok(format!("{} different orders in {} requests", served["routes"][0]["distinct_records"], served["requests"]))
     }
 
     fn end(&mut self) {

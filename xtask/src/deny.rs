@@ -12,13 +12,5 @@ pub(crate) fn run() -> Result<()> {
              Install it: cargo install cargo-deny --locked"
         );
     }
-    execute(&mut cargo([
-        "deny",
-        "--log-level",
-        "error",
-        "check",
-        "licenses",
-        "bans",
-        "sources",
-    ]))
+    execute(&mut cargo(["deny", "--log-level", "error", "check", "licenses", "bans", "sources"]))
 }

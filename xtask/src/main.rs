@@ -1,9 +1,5 @@
 //! `cargo xtask …`: the tasks that people and CI run.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line tool"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 mod command;
 mod connectors;

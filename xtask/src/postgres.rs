@@ -31,38 +31,17 @@ struct Owner {
 impl Postgres {
     pub(crate) fn start() -> Result<Self> {
         let programs = programs()?;
-        let folder = tempfile::Builder::new()
-            .prefix("atlas-pg-")
-            .tempdir()
-            .context("no temporary folder")?;
+        let folder = tempfile::Builder::new().prefix("atlas-pg-").tempdir().context("no temporary folder")?;
         let owner = owner()?;
         if let Some(owner) = &owner {
-            chown(folder.path(), Some(owner.user), Some(owner.group))
-                .context("cannot give the folder away")?;
+            chown(folder.path(), Some(owner.user), Some(owner.group)).context("cannot give the folder away")?;
         }
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-            .local_addr()?
-            .port();
-        let server = Self {
-            folder,
-            programs,
-            owner,
-            port,
-        };
-        step(format_args!(
-            "a PostgreSQL of our own, {} on port {port}",
-            server.programs.display()
-        ));
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let server = Self { folder, programs, owner, port };
+        step(format_args!("a PostgreSQL of our own, {} on port {port}", server.programs.display()));
 
         // Not synced to disk: that is about how long its making takes, not about how it then runs.
-        let make = [
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--no-locale",
-            "--no-sync",
-            "--pgdata",
-        ];
+        let make = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--pgdata"];
         output(server.program("initdb").args(make).arg(server.data()))?;
         let sockets = server.folder.path().display();
         let settings = format!("{SETTINGS}port = {port}\nunix_socket_directories = '{sockets}'\n");
@@ -71,11 +50,7 @@ impl Postgres {
 
         let log = server.folder.path().join("log");
         let mut start = server.program("pg_ctl");
-        start
-            .args(["start", "-w", "-t", "60", "-s", "-D"])
-            .arg(server.data())
-            .arg("-l")
-            .arg(&log);
+        start.args(["start", "-w", "-t", "60", "-s", "-D"]).arg(server.data()).arg("-l").arg(&log);
         output(&mut start).with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
         Ok(server)
     }
@@ -95,10 +70,7 @@ impl Postgres {
             None => Command::new(program),
             Some(owner) => {
                 let mut command = Command::new("setpriv");
-                command.args([
-                    format!("--reuid={}", owner.user),
-                    format!("--regid={}", owner.group),
-                ]);
+                command.args([format!("--reuid={}", owner.user), format!("--regid={}", owner.group)]);
                 command.arg("--clear-groups").arg(program);
                 command
             }
@@ -111,13 +83,9 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         let mut stop = self.program("pg_ctl");
-        stop.args(["stop", "-w", "-s", "-m", "immediate", "-D"])
-            .arg(self.data());
+        stop.args(["stop", "-w", "-s", "-m", "immediate", "-D"]).arg(self.data());
         if self.data().join("postmaster.pid").exists() && !answers(&mut stop) {
-            step(format_args!(
-                "PostgreSQL could not be stopped; it is in {}",
-                self.folder.path().display()
-            ));
+            step(format_args!("PostgreSQL could not be stopped; it is in {}", self.folder.path().display()));
         }
     }
 }
@@ -130,13 +98,7 @@ fn programs() -> Result<PathBuf> {
     if is_root()? && answers(Command::new("apt-get").arg("--version")) {
         execute(Command::new("apt-get").args(["update", "-qq"]))?;
         let mut install = Command::new("apt-get");
-        install.args([
-            "install",
-            "-qq",
-            "--yes",
-            "--no-install-recommends",
-            "postgresql",
-        ]);
+        install.args(["install", "-qq", "--yes", "--no-install-recommends", "postgresql"]);
         execute(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     find().context(
@@ -147,23 +109,13 @@ fn programs() -> Result<PathBuf> {
 }
 
 fn find() -> Option<PathBuf> {
-    let configured = output(Command::new("pg_config").arg("--bindir"))
-        .ok()
-        .map(PathBuf::from);
-    let debian = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let configured = output(Command::new("pg_config").arg("--bindir")).ok().map(PathBuf::from);
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut debian: Vec<_> = debian.map(|version| version.path().join("bin")).collect();
     debian.sort();
     let path = env::var_os("PATH").unwrap_or_default();
-    let complete =
-        |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file();
-    configured
-        .into_iter()
-        .chain(debian.into_iter().rev())
-        .chain(env::split_paths(&path))
-        .find(complete)
+    let complete = |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file();
+    configured.into_iter().chain(debian.into_iter().rev()).chain(env::split_paths(&path)).find(complete)
 }
 
 fn owner() -> Result<Option<Owner>> {
@@ -171,19 +123,9 @@ fn owner() -> Result<Option<Owner>> {
         return Ok(None);
     }
     let id = |what: &str, name: &str| output(Command::new("id").arg(what).arg(name));
-    let name = if id("-u", "postgres").is_ok() {
-        "postgres"
-    } else {
-        "nobody"
-    };
-    let owner = Owner {
-        user: id("-u", name)?.parse()?,
-        group: id("-g", name)?.parse()?,
-    };
-    ensure!(
-        owner.user != 0,
-        "PostgreSQL does not run as root, and {name} is root here"
-    );
+    let name = if id("-u", "postgres").is_ok() { "postgres" } else { "nobody" };
+    let owner = Owner { user: id("-u", name)?.parse()?, group: id("-g", name)?.parse()? };
+    ensure!(owner.user != 0, "PostgreSQL does not run as root, and {name} is root here");
     Ok(Some(owner))
 }
 

@@ -11,9 +11,6 @@ use crate::connectors::{self, TARGET};
 use crate::postgres::Postgres;
 use crate::{deny, tidy};
 
-/// The packages that run here and not in a sandbox. The connectors themselves export what a component does, and cannot be
-/// linked into a program; what they are made from can.
-const NATIVE: [&str; 3] = ["--workspace", "--exclude", "connector-*"];
 /// The database that the tests may do with as they like.
 const DATABASE: &str = "ATLAS_TEST_DATABASE_URL";
 
@@ -24,7 +21,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     }
     let connectors = connectors::build()?;
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
-    execute(cargo(["build", "--quiet", "--bins", "--tests"]).args(NATIVE))?;
+    execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
     let postgres = match env::var(DATABASE) {
         Ok(_) => None,
@@ -44,25 +41,12 @@ fn read_the_source() -> Result<()> {
     tidy::run()?;
     deny::run()?;
     let strict = ["--", "--deny", "warnings"];
-    execute(
-        cargo(["clippy", "--quiet", "--all-targets"])
-            .args(NATIVE)
-            .args(strict),
-    )?;
+    execute(cargo(["clippy", "--quiet", "--all-targets"]).args(strict))?;
     connectors::ensure_target()?;
     let mut guests = cargo(["clippy", "--quiet", "--target", TARGET]);
-    guests.args(
-        connectors::guest_packages()?
-            .iter()
-            .map(|package| format!("--package={package}")),
-    );
+    guests.args(connectors::guest_packages()?.iter().map(|package| format!("--package={package}")));
     execute(guests.args(strict))?;
-    execute(&mut cargo([
-        "test",
-        "--quiet",
-        "--doc",
-        "--package=atlas-connector-sdk",
-    ]))
+    execute(&mut cargo(["test", "--quiet", "--doc", "--package=atlas-connector-sdk"]))
 }
 
 /// Nextest if it is here: it runs the tests of all packages at once. Else cargo's own.
@@ -78,6 +62,6 @@ fn runner() -> Command {
         cargo(["test", "--quiet", "--bins", "--lib", "--tests"])
     };
     // One failure says little; all of them say where to look.
-    runner.arg("--no-fail-fast").args(NATIVE);
+    runner.arg("--no-fail-fast");
     runner
 }

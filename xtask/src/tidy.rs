@@ -22,16 +22,12 @@ struct Source {
 impl Source {
     /// The lines, numbered as editors do.
     fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text
-            .lines()
-            .enumerate()
-            .map(|(index, line)| (index + 1, line))
+        self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
     /// The lines of Rust without what is said in comments.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.lines()
-            .map(|(number, line)| (number, line.split_once("//").map_or(line, |(code, _)| code)))
+        self.lines().map(|(number, line)| (number, line.split_once("//").map_or(line, |(code, _)| code)))
     }
 
     fn is_rust_below(&self, folder: &str) -> bool {
@@ -55,31 +51,18 @@ pub(crate) fn run() -> Result<()> {
     if !faults.is_empty() {
         bail!("tidy: {} to mend", faults.len());
     }
-    step(format_args!(
-        "tidy: {} files, nothing to mend",
-        sources.len()
-    ));
+    step(format_args!("tidy: {} files, nothing to mend", sources.len()));
     Ok(())
 }
 
 fn sources() -> Result<Vec<Source>> {
     let mut list = Command::new("git");
-    list.args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ])
-    .current_dir(root());
+    list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
     let listed = output(&mut list)?;
     let paths = listed.split('\0').filter(|path| !path.is_empty());
     let read = |path: &str| {
         let text = fs::read_to_string(root().join(Path::new(path))).ok()?;
-        Some(Source {
-            path: path.to_owned(),
-            text,
-        })
+        Some(Source { path: path.to_owned(), text })
     };
     // What is no text, or is gone from the disk, has nothing to check.
     Ok(paths.filter_map(read).collect())
@@ -87,8 +70,5 @@ fn sources() -> Result<Vec<Source>> {
 
 #[cfg(test)]
 fn source(path: &str, text: &str) -> Source {
-    Source {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    }
+    Source { path: path.to_owned(), text: text.to_owned() }
 }

@@ -6,10 +6,7 @@ struct Financeiro;
 
 impl Connector for Financeiro {
     fn describe(_definition: Option<&str>) -> Result<Descriptor, String> {
-        Ok(Descriptor {
-            takes_period: true,
-            ..jueri::descriptor("financeiro")
-        })
+        Ok(Descriptor { takes_period: true, ..jueri::descriptor("financeiro") })
     }
 
     fn fetch_page(scrap: &Scrap, cursor: Option<&str>) -> Result<Page, FetchError> {

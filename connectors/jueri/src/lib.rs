@@ -15,12 +15,7 @@ pub fn descriptor(route: &str) -> Descriptor {
     Descriptor {
         page_size: 1000,
         // What public clients of the API hold themselves to.
-        rate: Some(RateBudget {
-            per_second: Some(4.0),
-            burst: None,
-            per_day: Some(10_000),
-            concurrency: None,
-        }),
+        rate: Some(RateBudget { per_second: Some(4.0), burst: None, per_day: Some(10_000), concurrency: None }),
         key: vec!["/id".to_owned()],
         ..Descriptor::new(route, "jueri", env!("CARGO_PKG_VERSION"))
     }
@@ -34,17 +29,13 @@ pub fn page_number(cursor: Option<&str>) -> Result<u64, FetchError> {
     let Some(cursor) = cursor else { return Ok(1) };
     match cursor.parse() {
         Ok(page) if page > 0 && cursor.bytes().all(|b| b.is_ascii_digit()) => Ok(page),
-        _ => Err(FetchError::Fatal(format!(
-            "not a page number: {cursor:.40}"
-        ))),
+        _ => Err(FetchError::Fatal(format!("not a page number: {cursor:.40}"))),
     }
 }
 
 /// Asks for a page of a client's records.
 pub fn request(scrap: &Scrap, route: &str, page: u64) -> Request {
-    Request::get(format!("{}/{route}", scrap.client_id))
-        .query("page", page)
-        .query("per_page", scrap.page_size)
+    Request::get(format!("{}/{route}", scrap.client_id)).query("page", page).query("per_page", scrap.page_size)
 }
 
 /// Reads the envelope of a page.
@@ -60,9 +51,7 @@ pub fn read(answer: &Response, page: u64) -> Result<Page, FetchError> {
         last_page: answer.u64("/last_page")?,
         more: answer.json("/next_page_url")?.map(|url| url != "null"),
     };
-    Ok(Page::selected(records)
-        .then(paging.next()?)
-        .of_total(answer.u64("/total")?))
+    Ok(Page::selected(records).then(paging.next()?).of_total(answer.u64("/total")?))
 }
 
 #[cfg(test)]
@@ -73,20 +62,8 @@ mod tests {
     fn a_cursor_is_a_page_number_and_nothing_else() {
         assert_eq!(page_number(None).ok(), Some(1));
         assert_eq!(page_number(Some("17")).ok(), Some(17));
-        for wrong in [
-            "",
-            "0",
-            "-1",
-            "+2",
-            " 2",
-            "2.0",
-            "dois",
-            "99999999999999999999",
-        ] {
-            assert!(
-                matches!(page_number(Some(wrong)), Err(FetchError::Fatal(_))),
-                "{wrong}"
-            );
+        for wrong in ["", "0", "-1", "+2", " 2", "2.0", "dois", "99999999999999999999"] {
+            assert!(matches!(page_number(Some(wrong)), Err(FetchError::Fatal(_))), "{wrong}");
         }
     }
 }

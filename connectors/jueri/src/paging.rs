@@ -29,21 +29,13 @@ impl Paging {
         if let Some(current) = self.current_page
             && current != self.page
         {
-            return if self.shrank_to(current) {
-                Ok(Vec::new())
-            } else {
-                Err(self.astray(current))
-            };
+            return if self.shrank_to(current) { Ok(Vec::new()) } else { Err(self.astray(current)) };
         }
         let last = self.last_page.unwrap_or(0);
         if self.page == 1 && (2..=MAX_BRANCHES + 1).contains(&last) {
             return Ok((2..=last).map(|page| page.to_string()).collect());
         }
-        Ok(if self.goes_on() {
-            vec![(self.page + 1).to_string()]
-        } else {
-            Vec::new()
-        })
+        Ok(if self.goes_on() { vec![(self.page + 1).to_string()] } else { Vec::new() })
     }
 
     fn goes_on(&self) -> bool {
@@ -60,10 +52,7 @@ impl Paging {
     }
 
     fn astray(&self, current: u64) -> FetchError {
-        FetchError::InvalidResponse(format!(
-            "page {} was asked for, and page {current} came",
-            self.page
-        ))
+        FetchError::InvalidResponse(format!("page {} was asked for, and page {current} came", self.page))
     }
 }
 
@@ -72,16 +61,8 @@ mod tests {
     use super::*;
 
     fn next(page: u64, last_page: Option<u64>, more: Option<bool>) -> Vec<String> {
-        let paging = Paging {
-            page,
-            records: 10,
-            current_page: Some(page),
-            last_page,
-            more,
-        };
-        paging
-            .next()
-            .unwrap_or_else(|_| panic!("page {page} is the page asked for"))
+        let paging = Paging { page, records: 10, current_page: Some(page), last_page, more };
+        paging.next().unwrap_or_else(|_| panic!("page {page} is the page asked for"))
     }
 
     #[test]
@@ -119,33 +100,15 @@ mod tests {
     #[test]
     fn without_either_an_empty_page_ends() {
         assert_eq!(next(1, None, None), ["2"]);
-        let empty = Paging {
-            page: 2,
-            records: 0,
-            current_page: None,
-            last_page: None,
-            more: None,
-        };
+        let empty = Paging { page: 2, records: 0, current_page: None, last_page: None, more: None };
         assert_eq!(empty.next().ok(), Some(Vec::new()));
     }
 
     #[test]
     fn another_page_than_the_one_asked_for_is_refused() {
-        let stuck = Paging {
-            page: 3,
-            records: 10,
-            current_page: Some(1),
-            last_page: Some(4),
-            more: Some(true),
-        };
+        let stuck = Paging { page: 3, records: 10, current_page: Some(1), last_page: Some(4), more: Some(true) };
         assert!(matches!(stuck.next(), Err(FetchError::InvalidResponse(_))));
-        let shrank = Paging {
-            page: 5,
-            records: 10,
-            current_page: Some(4),
-            last_page: Some(4),
-            more: Some(false),
-        };
+        let shrank = Paging { page: 5, records: 10, current_page: Some(4), last_page: Some(4), more: Some(false) };
         assert_eq!(shrank.next().ok(), Some(Vec::new()));
     }
 }

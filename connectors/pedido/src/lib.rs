@@ -12,10 +12,7 @@ struct Pedido;
 
 impl Connector for Pedido {
     fn describe(_definition: Option<&str>) -> Result<Descriptor, String> {
-        Ok(Descriptor {
-            takes_period: true,
-            ..jueri::descriptor("pedido")
-        })
+        Ok(Descriptor { takes_period: true, ..jueri::descriptor("pedido") })
     }
 
     fn fetch_page(scrap: &Scrap, cursor: Option<&str>) -> Result<Page, FetchError> {

@@ -32,8 +32,6 @@ impl Scrap {
     /// # Errors
     /// `Fatal` when there is none, which the host does not let happen in such a route.
     pub fn period(&self) -> Result<&Period, FetchError> {
-        self.period
-            .as_ref()
-            .ok_or_else(|| FetchError::Fatal(format!("the route {} needs a period", self.route)))
+        self.period.as_ref().ok_or_else(|| FetchError::Fatal(format!("the route {} needs a period", self.route)))
     }
 }

@@ -5,10 +5,7 @@ use crate::{BodyError, FetchError, HttpError, RetryHint};
 impl FetchError {
     /// A passing fault: the host asks again, after as long as its backoff says.
     pub fn retry(reason: impl Into<String>) -> Self {
-        Self::Retry(RetryHint {
-            reason: reason.into(),
-            after_ms: None,
-        })
+        Self::Retry(RetryHint { reason: reason.into(), after_ms: None })
     }
 
     /// What a status that is no success means. 401 and 403 refuse the credential; 408, 425, 429 and 5xx pass, not before
@@ -23,10 +20,7 @@ impl FetchError {
         }
         match status {
             401 | 403 => Self::Unauthorized(reason),
-            408 | 425 | 429 | 500..=599 => Self::Retry(RetryHint {
-                reason,
-                after_ms: retry_after_ms,
-            }),
+            408 | 425 | 429 | 500..=599 => Self::Retry(RetryHint { reason, after_ms: retry_after_ms }),
             400..=499 => Self::Fatal(reason),
             _ => Self::InvalidResponse(reason),
         }
@@ -41,9 +35,7 @@ impl From<HttpError> for FetchError {
             HttpError::Timeout(why) => Self::retry(format!("no answer in time: {why}")),
             HttpError::Denied(why) => Self::Fatal(format!("not granted: {why}")),
             HttpError::InvalidRequest(why) => Self::Fatal(format!("not a request: {why}")),
-            HttpError::TooLarge(limit) => {
-                Self::Fatal(format!("the answer is larger than {limit} bytes"))
-            }
+            HttpError::TooLarge(limit) => Self::Fatal(format!("the answer is larger than {limit} bytes")),
             HttpError::Exhausted(why) => Self::Fatal(format!("too much for one page: {why}")),
         }
     }
@@ -54,12 +46,8 @@ impl From<BodyError> for FetchError {
         match error {
             // A proxy's HTML under status 200, or half a body: as a rule the next answer is whole.
             BodyError::NotJson(why) => Self::retry(format!("the answer is not JSON: {why}")),
-            BodyError::Missing(why) => {
-                Self::InvalidResponse(format!("missing in the answer: {why}"))
-            }
-            BodyError::NotAnArray(why) => {
-                Self::InvalidResponse(format!("no array in the answer: {why}"))
-            }
+            BodyError::Missing(why) => Self::InvalidResponse(format!("missing in the answer: {why}")),
+            BodyError::NotAnArray(why) => Self::InvalidResponse(format!("no array in the answer: {why}")),
             BodyError::InvalidPointer(why) => Self::Fatal(format!("not a JSON pointer: {why}")),
         }
     }
@@ -71,10 +59,7 @@ pub(crate) fn excerpt(body: &[u8]) -> String {
     const QUOTED: usize = 200;
 
     let cut = body.get(..QUOTED).unwrap_or(body);
-    let mut text = String::from_utf8_lossy(cut)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let mut text = String::from_utf8_lossy(cut).split_whitespace().collect::<Vec<_>>().join(" ");
     text.retain(|c| !c.is_control());
     if cut.len() < body.len() {
         text.push('…');
@@ -88,16 +73,11 @@ mod tests {
 
     #[test]
     fn a_refused_token_is_unauthorized_and_says_what_the_source_said() {
-        let FetchError::Unauthorized(reason) =
-            FetchError::from_status(401, None, b"{\"erro\":\n \"token\"}")
-        else {
+        let FetchError::Unauthorized(reason) = FetchError::from_status(401, None, b"{\"erro\":\n \"token\"}") else {
             panic!("401 must be unauthorized");
         };
         assert_eq!(reason, r#"HTTP 401: {"erro": "token"}"#);
-        assert!(matches!(
-            FetchError::from_status(403, None, b""),
-            FetchError::Unauthorized(_)
-        ));
+        assert!(matches!(FetchError::from_status(403, None, b""), FetchError::Unauthorized(_)));
     }
 
     #[test]
@@ -112,26 +92,14 @@ mod tests {
 
     #[test]
     fn other_refusals_are_fatal_and_no_answers_are_invalid() {
-        assert!(matches!(
-            FetchError::from_status(404, None, b""),
-            FetchError::Fatal(_)
-        ));
-        assert!(matches!(
-            FetchError::from_status(302, None, b""),
-            FetchError::InvalidResponse(_)
-        ));
+        assert!(matches!(FetchError::from_status(404, None, b""), FetchError::Fatal(_)));
+        assert!(matches!(FetchError::from_status(302, None, b""), FetchError::InvalidResponse(_)));
     }
 
     #[test]
     fn a_half_body_is_tried_again_and_a_missing_field_is_not() {
-        assert!(matches!(
-            BodyError::NotJson(String::new()).into(),
-            FetchError::Retry(_)
-        ));
-        assert!(matches!(
-            BodyError::Missing(String::new()).into(),
-            FetchError::InvalidResponse(_)
-        ));
+        assert!(matches!(BodyError::NotJson(String::new()).into(), FetchError::Retry(_)));
+        assert!(matches!(BodyError::Missing(String::new()).into(), FetchError::InvalidResponse(_)));
     }
 
     #[test]

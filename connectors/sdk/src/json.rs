@@ -24,10 +24,7 @@ pub(crate) fn string(text: &str) -> Scalar<String> {
     if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return Ok(Some(text.to_owned()));
     }
-    let quoted = text
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .ok_or(NotThis)?;
+    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(NotThis)?;
     unescaped(quoted).map(Some)
 }
 
@@ -46,12 +43,7 @@ fn unescaped(quoted: &str) -> Result<String, NotThis> {
             'u' => {
                 let (units, left) = utf16(after.as_str())?;
                 // A lone surrogate has no place in a string.
-                value.push(
-                    char::decode_utf16(units)
-                        .next()
-                        .ok_or(NotThis)?
-                        .map_err(|_| NotThis)?,
-                );
+                value.push(char::decode_utf16(units).next().ok_or(NotThis)?.map_err(|_| NotThis)?);
                 rest = left;
                 continue;
             }
@@ -90,15 +82,7 @@ mod tests {
         assert_eq!(unsigned(" 0 "), Ok(Some(0)));
         assert_eq!(unsigned("null"), Ok(None));
         assert_eq!(unsigned("18446744073709551615"), Ok(Some(u64::MAX)));
-        for wrong in [
-            "-1",
-            "1.5",
-            "\"x\"",
-            "true",
-            "[1]",
-            "18446744073709551616",
-            "\"\"",
-        ] {
+        for wrong in ["-1", "1.5", "\"x\"", "true", "[1]", "18446744073709551616", "\"\""] {
             assert_eq!(unsigned(wrong), Err(NotThis), "{wrong}");
         }
     }
@@ -106,12 +90,7 @@ mod tests {
     #[test]
     fn strings_lose_their_escapes() {
         let url = r#""https:\/\/api.example\/pedido?page=2\u0026q=\u00e7\ud83d\ude80\n\"\\""#;
-        assert_eq!(
-            string(url),
-            Ok(Some(
-                "https://api.example/pedido?page=2&q=ç🚀\n\"\\".to_owned()
-            ))
-        );
+        assert_eq!(string(url), Ok(Some("https://api.example/pedido?page=2&q=ç🚀\n\"\\".to_owned())));
         assert_eq!(string("7"), Ok(Some("7".to_owned())));
         assert_eq!(string("null"), Ok(None));
         for wrong in ["{}", "true", r#""\ud83d""#, r#""\u12""#, r#""\"#, "\""] {

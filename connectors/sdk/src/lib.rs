@@ -47,8 +47,8 @@ mod response;
 pub use bindings::atlas::connector::http::{BodyError, HttpError, Method, Selection};
 pub use bindings::atlas::connector::log::Level;
 pub use bindings::atlas::connector::types::{
-    AuthScheme, Cursor, Descriptor, FetchError, Page, Period, Placeholder, PlaceholderPosition,
-    QuotaHint, RateBudget, Records, RequestPattern, RetryHint, Scrap,
+    AuthScheme, Cursor, Descriptor, FetchError, Page, Period, Placeholder, PlaceholderPosition, QuotaHint, RateBudget,
+    Records, RequestPattern, RetryHint, Scrap,
 };
 #[doc(hidden)]
 pub use component::Component;

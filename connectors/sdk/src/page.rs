@@ -30,11 +30,6 @@ impl Page {
     }
 
     fn of(records: Records) -> Self {
-        Self {
-            records,
-            next: Vec::new(),
-            after_commit: Vec::new(),
-            total_records: None,
-        }
+        Self { records, next: Vec::new(), after_commit: Vec::new(), total_records: None }
     }
 }

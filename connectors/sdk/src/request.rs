@@ -22,13 +22,7 @@ impl Request {
 
     /// A request of any method. Any but GET needs a line in the descriptor's `requests`, and the operator's grant.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
-        Self(http::Request {
-            method,
-            target: target.into(),
-            query: Vec::new(),
-            headers: Vec::new(),
-            body: None,
-        })
+        Self(http::Request { method, target: target.into(), query: Vec::new(), headers: Vec::new(), body: None })
     }
 
     /// Adds a parameter to the query; the host percent-encodes it.
@@ -51,8 +45,7 @@ impl Request {
 
     /// Sets a body of JSON text, and says so in a header.
     pub fn json(self, text: impl Into<String>) -> Self {
-        self.header("content-type", "application/json")
-            .body(text.into())
+        self.header("content-type", "application/json").body(text.into())
     }
 
     /// Sends the request once and waits for the whole answer.

@@ -19,11 +19,7 @@ impl Response {
             200..=299 => Ok(self),
             status => {
                 let body = self.0.body().unwrap_or_default();
-                Err(FetchError::from_status(
-                    status,
-                    self.retry_after_ms(),
-                    &body,
-                ))
+                Err(FetchError::from_status(status, self.retry_after_ms(), &body))
             }
         }
     }
@@ -104,10 +100,7 @@ impl Response {
             return Ok(None);
         };
         read(&text).map_err(|json::NotThis| {
-            FetchError::InvalidResponse(format!(
-                "{pointer} is no {wanted}: {}",
-                excerpt(text.as_bytes())
-            ))
+            FetchError::InvalidResponse(format!("{pointer} is no {wanted}: {}", excerpt(text.as_bytes())))
         })
     }
 }

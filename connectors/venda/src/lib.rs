@@ -6,10 +6,7 @@ struct Venda;
 
 impl Connector for Venda {
     fn describe(_definition: Option<&str>) -> Result<Descriptor, String> {
-        Ok(Descriptor {
-            takes_period: true,
-            ..jueri::descriptor("venda")
-        })
+        Ok(Descriptor { takes_period: true, ..jueri::descriptor("venda") })
     }
 
     fn fetch_page(scrap: &Scrap, cursor: Option<&str>) -> Result<Page, FetchError> {

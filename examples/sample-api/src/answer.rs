@@ -62,9 +62,7 @@ pub(crate) async fn handle(
 fn unauthorized() -> Response {
     let mut response = Refusal::new(StatusCode::UNAUTHORIZED, "Unauthenticated.").into_response();
     let scheme = HeaderValue::from_static("Bearer");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, scheme);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     response
 }
 
@@ -80,9 +78,7 @@ fn page(
     let wanted = Wanted::parse(&app.settings, cliente, rota, request.uri())?;
     let url = request::absolute(request.uri(), request.headers(), &app.address.to_string());
     if let Some(to) = redirect(faults, &url) {
-        return Ok(Some(
-            (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
-        ));
+        return Ok(Some((StatusCode::FOUND, [(header::LOCATION, to)]).into_response()));
     }
     let fault = app.attempt(faults, wanted.list, wanted.page);
     match fault {
@@ -94,10 +90,7 @@ fn page(
             return Ok(Some(later(faults, StatusCode::SERVICE_UNAVAILABLE)));
         }
         Some(FaultKind::Status500) => {
-            return Err(Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Server Error",
-            ));
+            return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"));
         }
         Some(FaultKind::Unauthorized) => return Ok(Some(unauthorized())),
         Some(FaultKind::Html) => return Ok(Some(axum::response::Html(HTML).into_response())),
@@ -105,10 +98,7 @@ fn page(
     }
     let (records, total, prerendered) = content(app, faults, &wanted);
     let envelope = envelope(faults, &wanted, total, &url);
-    let mut pieces = vec![
-        records.open(&faults.malformed, faults.charset),
-        envelope.close(),
-    ];
+    let mut pieces = vec![records.open(&faults.malformed, faults.charset), envelope.close()];
     let mut under_way = under_way;
     if fault == Some(FaultKind::TruncatedJson) {
         // Inside the records where there are any, so that a lenient parser does not take the page for a short one.
@@ -151,11 +141,7 @@ fn later(faults: &Faults, status: StatusCode) -> Response {
 /// The records that stand on the page, and the total, as the faults have them.
 fn content(app: &App, faults: &Faults, wanted: &Wanted) -> (Arc<Page>, u64, bool) {
     if faults.empty {
-        return (
-            Page::render(&app.settings, &wanted.list, &[], 0).into(),
-            0,
-            false,
-        );
+        return (Page::render(&app.settings, &wanted.list, &[], 0).into(), 0, false);
     }
     let page = match faults.repeat_from {
         _ if faults.ignore_page => 1,
@@ -174,8 +160,7 @@ fn envelope(faults: &Faults, wanted: &Wanted, total: u64, url: &str) -> Envelope
         current_page: wanted.page,
         last_page,
         next_page_url: (wanted.page < last_page).then(|| request::with_page(url, wanted.page + 1)),
-        total: (!faults.no_total)
-            .then(|| i128::from(total) + i128::from(faults.total_lies.unwrap_or(0))),
+        total: (!faults.no_total).then(|| i128::from(total) + i128::from(faults.total_lies.unwrap_or(0))),
     }
 }
 
@@ -187,28 +172,17 @@ fn respond(
     request: &Request,
     under_way: UnderWay,
 ) -> Response {
-    let accepted = request
-        .headers()
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|it| it.to_str().ok());
-    let encoding = faults
-        .encoding
-        .filter(|it| it.accepted_by(accepted.unwrap_or_default()));
-    let encoded =
-        encoding.and_then(|encoding| Some((encoding, encoding.encode(&pieces.concat()).ok()?)));
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|it| it.to_str().ok());
+    let encoding = faults.encoding.filter(|it| it.accepted_by(accepted.unwrap_or_default()));
+    let encoded = encoding.and_then(|encoding| Some((encoding, encoding.encode(&pieces.concat()).ok()?)));
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     if let Some((encoding, body)) = encoded {
         pieces = vec![body.into()];
-        headers.insert(
-            header::CONTENT_ENCODING,
-            HeaderValue::from_static(encoding.name()),
-        );
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
-    let kind = faults
-        .charset
-        .map_or("application/json", |charset| charset.content_type());
+    let kind = faults.charset.map_or("application/json", |charset| charset.content_type());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let mut delivery = Delivery::whole(pieces);
     // Set by hand, since the stream below does not know its length; with it the answer is not sent in HTTP chunks.
@@ -216,10 +190,7 @@ fn respond(
     match fault {
         Some(FaultKind::Truncated) => delivery = delivery.broken_off(),
         Some(FaultKind::SlowBody) => {
-            delivery = delivery.dribbled(
-                faults.slow_chunk,
-                Duration::from_millis(faults.slow_pause_ms),
-            );
+            delivery = delivery.dribbled(faults.slow_chunk, Duration::from_millis(faults.slow_pause_ms));
         }
         _ => {}
     }

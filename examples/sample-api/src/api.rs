@@ -45,17 +45,10 @@ impl SampleApi {
         settings.check()?;
         let (ready, started) = oneshot::channel();
         let (stop, stopped) = watch::channel(false);
-        let thread = std::thread::Builder::new()
-            .name("sample-api".into())
-            .spawn(move || run(settings, ready, stopped))?;
-        let app = started
-            .await
-            .context("the server's thread ended before it served")??;
-        Ok(Self {
-            app,
-            stop,
-            thread: Some(thread),
-        })
+        let thread =
+            std::thread::Builder::new().name("sample-api".into()).spawn(move || run(settings, ready, stopped))?;
+        let app = started.await.context("the server's thread ended before it served")??;
+        Ok(Self { app, stop, thread: Some(thread) })
     }
 
     /// `http://127.0.0.1:PORT/sis/api/v1`, without a slash at the end.
@@ -78,13 +71,7 @@ impl SampleApi {
     ///
     /// # Errors
     /// Dates that are not `YYYY-MM-DD`, or the wrong way round.
-    pub fn records(
-        &self,
-        cliente: u32,
-        rota: Rota,
-        from: &str,
-        to: &str,
-    ) -> anyhow::Result<Vec<String>> {
+    pub fn records(&self, cliente: u32, rota: Rota, from: &str, to: &str) -> anyhow::Result<Vec<String>> {
         let list = list_key(cliente, rota, from, to)?;
         let numbers: Vec<u64> = list.standing(&self.app.settings).collect();
         Ok(self.texts(&list, &numbers))
@@ -94,26 +81,15 @@ impl SampleApi {
     ///
     /// # Errors
     /// As [`SampleApi::records`].
-    pub fn records_now(
-        &self,
-        cliente: u32,
-        rota: Rota,
-        from: &str,
-        to: &str,
-    ) -> anyhow::Result<Vec<String>> {
+    pub fn records_now(&self, cliente: u32, rota: Rota, from: &str, to: &str) -> anyhow::Result<Vec<String>> {
         let list = list_key(cliente, rota, from, to)?;
-        let all = self
-            .app
-            .listings
-            .window(&self.app.settings, &list, 0..u64::MAX);
+        let all = self.app.listings.window(&self.app.settings, &list, 0..u64::MAX);
         Ok(self.texts(&list, &all.numbers))
     }
 
     fn texts(&self, list: &ListKey, numbers: &[u64]) -> Vec<String> {
         let page = Page::render(&self.app.settings, list, numbers, 0);
-        page.records()
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .collect()
+        page.records().map(|text| String::from_utf8_lossy(&text).into_owned()).collect()
     }
 
     /// What was asked for and handed out so far.
@@ -156,28 +132,13 @@ impl Drop for SampleApi {
 }
 
 fn list_key(cliente: u32, rota: Rota, from: &str, to: &str) -> anyhow::Result<ListKey> {
-    let period = if rota.takes_period() {
-        Some(Period::parse(from, to)?)
-    } else {
-        None
-    };
-    Ok(ListKey {
-        cliente,
-        rota,
-        period,
-    })
+    let period = if rota.takes_period() { Some(Period::parse(from, to)?) } else { None };
+    Ok(ListKey { cliente, rota, period })
 }
 
 /// The whole life of the server's thread.
-fn run(
-    settings: Settings,
-    ready: oneshot::Sender<anyhow::Result<Arc<App>>>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+fn run(settings: Settings, ready: oneshot::Sender<anyhow::Result<Arc<App>>>, mut stopped: watch::Receiver<bool>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return drop(ready.send(Err(e.into()))),
     };
@@ -203,9 +164,7 @@ fn run(
 
 async fn open(settings: Settings) -> anyhow::Result<(Listening, Arc<App>)> {
     let wanted = SocketAddr::from(([127, 0, 0, 1], settings.port));
-    let listener = TcpListener::bind(wanted)
-        .await
-        .with_context(|| format!("cannot listen on {wanted}"))?;
+    let listener = TcpListener::bind(wanted).await.with_context(|| format!("cannot listen on {wanted}"))?;
     let app = App::new(settings, listener.local_addr()?)?;
     Ok((Listening(listener), Arc::new(app)))
 }
@@ -217,23 +176,17 @@ struct ServedQuery {
 }
 
 fn router(app: Arc<App>) -> Router {
-    let faults =
-        get(|State(app): State<Arc<App>>| async move { Json(Faults::clone(&app.faults())) }).post(
-            |State(app): State<Arc<App>>, Json(faults): Json<Faults>| async move {
-                match app.set_faults(faults) {
-                    Ok(()) => (StatusCode::OK, Json(serde_json::json!({ "ok": true }))),
-                    Err(e) => (
-                        StatusCode::UNPROCESSABLE_ENTITY,
-                        Json(serde_json::json!({ "message": e.to_string() })),
-                    ),
-                }
-            },
-        );
-    let served = get(
-        |State(app): State<Arc<App>>, Query(query): Query<ServedQuery>| async move {
-            Json(app.log.served().to_json(query.records))
+    let faults = get(|State(app): State<Arc<App>>| async move { Json(Faults::clone(&app.faults())) }).post(
+        |State(app): State<Arc<App>>, Json(faults): Json<Faults>| async move {
+            match app.set_faults(faults) {
+                Ok(()) => (StatusCode::OK, Json(serde_json::json!({ "ok": true }))),
+                Err(e) => (StatusCode::UNPROCESSABLE_ENTITY, Json(serde_json::json!({ "message": e.to_string() }))),
+            }
         },
     );
+    let served = get(|State(app): State<Arc<App>>, Query(query): Query<ServedQuery>| async move {
+        Json(app.log.served().to_json(query.records))
+    });
     Router::new()
         .route("/_faults", faults)
         .route("/_served", served)

@@ -41,19 +41,13 @@ impl App {
     }
 
     pub(crate) fn faults(&self) -> Arc<Faults> {
-        self.faults
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.faults.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) -> anyhow::Result<()> {
         faults.check()?;
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(faults);
-        self.attempts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }
 
@@ -61,9 +55,8 @@ impl App {
         let Some(given) = headers.get(header::AUTHORIZATION) else {
             return Authorization::Missing;
         };
-        let token = cliente
-            .and_then(|cliente| self.settings.client_tokens.get(&cliente))
-            .unwrap_or(&self.settings.token);
+        let token =
+            cliente.and_then(|cliente| self.settings.client_tokens.get(&cliente)).unwrap_or(&self.settings.token);
         if given.as_bytes() == format!("Bearer {token}").as_bytes() {
             Authorization::Right
         } else {
@@ -84,8 +77,7 @@ impl App {
             Some(faults.fail_with)
         } else {
             let days = list.period.map_or([0; 2], |it| {
-                [it.from, it.to]
-                    .map(|day| u64::from(chrono::Datelike::num_days_from_ce(&day).unsigned_abs()))
+                [it.from, it.to].map(|day| u64::from(chrono::Datelike::num_days_from_ce(&day).unsigned_abs()))
             });
             let mut dice = Dice::new(&[
                 self.settings.seed,
@@ -107,9 +99,7 @@ impl App {
     /// The records of a page, the number of records of the whole listing, and whether the page was rendered ahead.
     pub(crate) fn page(&self, list: ListKey, page: u64, per_page: u64) -> (Arc<Page>, u64, bool) {
         let first = (page - 1) * per_page;
-        let window = self
-            .listings
-            .window(&self.settings, &list, first..first + per_page);
+        let window = self.listings.window(&self.settings, &list, first..first + per_page);
         if !window.moved
             && let Some(ready) = self.prerendered.get(&self.settings, list, page, per_page)
         {
@@ -122,7 +112,6 @@ impl App {
     pub(crate) fn page_served(&self, page: WholePage) {
         let list = page.list;
         self.log.whole_page(page, self.settings.remember_records);
-        self.listings
-            .page_served(&self.settings, &list, self.faults().moving);
+        self.listings.page_served(&self.settings, &list, self.faults().moving);
     }
 }

@@ -1,9 +1,7 @@
 //! The program's flags: one for each setting and each fault, so that what a test does can be done by hand.
 
 use clap::{Args as ClapArgs, Parser};
-use sample_api::{
-    Charset, Encoding, FaultKind, Faults, Malformed, Moving, Prerender, Redirect, Settings,
-};
+use sample_api::{Charset, Encoding, FaultKind, Faults, Malformed, Moving, Prerender, Redirect, Settings};
 
 /// A deterministic order API that speaks Jueri v1, with faults on request.
 ///
@@ -19,12 +17,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The Bearer token that opens every client
-    #[arg(
-        long,
-        env = "SAMPLE_API_TOKEN",
-        default_value = "segredo",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "SAMPLE_API_TOKEN", default_value = "segredo", hide_env_values = true)]
     token: String,
     /// A token of one client alone, CLIENTE:TOKEN; may be repeated
     #[arg(long, value_name = "CLIENTE:TOKEN", value_parser = client_token)]
@@ -76,12 +69,7 @@ struct FaultArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     random_rate: f64,
     /// What --random-rate chooses from
-    #[arg(
-        long,
-        value_name = "KIND",
-        value_delimiter = ',',
-        default_value = "429,500,reset"
-    )]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', default_value = "429,500,reset")]
     random_kinds: Vec<FaultKind>,
     /// Bytes of each piece of a slow body
     #[arg(long, value_name = "BYTES", default_value_t = 512)]
@@ -188,8 +176,6 @@ impl FaultArgs {
 
 fn client_token(text: &str) -> Result<(u32, String), String> {
     let (cliente, token) = text.split_once(':').ok_or("expected CLIENTE:TOKEN")?;
-    let cliente = cliente
-        .parse()
-        .map_err(|_| format!("{cliente:?} is not a client's number"))?;
+    let cliente = cliente.parse().map_err(|_| format!("{cliente:?} is not a client's number"))?;
     Ok((cliente, token.into()))
 }

@@ -21,10 +21,7 @@ impl Charset {
 
     pub(crate) fn append(self, text: &str, out: &mut Vec<u8>) {
         match self {
-            Charset::Latin1 => out.extend(
-                text.chars()
-                    .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')),
-            ),
+            Charset::Latin1 => out.extend(text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))),
         }
     }
 }

@@ -51,13 +51,7 @@ impl Listener for Listening {
             if let Ok((tcp, peer)) = self.0.accept().await {
                 // Without it a page's second, small piece waits for the client's acknowledgment of the first.
                 let _ = tcp.set_nodelay(true);
-                return (
-                    Stream {
-                        tcp,
-                        reset: Arc::default(),
-                    },
-                    peer,
-                );
+                return (Stream { tcp, reset: Arc::default() }, peer);
             }
             // Out of file descriptors, most likely: others must end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -86,21 +80,13 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        to: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.alive()?.poll_read(cx, to)
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         self.alive()?.poll_write(cx, from)
     }
 

@@ -52,11 +52,7 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     pub(crate) fn whole(pieces: Vec<Bytes>) -> Self {
-        Self {
-            pieces: pieces.into(),
-            pause: Duration::ZERO,
-            breaks_off: false,
-        }
+        Self { pieces: pieces.into(), pause: Duration::ZERO, breaks_off: false }
     }
 
     /// The same bytes, so many at a time.
@@ -64,17 +60,9 @@ impl Delivery {
         let pieces = self
             .pieces
             .iter()
-            .flat_map(|piece| {
-                (0..piece.len())
-                    .step_by(size)
-                    .map(move |at| piece.slice(at..piece.len().min(at + size)))
-            })
+            .flat_map(|piece| (0..piece.len()).step_by(size).map(move |at| piece.slice(at..piece.len().min(at + size))))
             .collect();
-        Self {
-            pieces,
-            pause,
-            ..self
-        }
+        Self { pieces, pause, ..self }
     }
 
     /// The first half of the bytes, and then the end of the connection.
@@ -85,10 +73,7 @@ impl Delivery {
             left -= piece.len();
         }
         self.pieces.retain(|piece| !piece.is_empty());
-        Self {
-            breaks_off: true,
-            ..self
-        }
+        Self { breaks_off: true, ..self }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -97,35 +82,29 @@ impl Delivery {
 
     pub(crate) fn into_body(self, under_way: UnderWay) -> Body {
         let state = (self, Some(under_way), Duration::ZERO);
-        Body::from_stream(stream::unfold(
-            state,
-            |(mut delivery, mut under_way, wait)| async move {
-                if !wait.is_zero() {
-                    tokio::time::sleep(wait).await;
-                }
-                match delivery.pieces.pop_front() {
-                    Some(piece) => {
-                        // Before the piece is handed over: whoever holds the answer must find it in the log.
-                        if delivery.pieces.is_empty()
-                            && !delivery.breaks_off
-                            && let Some(under_way) = under_way.take()
-                        {
-                            under_way.finish();
-                        }
-                        let wait = delivery.pause;
-                        Some((Ok(piece), (delivery, under_way, wait)))
+        Body::from_stream(stream::unfold(state, |(mut delivery, mut under_way, wait)| async move {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            match delivery.pieces.pop_front() {
+                Some(piece) => {
+                    // Before the piece is handed over: whoever holds the answer must find it in the log.
+                    if delivery.pieces.is_empty()
+                        && !delivery.breaks_off
+                        && let Some(under_way) = under_way.take()
+                    {
+                        under_way.finish();
                     }
-                    None if delivery.breaks_off => {
-                        tokio::time::sleep(BEFORE_BREAK).await;
-                        delivery.breaks_off = false;
-                        Some((
-                            Err(io::Error::other("broken off on request")),
-                            (delivery, under_way, Duration::ZERO),
-                        ))
-                    }
-                    None => None,
+                    let wait = delivery.pause;
+                    Some((Ok(piece), (delivery, under_way, wait)))
                 }
-            },
-        ))
+                None if delivery.breaks_off => {
+                    tokio::time::sleep(BEFORE_BREAK).await;
+                    delivery.breaks_off = false;
+                    Some((Err(io::Error::other("broken off on request")), (delivery, under_way, Duration::ZERO)))
+                }
+                None => None,
+            }
+        }))
     }
 }

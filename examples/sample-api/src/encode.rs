@@ -52,8 +52,7 @@ impl Encoding {
                 to.finish()
             }
             Encoding::Deflate => {
-                let mut to =
-                    flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+                let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
                 to.write_all(body)?;
                 to.finish()
             }

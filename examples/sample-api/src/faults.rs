@@ -84,23 +84,14 @@ impl Default for Faults {
 
 impl Faults {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        ensure!(
-            (0.0..=1.0).contains(&self.random_rate),
-            "random_rate must lie between 0 and 1"
-        );
+        ensure!((0.0..=1.0).contains(&self.random_rate), "random_rate must lie between 0 and 1");
         ensure!(
             self.random_rate == 0.0 || !self.random_kinds.is_empty(),
             "random_rate needs at least one of random_kinds"
         );
         ensure!(self.slow_chunk >= 1, "slow_chunk must be at least 1");
-        ensure!(
-            self.moving.is_none_or(|m| m.every >= 1),
-            "moving.every must be at least 1"
-        );
-        ensure!(
-            self.fail_page != Some(0) && self.repeat_from != Some(0),
-            "pages are counted from 1"
-        );
+        ensure!(self.moving.is_none_or(|m| m.every >= 1), "moving.every must be at least 1");
+        ensure!(self.fail_page != Some(0) && self.repeat_from != Some(0), "pages are counted from 1");
         if let Some(text) = &self.retry_after {
             HeaderValue::from_str(text).context("retry_after is not a header's text")?;
         }
@@ -112,9 +103,7 @@ impl Faults {
 }
 
 /// One way in which an attempt fails.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// 429, with [`Faults::retry_after`].
@@ -161,13 +150,7 @@ pub struct Moving {
 
 impl Default for Moving {
     fn default() -> Self {
-        Self {
-            every: 1,
-            at_end: 0,
-            at_front: 0,
-            delete_front: 0,
-            max_moves: None,
-        }
+        Self { every: 1, at_end: 0, at_front: 0, delete_front: 0, max_moves: None }
     }
 }
 
@@ -208,10 +191,7 @@ pub struct Malformed {
 impl Malformed {
     /// A raw element after the record with index `after`.
     pub fn new(after: u64, raw: impl Into<Bytes>) -> Self {
-        Self {
-            after,
-            raw: raw.into(),
-        }
+        Self { after, raw: raw.into() }
     }
 }
 

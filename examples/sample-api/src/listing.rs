@@ -29,13 +29,9 @@ impl Period {
     pub(crate) fn parse(from: &str, to: &str) -> anyhow::Result<Self> {
         let day = |text: &str| {
             ensure!(text.len() == 10, "{text:?} is not a date YYYY-MM-DD");
-            NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                .with_context(|| format!("{text:?} is not a date YYYY-MM-DD"))
+            NaiveDate::parse_from_str(text, "%Y-%m-%d").with_context(|| format!("{text:?} is not a date YYYY-MM-DD"))
         };
-        let period = Self {
-            from: day(from)?,
-            to: day(to)?,
-        };
+        let period = Self { from: day(from)?, to: day(to)? };
         ensure!(period.from <= period.to, "the period ends before it begins");
         Ok(period)
     }
@@ -104,24 +100,13 @@ impl Listings {
         if let Some(set) = lists.get(key).and_then(|list| list.set.as_ref()) {
             let total = set.len() as u64;
             let at = |index: u64| index.min(total) as usize;
-            let numbers = set
-                .range(at(wanted.start)..at(wanted.end))
-                .copied()
-                .collect();
-            Window {
-                numbers,
-                total,
-                moved: true,
-            }
+            let numbers = set.range(at(wanted.start)..at(wanted.end)).copied().collect();
+            Window { numbers, total, moved: true }
         } else {
             let total = standing.end - standing.start;
             let at = |index: u64| standing.start + index.min(total);
             let numbers = (at(wanted.start)..at(wanted.end)).collect();
-            Window {
-                numbers,
-                total,
-                moved: false,
-            }
+            Window { numbers, total, moved: false }
         }
     }
 
@@ -131,15 +116,11 @@ impl Listings {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let list = lists.entry(*key).or_default();
         list.pages += 1;
-        if !list.pages.is_multiple_of(moving.every)
-            || moving.max_moves.is_some_and(|max| list.moves >= max)
-        {
+        if !list.pages.is_multiple_of(moving.every) || moving.max_moves.is_some_and(|max| list.moves >= max) {
             return;
         }
         list.moves += 1;
-        let set = list
-            .set
-            .get_or_insert_with(|| key.standing(settings).collect());
+        let set = list.set.get_or_insert_with(|| key.standing(settings).collect());
         for _ in 0..moving.delete_front {
             set.pop_front();
         }

@@ -8,9 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{
-    FaultKind, Malformed, PageAttempts, Rota, Served, ServedRoute, listing::ListKey, page::Page,
-};
+use crate::{FaultKind, Malformed, PageAttempts, Rota, Served, ServedRoute, listing::ListKey, page::Page};
 
 /// How many requests [`Served::last_requests`] holds.
 const LAST_REQUESTS: usize = 100;
@@ -91,29 +89,18 @@ impl Log {
     pub(crate) fn attempt(&self, list: ListKey, page: u64) {
         let mut books = self.books();
         *books.attempts.entry((list, page)).or_default() += 1;
-        books
-            .routes
-            .entry((list.cliente, list.rota))
-            .or_default()
-            .requests += 1;
+        books.routes.entry((list.cliente, list.rota)).or_default().requests += 1;
     }
 
     pub(crate) fn whole_page(&self, whole: WholePage, remember: bool) {
         let mut books = self.books();
         books.served.whole_pages += 1;
-        let route = books
-            .routes
-            .entry((whole.list.cliente, whole.list.rota))
-            .or_default();
+        let route = books.routes.entry((whole.list.cliente, whole.list.rota)).or_default();
         route.whole_pages += 1;
         if remember {
-            route
-                .malformed
-                .extend(whole.malformed.into_iter().map(|it| it.raw));
+            route.malformed.extend(whole.malformed.into_iter().map(|it| it.raw));
             if whole.prerendered {
-                route
-                    .pages
-                    .insert(Arc::as_ptr(&whole.page).addr(), whole.page);
+                route.pages.insert(Arc::as_ptr(&whole.page).addr(), whole.page);
             } else {
                 route.records.extend(whole.page.records());
             }
@@ -130,18 +117,12 @@ impl Log {
             .map(|(&(list, page), &attempts)| PageAttempts {
                 cliente: list.cliente,
                 rota: list.rota,
-                period: list
-                    .period
-                    .map(|it| (it.from.to_string(), it.to.to_string())),
+                period: list.period.map(|it| (it.from.to_string(), it.to.to_string())),
                 page,
                 attempts,
             })
             .collect();
-        served.routes = books
-            .routes
-            .iter()
-            .map(|(&(cliente, rota), it)| it.served(cliente, rota))
-            .collect();
+        served.routes = books.routes.iter().map(|(&(cliente, rota), it)| it.served(cliente, rota)).collect();
         served
     }
 }
@@ -149,10 +130,8 @@ impl Log {
 impl RouteBook {
     fn served(&self, cliente: u32, rota: Rota) -> ServedRoute {
         let ahead = self.pages.values().flat_map(|page| page.records());
-        let records: BTreeSet<String> = ahead
-            .chain(self.records.iter().cloned())
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .collect();
+        let records: BTreeSet<String> =
+            ahead.chain(self.records.iter().cloned()).map(|text| String::from_utf8_lossy(&text).into_owned()).collect();
         ServedRoute {
             cliente,
             rota,

@@ -23,8 +23,7 @@ pub(crate) struct Page {
 
 impl Page {
     pub(crate) fn render(settings: &Settings, key: &ListKey, numbers: &[u64], first: u64) -> Self {
-        let mut open =
-            String::with_capacity(64 + numbers.len() * settings.record_bytes.unwrap_or(1024));
+        let mut open = String::with_capacity(64 + numbers.len() * settings.record_bytes.unwrap_or(1024));
         let mut texts = Vec::with_capacity(numbers.len());
         open.push_str("{\"data\":[");
         for (at, &number) in numbers.iter().enumerate() {
@@ -36,11 +35,7 @@ impl Page {
             record::render(&mut open, settings, key.cliente, key.rota, number, day);
             texts.push(start..open.len());
         }
-        Self {
-            open: open.into(),
-            texts,
-            first,
-        }
+        Self { open: open.into(), texts, first }
     }
 
     /// The exact text of each record.
@@ -49,10 +44,7 @@ impl Page {
     }
 
     /// The raw elements that stand on this page.
-    pub(crate) fn extras<'a>(
-        &self,
-        all: &'a [Malformed],
-    ) -> impl Iterator<Item = &'a Malformed> + use<'a> {
+    pub(crate) fn extras<'a>(&self, all: &'a [Malformed]) -> impl Iterator<Item = &'a Malformed> + use<'a> {
         let here = self.first..self.first + self.texts.len() as u64;
         all.iter().filter(move |extra| here.contains(&extra.after))
     }
@@ -91,9 +83,7 @@ pub(crate) struct Envelope {
 impl Envelope {
     pub(crate) fn close(&self) -> Bytes {
         let next = serde_json::Value::from(self.next_page_url.clone());
-        let total = self
-            .total
-            .map_or(String::new(), |total| format!(",\"total\":{total}"));
+        let total = self.total.map_or(String::new(), |total| format!(",\"total\":{total}"));
         format!(
             "],\"current_page\":{},\"last_page\":{},\"next_page_url\":{next}{total}}}",
             self.current_page, self.last_page
@@ -125,10 +115,7 @@ impl Prerendered {
                 let first = (page - 1) * ahead.per_page;
                 let window = listings.window(settings, &key, first..first + ahead.per_page);
                 let rendered = Page::render(settings, &key, &window.numbers, first);
-                pages.insert(
-                    (shared(settings, key), page, ahead.per_page),
-                    rendered.into(),
-                );
+                pages.insert((shared(settings, key), page, ahead.per_page), rendered.into());
                 if first + ahead.per_page >= window.total {
                     break;
                 }
@@ -137,16 +124,8 @@ impl Prerendered {
         Ok(Self(pages))
     }
 
-    pub(crate) fn get(
-        &self,
-        settings: &Settings,
-        key: ListKey,
-        page: u64,
-        per_page: u64,
-    ) -> Option<Arc<Page>> {
-        self.0
-            .get(&(shared(settings, key), page, per_page))
-            .cloned()
+    pub(crate) fn get(&self, settings: &Settings, key: ListKey, page: u64, per_page: u64) -> Option<Arc<Page>> {
+        self.0.get(&(shared(settings, key), page, per_page)).cloned()
     }
 }
 

@@ -15,20 +15,9 @@ use crate::{
 const FIRST_ID: u64 = 9_007_199_254_740_993;
 
 /// Appends the record with this number, of this day, to `out`.
-pub(crate) fn render(
-    out: &mut String,
-    settings: &Settings,
-    cliente: u32,
-    rota: Rota,
-    number: u64,
-    day: NaiveDate,
-) {
+pub(crate) fn render(out: &mut String, settings: &Settings, cliente: u32, rota: Rota, number: u64, day: NaiveDate) {
     let start = out.len();
-    let whose = if settings.identical_clients {
-        0
-    } else {
-        u64::from(cliente) + 1
-    };
+    let whose = if settings.identical_clients { 0 } else { u64::from(cliente) + 1 };
     let mut dice = Dice::new(&[settings.seed, whose, rota as u64, number]);
     let id = FIRST_ID + number;
     // Writing to a String cannot fail, so the results below are let go.
@@ -119,11 +108,7 @@ fn entry(out: &mut String, dice: &mut Dice, day: NaiveDate) -> fmt::Result {
         Money(dice.roll(10_000_000)),
         dice.roll(100),
     )?;
-    if paid {
-        write!(out, "\"{day}\"")
-    } else {
-        out.write_str("null")
-    }
+    if paid { write!(out, "\"{day}\"") } else { out.write_str("null") }
 }
 
 fn customer_record(out: &mut String, dice: &mut Dice, day: NaiveDate) -> fmt::Result {
@@ -168,17 +153,9 @@ fn person(out: &mut String, dice: &mut Dice) -> fmt::Result {
         dice.roll(1000),
         dice.roll(1000),
         dice.roll(100),
-        if dice.one_in(3) {
-            "null"
-        } else {
-            "\"+55 11 90000-0000\""
-        },
+        if dice.one_in(3) { "null" } else { "\"+55 11 90000-0000\"" },
         dice.pick(STREETS),
-        if dice.one_in(2) {
-            "null"
-        } else {
-            "\"fundos, 2º andar\""
-        },
+        if dice.one_in(2) { "null" } else { "\"fundos, 2º andar\"" },
         dice.roll(1000),
         dice.roll(1000),
     )

@@ -18,10 +18,7 @@ pub(crate) const REDIRECTED: &str = "redirected=1";
 
 /// The client and the route that a path names; no route where it names one that does not exist.
 pub(crate) fn parse_path(path: &str) -> Option<(u32, Option<Rota>)> {
-    let (cliente, rota) = path
-        .strip_prefix(BASE)?
-        .strip_prefix('/')?
-        .split_once('/')?;
+    let (cliente, rota) = path.strip_prefix(BASE)?.strip_prefix('/')?.split_once('/')?;
     Some((cliente.parse().ok()?, rota.parse().ok()))
 }
 
@@ -33,20 +30,10 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    pub(crate) fn parse(
-        settings: &Settings,
-        cliente: u32,
-        rota: Rota,
-        uri: &Uri,
-    ) -> Result<Self, Refusal> {
-        let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|e| Refusal::invalid("query", &e.to_string()))?;
-        let get = |name: &str| {
-            query
-                .iter()
-                .find(|(n, _)| n == name)
-                .map(|(_, value)| value.as_str())
-        };
+    pub(crate) fn parse(settings: &Settings, cliente: u32, rota: Rota, uri: &Uri) -> Result<Self, Refusal> {
+        let Query(query) =
+            Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|e| Refusal::invalid("query", &e.to_string()))?;
+        let get = |name: &str| query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
         let number = |name: &str, default: u64| match get(name).map(str::parse::<u32>) {
             None => Ok(default),
             Some(Ok(number)) if number >= 1 => Ok(u64::from(number)),
@@ -61,11 +48,7 @@ impl Wanted {
             None
         };
         Ok(Self {
-            list: ListKey {
-                cliente,
-                rota,
-                period,
-            },
+            list: ListKey { cliente, rota, period },
             page: number("page", 1)?,
             per_page: number("per_page", settings.default_per_page)?.min(settings.max_per_page),
         })
@@ -79,20 +62,15 @@ pub(crate) fn absolute(uri: &Uri, headers: &HeaderMap, fallback: &str) -> String
         .and_then(|host| host.to_str().ok())
         .or_else(|| uri.authority().map(|it| it.as_str()))
         .unwrap_or(fallback);
-    let query = uri
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("http://{host}{}{query}", uri.path())
 }
 
 /// The URL of another page, every other parameter left as it was written.
 pub(crate) fn with_page(url: &str, page: u64) -> String {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut query: Vec<_> = query
-        .split('&')
-        .filter(|one| !one.is_empty() && !one.starts_with("page=") && *one != REDIRECTED)
-        .collect();
+    let mut query: Vec<_> =
+        query.split('&').filter(|one| !one.is_empty() && !one.starts_with("page=") && *one != REDIRECTED).collect();
     let page = format!("page={page}");
     query.push(&page);
     format!("{path}?{}", query.join("&"))
@@ -106,10 +84,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, message: &str) -> Self {
-        Self {
-            status,
-            body: serde_json::json!({ "message": message }),
-        }
+        Self { status, body: serde_json::json!({ "message": message }) }
     }
 
     fn invalid(field: &str, what: &str) -> Self {
@@ -117,10 +92,7 @@ impl Refusal {
             "message": "The given data was invalid.",
             "errors": { field: [format!("{field}: {what}")] },
         });
-        Self {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            body,
-        }
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body }
     }
 }
 

@@ -22,13 +22,7 @@ pub enum Rota {
 
 impl Rota {
     /// Every route, in the order of the API's document.
-    pub const ALL: [Rota; 5] = [
-        Rota::Cliente,
-        Rota::Produto,
-        Rota::Pedido,
-        Rota::Venda,
-        Rota::Financeiro,
-    ];
+    pub const ALL: [Rota; 5] = [Rota::Cliente, Rota::Produto, Rota::Pedido, Rota::Venda, Rota::Financeiro];
 
     /// The route's name, as it stands in the path.
     pub fn name(self) -> &'static str {

@@ -75,9 +75,7 @@ pub struct ServedRoute {
 impl Served {
     /// What this client was served on this route, if it ever asked.
     pub fn route(&self, cliente: u32, rota: Rota) -> Option<&ServedRoute> {
-        self.routes
-            .iter()
-            .find(|it| it.cliente == cliente && it.rota == rota)
+        self.routes.iter().find(|it| it.cliente == cliente && it.rota == rota)
     }
 
     /// Attempts at a page, over all periods.
@@ -95,10 +93,7 @@ impl Served {
         if with_records {
             for (at, route) in self.routes.iter().enumerate() {
                 whole["routes"][at]["records"] = json!(route.records);
-                let raw = route
-                    .malformed
-                    .iter()
-                    .map(|raw| String::from_utf8_lossy(raw));
+                let raw = route.malformed.iter().map(|raw| String::from_utf8_lossy(raw));
                 whole["routes"][at]["malformed"] = raw.collect::<Vec<_>>().into();
             }
         }

@@ -61,26 +61,14 @@ impl Default for Settings {
 
 impl Settings {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        ensure!(
-            !self.token.is_empty(),
-            "an empty token would let nobody be refused"
-        );
-        ensure!(
-            (1..=u64::from(u32::MAX)).contains(&self.max_per_page),
-            "max_per_page must lie between 1 and 2^32 - 1"
-        );
+        ensure!(!self.token.is_empty(), "an empty token would let nobody be refused");
+        ensure!((1..=u64::from(u32::MAX)).contains(&self.max_per_page), "max_per_page must lie between 1 and 2^32 - 1");
         ensure!(
             (1..=self.max_per_page).contains(&self.default_per_page),
             "default_per_page must lie between 1 and max_per_page"
         );
-        ensure!(
-            self.per_day <= 10_000_000,
-            "per_day must be at most 10 million"
-        );
-        ensure!(
-            self.catalogue <= 1_000_000_000,
-            "catalogue must be at most 1 billion"
-        );
+        ensure!(self.per_day <= 10_000_000, "per_day must be at most 10 million");
+        ensure!(self.catalogue <= 1_000_000_000, "catalogue must be at most 1 billion");
         self.faults.check()
     }
 }
@@ -115,10 +103,7 @@ impl FromStr for Prerender {
             to: part("last day")?.into(),
             per_page: part("page size")?.parse().context("page size")?,
         };
-        ensure!(
-            parts.next().is_none(),
-            "{text:?}: more than CLIENTE:ROTA:FROM:TO:PER_PAGE"
-        );
+        ensure!(parts.next().is_none(), "{text:?}: more than CLIENTE:ROTA:FROM:TO:PER_PAGE");
         Ok(it)
     }
 }

@@ -65,30 +65,11 @@ pub(crate) const GOODS: &[&str] = &[
     "Parafuso 1/4\\\" com 100 unidades",
 ];
 
-pub(crate) const STATUSES: &[&str] = &[
-    "aberto",
-    "pago",
-    "em separação",
-    "enviado",
-    "entregue",
-    "devolução",
-];
+pub(crate) const STATUSES: &[&str] = &["aberto", "pago", "em separação", "enviado", "entregue", "devolução"];
 
-pub(crate) const PAYMENTS: &[&str] = &[
-    "pix",
-    "boleto",
-    "cartão de crédito",
-    "dinheiro",
-    "crediário",
-];
+pub(crate) const PAYMENTS: &[&str] = &["pix", "boleto", "cartão de crédito", "dinheiro", "crediário"];
 
-pub(crate) const CATEGORIES: &[&str] = &[
-    "alimentação",
-    "higiene",
-    "papelaria",
-    "construção",
-    "serviços",
-];
+pub(crate) const CATEGORIES: &[&str] = &["alimentação", "higiene", "papelaria", "construção", "serviços"];
 
 /// Remarks as JSON strings, quotes included: escapes that a parser may write differently, but may not change.
 pub(crate) const REMARKS: &[&str] = &[

@@ -13,23 +13,14 @@ const TO: &str = "2025-10-24";
 #[tokio::test]
 async fn raw_elements_stand_where_they_were_put_byte_for_byte() -> anyhow::Result<()> {
     let faults = Faults {
-        malformed: vec![
-            Malformed::new(0, r#"{"id":"\u0000"}"#),
-            Malformed::new(151, &b"{\"id\":\"\xff\"}"[..]),
-        ],
+        malformed: vec![Malformed::new(0, r#"{"id":"\u0000"}"#), Malformed::new(151, &b"{\"id\":\"\xff\"}"[..])],
         ..Faults::default()
     };
     let api = start_with(Faults::default()).await?;
     // By the way that a person has: JSON to the running server.
     let json = serde_json::to_string(&faults)?;
     let headers = [("content-type", "application/json")];
-    let answer = request(
-        "POST",
-        &format!("{}/_faults", api.origin()),
-        &headers,
-        &json,
-    )
-    .await?;
+    let answer = request("POST", &format!("{}/_faults", api.origin()), &headers, &json).await?;
     assert_eq!((answer.status, api.faults()), (200, faults));
 
     let url = orders(&api, FROM, TO, 150);
@@ -47,21 +38,10 @@ async fn bodies_come_encoded_only_where_that_is_accepted() -> anyhow::Result<()>
     let api = start_with(Faults::default()).await?;
     let url = orders(&api, FROM, TO, 150);
     let plain = get(&url).await?.body;
-    for encoding in [
-        Encoding::Gzip,
-        Encoding::Deflate,
-        Encoding::Br,
-        Encoding::Zstd,
-    ] {
-        api.set_faults(Faults {
-            encoding: Some(encoding),
-            ..Faults::default()
-        })?;
+    for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Br, Encoding::Zstd] {
+        api.set_faults(Faults { encoding: Some(encoding), ..Faults::default() })?;
         assert_eq!(get(&url).await?.body, plain);
-        let headers = [
-            ("authorization", TOKEN),
-            ("accept-encoding", "gzip, deflate, br, zstd"),
-        ];
+        let headers = [("authorization", TOKEN), ("accept-encoding", "gzip, deflate, br, zstd")];
         let answer = request("GET", &url, &headers, "").await?;
         assert_eq!(answer.header("content-encoding"), Some(encoding.name()));
         let (body, mut decoded) = (&answer.body[..], Vec::new());
@@ -78,21 +58,11 @@ async fn bodies_come_encoded_only_where_that_is_accepted() -> anyhow::Result<()>
 
 #[tokio::test]
 async fn a_body_in_latin_1_says_so_and_loses_no_accent() -> anyhow::Result<()> {
-    let api = start_with(Faults {
-        charset: Some(Charset::Latin1),
-        ..Faults::default()
-    })
-    .await?;
+    let api = start_with(Faults { charset: Some(Charset::Latin1), ..Faults::default() }).await?;
     let answer = get(&orders(&api, FROM, TO, 150)).await?;
-    assert_eq!(
-        answer.header("content-type"),
-        Some("application/json; charset=iso-8859-1")
-    );
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=iso-8859-1"));
     assert!(answer.text().is_err());
     let text: String = answer.body.iter().copied().map(char::from).collect();
-    assert_eq!(
-        common::elements(&text),
-        api.records(2151, Rota::Pedido, FROM, TO)?[..150]
-    );
+    assert_eq!(common::elements(&text), api.records(2151, Rota::Pedido, FROM, TO)?[..150]);
     Ok(())
 }

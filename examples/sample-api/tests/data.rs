@@ -29,25 +29,16 @@ async fn the_pages_add_up_to_the_records() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn every_route_serves_whole_json_records_of_its_own() -> anyhow::Result<()> {
-    let api = SampleApi::start(Settings {
-        per_day: 40,
-        ..Settings::default()
-    })
-    .await?;
+    let api = SampleApi::start(Settings { per_day: 40, ..Settings::default() }).await?;
     for rota in Rota::ALL {
         let held = api.records(7, rota, FROM, TO)?;
-        let url = format!(
-            "{}/7/{rota}?data_inicial={FROM}&data_final={TO}&per_page=77",
-            api.base_url()
-        );
+        let url = format!("{}/7/{rota}?data_inicial={FROM}&data_final={TO}&per_page=77", api.base_url());
         assert_eq!(read_all(url, 100).await?, held, "{rota}");
         let ids: BTreeSet<u64> = held
             .iter()
             .map(|text| {
                 let record: serde_json::Value = serde_json::from_str(text)?;
-                record["id"]
-                    .as_u64()
-                    .ok_or_else(|| anyhow::anyhow!("no id in {text}"))
+                record["id"].as_u64().ok_or_else(|| anyhow::anyhow!("no id in {text}"))
             })
             .collect::<anyhow::Result<_>>()?;
         assert_eq!(ids.len(), held.len());
@@ -65,10 +56,7 @@ async fn overlapping_periods_list_the_same_orders() -> anyhow::Result<()> {
     assert!(long[0].contains("\"data\":\"2025-10-20\""));
     // Texts that a double would not give back.
     assert!(long.iter().any(|text| text.contains(".50,")));
-    assert!(
-        long.iter()
-            .any(|text| text.contains("\"taxa_cambio\":0.12345678901234567890"))
-    );
+    assert!(long.iter().any(|text| text.contains("\"taxa_cambio\":0.12345678901234567890")));
     Ok(())
 }
 
@@ -77,10 +65,7 @@ async fn clients_differ_unless_they_are_asked_to_be_identical() -> anyhow::Resul
     let records = |api: &SampleApi, cliente| api.records(cliente, Rota::Venda, FROM, TO);
     let api = SampleApi::start(Settings::default()).await?;
     assert_ne!(records(&api, 1)?, records(&api, 2)?);
-    let settings = Settings {
-        identical_clients: true,
-        ..Settings::default()
-    };
+    let settings = Settings { identical_clients: true, ..Settings::default() };
     let api = SampleApi::start(settings).await?;
     assert_eq!(records(&api, 1)?, records(&api, 2)?);
     Ok(())
@@ -88,16 +73,11 @@ async fn clients_differ_unless_they_are_asked_to_be_identical() -> anyhow::Resul
 
 #[tokio::test]
 async fn records_are_padded_to_the_size_asked_for() -> anyhow::Result<()> {
-    let settings = Settings {
-        record_bytes: Some(4096),
-        ..Settings::default()
-    };
+    let settings = Settings { record_bytes: Some(4096), ..Settings::default() };
     let api = SampleApi::start(settings).await?;
     let held = api.records(1, Rota::Pedido, FROM, TO)?;
     assert!(held.iter().all(|text| text.len() == 4096));
-    let plain = SampleApi::start(Settings::default())
-        .await?
-        .records(1, Rota::Pedido, FROM, TO)?;
+    let plain = SampleApi::start(Settings::default()).await?.records(1, Rota::Pedido, FROM, TO)?;
     let mean = plain.iter().map(String::len).sum::<usize>() / plain.len();
     assert!((800..1300).contains(&mean), "an order has {mean} bytes");
     Ok(())
@@ -106,11 +86,7 @@ async fn records_are_padded_to_the_size_asked_for() -> anyhow::Result<()> {
 #[tokio::test]
 async fn pages_rendered_ahead_are_the_same_pages() -> anyhow::Result<()> {
     let ahead: Prerender = "1:pedido:2025-10-20:2025-10-24:150".parse()?;
-    let settings = Settings {
-        identical_clients: true,
-        prerender: vec![ahead],
-        ..Settings::default()
-    };
+    let settings = Settings { identical_clients: true, prerender: vec![ahead], ..Settings::default() };
     let api = SampleApi::start(settings).await?;
     let held = api.records(2151, Rota::Pedido, FROM, TO)?;
     assert_eq!(read_all(orders(&api, FROM, TO, 150), 100).await?, held);
@@ -136,39 +112,24 @@ async fn requests_that_are_wrong_are_refused_with_json() -> anyhow::Result<()> {
         (url.replace("data_inicial", "inicio"), Some(TOKEN), 422),
     ];
     for (url, token, status) in cases {
-        let headers: Vec<_> = token
-            .iter()
-            .map(|token| ("authorization", *token))
-            .collect();
+        let headers: Vec<_> = token.iter().map(|token| ("authorization", *token)).collect();
         let answer = request("GET", &url, &headers, "").await?;
         assert_eq!(answer.status, status, "{url} {token:?}");
         answer.json()?;
     }
     let served = api.served();
-    assert_eq!(
-        (served.authorization_wrong, served.authorization_missing),
-        (2, 1)
-    );
+    assert_eq!((served.authorization_wrong, served.authorization_missing), (2, 1));
     Ok(())
 }
 
 #[tokio::test]
-async fn the_next_url_keeps_every_other_parameter_and_the_last_page_has_none() -> anyhow::Result<()>
-{
+async fn the_next_url_keeps_every_other_parameter_and_the_last_page_has_none() -> anyhow::Result<()> {
     let api = SampleApi::start(Settings::default()).await?;
     let url = format!("{}&extra=%C3%A3", orders(&api, FROM, FROM, 100));
     let page = get(&url).await?.json()?;
     let next = page["next_page_url"].as_str().unwrap_or_default();
-    assert!(
-        next.starts_with(&api.base_url())
-            && next.contains("extra=%C3%A3")
-            && next.ends_with("page=2"),
-        "{next}"
-    );
-    assert_eq!(
-        (&page["last_page"], &page["total"]),
-        (&2.into(), &120.into())
-    );
+    assert!(next.starts_with(&api.base_url()) && next.contains("extra=%C3%A3") && next.ends_with("page=2"), "{next}");
+    assert_eq!((&page["last_page"], &page["total"]), (&2.into(), &120.into()));
     assert!(get(next).await?.json()?["next_page_url"].is_null());
     Ok(())
 }
@@ -179,17 +140,9 @@ async fn the_port_is_free_again_after_a_stop_even_with_connections_open() -> any
     let port = first.port();
     let idle = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
     first.stop().await;
-    let second = SampleApi::start(Settings {
-        port,
-        ..Settings::default()
-    })
-    .await?;
+    let second = SampleApi::start(Settings { port, ..Settings::default() }).await?;
     assert_eq!(get(&orders(&second, FROM, TO, 10)).await?.status, 200);
     drop((idle, second));
-    SampleApi::start(Settings {
-        port,
-        ..Settings::default()
-    })
-    .await?;
+    SampleApi::start(Settings { port, ..Settings::default() }).await?;
     Ok(())
 }

@@ -98,16 +98,10 @@ pub(super) enum Command {
     #[command(alias = "conector", after_help = "Example: atlas connector list")]
     Connector(ConnectorArgs),
     /// Records that the table could not hold
-    #[command(
-        alias = "rejeitados",
-        after_help = "Example: atlas rejects export --scrap 7 > rejeitados.jsonl"
-    )]
+    #[command(alias = "rejeitados", after_help = "Example: atlas rejects export --scrap 7 > rejeitados.jsonl")]
     Rejects(RejectsArgs),
     /// Prove that nothing is missing: what a client has, and that its scraps add up
-    #[command(
-        alias = "verificar",
-        after_help = "Example: atlas verify --client 2151"
-    )]
+    #[command(alias = "verificar", after_help = "Example: atlas verify --client 2151")]
     Verify(VerifyArgs),
     /// The tables: create or adopt them, their version, their SQL
     #[command(alias = "banco", after_help = "Example: atlas db init")]

@@ -15,29 +15,12 @@ const TOKEN_MAX: u64 = 64 * 1024;
 
 pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
-        ClientCommand::Add {
-            client,
-            token,
-            base_url,
-            api,
-        } => {
-            let change = ClientChange {
-                api,
-                token: Some(read_token(token)?),
-                base_url: Some(base_url),
-                active: None,
-            };
+        ClientCommand::Add { client, token, base_url, api } => {
+            let change = ClientChange { api, token: Some(read_token(token)?), base_url: Some(base_url), active: None };
             atlas.add_client(client, change).await?;
             output.remark(&notice!("client-added", client = client));
         }
-        ClientCommand::Set {
-            client,
-            token,
-            base_url,
-            api,
-            active,
-            inactive,
-        } => {
+        ClientCommand::Set { client, token, base_url, api, active, inactive } => {
             let change = ClientChange {
                 api,
                 token: token.map(read_token).transpose()?,
@@ -93,25 +76,12 @@ async fn list(atlas: &Atlas, output: &Output) -> Result<(), Failure> {
             rows.push(row(None, None, false));
         }
         for api in &client.apis {
-            rows.push(row(
-                Some(api.api.clone()),
-                Some(api.base_url.clone()),
-                api.has_credential,
-            ));
+            rows.push(row(Some(api.api.clone()), Some(api.base_url.clone()), api.has_credential));
         }
     }
-    let headings = [
-        "heading-client",
-        "heading-active",
-        "heading-api",
-        "heading-base-url",
-    ];
+    let headings = ["heading-client", "heading-active", "heading-api", "heading-base-url"];
     output.list(&headings, &rows, |row| {
-        let yes_no = if row.ativo {
-            notice!("yes")
-        } else {
-            notice!("no")
-        };
+        let yes_no = if row.ativo { notice!("yes") } else { notice!("no") };
         let api = row.api.as_deref().filter(|api| !api.is_empty());
         vec![
             row.cliente_id.to_string(),

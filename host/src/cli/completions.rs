@@ -6,11 +6,6 @@ use super::args::{Cli, CompletionsArgs};
 use crate::service::Exit;
 
 pub(super) fn run(args: &CompletionsArgs) -> Exit {
-    clap_complete::generate(
-        args.shell,
-        &mut Cli::command(),
-        "atlas",
-        &mut std::io::stdout(),
-    );
+    clap_complete::generate(args.shell, &mut Cli::command(), "atlas", &mut std::io::stdout());
     Exit::Done
 }

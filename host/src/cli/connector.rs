@@ -10,11 +10,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure};
 
-pub(super) async fn run(
-    args: ConnectorArgs,
-    config: Config,
-    output: &Output,
-) -> Result<Exit, Failure> {
+pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) -> Result<Exit, Failure> {
     let atlas = Atlas::connect(config).await?;
     match args.command {
         ConnectorCommand::List => list(&atlas, output).await,
@@ -45,11 +41,7 @@ async fn list(atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
         .map(|entry| {
             let connector = entry.loaded.as_ref().ok();
             let descriptor = connector.map(|c| &c.descriptor);
-            let error = entry
-                .loaded
-                .as_ref()
-                .err()
-                .map(|e| Failure::load(&entry.path, e));
+            let error = entry.loaded.as_ref().err().map(|e| Failure::load(&entry.path, e));
             Row {
                 arquivo: entry.path.display().to_string(),
                 rota: descriptor.map(|d| d.route.clone()),
@@ -61,48 +53,24 @@ async fn list(atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
         })
         .collect();
     if rows.is_empty() {
-        output.remark(&notice!(
-            "doctor-no-connectors",
-            folder = atlas.config().connectors.display()
-        ));
+        output.remark(&notice!("doctor-no-connectors", folder = atlas.config().connectors.display()));
     }
-    let headings = [
-        "heading-route",
-        "heading-api",
-        "heading-version",
-        "heading-sha256",
-        "heading-file",
-    ];
+    let headings = ["heading-route", "heading-api", "heading-version", "heading-sha256", "heading-file"];
     output.list(&headings, &rows, |row| {
         let dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-        let digest = row
-            .sha256
-            .as_deref()
-            .and_then(|sha| sha.get(..12))
-            .unwrap_or("-")
-            .to_owned();
+        let digest = row.sha256.as_deref().and_then(|sha| sha.get(..12)).unwrap_or("-").to_owned();
         let file = match &row.erro {
             Some(error) => format!("⚠️ {error}"),
             None => row.arquivo.clone(),
         };
-        vec![
-            dash(&row.rota),
-            dash(&row.api),
-            dash(&row.versao),
-            digest,
-            file,
-        ]
+        vec![dash(&row.rota), dash(&row.api), dash(&row.versao), digest, file]
     });
     Ok(Exit::Done)
 }
 
 fn inspect(connector: &Connector, output: &Output) {
     let descriptor = &connector.descriptor;
-    let pointers = |list: &[crate::json::Pointer]| {
-        list.iter()
-            .map(|p| p.as_str().to_owned())
-            .collect::<Vec<_>>()
-    };
+    let pointers = |list: &[crate::json::Pointer]| list.iter().map(|p| p.as_str().to_owned()).collect::<Vec<_>>();
     if output.is_json() {
         output.json(&serde_json::json!({
             "rota": descriptor.route,
@@ -126,10 +94,7 @@ fn inspect(connector: &Connector, output: &Output) {
         ("heading-takes-period", yes_no(descriptor.takes_period)),
         ("heading-page-size", descriptor.page_size.to_string()),
         ("heading-key", pointers(&descriptor.key).join(", ")),
-        (
-            "heading-unhashed",
-            pointers(&descriptor.unhashed).join(", "),
-        ),
+        ("heading-unhashed", pointers(&descriptor.unhashed).join(", ")),
     ];
     for (heading, value) in lines {
         output.line(&format!("{}: {value}", output.text(&Notice::new(heading))));

@@ -36,12 +36,7 @@ pub(super) struct Console<'a> {
 impl<'a> Console<'a> {
     pub(super) fn new(output: &'a Output, several: bool) -> Self {
         let live = !output.quiet && std::io::stderr().is_terminal();
-        Self {
-            output,
-            bars: live.then(MultiProgress::new),
-            several,
-            exits: Mutex::new(HashMap::new()),
-        }
+        Self { output, bars: live.then(MultiProgress::new), several, exits: Mutex::new(HashMap::new()) }
     }
 
     pub(super) fn catalogue(&self) -> &Catalogue {
@@ -64,40 +59,18 @@ impl<'a> Console<'a> {
     }
 
     /// What a run is about to do, and where it writes.
-    pub(super) fn announce(
-        &self,
-        announcement: &Announcement,
-        retries: u32,
-        batch: usize,
-        table_existed: bool,
-    ) {
+    pub(super) fn announce(&self, announcement: &Announcement, retries: u32, batch: usize, table_existed: bool) {
         let scrap = &announcement.scrap;
-        let mut notices = vec![notice!(
-            "run-starting",
-            client = scrap.cliente_id,
-            route = scrap.rota
-        )];
+        let mut notices = vec![notice!("run-starting", client = scrap.cliente_id, route = scrap.rota)];
         if let Some((from, to)) = &scrap.period {
             notices.push(notice!("run-period", from = from, to = to));
         }
         notices.push(notice!("run-settings", retries = retries, batch = batch));
-        notices.push(notice!(
-            "run-database",
-            location = announcement.location,
-            id = scrap.id
-        ));
+        notices.push(notice!("run-database", location = announcement.location, id = scrap.id));
         notices.push(notice!("run-table"));
-        notices.push(if table_existed {
-            notice!("run-table-exists")
-        } else {
-            notice!("run-table-created")
-        });
+        notices.push(if table_existed { notice!("run-table-exists") } else { notice!("run-table-created") });
         if scrap.pages > 0 {
-            notices.push(notice!(
-                "run-resumed",
-                pages = scrap.pages,
-                read = scrap.counts.lidos
-            ));
+            notices.push(notice!("run-resumed", pages = scrap.pages, read = scrap.counts.lidos));
         }
         for notice in notices {
             self.say(&self.output.text(&notice));
@@ -108,18 +81,13 @@ impl<'a> Console<'a> {
     pub(super) fn scrap(&self, id: i64) -> ScrapConsole {
         let bar = |template: &str| {
             self.bars.as_ref().map(|bars| {
-                let style = ProgressStyle::with_template(template)
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner());
+                let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
                 bars.add(ProgressBar::new_spinner().with_style(style))
             })
         };
         ScrapConsole {
             texts: Catalogue::new(self.output.catalogue.lang()),
-            prefix: if self.several {
-                format!("[{id}] ")
-            } else {
-                String::new()
-            },
+            prefix: if self.several { format!("[{id}] ") } else { String::new() },
             bars: self.bars.clone(),
             queued: bar("{msg}"),
             inserted: bar("{msg}"),
@@ -134,10 +102,7 @@ impl<'a> Console<'a> {
     }
 
     pub(super) fn set_exit(&self, id: i64, exit: Exit) {
-        self.exits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, exit);
+        self.exits.lock().unwrap_or_else(PoisonError::into_inner).insert(id, exit);
     }
 
     pub(super) fn exit_of(&self, id: i64) -> Exit {
@@ -196,20 +161,10 @@ impl ScrapConsole {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let drawn = self.drawn_ms.load(Ordering::Relaxed);
         let due = now.saturating_sub(drawn) >= u64::try_from(REDRAW.as_millis()).unwrap_or(0);
-        due && self
-            .drawn_ms
-            .compare_exchange(drawn, now, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        due && self.drawn_ms.compare_exchange(drawn, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    fn on_page(
-        &self,
-        number: i64,
-        frontier: i64,
-        counts: &Counts,
-        total: Option<i64>,
-        elapsed: Duration,
-    ) {
+    fn on_page(&self, number: i64, frontier: i64, counts: &Counts, total: Option<i64>, elapsed: Duration) {
         let rate = counts.lidos as f64 / elapsed.as_secs_f64().max(0.001);
         self.say(&notice!(
             "run-page",
@@ -237,11 +192,7 @@ impl ScrapConsole {
             Some(total) if total > 0 => seen.records as f64 / total as f64,
             _ => seen.pages as f64 / (seen.pages + seen.frontier).max(1) as f64,
         };
-        let left = if share > 0.0 {
-            elapsed * (1.0 - share.min(1.0)) / share
-        } else {
-            0.0
-        };
+        let left = if share > 0.0 { elapsed * (1.0 - share.min(1.0)) / share } else { 0.0 };
         let notice = notice!(
             "run-progress",
             pages = seen.pages,
@@ -255,10 +206,7 @@ impl ScrapConsole {
     }
 
     pub(super) fn finish(&self) {
-        for bar in [&self.queued, &self.inserted, &self.progress]
-            .into_iter()
-            .flatten()
-        {
+        for bar in [&self.queued, &self.inserted, &self.progress].into_iter().flatten() {
             bar.finish_and_clear();
         }
     }
@@ -287,31 +235,15 @@ impl Observer for ScrapConsole {
                     bar.set_message(self.texts.text(&notice!("run-inserted", rows = rows)));
                 }
             }
-            Event::Page {
-                number,
-                frontier,
-                counts,
-                total_records,
-                elapsed,
-            } => self.on_page(number, frontier, &counts, total_records, elapsed),
-            Event::Attempt {
-                attempt,
-                of,
-                wait,
-                reason,
-            } => {
+            Event::Page { number, frontier, counts, total_records, elapsed } => {
+                self.on_page(number, frontier, &counts, total_records, elapsed)
+            }
+            Event::Attempt { attempt, of, wait, reason } => {
                 let wait = format!("{:.1}", wait.as_secs_f64());
-                self.say(&notice!(
-                    "run-attempt",
-                    attempt = attempt,
-                    of = of,
-                    wait = wait
-                ));
+                self.say(&notice!("run-attempt", attempt = attempt, of = of, wait = wait));
                 self.say(&notice!("run-attempt-reason", reason = reason));
             }
-            Event::Rejected { code, reason } => {
-                self.say(&notice!("run-rejected", code = code, reason = reason))
-            }
+            Event::Rejected { code, reason } => self.say(&notice!("run-rejected", code = code, reason = reason)),
             Event::SecondLook => self.say(&notice!("run-second-look")),
             Event::SweepAgain { sweep } => self.say(&notice!("run-sweep-again", sweep = sweep)),
             Event::StoreWaiting { reason, wait } => {

@@ -59,11 +59,7 @@ pub(super) fn say_if_adopted(report: &InitReport, output: &Output) {
 
 async fn status(config: Config, output: &Output) -> Result<Exit, Failure> {
     let atlas = Atlas::connect(config).await?;
-    let schema = atlas
-        .store()
-        .schema()
-        .await
-        .map_err(|error| Failure::store("op-connect", &error))?;
+    let schema = atlas.store().schema().await.map_err(|error| Failure::store("op-connect", &error))?;
     let location = atlas.store().location();
     if output.is_json() {
         output.json(&serde_json::json!({
@@ -86,16 +82,9 @@ async fn status(config: Config, output: &Output) -> Result<Exit, Failure> {
         let verdict = if schema.is_ready() {
             notice!("db-status-ready")
         } else {
-            notice!(
-                "db-status-not-ready",
-                tables = schema.missing_tables.join(", ")
-            )
+            notice!("db-status-not-ready", tables = schema.missing_tables.join(", "))
         };
         output.line(&output.text(&verdict));
     }
-    Ok(if schema.is_ready() {
-        Exit::Done
-    } else {
-        Exit::Configuration
-    })
+    Ok(if schema.is_ready() { Exit::Done } else { Exit::Configuration })
 }

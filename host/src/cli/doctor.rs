@@ -8,14 +8,9 @@ pub(super) async fn run(config: Config, output: &Output) -> Result<Exit, Failure
     let findings = Atlas::doctor(config).await;
     for finding in &findings {
         let text = output.text(&finding.notice);
-        let fix = output
-            .catalogue
-            .fix(&finding.notice)
-            .filter(|_| finding.health != Health::Ok);
+        let fix = output.catalogue.fix(&finding.notice).filter(|_| finding.health != Health::Ok);
         if output.is_json() {
-            output.json(
-                &serde_json::json!({ "estado": finding.health, "texto": text, "o_que_fazer": fix }),
-            );
+            output.json(&serde_json::json!({ "estado": finding.health, "texto": text, "o_que_fazer": fix }));
             continue;
         }
         let sign = match finding.health {

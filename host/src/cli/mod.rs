@@ -42,17 +42,10 @@ pub fn main() -> ExitCode {
     let environment = Environment::read();
     let catalogue = Catalogue::new(config::language(&cli.common.flags(), &environment));
     start_logging(&cli.common);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let failure = Failure::new(
-                "op-run",
-                crate::notice!("error-engine", reason = error),
-                Exit::Configuration,
-            );
+            let failure = Failure::new("op-run", crate::notice!("error-engine", reason = error), Exit::Configuration);
             return report::fail(&catalogue, &failure);
         }
     };
@@ -95,10 +88,7 @@ fn start_logging(common: &args::Common) {
         (false, _) => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::new(format!("error,atlas_host={level}"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // Only the first subscriber of a process counts; this is it.
     let _ = subscriber.without_time().try_init();
 }

@@ -21,12 +21,7 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(catalogue: Catalogue, common: &Common) -> Self {
-        Self {
-            catalogue,
-            format: common.output,
-            quiet: common.quiet,
-            verbose: common.verbose > 0,
-        }
+        Self { catalogue, format: common.output, quiet: common.quiet, verbose: common.verbose > 0 }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -60,12 +55,7 @@ impl Output {
     }
 
     /// A list: a JSON object a line, or a table with these headings (messages of the catalogues).
-    pub(super) fn list<T: Serialize>(
-        &self,
-        headings: &[&str],
-        rows: &[T],
-        cells: impl Fn(&T) -> Vec<String>,
-    ) {
+    pub(super) fn list<T: Serialize>(&self, headings: &[&str], rows: &[T], cells: impl Fn(&T) -> Vec<String>) {
         if self.is_json() {
             for row in rows {
                 self.json(row);
@@ -74,11 +64,7 @@ impl Output {
         }
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(
-            headings
-                .iter()
-                .map(|heading| self.text(&Notice::new(heading))),
-        );
+        table.set_header(headings.iter().map(|heading| self.text(&Notice::new(heading))));
         for row in rows {
             table.add_row(cells(row));
         }

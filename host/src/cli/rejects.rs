@@ -14,18 +14,9 @@ const PAGE: i64 = 20;
 /// Bytes of a record that a list shows.
 const SHOWN: usize = 60;
 
-pub(super) async fn run(
-    args: RejectsArgs,
-    atlas: &Atlas,
-    output: &Output,
-) -> Result<Exit, Failure> {
+pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
-        RejectsCommand::Export { scrap } => {
-            each(atlas, scrap, |rejected| {
-                output.json(&Exported::of(rejected))
-            })
-            .await?
-        }
+        RejectsCommand::Export { scrap } => each(atlas, scrap, |rejected| output.json(&Exported::of(rejected))).await?,
         RejectsCommand::List { scrap } => {
             let mut rows = Vec::new();
             each(atlas, scrap, |rejected| rows.push(Listed::of(&rejected))).await?;
@@ -54,18 +45,11 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
-async fn each(
-    atlas: &Atlas,
-    scrap: Option<i64>,
-    mut tell: impl FnMut(Rejected),
-) -> Result<(), Failure> {
+async fn each(atlas: &Atlas, scrap: Option<i64>, mut tell: impl FnMut(Rejected)) -> Result<(), Failure> {
     let mut after = 0;
     loop {
-        let page = atlas
-            .store()
-            .rejects(scrap, after, PAGE)
-            .await
-            .map_err(|error| Failure::store("op-rejects", &error))?;
+        let page =
+            atlas.store().rejects(scrap, after, PAGE).await.map_err(|error| Failure::store("op-rejects", &error))?;
         let Some(last) = page.last() else {
             return Ok(());
         };

@@ -38,22 +38,14 @@ pub(super) fn console_text(catalogue: &Catalogue, failure: &Failure) -> String {
 fn headline(catalogue: &Catalogue, failure: &Failure) -> String {
     let operation = catalogue.text(&Notice::new(failure.operation));
     let message = catalogue.text(&failure.notice);
-    catalogue.text(&crate::notice!(
-        "error-line",
-        operation = operation,
-        message = message
-    ))
+    catalogue.text(&crate::notice!("error-line", operation = operation, message = message))
 }
 
 /// One entry: a line that begins with the time, and an indented line for each cause. Line breaks within are shown as such,
 /// so that nothing that a source answered can pass for an entry of ours.
 fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
     let now = Local::now().to_rfc3339_opts(SecondsFormat::Millis, false);
-    let mut entry = format!(
-        "{now} [{}] {}",
-        failure.exit.code(),
-        one_line(&headline(catalogue, failure))
-    );
+    let mut entry = format!("{now} [{}] {}", failure.exit.code(), one_line(&headline(catalogue, failure)));
     if !about.is_empty() {
         let _ = write!(entry, " [{about}]");
     }

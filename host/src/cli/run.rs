@@ -23,33 +23,17 @@ pub(super) async fn run(args: RunArgs, config: Config, output: &Output) -> Resul
 }
 
 pub(super) fn request(args: RunArgs) -> ScrapRequest {
-    ScrapRequest {
-        cliente_id: args.client,
-        rota: args.route,
-        from: args.from,
-        to: args.to,
-        page_size: args.page_size,
-    }
+    ScrapRequest { cliente_id: args.client, rota: args.route, from: args.from, to: args.to, page_size: args.page_size }
 }
 
 /// Runs scraps side by side in this process. The exit code is the gravest of theirs.
-pub(super) async fn run_all(
-    atlas: &Atlas,
-    ids: &[i64],
-    init: &InitReport,
-    output: &Output,
-) -> Result<Exit, Failure> {
+pub(super) async fn run_all(atlas: &Atlas, ids: &[i64], init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let stop = stop_on_interrupt(output);
     let console = Console::new(output, ids.len() > 1);
-    let runs = ids
-        .iter()
-        .map(|id| run_one(atlas, *id, init, output, &console, stop.clone()));
+    let runs = ids.iter().map(|id| run_one(atlas, *id, init, output, &console, stop.clone()));
     let exits = join_all(runs).await;
     console.finish();
-    Ok(exits
-        .into_iter()
-        .max_by_key(|exit| gravity(*exit))
-        .unwrap_or(Exit::Done))
+    Ok(exits.into_iter().max_by_key(|exit| gravity(*exit)).unwrap_or(Exit::Done))
 }
 
 async fn run_one(
@@ -63,16 +47,9 @@ async fn run_one(
     let observer = Arc::new(console.scrap(id));
     let settings = &atlas.config().run;
     let announce = |announcement: &_| {
-        console.announce(
-            announcement,
-            settings.retry.attempts(),
-            settings.batch,
-            init.existed,
-        );
+        console.announce(announcement, settings.retry.attempts(), settings.batch, init.existed);
     };
-    let ran = atlas
-        .run_scrap(id, Arc::clone(&observer) as _, stop, announce)
-        .await;
+    let ran = atlas.run_scrap(id, Arc::clone(&observer) as _, stop, announce).await;
     observer.finish();
     match ran {
         Ok(report) => {
@@ -89,11 +66,7 @@ async fn run_one(
 /// Prints what a run came to.
 fn tell(mut report: RunReport, output: &Output, console: &Console<'_>) {
     let id = report.scrap_id;
-    let texts: Vec<String> = report
-        .reasons
-        .iter()
-        .map(|reason| output.text(reason))
-        .collect();
+    let texts: Vec<String> = report.reasons.iter().map(|reason| output.text(reason)).collect();
     report.motivo = (!texts.is_empty()).then(|| texts.join("; "));
     let exit = match &report.failure {
         Some(failure) => failure.exit,
@@ -107,11 +80,7 @@ fn tell(mut report: RunReport, output: &Output, console: &Console<'_>) {
     if let Some(failure) = &report.failure {
         console.fail(id, failure);
     }
-    for reason in report
-        .reasons
-        .iter()
-        .skip(usize::from(report.failure.is_some()))
-    {
+    for reason in report.reasons.iter().skip(usize::from(report.failure.is_some())) {
         console.say(&format!("⚠️ {}", output.text(reason)));
     }
     if output.is_json() {
@@ -120,17 +89,8 @@ fn tell(mut report: RunReport, output: &Output, console: &Console<'_>) {
 }
 
 fn summary(report: &RunReport, output: &Output) -> String {
-    let Counts {
-        lidos,
-        inseridos,
-        duplicados,
-        reencontrados,
-        rejeitados,
-    } = report.counts();
-    let state = output.text(&crate::notice::Notice::new(&format!(
-        "state-{}",
-        report.status
-    )));
+    let Counts { lidos, inseridos, duplicados, reencontrados, rejeitados } = report.counts();
+    let state = output.text(&crate::notice::Notice::new(&format!("state-{}", report.status)));
     let seconds = format!("{:.1}", report.duracao_ms as f64 / 1000.0);
     let mut text = output.text(&notice!(
         "run-summary",

@@ -33,11 +33,7 @@ pub(super) async fn run(args: ScrapArgs, config: Config, output: &Output) -> Res
     }
 }
 
-async fn create(
-    atlas: &Atlas,
-    args: super::args::RunArgs,
-    output: &Output,
-) -> Result<Exit, Failure> {
+async fn create(atlas: &Atlas, args: super::args::RunArgs, output: &Output) -> Result<Exit, Failure> {
     let id = atlas.create_scrap(&run::request(args)).await?;
     if output.is_json() {
         output.json(&serde_json::json!({ "scrap_id": id }));
@@ -48,12 +44,7 @@ async fn create(
     Ok(Exit::Done)
 }
 
-async fn list(
-    atlas: &Atlas,
-    client: Option<i32>,
-    limit: u32,
-    output: &Output,
-) -> Result<Exit, Failure> {
+async fn list(atlas: &Atlas, client: Option<i32>, limit: u32, output: &Output) -> Result<Exit, Failure> {
     let scraps = atlas.scraps(client, i64::from(limit)).await?;
     let reports: Vec<RunReport> = scraps.iter().map(|scrap| report(scrap, output)).collect();
     let headings = [
@@ -93,16 +84,8 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
         ("heading-scrap", scrap.id.to_string()),
         ("heading-client", scrap.cliente_id.to_string()),
         ("heading-route", scrap.rota.clone()),
-        (
-            "heading-period",
-            scrap
-                .period
-                .map_or_else(none, |(from, to)| format!("{from} – {to}")),
-        ),
-        (
-            "heading-state",
-            output.text(&Notice::new(&format!("state-{}", report.status))),
-        ),
+        ("heading-period", scrap.period.map_or_else(none, |(from, to)| format!("{from} – {to}"))),
+        ("heading-state", output.text(&Notice::new(&format!("state-{}", report.status)))),
         ("heading-reason", report.motivo.clone().unwrap_or_else(none)),
         ("heading-pages", report.paginas.to_string()),
         ("heading-frontier", scrap.frontier.to_string()),
@@ -111,20 +94,9 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
         ("heading-duplicate", report.duplicados.to_string()),
         ("heading-again", report.reencontrados.to_string()),
         ("heading-rejected", report.rejeitados.to_string()),
-        (
-            "heading-declared",
-            report.total_declarado.map_or_else(none, |n| n.to_string()),
-        ),
-        (
-            "heading-seconds",
-            format!("{:.1}", report.duracao_ms as f64 / 1000.0),
-        ),
-        (
-            "heading-connector",
-            report
-                .conector
-                .map_or_else(none, |c| format!("{} {}", c.versao, c.sha256)),
-        ),
+        ("heading-declared", report.total_declarado.map_or_else(none, |n| n.to_string())),
+        ("heading-seconds", format!("{:.1}", report.duracao_ms as f64 / 1000.0)),
+        ("heading-connector", report.conector.map_or_else(none, |c| format!("{} {}", c.versao, c.sha256))),
         ("heading-created", scrap.created_at),
     ];
     for (heading, value) in lines {
@@ -135,11 +107,7 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
 
 fn report(scrap: &Scrap, output: &Output) -> RunReport {
     let mut report = RunReport::of(scrap);
-    let texts: Vec<String> = report
-        .reasons
-        .iter()
-        .map(|reason| output.text(reason))
-        .collect();
+    let texts: Vec<String> = report.reasons.iter().map(|reason| output.text(reason)).collect();
     report.motivo = (!texts.is_empty()).then(|| texts.join("; "));
     report
 }

@@ -46,18 +46,10 @@ struct Account {
     confere: bool,
 }
 
-pub(super) async fn run(
-    args: &VerifyArgs,
-    atlas: &Atlas,
-    output: &Output,
-) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     let failed = |error| Failure::store("op-verify", &error);
     let totals = atlas.store().totals(args.client).await.map_err(failed)?;
-    let newest = atlas
-        .store()
-        .newest(args.client, NEWEST)
-        .await
-        .map_err(failed)?;
+    let newest = atlas.store().newest(args.client, NEWEST).await.map_err(failed)?;
     let scraps = atlas.scraps(Some(args.client), SCRAPS).await?;
 
     let origins: Vec<Origem> = totals
@@ -109,54 +101,24 @@ pub(super) async fn run(
         }));
     } else {
         show(args.client, &origins, &newest, &accounts, output);
-        let verdict = if all_add_up && none_twice {
-            notice!("verify-ok")
-        } else {
-            notice!("verify-off")
-        };
+        let verdict = if all_add_up && none_twice { notice!("verify-ok") } else { notice!("verify-off") };
         output.line(&output.text(&verdict));
     }
-    Ok(if all_add_up && none_twice {
-        Exit::Done
-    } else {
-        Exit::Reservations
-    })
+    Ok(if all_add_up && none_twice { Exit::Done } else { Exit::Reservations })
 }
 
 fn show(client: i32, origins: &[Origem], newest: &[Newest], accounts: &[Account], output: &Output) {
     let dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     output.line(&output.text(&notice!("verify-by-route", client = client)));
-    let headings = [
-        "heading-route",
-        "heading-records",
-        "heading-twice",
-        "heading-first",
-        "heading-last",
-    ];
+    let headings = ["heading-route", "heading-records", "heading-twice", "heading-first", "heading-last"];
     output.list(&headings, origins, |row| {
         let (first, last) = (dash(&row.primeira_coleta), dash(&row.ultima_coleta));
-        vec![
-            row.rota.clone(),
-            row.registros.to_string(),
-            row.repetidos.to_string(),
-            first,
-            last,
-        ]
+        vec![row.rota.clone(), row.registros.to_string(), row.repetidos.to_string(), first, last]
     });
     output.line(&output.text(&notice!("verify-newest", client = client)));
-    let headings = [
-        "heading-id",
-        "heading-route",
-        "heading-collected",
-        "heading-content",
-    ];
+    let headings = ["heading-id", "heading-route", "heading-collected", "heading-content"];
     output.list(&headings, newest, |row| {
-        vec![
-            row.id.to_string(),
-            row.rota.clone(),
-            dash(&row.data_coleta),
-            row.inicio.clone(),
-        ]
+        vec![row.id.to_string(), row.rota.clone(), dash(&row.data_coleta), row.inicio.clone()]
     });
     output.line(&output.text(&notice!("verify-scraps", client = client)));
     let headings = [
@@ -172,11 +134,7 @@ fn show(client: i32, origins: &[Origem], newest: &[Newest], accounts: &[Account]
         "heading-adds-up",
     ];
     output.list(&headings, accounts, |row| {
-        let adds_up = if row.confere {
-            notice!("adds-up")
-        } else {
-            notice!("does-not-add-up")
-        };
+        let adds_up = if row.confere { notice!("adds-up") } else { notice!("does-not-add-up") };
         let state = crate::notice::Notice::new(&format!("state-{}", row.status));
         vec![
             row.scrap_id.to_string(),
@@ -187,8 +145,7 @@ fn show(client: i32, origins: &[Origem], newest: &[Newest], accounts: &[Account]
             row.duplicados.to_string(),
             row.reencontrados.to_string(),
             row.rejeitados.to_string(),
-            row.total_declarado
-                .map_or_else(|| "-".to_owned(), |total| total.to_string()),
+            row.total_declarado.map_or_else(|| "-".to_owned(), |total| total.to_string()),
             output.text(&adds_up),
         ]
     });

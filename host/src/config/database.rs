@@ -9,11 +9,7 @@ use crate::store::StoreUrl;
 const EMBEDDED: &str = "sqlite:atlas.db";
 const DEFAULT_PORT: u16 = 5432;
 
-pub(super) fn choose(
-    flags: &Flags,
-    environment: &Environment,
-    file: &FileSettings,
-) -> Result<StoreUrl, ConfigError> {
+pub(super) fn choose(flags: &Flags, environment: &Environment, file: &FileSettings) -> Result<StoreUrl, ConfigError> {
     let parse = |url: &str| StoreUrl::parse(url.trim()).ok_or(ConfigError::BadDatabaseUrl);
     if let Some(url) = flags.db.clone().or_else(|| environment.get("DATABASE_URL")) {
         return parse(&url);
@@ -32,16 +28,9 @@ fn from_parts(environment: &Environment) -> Result<Option<StoreUrl>, ConfigError
     if port.is_none() && values.iter().all(Option::is_none) {
         return Ok(None);
     }
-    let missing: Vec<&str> = NAMES
-        .iter()
-        .zip(&values)
-        .filter(|(_, v)| v.is_none())
-        .map(|(n, _)| *n)
-        .collect();
+    let missing: Vec<&str> = NAMES.iter().zip(&values).filter(|(_, v)| v.is_none()).map(|(n, _)| *n).collect();
     let [Some(host), Some(name), Some(user), Some(password)] = values else {
-        return Err(ConfigError::HalfADatabase {
-            missing: missing.join(", "),
-        });
+        return Err(ConfigError::HalfADatabase { missing: missing.join(", ") });
     };
     let port = match port {
         Some(text) => text.trim().parse().map_err(|_| ConfigError::BadValue {
@@ -51,11 +40,5 @@ fn from_parts(environment: &Environment) -> Result<Option<StoreUrl>, ConfigError
         })?,
         None => DEFAULT_PORT,
     };
-    Ok(Some(StoreUrl::postgres_from_parts(
-        host.trim(),
-        port,
-        name.trim(),
-        user.trim(),
-        &Secret::new(password),
-    )))
+    Ok(Some(StoreUrl::postgres_from_parts(host.trim(), port, name.trim(), user.trim(), &Secret::new(password))))
 }

@@ -27,10 +27,7 @@ pub(super) struct FileSettings {
 impl FileSettings {
     /// Reads the file; one that is not there says nothing.
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
-        let bad = |reason: String| ConfigError::BadFile {
-            file: path.display().to_string(),
-            reason,
-        };
+        let bad = |reason: String| ConfigError::BadFile { file: path.display().to_string(), reason };
         match std::fs::read_to_string(path) {
             Ok(text) => toml::from_str(&text).map_err(|e| bad(e.message().to_owned())),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),

@@ -96,17 +96,8 @@ impl ConfigError {
     /// What to tell the operator.
     pub fn notice(&self) -> Notice {
         match self {
-            Self::BadValue {
-                name,
-                value,
-                expected,
-            } => {
-                notice!(
-                    "error-setting-value",
-                    name = name,
-                    value = value,
-                    expected = expected
-                )
+            Self::BadValue { name, value, expected } => {
+                notice!("error-setting-value", name = name, value = value, expected = expected)
             }
             Self::HalfADatabase { missing } => notice!("error-half-a-database", missing = missing),
             Self::BadDatabaseUrl => notice!("error-database-url"),
@@ -139,42 +130,31 @@ impl Environment {
                 }
             }
         }
-        Self {
-            dotenv,
-            dotenv_error,
-        }
+        Self { dotenv, dotenv_error }
     }
 
     /// A variable; one that is empty counts as not set.
     fn get(&self, name: &str) -> Option<String> {
         let own = std::env::var(name).ok();
-        own.or_else(|| self.dotenv.get(name).cloned())
-            .filter(|value| !value.trim().is_empty())
+        own.or_else(|| self.dotenv.get(name).cloned()).filter(|value| !value.trim().is_empty())
     }
 }
 
 /// The language: `--lang`, else `ATLAS_LANG`, else the settings file's, else the locale, else pt-BR. Never fails, since
 /// every other error has to be told in some language.
 pub fn language(flags: &Flags, environment: &Environment) -> Lang {
-    let file = FileSettings::read(Path::new(FILE))
-        .ok()
-        .and_then(|file| file.lang);
+    let file = FileSettings::read(Path::new(FILE)).ok().and_then(|file| file.lang);
     let named = [flags.lang.clone(), environment.get("ATLAS_LANG"), file];
     let locale = sys_locale::get_locale();
     let mut candidates = named.into_iter().flatten().chain(locale);
-    candidates
-        .find_map(|name| Lang::parse(&name))
-        .unwrap_or_default()
+    candidates.find_map(|name| Lang::parse(&name)).unwrap_or_default()
 }
 
 impl Config {
     /// Puts the settings together and checks them.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         if let Some(reason) = &environment.dotenv_error {
-            return Err(ConfigError::BadFile {
-                file: ".env".to_owned(),
-                reason: reason.clone(),
-            });
+            return Err(ConfigError::BadFile { file: ".env".to_owned(), reason: reason.clone() });
         }
         let file = FileSettings::read(Path::new(FILE))?;
         if let Some(lang) = flags.lang.clone().or_else(|| environment.get("ATLAS_LANG")) {
@@ -184,54 +164,24 @@ impl Config {
             let from_flag = flag.clone().map(|value| (flag_name.to_owned(), value));
             from_flag.or_else(|| environment.get(name).map(|value| (name.to_owned(), value)))
         };
-        let batch = number(
-            pick(&flags.batch, "BATCH_EXPORT", "--batch"),
-            file.batch,
-            1,
-            1..=BATCH_MAX,
-        )?;
-        let retries = number(
-            pick(&flags.retries, "RETRY_MAX", "--retries"),
-            file.retries,
-            5,
-            1..=RETRIES_MAX,
-        )?;
+        let batch = number(pick(&flags.batch, "BATCH_EXPORT", "--batch"), file.batch, 1, 1..=BATCH_MAX)?;
+        let retries = number(pick(&flags.retries, "RETRY_MAX", "--retries"), file.retries, 5, 1..=RETRIES_MAX)?;
         let concurrency = number(
             pick(&flags.concurrency, "ATLAS_CONCURRENCY", "--concurrency"),
             file.concurrency,
             4,
             1..=CONCURRENCY_MAX,
         )?;
-        let sweeps = number(
-            pick(&flags.sweeps, "ATLAS_SWEEPS", "--sweeps"),
-            file.sweeps,
-            1,
-            0..=SWEEPS_MAX,
-        )?;
-        let base = number(
-            pick(&None, "ATLAS_RETRY_BASE_MS", ""),
-            file.retry_base_ms,
-            1_000,
-            0..=3_600_000_u64,
-        )?;
+        let sweeps = number(pick(&flags.sweeps, "ATLAS_SWEEPS", "--sweeps"), file.sweeps, 1, 0..=SWEEPS_MAX)?;
+        let base = number(pick(&None, "ATLAS_RETRY_BASE_MS", ""), file.retry_base_ms, 1_000, 0..=3_600_000_u64)?;
         let cap = file.retry_cap_ms.unwrap_or(60_000).max(base);
-        let retry = RetryPolicy::new(
-            retries,
-            Duration::from_millis(base),
-            Duration::from_millis(cap),
-        )
-        .ok_or_else(|| bad("RETRY_MAX", &retries.to_string(), "1..100"))?;
+        let retry = RetryPolicy::new(retries, Duration::from_millis(base), Duration::from_millis(cap))
+            .ok_or_else(|| bad("RETRY_MAX", &retries.to_string(), "1..100"))?;
         Ok(Self {
             store: database::choose(flags, environment, &file)?,
             connectors: connectors_folder(flags, environment, &file),
             cache: cache_folder(environment, &file),
-            run: RunSettings {
-                batch,
-                concurrency,
-                sweeps,
-                retry,
-                limits: file.limits,
-            },
+            run: RunSettings { batch, concurrency, sweeps, retry, limits: file.limits },
         })
     }
 
@@ -257,20 +207,12 @@ where
         (None, Some(value)) => (FILE.to_owned(), value.to_string()),
         (None, None) => return Ok(default),
     };
-    let value = text
-        .trim()
-        .parse()
-        .ok()
-        .filter(|value| range.contains(value));
+    let value = text.trim().parse().ok().filter(|value| range.contains(value));
     value.ok_or_else(|| bad(&name, &text, &expected))
 }
 
 fn bad(name: &str, value: &str, expected: &str) -> ConfigError {
-    ConfigError::BadValue {
-        name: name.to_owned(),
-        value: value.to_owned(),
-        expected: expected.to_owned(),
-    }
+    ConfigError::BadValue { name: name.to_owned(), value: value.to_owned(), expected: expected.to_owned() }
 }
 
 /// The folder that was named; else `connectors` beside the program, or one folder up, where `cargo xtask connectors` puts
@@ -282,22 +224,13 @@ fn connectors_folder(flags: &Flags, environment: &Environment, file: &FileSettin
         .or_else(|| environment.get("ATLAS_CONNECTORS").map(PathBuf::from))
         .or_else(|| file.connectors.clone());
     let program = std::env::current_exe().ok();
-    let beside = program
-        .iter()
-        .flat_map(|program| program.ancestors().skip(1).take(2));
-    let found = beside
-        .map(|folder| folder.join("connectors"))
-        .find(|folder| folder.is_dir());
-    named
-        .or(found)
-        .unwrap_or_else(|| PathBuf::from("connectors"))
+    let beside = program.iter().flat_map(|program| program.ancestors().skip(1).take(2));
+    let found = beside.map(|folder| folder.join("connectors")).find(|folder| folder.is_dir());
+    named.or(found).unwrap_or_else(|| PathBuf::from("connectors"))
 }
 
 fn cache_folder(environment: &Environment, file: &FileSettings) -> Option<PathBuf> {
-    let named = environment
-        .get("ATLAS_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| file.cache.clone());
+    let named = environment.get("ATLAS_CACHE").map(PathBuf::from).or_else(|| file.cache.clone());
     named.or_else(|| {
         let directories = directories::ProjectDirs::from("", "", "atlas-data-flow")?;
         Some(directories.cache_dir().join("components"))

@@ -33,12 +33,7 @@ impl ComponentCache {
 
     /// The compiled component: the copy if there is one, else compiled now and kept. Takes tens of milliseconds to
     /// minutes when it compiles: call it where blocking is allowed.
-    pub(super) fn compile(
-        &self,
-        engine: &Engine,
-        sha256: &str,
-        component: &[u8],
-    ) -> wasmtime::Result<Component> {
+    pub(super) fn compile(&self, engine: &Engine, sha256: &str, component: &[u8]) -> wasmtime::Result<Component> {
         let Some(directory) = &self.directory else {
             return Component::new(engine, component);
         };
@@ -84,10 +79,7 @@ fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn make_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let metadata = fs::symlink_metadata(path)?;
     let ours = fs::metadata("/proc/self").map_or(metadata.uid(), |own| own.uid());
     if !metadata.is_dir() || metadata.mode() & 0o022 != 0 || metadata.uid() != ours {

@@ -75,30 +75,19 @@ impl Descriptor {
     pub(super) fn check(said: wit::Descriptor) -> Result<Self, DescriptorError> {
         let key = pointers("key", &said.key)?;
         let unhashed = pointers("unhashed", &said.unhashed)?;
-        if let Some(bad) = unhashed
-            .iter()
-            .find(|u| u.is_root() || key.iter().any(|k| u.is_prefix_of(k)))
-        {
+        if let Some(bad) = unhashed.iter().find(|u| u.is_root() || key.iter().any(|k| u.is_prefix_of(k))) {
             return Err(DescriptorError::HashesTooLittle(bad.as_str().to_owned()));
         }
         pointers("changed-at", said.changed_at.as_slice())?;
         let printable = |c: char| !c.is_control();
-        if said.version.is_empty()
-            || said.version.len() > NAME_MAX
-            || !said.version.chars().all(printable)
-        {
-            return Err(DescriptorError::BadVersion(
-                said.version.chars().take(NAME_MAX).collect(),
-            ));
+        if said.version.is_empty() || said.version.len() > NAME_MAX || !said.version.chars().all(printable) {
+            return Err(DescriptorError::BadVersion(said.version.chars().take(NAME_MAX).collect()));
         }
         if !(1..=PAGE_SIZE_MAX).contains(&said.page_size) {
             return Err(DescriptorError::BadPageSize(said.page_size));
         }
         let schema_is_object = said.settings_schema.len() <= SCHEMA_MAX
-            && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(
-                &said.settings_schema,
-            )
-            .is_ok();
+            && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&said.settings_schema).is_ok();
         if !schema_is_object {
             return Err(DescriptorError::BadSchema);
         }
@@ -132,10 +121,8 @@ fn pointers(field: &'static str, texts: &[String]) -> Result<Vec<Pointer>, Descr
     texts
         .iter()
         .map(|text| {
-            Pointer::parse(text).map_err(|_| DescriptorError::BadPointer {
-                field,
-                pointer: text.chars().take(NAME_MAX).collect(),
-            })
+            Pointer::parse(text)
+                .map_err(|_| DescriptorError::BadPointer { field, pointer: text.chars().take(NAME_MAX).collect() })
         })
         .collect()
 }
@@ -147,9 +134,7 @@ fn auth(scheme: &wit::AuthScheme) -> AuthScheme {
         wit::AuthScheme::Header(_) => AuthScheme::Unsupported("header"),
         wit::AuthScheme::Query(_) => AuthScheme::Unsupported("query"),
         wit::AuthScheme::Basic => AuthScheme::Unsupported("basic"),
-        wit::AuthScheme::Oauth2ClientCredentials => {
-            AuthScheme::Unsupported("oauth2-client-credentials")
-        }
+        wit::AuthScheme::Oauth2ClientCredentials => AuthScheme::Unsupported("oauth2-client-credentials"),
         wit::AuthScheme::Oauth2Refresh => AuthScheme::Unsupported("oauth2-refresh"),
         wit::AuthScheme::Placeholders(_) => AuthScheme::Unsupported("placeholders"),
     }
@@ -181,9 +166,7 @@ mod tests {
     fn refusal(change: impl FnOnce(&mut wit::Descriptor)) -> String {
         let mut descriptor = said();
         change(&mut descriptor);
-        Descriptor::check(descriptor)
-            .err()
-            .map_or_else(|| "accepted".to_owned(), |e| e.to_string())
+        Descriptor::check(descriptor).err().map_or_else(|| "accepted".to_owned(), |e| e.to_string())
     }
 
     #[test]

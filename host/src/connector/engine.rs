@@ -62,18 +62,16 @@ impl ConnectorEngine {
         let running = Arc::new(AtomicBool::new(true));
         let clock = (engine.weak(), Arc::clone(&running));
         // A thread of its own: guests may keep every worker busy, and time must pass all the same.
-        std::thread::Builder::new()
-            .name("atlas-epochs".to_owned())
-            .spawn(move || {
-                let (engine, running) = clock;
-                while running.load(Ordering::Relaxed) {
-                    std::thread::sleep(TICK);
-                    let Some(engine) = engine.upgrade() else {
-                        return;
-                    };
-                    engine.increment_epoch();
-                }
-            })?;
+        std::thread::Builder::new().name("atlas-epochs".to_owned()).spawn(move || {
+            let (engine, running) = clock;
+            while running.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                let Some(engine) = engine.upgrade() else {
+                    return;
+                };
+                engine.increment_epoch();
+            }
+        })?;
         Ok(Self { engine, running })
     }
 

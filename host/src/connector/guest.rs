@@ -54,11 +54,7 @@ impl Guest {
             table,
             http,
             log: GuestLog::new(route, limits),
-            memory: GuestMemory {
-                used: 0,
-                limit: limits.guest_memory,
-                reached: false,
-            },
+            memory: GuestMemory { used: 0, limit: limits.guest_memory, reached: false },
             cpu: Arc::new(CpuMeter::new(Duration::from_millis(limits.guest_cpu_ms))),
         };
         let mut store = Store::new(engine.engine(), guest);
@@ -80,10 +76,7 @@ impl Guest {
 
     /// The memory limit, if it is what stopped the guest. A guest that is refused memory traps in ways of its own.
     pub(super) fn memory_limit_reached(&self) -> Option<LimitReached> {
-        self.memory.reached.then_some(LimitReached {
-            name: "guest_memory",
-            value: self.memory.limit as u64,
-        })
+        self.memory.reached.then_some(LimitReached { name: "guest_memory", value: self.memory.limit as u64 })
     }
 
     /// The meter to run the call under.
@@ -100,12 +93,7 @@ struct GuestMemory {
 }
 
 impl ResourceLimiter for GuestMemory {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if used > self.limit {
             self.reached = true;
@@ -135,12 +123,7 @@ const NOT_POLLED: u64 = u64::MAX;
 
 impl CpuMeter {
     fn new(limit: Duration) -> Self {
-        Self {
-            base: Instant::now(),
-            limit,
-            spent_ns: AtomicU64::new(0),
-            poll_began_ns: AtomicU64::new(NOT_POLLED),
-        }
+        Self { base: Instant::now(), limit, spent_ns: AtomicU64::new(0), poll_began_ns: AtomicU64::new(NOT_POLLED) }
     }
 
     fn now_ns(&self) -> u64 {
@@ -149,11 +132,7 @@ impl CpuMeter {
 
     fn spent(&self) -> Duration {
         let began = self.poll_began_ns.load(Ordering::Relaxed);
-        let current = if began == NOT_POLLED {
-            0
-        } else {
-            self.now_ns().saturating_sub(began)
-        };
+        let current = if began == NOT_POLLED { 0 } else { self.now_ns().saturating_sub(began) };
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed) + current)
     }
 
@@ -165,8 +144,7 @@ impl CpuMeter {
             self.poll_began_ns.store(began, Ordering::Relaxed);
             let polled = call.as_mut().poll(context);
             self.poll_began_ns.store(NOT_POLLED, Ordering::Relaxed);
-            self.spent_ns
-                .fetch_add(self.now_ns().saturating_sub(began), Ordering::Relaxed);
+            self.spent_ns.fetch_add(self.now_ns().saturating_sub(began), Ordering::Relaxed);
             polled
         })
         .await
@@ -183,12 +161,7 @@ pub(super) struct GuestLog {
 
 impl GuestLog {
     fn new(route: &str, limits: &Limits) -> Self {
-        Self {
-            route: route.to_owned(),
-            bytes_left: limits.log_bytes,
-            lines_left: limits.log_lines,
-            cut: false,
-        }
+        Self { route: route.to_owned(), bytes_left: limits.log_bytes, lines_left: limits.log_lines, cut: false }
     }
 
     /// Adds a line. Control characters are shown as escapes, so that a connector cannot write to somebody's terminal.

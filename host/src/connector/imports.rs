@@ -43,14 +43,9 @@ impl log::Host for Guest {
 }
 
 impl http::Host for Guest {
-    async fn send(
-        &mut self,
-        request: http::Request,
-    ) -> wasmtime::Result<Result<Resource<HeldResponse>, HttpError>> {
+    async fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<Resource<HeldResponse>, HttpError>> {
         let Some(http) = &mut self.http else {
-            return Ok(Err(HttpError::Denied(
-                "`send` is not to be had in `describe`".to_owned(),
-            )));
+            return Ok(Err(HttpError::Denied("`send` is not to be had in `describe`".to_owned())));
         };
         let request = source::Request {
             method: method(request.method),
@@ -59,15 +54,10 @@ impl http::Host for Guest {
             headers: request.headers,
             body: request.body,
         };
-        let sent = http
-            .client
-            .send(&http.endpoint, &mut http.meter, request)
-            .await;
+        let sent = http.client.send(&http.endpoint, &mut http.meter, request).await;
         match sent {
             Ok(answer) => {
-                let held = HeldResponse {
-                    answer: Arc::new(answer),
-                };
+                let held = HeldResponse { answer: Arc::new(answer) };
                 Ok(Ok(self.table.push(held)?))
             }
             Err(error) => Ok(Err(http_error(error))),
@@ -80,26 +70,16 @@ impl http::HostResponse for Guest {
         Ok(self.table.get(&this)?.answer.status)
     }
 
-    async fn header(
-        &mut self,
-        this: Resource<HeldResponse>,
-        name: String,
-    ) -> wasmtime::Result<Option<String>> {
+    async fn header(&mut self, this: Resource<HeldResponse>, name: String) -> wasmtime::Result<Option<String>> {
         Ok(self.table.get(&this)?.answer.header(&name))
     }
 
-    async fn retry_after_ms(
-        &mut self,
-        this: Resource<HeldResponse>,
-    ) -> wasmtime::Result<Option<u64>> {
+    async fn retry_after_ms(&mut self, this: Resource<HeldResponse>) -> wasmtime::Result<Option<u64>> {
         let wait = self.table.get(&this)?.answer.retry_after;
         Ok(wait.map(|w| u64::try_from(w.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    async fn body(
-        &mut self,
-        this: Resource<HeldResponse>,
-    ) -> wasmtime::Result<Result<Vec<u8>, BodyError>> {
+    async fn body(&mut self, this: Resource<HeldResponse>) -> wasmtime::Result<Result<Vec<u8>, BodyError>> {
         Ok(Ok(self.table.get(&this)?.answer.body.to_vec()))
     }
 
@@ -133,9 +113,7 @@ impl http::HostResponse for Guest {
             Ok(inside) => inside,
             Err(_) => return Ok(Err(BodyError::InvalidPointer(element.unwrap_or_default()))),
         };
-        let selected = off_the_worker_if_large(body.len(), move || {
-            json::select(&body, &at, inside.as_ref())
-        });
+        let selected = off_the_worker_if_large(body.len(), move || json::select(&body, &at, inside.as_ref()));
         match selected.await? {
             Ok(records) => Ok(Ok(self.table.push(HeldSelection { records })?)),
             Err(error) => Ok(Err(body_error(error))),

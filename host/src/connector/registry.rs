@@ -128,11 +128,7 @@ impl Registry {
     }
 
     /// Loads one file, wherever it is.
-    pub async fn inspect(
-        engine: &Arc<ConnectorEngine>,
-        limits: &Limits,
-        path: &Path,
-    ) -> Result<Connector, LoadError> {
+    pub async fn inspect(engine: &Arc<ConnectorEngine>, limits: &Limits, path: &Path) -> Result<Connector, LoadError> {
         load(engine, limits, path, &ComponentCache::open(None)).await
     }
 
@@ -143,22 +139,13 @@ impl Registry {
 
     /// The connector of a route.
     pub fn connector(&self, route: &str) -> Option<Arc<Connector>> {
-        let loaded = self
-            .entries
-            .iter()
-            .filter_map(|entry| entry.loaded.as_ref().ok());
-        loaded
-            .into_iter()
-            .find(|connector| connector.descriptor.route == route)
-            .cloned()
+        let loaded = self.entries.iter().filter_map(|entry| entry.loaded.as_ref().ok());
+        loaded.into_iter().find(|connector| connector.descriptor.route == route).cloned()
     }
 
     /// The routes that are served, sorted.
     pub fn routes(&self) -> Vec<String> {
-        let loaded = self
-            .entries
-            .iter()
-            .filter_map(|entry| entry.loaded.as_ref().ok());
+        let loaded = self.entries.iter().filter_map(|entry| entry.loaded.as_ref().ok());
         let mut routes: Vec<_> = loaded.map(|c| c.descriptor.route.clone()).collect();
         routes.sort();
         routes
@@ -170,10 +157,7 @@ fn refuse_doubles(entries: &mut [RegistryEntry]) {
     for entry in entries.iter() {
         if let Ok(connector) = &entry.loaded {
             let route = connector.descriptor.route.clone();
-            files_by_route
-                .entry(route)
-                .or_default()
-                .push(entry.path.clone());
+            files_by_route.entry(route).or_default().push(entry.path.clone());
         }
     }
     for entry in entries {
@@ -181,15 +165,9 @@ fn refuse_doubles(entries: &mut [RegistryEntry]) {
             continue;
         };
         let route = connector.descriptor.route.clone();
-        let other = files_by_route[&route]
-            .iter()
-            .find(|path| **path != entry.path);
+        let other = files_by_route[&route].iter().find(|path| **path != entry.path);
         if let Some(other) = other {
-            let other = other
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let other = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
             entry.loaded = Err(LoadError::RouteTaken { route, other });
         }
     }
@@ -223,12 +201,7 @@ async fn load(
         .and_then(ConnectorPre::new)
         .map_err(|e| LoadError::DoesNotFit(format!("{e:#}")))?;
     let descriptor = describe(engine, &limits, &path, &pre).await?;
-    Ok(Connector {
-        sha256,
-        descriptor,
-        path,
-        pre,
-    })
+    Ok(Connector { sha256, descriptor, path, pre })
 }
 
 fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {
@@ -238,10 +211,7 @@ fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {
         return Err(LoadError::Unreadable("it is not a file".to_owned()));
     }
     if metadata.len() > limits.component_bytes as u64 {
-        return Err(LoadError::TooLarge {
-            bytes: metadata.len(),
-            limit: limits.component_bytes,
-        });
+        return Err(LoadError::TooLarge { bytes: metadata.len(), limit: limits.component_bytes });
     }
     std::fs::read(path).map_err(unreadable)
 }
@@ -253,9 +223,7 @@ fn refuse_core_module(bytes: &[u8]) -> Result<(), LoadError> {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule),
         [0, b'a', b's', b'm', ..] => Ok(()),
         // Anything else wasmtime might take for the text format or for a precompiled copy.
-        _ => Err(LoadError::NotAComponent(
-            "the file does not begin as WebAssembly does".to_owned(),
-        )),
+        _ => Err(LoadError::NotAComponent("the file does not begin as WebAssembly does".to_owned())),
     }
 }
 
@@ -264,16 +232,11 @@ fn check_imports(engine: &ConnectorEngine, component: &Component) -> Result<(), 
     let ty = component.component_type();
     for (name, _) in ty.imports(engine.engine()) {
         let Some(interface) = name.strip_prefix(bindings::PACKAGE) else {
-            return Err(LoadError::ForbiddenImport {
-                import: name.to_owned(),
-            });
+            return Err(LoadError::ForbiddenImport { import: name.to_owned() });
         };
         let found = interface.split_once('@').map_or("", |(_, version)| version);
         if found != bindings::VERSION {
-            return Err(LoadError::OtherVersion {
-                found: found.to_owned(),
-                have: bindings::VERSION,
-            });
+            return Err(LoadError::OtherVersion { found: found.to_owned(), have: bindings::VERSION });
         }
     }
     Ok(())
@@ -286,11 +249,7 @@ async fn describe(
     path: &Path,
     pre: &ConnectorPre<Guest>,
 ) -> Result<Descriptor, LoadError> {
-    let file = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut store = Guest::store(engine, limits, &file, None);
     let cpu = store.data().cpu();
     let call = async {
@@ -301,10 +260,7 @@ async fn describe(
     let said = tokio::time::timeout(wall, cpu.charge(call))
         .await
         .map_err(|_| {
-            LoadError::DescribeFailed(format!(
-                "it took longer than {} ms (limit page_wall_ms)",
-                limits.page_wall_ms
-            ))
+            LoadError::DescribeFailed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms))
         })?
         .map_err(|trap| LoadError::DescribeFailed(reason_of_trap(&trap)))?
         .map_err(LoadError::DescribeFailed)?;

@@ -49,25 +49,14 @@ impl ConnectorSource {
         limits: Limits,
         facts: ScrapFacts,
     ) -> Self {
-        Self {
-            engine,
-            connector,
-            client,
-            endpoint,
-            limits,
-            facts,
-        }
+        Self { engine, connector, client, endpoint, limits, facts }
     }
 
     fn scrap(&self) -> wit::Scrap {
         wit::Scrap {
             client_id: self.facts.cliente_id.unsigned_abs(),
             route: self.connector.descriptor.route.clone(),
-            period: self
-                .facts
-                .period
-                .clone()
-                .map(|(start, end)| wit::Period { start, end }),
+            period: self.facts.period.clone().map(|(start, end)| wit::Period { start, end }),
             page_size: self.facts.page_size.unsigned_abs(),
             settings: self.facts.settings.clone(),
             definition: None,
@@ -76,19 +65,16 @@ impl ConnectorSource {
     }
 
     /// Takes the records that a guest named out of its table.
-    fn records(
-        &self,
-        guest: &mut Guest,
-        records: wit::Records,
-    ) -> Result<Vec<Bytes>, FetchFailure> {
+    fn records(&self, guest: &mut Guest, records: wit::Records) -> Result<Vec<Bytes>, FetchFailure> {
         let all = match records {
             wit::Records::Json(texts) => texts.into_iter().map(Bytes::from).collect(),
             wit::Records::Selected(selections) => {
                 let mut all = Vec::new();
                 for selection in selections {
-                    let held = guest.table.delete(selection).map_err(|e| {
-                        FetchFailure::Crashed(format!("a selection that is not there: {e}"))
-                    })?;
+                    let held = guest
+                        .table
+                        .delete(selection)
+                        .map_err(|e| FetchFailure::Crashed(format!("a selection that is not there: {e}")))?;
                     all.extend(held.records);
                     self.within("records_per_page", all.len(), self.limits.records_per_page)?;
                 }
@@ -102,17 +88,8 @@ impl ConnectorSource {
     fn page(&self, guest: &mut Guest, page: wit::Page) -> Result<FetchedPage, FetchFailure> {
         let cursors = page.next.len() + page.after_commit.len();
         self.within("cursors_per_page", cursors, self.limits.cursors_per_page)?;
-        let longest = page
-            .next
-            .iter()
-            .chain(&page.after_commit)
-            .map(String::len)
-            .max();
-        self.within(
-            "cursor_bytes",
-            longest.unwrap_or(0),
-            self.limits.cursor_bytes,
-        )?;
+        let longest = page.next.iter().chain(&page.after_commit).map(String::len).max();
+        self.within("cursor_bytes", longest.unwrap_or(0), self.limits.cursor_bytes)?;
         Ok(FetchedPage {
             records: self.records(guest, page.records)?,
             next: page.next,
@@ -123,10 +100,7 @@ impl ConnectorSource {
 
     fn within(&self, name: &'static str, found: usize, limit: usize) -> Result<(), FetchFailure> {
         if found > limit {
-            return Err(FetchFailure::Limit {
-                name,
-                value: limit as u64,
-            });
+            return Err(FetchFailure::Limit { name, value: limit as u64 });
         }
         Ok(())
     }
@@ -135,11 +109,8 @@ impl ConnectorSource {
 #[async_trait]
 impl PageSource for ConnectorSource {
     async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
-        let http = GuestHttp {
-            client: self.client.clone(),
-            endpoint: self.endpoint.clone(),
-            meter: PageMeter::default(),
-        };
+        let http =
+            GuestHttp { client: self.client.clone(), endpoint: self.endpoint.clone(), meter: PageMeter::default() };
         let route = &self.connector.descriptor.route;
         let mut store = Guest::store(&self.engine, &self.limits, route, Some(http));
         let cpu = store.data().cpu();
@@ -147,17 +118,12 @@ impl PageSource for ConnectorSource {
         let scrap = self.scrap();
         let call = async {
             let connector = self.connector.pre.instantiate_async(&mut store).await?;
-            connector
-                .call_fetch_page(&mut store, &scrap, cursor.as_ref())
-                .await
+            connector.call_fetch_page(&mut store, &scrap, cursor.as_ref()).await
         };
         let wall = Duration::from_millis(self.limits.page_wall_ms);
         let Ok(called) = tokio::time::timeout(wall, cpu.charge(call)).await else {
             return Err(FetchFailure::Passing {
-                reason: format!(
-                    "the page took longer than {} ms (limit page_wall_ms)",
-                    self.limits.page_wall_ms
-                ),
+                reason: format!("the page took longer than {} ms (limit page_wall_ms)", self.limits.page_wall_ms),
                 wait: None,
             });
         };
@@ -176,34 +142,21 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
     let passing = meter.is_some_and(|m| m.passing_fault);
     let asked = meter.and_then(|m| m.retry_after);
     match error {
-        wit::FetchError::Retry(hint) => FetchFailure::Passing {
-            reason: hint.reason,
-            wait: asked.max(hint.after_ms.map(Duration::from_millis)),
-        },
+        wit::FetchError::Retry(hint) => {
+            FetchFailure::Passing { reason: hint.reason, wait: asked.max(hint.after_ms.map(Duration::from_millis)) }
+        }
         wit::FetchError::Unauthorized(reason) => FetchFailure::Unauthorized(reason),
-        wit::FetchError::Quota(hint) => FetchFailure::Quota {
-            reason: hint.reason,
-            until: hint.until,
-        },
-        wit::FetchError::InvalidResponse(reason) if passing => FetchFailure::Passing {
-            reason,
-            wait: asked,
-        },
+        wit::FetchError::Quota(hint) => FetchFailure::Quota { reason: hint.reason, until: hint.until },
+        wit::FetchError::InvalidResponse(reason) if passing => FetchFailure::Passing { reason, wait: asked },
         wit::FetchError::InvalidResponse(reason) => FetchFailure::InvalidResponse(reason),
         wit::FetchError::Fatal(reason) => FetchFailure::Fatal(reason),
     }
 }
 
 fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
-    let limit = trap
-        .downcast_ref::<LimitReached>()
-        .copied()
-        .or_else(|| guest.memory_limit_reached());
+    let limit = trap.downcast_ref::<LimitReached>().copied().or_else(|| guest.memory_limit_reached());
     match limit {
-        Some(limit) => FetchFailure::Limit {
-            name: limit.name,
-            value: limit.value,
-        },
+        Some(limit) => FetchFailure::Limit { name: limit.name, value: limit.value },
         None => FetchFailure::Crashed(reason_of_trap(trap)),
     }
 }
@@ -214,6 +167,5 @@ pub(super) fn reason_of_trap(trap: &wasmtime::Error) -> String {
     if let Some(limit) = trap.downcast_ref::<LimitReached>() {
         return limit.to_string();
     }
-    trap.downcast_ref::<wasmtime::Trap>()
-        .map_or_else(|| trap.root_cause().to_string(), ToString::to_string)
+    trap.downcast_ref::<wasmtime::Trap>().map_or_else(|| trap.root_cause().to_string(), ToString::to_string)
 }

@@ -53,10 +53,7 @@ impl Canonicalizer {
     /// `unhashed` are the places that the canonical form leaves out.
     #[must_use]
     pub fn new(limits: RecordLimits, unhashed: Vec<Pointer>) -> Self {
-        let limits = RecordLimits {
-            max_bytes: limits.max_bytes.min(MAX_BYTES),
-            ..limits
-        };
+        let limits = RecordLimits { max_bytes: limits.max_bytes.min(MAX_BYTES), ..limits };
         Self {
             limits,
             unhashed: Unhashed::new(unhashed),
@@ -77,9 +74,7 @@ impl Canonicalizer {
             return Err(Rejection::TooLarge { bytes, limit });
         }
         if let Err(error) = std::str::from_utf8(record) {
-            return Err(Rejection::NotUtf8 {
-                at: error.valid_up_to(),
-            });
+            return Err(Rejection::NotUtf8 { at: error.valid_up_to() });
         }
         self.flat.clear();
         self.work.clear();
@@ -90,13 +85,7 @@ impl Canonicalizer {
             self.renderer.shrink_to(KEPT, KEPT / 16);
         }
         self.flat.reserve(bytes);
-        let check = Check::new(
-            record,
-            &self.unhashed,
-            &mut self.flat,
-            &mut self.work,
-            &mut self.renderer,
-        );
+        let check = Check::new(record, &self.unhashed, &mut self.flat, &mut self.work, &mut self.renderer);
         check.record(self.limits.max_depth)?;
         Ok(self.renderer.render(&self.flat))
     }

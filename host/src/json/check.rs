@@ -72,14 +72,7 @@ impl<'a> Check<'a> {
         work: &'a mut Work,
         renderer: &'a mut Renderer,
     ) -> Self {
-        Self {
-            text,
-            run: 0,
-            unhashed,
-            flat,
-            work,
-            renderer,
-        }
+        Self { text, run: 0, unhashed, flat, work, renderer }
     }
 
     /// Reads the whole record.
@@ -177,17 +170,10 @@ impl<'a> Check<'a> {
         if open.moved {
             let members = &mut self.work.members[first..];
             if open.object {
-                sort(
-                    members,
-                    Keys {
-                        text: self.text,
-                        decoded: &self.work.decoded,
-                    },
-                )?;
+                sort(members, Keys { text: self.text, decoded: &self.work.decoded })?;
             }
             let kept = members.iter().filter(|member| !member.left_out);
-            self.renderer
-                .add((open.start, end), kept.map(|member| member.segment));
+            self.renderer.add((open.start, end), kept.map(|member| member.segment));
         }
         self.work.members.truncate(first);
         Ok(at + 1)
@@ -211,20 +197,9 @@ impl<'a> Check<'a> {
 
         // A key with an escape is not empty.
         let key_decoded = decoded_after > decoded_before;
-        let range = if key_decoded {
-            (decoded_before, decoded_after)
-        } else {
-            (at + 1, end - 1)
-        };
-        let keys = Keys {
-            text: self.text,
-            decoded: &self.work.decoded,
-        };
-        let segment = Segment {
-            start,
-            end: start,
-            nested: false,
-        };
+        let range = if key_decoded { (decoded_before, decoded_after) } else { (at + 1, end - 1) };
+        let keys = Keys { text: self.text, decoded: &self.work.decoded };
+        let segment = Segment { start, end: start, nested: false };
         let mut member = Member::new(at, range, key_decoded, segment, keys);
         let mut inside = Place::NOWHERE;
         if let Some(open) = self.work.open.last_mut() {
@@ -260,15 +235,7 @@ impl<'a> Check<'a> {
         open.moved |= left_out;
         open.elements += 1;
         open.moved_before = self.renderer.moved();
-        self.work.members.push(Member::element(
-            at,
-            Segment {
-                start,
-                end: start,
-                nested: false,
-            },
-            left_out,
-        ));
+        self.work.members.push(Member::element(at, Segment { start, end: start, nested: false }, left_out));
         match step {
             Step::Into(place) => place,
             Step::LeaveOut => Place::NOWHERE,

@@ -29,26 +29,12 @@ pub(super) struct Keys<'a> {
 impl Member {
     /// An array's element, which begins at `at` in the record.
     pub(super) fn element(at: usize, segment: Segment, left_out: bool) -> Self {
-        Self {
-            prefix: 0,
-            key: 0,
-            key_len: 0,
-            key_decoded: false,
-            at: small(at),
-            segment,
-            left_out,
-        }
+        Self { prefix: 0, key: 0, key_len: 0, key_decoded: false, at: small(at), segment, left_out }
     }
 
     /// An object's member, whose key begins with the quote at `at` in the record and is `range` of the record or of `decoded`.
     #[inline(always)]
-    pub(super) fn new(
-        at: usize,
-        range: (usize, usize),
-        key_decoded: bool,
-        segment: Segment,
-        keys: Keys<'_>,
-    ) -> Self {
+    pub(super) fn new(at: usize, range: (usize, usize), key_decoded: bool, segment: Segment, keys: Keys<'_>) -> Self {
         let source = if key_decoded { keys.decoded } else { keys.text };
         let (start, end) = range;
         Self {
@@ -63,19 +49,14 @@ impl Member {
     }
 
     pub(super) fn key<'a>(&self, keys: Keys<'a>) -> &'a [u8] {
-        let source = if self.key_decoded {
-            keys.decoded
-        } else {
-            keys.text
-        };
+        let source = if self.key_decoded { keys.decoded } else { keys.text };
         &source[self.key as usize..(self.key + self.key_len) as usize]
     }
 
     /// Whether its key is smaller than the other's.
     #[inline(always)]
     pub(super) fn before(&self, other: &Self, keys: Keys<'_>) -> bool {
-        self.prefix < other.prefix
-            || (self.prefix == other.prefix && self.key(keys) < other.key(keys))
+        self.prefix < other.prefix || (self.prefix == other.prefix && self.key(keys) < other.key(keys))
     }
 }
 
@@ -83,15 +64,10 @@ impl Member {
 pub(super) fn sort(members: &mut [Member], keys: Keys<'_>) -> Result<(), Rejection> {
     members.sort_unstable_by(|a, b| {
         let order = a.prefix.cmp(&b.prefix);
-        order
-            .then_with(|| a.key(keys).cmp(b.key(keys)))
-            .then_with(|| a.at.cmp(&b.at))
+        order.then_with(|| a.key(keys).cmp(b.key(keys))).then_with(|| a.at.cmp(&b.at))
     });
     let same = |a: &Member, b: &Member| a.prefix == b.prefix && a.key(keys) == b.key(keys);
-    let again = members
-        .windows(2)
-        .filter(|pair| same(&pair[0], &pair[1]))
-        .map(|pair| &pair[1]);
+    let again = members.windows(2).filter(|pair| same(&pair[0], &pair[1])).map(|pair| &pair[1]);
     match again.min_by_key(|member| member.at) {
         None => Ok(()),
         Some(member) => Err(Rejection::DuplicateKey {
@@ -106,9 +82,7 @@ pub(super) fn sort(members: &mut [Member], keys: Keys<'_>) -> Result<(), Rejecti
 fn prefix(source: &[u8], start: usize, end: usize) -> u64 {
     match source.get(start..).and_then(<[u8]>::first_chunk::<8>) {
         Some(_) if start == end => 0,
-        Some(chunk) => {
-            u64::from_be_bytes(*chunk) & (u64::MAX << (8 * 8usize.saturating_sub(end - start)))
-        }
+        Some(chunk) => u64::from_be_bytes(*chunk) & (u64::MAX << (8 * 8usize.saturating_sub(end - start))),
         None => {
             let mut padded = [0; 8];
             padded[..end - start].copy_from_slice(&source[start..end]);

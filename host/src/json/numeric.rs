@@ -32,8 +32,7 @@ pub(super) fn storable(integer: &[u8], fraction: &[u8], exponent: &[u8]) -> bool
     let mut digits = integer.iter().chain(fraction);
     match digits.position(|digit| *digit != b'0') {
         None => true,
-        Some(zeros) => i64::try_from(zeros)
-            .is_ok_and(|zeros| integer_digits + exponent - zeros <= MAX_INTEGER_DIGITS),
+        Some(zeros) => i64::try_from(zeros).is_ok_and(|zeros| integer_digits + exponent - zeros <= MAX_INTEGER_DIGITS),
     }
 }
 

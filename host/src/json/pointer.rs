@@ -23,9 +23,7 @@ pub enum PointerError {
         pointer: String,
     },
     /// A tilde that is not the beginning of `~0` (a tilde) or `~1` (a slash).
-    #[error(
-        "the JSON pointer {pointer:?} has a \"~\" at byte {at} that is neither \"~0\" nor \"~1\""
-    )]
+    #[error("the JSON pointer {pointer:?} has a \"~\" at byte {at} that is neither \"~0\" nor \"~1\"")]
     BadEscape {
         /// The text, shortened.
         pointer: String,
@@ -44,23 +42,18 @@ impl Pointer {
         let mut tokens = Vec::new();
         if !text.is_empty() {
             let Some(rest) = text.strip_prefix('/') else {
-                return Err(PointerError::NoSlash {
-                    pointer: shorten(text),
-                });
+                return Err(PointerError::NoSlash { pointer: shorten(text) });
             };
             let mut at = 1;
             for token in rest.split('/') {
-                tokens.push(unescape(token).map_err(|offset| PointerError::BadEscape {
-                    pointer: shorten(text),
-                    at: at + offset,
-                })?);
+                tokens.push(
+                    unescape(token)
+                        .map_err(|offset| PointerError::BadEscape { pointer: shorten(text), at: at + offset })?,
+                );
                 at += token.len() + 1;
             }
         }
-        Ok(Self {
-            text: text.to_owned(),
-            tokens,
-        })
+        Ok(Self { text: text.to_owned(), tokens })
     }
 
     /// The pointer as it was written.
@@ -109,8 +102,7 @@ fn unescape(token: &str) -> Result<String, usize> {
 
 /// The array index that a token names: decimal, without leading zeros. `-` (past the end) and `01` name none.
 pub(super) fn index(token: &str) -> Option<usize> {
-    let canonical = token == "0"
-        || (!token.starts_with('0') && token.bytes().all(|byte| byte.is_ascii_digit()));
+    let canonical = token == "0" || (!token.starts_with('0') && token.bytes().all(|byte| byte.is_ascii_digit()));
     if canonical { token.parse().ok() } else { None }
 }
 

@@ -11,10 +11,7 @@ pub struct RecordLimits {
 
 impl Default for RecordLimits {
     fn default() -> Self {
-        Self {
-            max_bytes: 16 * 1024 * 1024,
-            max_depth: 128,
-        }
+        Self { max_bytes: 16 * 1024 * 1024, max_depth: 128 }
     }
 }
 
@@ -65,9 +62,7 @@ pub enum Rejection {
         at: usize,
     },
     /// A number that `numeric` cannot hold: more than 131 072 digits before the point, or more than 16 383 after it.
-    #[error(
-        "the record has a number at byte {at} that is beyond what PostgreSQL's numeric can hold"
-    )]
+    #[error("the record has a number at byte {at} that is beyond what PostgreSQL's numeric can hold")]
     NumberOutOfRange {
         /// Where the number begins.
         at: usize,

@@ -61,19 +61,10 @@ impl Renderer {
     }
 
     /// Adds the container between two brackets of `flat`, with its segments in order; after all those inside it.
-    pub(super) fn add(
-        &mut self,
-        (open, close): (u32, u32),
-        segments: impl Iterator<Item = Segment>,
-    ) {
+    pub(super) fn add(&mut self, (open, close): (u32, u32), segments: impl Iterator<Item = Segment>) {
         let first = self.segments.len() as u32;
         self.segments.extend(segments);
-        self.moved.push(Moved {
-            open,
-            close,
-            first,
-            last: self.segments.len() as u32,
-        });
+        self.moved.push(Moved { open, close, first, last: self.segments.len() as u32 });
     }
 
     /// `flat` with every container that was added in its order: `flat` itself when there is none.
@@ -93,19 +84,12 @@ impl Renderer {
 
     /// Copies a piece of `flat` up to the first container in it that moved, or else whole; the piece to copy next.
     fn copy(&mut self, (start, end): (usize, usize), flat: &[u8]) -> Option<(usize, usize)> {
-        let index = self
-            .moved
-            .partition_point(|container| (container.open as usize) < start);
+        let index = self.moved.partition_point(|container| (container.open as usize) < start);
         match self.moved.get(index) {
             Some(container) if (container.open as usize) < end => {
-                self.out
-                    .extend_from_slice(&flat[start..=container.open as usize]);
+                self.out.extend_from_slice(&flat[start..=container.open as usize]);
                 let rest = (container.close as usize, end);
-                self.frames.push(Frame {
-                    next: container.first,
-                    last: container.last,
-                    rest,
-                });
+                self.frames.push(Frame { next: container.first, last: container.last, rest });
             }
             _ => self.out.extend_from_slice(&flat[start..end]),
         }
@@ -120,8 +104,7 @@ impl Renderer {
                 frame.next = position + 1;
                 return Some((segment.start as usize, segment.end as usize));
             }
-            self.out
-                .extend_from_slice(&flat[segment.start as usize..segment.end as usize]);
+            self.out.extend_from_slice(&flat[segment.start as usize..segment.end as usize]);
         }
         let rest = frame.rest;
         self.frames.pop();

@@ -97,11 +97,7 @@ impl Masks {
             backslashes |= equal(word, b'\\') << shift;
             brackets |= equal(word | (ONES * IGNORED as u64), BRACKETS) << shift;
         }
-        Self {
-            quotes,
-            backslashes,
-            brackets,
-        }
+        Self { quotes, backslashes, brackets }
     }
 }
 

@@ -59,19 +59,11 @@ pub fn find(text: &[u8], pointer: &Pointer) -> Result<Option<Range<usize>>, Body
 ///
 /// [`BodyError::NotJson`] as in [`find`]; [`BodyError::Missing`] when nothing stands at `pointer`, or at `element` inside some
 /// element, whose index it names; [`BodyError::NotAnArray`] when what stands at `pointer` is something else.
-pub fn select(
-    body: &Bytes,
-    pointer: &Pointer,
-    element: Option<&Pointer>,
-) -> Result<Vec<Bytes>, BodyError> {
+pub fn select(body: &Bytes, pointer: &Pointer, element: Option<&Pointer>) -> Result<Vec<Bytes>, BodyError> {
     let mut walk = Walk::new(body, pointer).noting_elements();
-    let found = walk.body()?.ok_or_else(|| BodyError::Missing {
-        pointer: shorten(pointer.as_str()),
-    })?;
+    let found = walk.body()?.ok_or_else(|| BodyError::Missing { pointer: shorten(pointer.as_str()) })?;
     if !found.array {
-        return Err(BodyError::NotAnArray {
-            pointer: shorten(pointer.as_str()),
-        });
+        return Err(BodyError::NotAnArray { pointer: shorten(pointer.as_str()) });
     }
     let ranges = walk.into_elements().into_iter().enumerate();
     ranges
@@ -86,33 +78,19 @@ pub fn select(
 }
 
 /// The record inside an element.
-fn inside(
-    whole: &Bytes,
-    element: &Pointer,
-    place: impl Fn() -> String,
-) -> Result<Bytes, BodyError> {
+fn inside(whole: &Bytes, element: &Pointer, place: impl Fn() -> String) -> Result<Bytes, BodyError> {
     match find(whole, element) {
         Ok(Some(range)) => Ok(whole.slice(range)),
         // The element is broken, and its siblings must not suffer for it. As a record it will be rejected.
         Err(_) => Ok(whole.clone()),
         Ok(None) if !is_json(whole) => Ok(whole.clone()),
-        Ok(None) => Err(BodyError::Missing {
-            pointer: shorten(&place()),
-        }),
+        Ok(None) => Err(BodyError::Missing { pointer: shorten(&place()) }),
     }
 }
 
 /// Whether a text is JSON by its grammar. One that nests deeper than any record may counts as JSON, unread.
 pub(super) fn is_json(text: &[u8]) -> bool {
-    let limits = RecordLimits {
-        max_bytes: usize::MAX,
-        ..RecordLimits::default()
-    };
-    let checked = Canonicalizer::new(limits, Vec::new())
-        .canonicalize(text)
-        .map(|_| ());
-    !matches!(
-        checked,
-        Err(Rejection::NotJson { .. } | Rejection::NotUtf8 { .. })
-    )
+    let limits = RecordLimits { max_bytes: usize::MAX, ..RecordLimits::default() };
+    let checked = Canonicalizer::new(limits, Vec::new()).canonicalize(text).map(|_| ());
+    !matches!(checked, Err(Rejection::NotJson { .. } | Rejection::NotUtf8 { .. }))
 }

@@ -34,10 +34,7 @@ pub(super) fn plain_end(text: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    while text
-        .get(at)
-        .is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f))
-    {
+    while text.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
         at += 1;
     }
     at
@@ -68,9 +65,7 @@ fn unicode_escape(text: &[u8], at: usize) -> Result<(char, usize), EscapeError> 
         let second = hex4(text, at + 8).ok_or(EscapeError::Malformed)?;
         if (0xdc00..0xe000).contains(&second) {
             let scalar = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            return char::from_u32(scalar)
-                .map(|character| (character, at + 12))
-                .ok_or(EscapeError::LoneSurrogate);
+            return char::from_u32(scalar).map(|character| (character, at + 12)).ok_or(EscapeError::LoneSurrogate);
         }
     }
     Err(EscapeError::LoneSurrogate)
@@ -79,9 +74,7 @@ fn unicode_escape(text: &[u8], at: usize) -> Result<(char, usize), EscapeError> 
 /// Four hexadecimal digits, of either case.
 fn hex4(text: &[u8], at: usize) -> Option<u32> {
     let digits = text.get(at..at + 4)?;
-    digits.iter().try_fold(0, |value, digit| {
-        Some(value * 16 + char::from(*digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
 }
 
 /// The one spelling that a character has in the canonical form.
@@ -97,14 +90,7 @@ pub(super) fn spell(character: char, buffer: &mut [u8; 6]) -> &[u8] {
         '\0'..='\u{1f}' => {
             let digits = b"0123456789abcdef";
             let code = usize::from(character as u8);
-            *buffer = [
-                b'\\',
-                b'u',
-                b'0',
-                b'0',
-                digits[code >> 4],
-                digits[code & 15],
-            ];
+            *buffer = [b'\\', b'u', b'0', b'0', digits[code >> 4], digits[code & 15]];
             buffer
         }
         _ => character.encode_utf8(buffer).as_bytes(),

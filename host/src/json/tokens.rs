@@ -30,22 +30,14 @@ impl Check<'_> {
     /// The rejection of what stands at `at`, or of nothing standing there.
     #[cold]
     pub(super) fn not_json(&self, at: usize, reason: &'static str) -> Rejection {
-        let reason = if at < self.text.len() {
-            reason
-        } else {
-            "the record ends too early"
-        };
+        let reason = if at < self.text.len() { reason } else { "the record ends too early" };
         Rejection::NotJson { reason, at }
     }
 
     /// Steps over whitespace, which the canonical form has none of.
     #[inline(always)]
     pub(super) fn space(&mut self, at: usize) -> usize {
-        if self.peek(at).is_some_and(|byte| byte <= b' ') {
-            self.skip_space(at)
-        } else {
-            at
-        }
+        if self.peek(at).is_some_and(|byte| byte <= b' ') { self.skip_space(at) } else { at }
     }
 
     fn skip_space(&mut self, at: usize) -> usize {
@@ -85,18 +77,12 @@ impl Check<'_> {
         let (mut exponent, mut end) = (fraction_end, fraction_end);
         if matches!(self.peek(fraction_end), Some(b'e' | b'E')) {
             exponent = fraction_end + 1;
-            end = self
-                .digits(exponent + usize::from(matches!(self.peek(exponent), Some(b'+' | b'-'))))?;
+            end = self.digits(exponent + usize::from(matches!(self.peek(exponent), Some(b'+' | b'-'))))?;
         }
         // A short number without an exponent is within bounds.
         let short = exponent == end && end - start <= 16_000;
         let text = self.text;
-        if short
-            || numeric::storable(
-                &text[integer..integer_end],
-                &text[fraction..fraction_end],
-                &text[exponent..end],
-            )
+        if short || numeric::storable(&text[integer..integer_end], &text[fraction..fraction_end], &text[exponent..end])
         {
             return Ok(end);
         }
@@ -110,31 +96,18 @@ impl Check<'_> {
         while self.peek(at).is_some_and(|byte| byte.is_ascii_digit()) {
             at += 1;
         }
-        if at == start {
-            Err(self.not_json(at, "a digit should stand here"))
-        } else {
-            Ok(at)
-        }
+        if at == start { Err(self.not_json(at, "a digit should stand here")) } else { Ok(at) }
     }
 
     /// Steps over a string. A key with an escape is added to `decoded`.
     #[inline(always)]
     pub(super) fn string(&mut self, at: usize, key: bool) -> Result<usize, Rejection> {
         let end = text::plain_end(self.text, at + 1);
-        if self.peek(end) == Some(b'"') {
-            Ok(end + 1)
-        } else {
-            self.string_with_escapes(at + 1, end, key)
-        }
+        if self.peek(end) == Some(b'"') { Ok(end + 1) } else { self.string_with_escapes(at + 1, end, key) }
     }
 
     /// The rest of the string that begins at `plain`, from its first byte that is not plain.
-    fn string_with_escapes(
-        &mut self,
-        mut plain: usize,
-        mut at: usize,
-        key: bool,
-    ) -> Result<usize, Rejection> {
+    fn string_with_escapes(&mut self, mut plain: usize, mut at: usize, key: bool) -> Result<usize, Rejection> {
         loop {
             if key {
                 self.work.decoded.extend_from_slice(&self.text[plain..at]);
@@ -143,10 +116,7 @@ impl Check<'_> {
                 Some(b'"') => return Ok(at + 1),
                 Some(b'\\') => {}
                 _ => {
-                    return Err(self.not_json(
-                        at,
-                        "a control character stands in a string without an escape",
-                    ));
+                    return Err(self.not_json(at, "a control character stands in a string without an escape"));
                 }
             }
             let (character, next) = text::escape(self.text, at).map_err(|error| match error {
@@ -164,9 +134,7 @@ impl Check<'_> {
                 self.run = next;
             }
             if key {
-                self.work
-                    .decoded
-                    .extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                self.work.decoded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             }
             plain = next;
             at = text::plain_end(self.text, next);

@@ -49,11 +49,7 @@ impl Unhashed {
             tree.insert(pointer.tokens());
         }
         for node in &mut tree.nodes {
-            node.indices = node
-                .keys
-                .iter()
-                .filter_map(|(key, step)| Some((index(key)?, *step)))
-                .collect();
+            node.indices = node.keys.iter().filter_map(|(key, step)| Some((index(key)?, *step))).collect();
             node.indices.sort_unstable_by_key(|(index, _)| *index);
         }
         tree
@@ -62,21 +58,13 @@ impl Unhashed {
     fn insert(&mut self, tokens: &[String]) {
         let mut node = 0;
         for (depth, token) in tokens.iter().enumerate() {
-            let found = self.nodes[node]
-                .keys
-                .binary_search_by(|(key, _)| key.as_str().cmp(token));
+            let found = self.nodes[node].keys.binary_search_by(|(key, _)| key.as_str().cmp(token));
             let step = match found {
                 Ok(position) => self.nodes[node].keys[position].1,
                 Err(position) => {
                     let last = depth + 1 == tokens.len();
-                    let step = if last {
-                        Step::LeaveOut
-                    } else {
-                        Step::Into(self.grow())
-                    };
-                    self.nodes[node]
-                        .keys
-                        .insert(position, (token.clone(), step));
+                    let step = if last { Step::LeaveOut } else { Step::Into(self.grow()) };
+                    self.nodes[node].keys.insert(position, (token.clone(), step));
                     step
                 }
             };
@@ -95,11 +83,7 @@ impl Unhashed {
 
     /// Where every record begins.
     pub(super) fn root(&self) -> Place {
-        if self.nodes.is_empty() {
-            Place::NOWHERE
-        } else {
-            Place(0)
-        }
+        if self.nodes.is_empty() { Place::NOWHERE } else { Place(0) }
     }
 
     /// From an object's place to that of its member.
@@ -107,10 +91,7 @@ impl Unhashed {
         let Some(node) = self.nodes.get(place.0 as usize) else {
             return Step::Into(Place::NOWHERE);
         };
-        match node
-            .keys
-            .binary_search_by(|(token, _)| token.as_bytes().cmp(key))
-        {
+        match node.keys.binary_search_by(|(token, _)| token.as_bytes().cmp(key)) {
             Ok(position) => node.keys[position].1,
             Err(_) => Step::Into(Place::NOWHERE),
         }
@@ -121,10 +102,7 @@ impl Unhashed {
         let Some(node) = self.nodes.get(place.0 as usize) else {
             return Step::Into(Place::NOWHERE);
         };
-        match node
-            .indices
-            .binary_search_by_key(&index, |(token, _)| *token)
-        {
+        match node.indices.binary_search_by_key(&index, |(token, _)| *token) {
             Ok(position) => node.indices[position].1,
             Err(_) => Step::Into(Place::NOWHERE),
         }

@@ -42,20 +42,12 @@ struct Entered {
 impl<'a> Walk<'a> {
     /// The walk to the value at `pointer`.
     pub(super) fn new(text: &'a [u8], pointer: &'a Pointer) -> Self {
-        Self {
-            text,
-            at: 0,
-            tokens: pointer.tokens(),
-            elements: None,
-        }
+        Self { text, at: 0, tokens: pointer.tokens(), elements: None }
     }
 
     /// Notes the ranges of the elements, should the value be an array.
     pub(super) fn noting_elements(self) -> Self {
-        Self {
-            elements: Some(Vec::new()),
-            ..self
-        }
+        Self { elements: Some(Vec::new()), ..self }
     }
 
     /// The elements that were noted.
@@ -76,10 +68,7 @@ impl<'a> Walk<'a> {
             Some(_) if is_json(&self.text[self.at..]) => {}
             Some(_) => return Err(self.not_json("it is no JSON value")),
             None => {
-                return Err(BodyError::NotJson {
-                    reason: "it is empty",
-                    at: self.at,
-                });
+                return Err(BodyError::NotJson { reason: "it is empty", at: self.at });
             }
         }
         let found = self.walk()?;
@@ -102,12 +91,7 @@ impl<'a> Walk<'a> {
                 (None, _) => found = Some(self.target()?),
                 (Some(token), Some(bracket @ (b'{' | b'['))) => {
                     self.at += 1;
-                    way.push(Entered {
-                        object: bracket == b'{',
-                        fresh: true,
-                        index: 0,
-                        wanted: index(token),
-                    });
+                    way.push(Entered { object: bracket == b'{', fresh: true, index: 0, wanted: index(token) });
                 }
                 _ => self.value()?,
             }
@@ -165,8 +149,7 @@ impl<'a> Walk<'a> {
         let matches = if self.peek() == Some(b'"') {
             self.text[start..self.at] == *token.as_bytes()
         } else {
-            self.decoded_key(start)?
-                .is_some_and(|key| key == token.as_bytes())
+            self.decoded_key(start)?.is_some_and(|key| key == token.as_bytes())
         };
         self.at += 1;
         self.space();
@@ -220,10 +203,7 @@ impl<'a> Walk<'a> {
                 self.value()?;
             }
         }
-        Ok(Found {
-            range: start..self.at,
-            array,
-        })
+        Ok(Found { range: start..self.at, array })
     }
 
     /// Steps over an array, whatever its elements look like, and notes their ranges.
@@ -242,17 +222,12 @@ impl<'a> Walk<'a> {
                         return Err(self.not_json("a bracket closes one of the other kind"));
                     }
                     // Takes its meaning from a quote, as it does inside containers.
-                    Some(b'\\') if matches!(self.text.get(self.at + 1), Some(b'"' | b'\\')) => {
-                        self.at += 2
-                    }
+                    Some(b'\\') if matches!(self.text.get(self.at + 1), Some(b'"' | b'\\')) => self.at += 2,
                     Some(_) => self.at += 1,
                     None => return Err(self.not_json("")),
                 }
             };
-            let length = self.text[start..self.at]
-                .iter()
-                .rposition(|byte| !is_space(*byte))
-                .map_or(0, |last| last + 1);
+            let length = self.text[start..self.at].iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last + 1);
             if !(last && length == 0 && elements.is_empty()) {
                 elements.push(start..start + length);
             }
@@ -267,18 +242,14 @@ impl<'a> Walk<'a> {
     fn value(&mut self) -> Result<(), BodyError> {
         match self.peek() {
             Some(b'{' | b'[') => {
-                self.at =
-                    container_end(self.text, self.at).map_err(|unbalanced| match unbalanced {
-                        Unbalanced::CutShort => self.cut_short(),
-                        Unbalanced::Mismatched(at) => BodyError::NotJson {
-                            reason: "a bracket closes one of the other kind",
-                            at,
-                        },
-                    })?;
+                self.at = container_end(self.text, self.at).map_err(|unbalanced| match unbalanced {
+                    Unbalanced::CutShort => self.cut_short(),
+                    Unbalanced::Mismatched(at) => {
+                        BodyError::NotJson { reason: "a bracket closes one of the other kind", at }
+                    }
+                })?;
             }
-            Some(b'"') => {
-                self.at = string_end(self.text, self.at).ok_or_else(|| self.cut_short())?
-            }
+            Some(b'"') => self.at = string_end(self.text, self.at).ok_or_else(|| self.cut_short())?,
             _ => {
                 let delimiter = |byte: &u8| is_space(*byte) || b",:\"{}[]".contains(byte);
                 let rest = &self.text[self.at.min(self.text.len())..];
@@ -303,20 +274,10 @@ impl<'a> Walk<'a> {
     }
 
     fn cut_short(&self) -> BodyError {
-        BodyError::NotJson {
-            reason: "it ends too early",
-            at: self.text.len(),
-        }
+        BodyError::NotJson { reason: "it ends too early", at: self.text.len() }
     }
 
     fn not_json(&self, reason: &'static str) -> BodyError {
-        if self.at < self.text.len() {
-            BodyError::NotJson {
-                reason,
-                at: self.at,
-            }
-        } else {
-            self.cut_short()
-        }
+        if self.at < self.text.len() { BodyError::NotJson { reason, at: self.at } } else { self.cut_short() }
     }
 }

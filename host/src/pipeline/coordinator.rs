@@ -62,15 +62,7 @@ pub async fn run(
         store,
         observer,
     });
-    let coordinator = Coordinator {
-        shared,
-        pages: JoinSet::new(),
-        writers,
-        offers,
-        stop,
-        sweep,
-        end: None,
-    };
+    let coordinator = Coordinator { shared, pages: JoinSet::new(), writers, offers, stop, sweep, end: None };
     coordinator.run().await
 }
 
@@ -109,17 +101,13 @@ impl Coordinator {
             if self.end.is_some() || self.shared.halt.is_cancelled() {
                 return Ok(None);
             }
-            let last_word =
-                look.filter(|look| !look.moved || self.sweep > self.shared.settings.sweeps);
+            let last_word = look.filter(|look| !look.moved || self.sweep > self.shared.settings.sweeps);
             if let Some(look) = last_word {
                 return Ok(Some(self.conclude(&look).await?));
             }
             self.shared.observer.on(Event::SecondLook);
             self.sweep += 1;
-            self.shared
-                .store
-                .open_sweep(&self.shared.job.lease, self.sweep)
-                .await?;
+            self.shared.store.open_sweep(&self.shared.job.lease, self.sweep).await?;
             *self.shared.frontier() = Frontier::new();
         }
     }
@@ -175,11 +163,7 @@ impl Coordinator {
     async fn fill_window(&mut self) -> Result<(), StoreError> {
         let wanted = self.shared.frontier().wants();
         if let Some(after) = wanted {
-            let cursors = self
-                .shared
-                .store
-                .pending(&self.shared.job.lease, self.sweep, after, WINDOW)
-                .await?;
+            let cursors = self.shared.store.pending(&self.shared.job.lease, self.sweep, after, WINDOW).await?;
             self.shared.frontier().fill(cursors);
         }
         Ok(())
@@ -190,25 +174,13 @@ impl Coordinator {
         let Some(cursor) = next else { return Ok(()) };
         let before = match cursor.id {
             CursorId::ROOT if self.sweep > 0 => {
-                let page = PageKey {
-                    sweep: self.sweep - 1,
-                    cursor: CursorId::ROOT,
-                };
-                self.shared
-                    .store
-                    .page_facts(&self.shared.job.lease, page)
-                    .await?
+                let page = PageKey { sweep: self.sweep - 1, cursor: CursorId::ROOT };
+                self.shared.store.page_facts(&self.shared.job.lease, page).await?
             }
             _ => None,
         };
-        let task = PageTask {
-            sweep: self.sweep,
-            cursor,
-            parent: None,
-            before,
-        };
-        self.pages
-            .spawn(page::run(Arc::clone(&self.shared), task, slot));
+        let task = PageTask { sweep: self.sweep, cursor, parent: None, before };
+        self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
         Ok(())
     }
 
@@ -220,21 +192,13 @@ impl Coordinator {
         if !self.shared.frontier().run_ahead(offer.cursor.id) {
             return;
         }
-        let task = PageTask {
-            sweep: self.sweep,
-            cursor: offer.cursor,
-            parent: Some(offer.parent),
-            before: None,
-        };
-        self.pages
-            .spawn(page::run(Arc::clone(&self.shared), task, slot));
+        let task = PageTask { sweep: self.sweep, cursor: offer.cursor, parent: Some(offer.parent), before: None };
+        self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
     }
 
     fn settle(&mut self, report: PageReport) -> Option<Look> {
         let limits = &self.shared.settings.limits;
-        let over = |name, value: u64, found: i64| {
-            (found.unsigned_abs() > value).then_some(End::Limit { name, value })
-        };
+        let over = |name, value: u64, found: i64| (found.unsigned_abs() > value).then_some(End::Limit { name, value });
         let limit = over("frontier", limits.frontier, report.receipt.frontier)
             .or_else(|| over("pages", limits.pages, report.receipt.pages));
         if let Some(end) = limit {
@@ -246,12 +210,8 @@ impl Coordinator {
             frontier.grew();
         }
         drop(frontier);
-        if report.look.as_ref().is_some_and(|look| look.moved)
-            && self.sweep <= self.shared.settings.sweeps
-        {
-            self.shared
-                .observer
-                .on(Event::SweepAgain { sweep: self.sweep });
+        if report.look.as_ref().is_some_and(|look| look.moved) && self.sweep <= self.shared.settings.sweeps {
+            self.shared.observer.on(Event::SweepAgain { sweep: self.sweep });
         }
         report.look
     }
@@ -279,10 +239,7 @@ impl Coordinator {
             reservations.push(Reservation::Rejected { records: rejected });
         }
         if look.moved {
-            reservations.push(Reservation::Moving {
-                before: look.before,
-                after: look.after,
-            });
+            reservations.push(Reservation::Moving { before: look.before, after: look.after });
         }
         // The last sweep that took anything: the look itself took nothing if the source stood still.
         for sweep in (0..=self.sweep).rev() {
@@ -290,27 +247,15 @@ impl Coordinator {
             if facts.pages == 0 {
                 continue;
             }
-            if let Some(declared) = look
-                .after
-                .filter(|total| !look.moved && *total != facts.lidos)
-            {
-                reservations.push(Reservation::TotalOff {
-                    declared,
-                    read: facts.lidos,
-                });
+            if let Some(declared) = look.after.filter(|total| !look.moved && *total != facts.lidos) {
+                reservations.push(Reservation::TotalOff { declared, read: facts.lidos });
             }
             if facts.same_content >= SAME_PAGES {
-                reservations.push(Reservation::SamePages {
-                    pages: facts.same_content,
-                });
+                reservations.push(Reservation::SamePages { pages: facts.same_content });
             }
             break;
         }
-        Ok(if reservations.is_empty() {
-            End::Done
-        } else {
-            End::DoneWithReservations(reservations)
-        })
+        Ok(if reservations.is_empty() { End::Done } else { End::DoneWithReservations(reservations) })
     }
 
     /// Ends every task of the run. The pages are gone by now, or must go; with them goes the queue's last sender, and the

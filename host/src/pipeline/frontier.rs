@@ -24,13 +24,7 @@ pub(super) struct Frontier {
 impl Frontier {
     /// An empty window; everything is still in the store.
     pub(super) fn new() -> Self {
-        Self {
-            window: VecDeque::new(),
-            waiting: HashSet::new(),
-            in_flight: HashSet::new(),
-            read_to: 0,
-            more: true,
-        }
+        Self { window: VecDeque::new(), waiting: HashSet::new(), in_flight: HashSet::new(), read_to: 0, more: true }
     }
 
     /// Whether the window should be filled from the store, and from which place on.
@@ -90,14 +84,7 @@ mod tests {
 
     fn cursor(order: i64) -> PendingCursor {
         let text = order.to_string();
-        PendingCursor {
-            order,
-            id: CursorId::of(Some(&text)),
-            cursor: Some(text),
-            parent: None,
-            depth: 0,
-            begun: false,
-        }
+        PendingCursor { order, id: CursorId::of(Some(&text)), cursor: Some(text), parent: None, depth: 0, begun: false }
     }
 
     #[test]

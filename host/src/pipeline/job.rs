@@ -40,10 +40,7 @@ pub struct RunSettings {
 
 impl RunSettings {
     pub(super) fn record_limits(&self) -> RecordLimits {
-        RecordLimits {
-            max_bytes: self.limits.record_bytes,
-            max_depth: self.limits.record_depth,
-        }
+        RecordLimits { max_bytes: self.limits.record_bytes, max_depth: self.limits.record_depth }
     }
 }
 

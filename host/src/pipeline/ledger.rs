@@ -43,42 +43,22 @@ impl Ledger {
 
     /// Marks a page as begun; durable when this returns.
     pub(super) async fn begin(&self, page: PageKey) -> Result<(), LedgerError> {
-        self.enter(|reply| Request::Begin(page, reply))
-            .await
-            .map(drop)
+        self.enter(|reply| Request::Begin(page, reply)).await.map(drop)
     }
 
     /// Checkpoints a page; durable when this returns.
-    pub(super) async fn checkpoint(
-        &self,
-        checkpoint: Checkpoint,
-    ) -> Result<LedgerReceipt, LedgerError> {
-        self.enter(|reply| Request::Checkpoint(Box::new(checkpoint), reply))
-            .await
+    pub(super) async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<LedgerReceipt, LedgerError> {
+        self.enter(|reply| Request::Checkpoint(Box::new(checkpoint), reply)).await
     }
 
-    async fn enter(
-        &self,
-        request: impl FnOnce(Reply) -> Request,
-    ) -> Result<LedgerReceipt, LedgerError> {
+    async fn enter(&self, request: impl FnOnce(Reply) -> Request) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        self.requests
-            .send(request(reply))
-            .await
-            .map_err(|_| LedgerError::Closed)?;
-        answer
-            .await
-            .map_err(|_| LedgerError::Closed)?
-            .map_err(LedgerError::Store)
+        self.requests.send(request(reply)).await.map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)?.map_err(LedgerError::Store)
     }
 }
 
-async fn keep(
-    store: Arc<dyn Store>,
-    lease: Lease,
-    observer: Arc<dyn Observer>,
-    mut waiting: mpsc::Receiver<Request>,
-) {
+async fn keep(store: Arc<dyn Store>, lease: Lease, observer: Arc<dyn Observer>, mut waiting: mpsc::Receiver<Request>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
         let mut replies = Vec::with_capacity(group.len());

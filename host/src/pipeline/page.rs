@@ -18,8 +18,7 @@ use super::queue::{PageTally, QueueSender, Record};
 use super::record::{Checked, CheckedPage, RecordChecker};
 use super::retry::LONGEST_WAIT;
 use crate::store::{
-    Checkpoint, CursorId, LedgerReceipt, NextCursor, PageEnd, PageFacts, PageKey, PendingCursor,
-    Store, StoreError,
+    Checkpoint, CursorId, LedgerReceipt, NextCursor, PageEnd, PageFacts, PageKey, PendingCursor, Store, StoreError,
 };
 
 /// So many pages of a chain in a row with the very same records mean that the source does not get on.
@@ -131,19 +130,12 @@ pub(super) async fn run(
 ) -> Result<PageReport, PageStop> {
     let began = Instant::now();
     let (fetched, attempts, slot) = fetch(&shared, &task.cursor, slot).await?;
-    let FetchedPage {
-        records,
-        mut next,
-        after_commit,
-        total_records,
-    } = fetched;
+    let FetchedPage { records, mut next, after_commit, total_records } = fetched;
     let id = task.cursor.id;
     let total_records = total_records.and_then(|total| i64::try_from(total).ok());
     let only_next = single_next(&next, &after_commit);
     if only_next.is_some_and(|cursor| CursorId::of(Some(cursor)) == id) {
-        return Err(PageStop::Ends(End::Loop {
-            cursor: task.cursor.cursor.unwrap_or_default(),
-        }));
+        return Err(PageStop::Ends(End::Loop { cursor: task.cursor.cursor.unwrap_or_default() }));
     }
     let checked = check(&shared, records, id == CursorId::ROOT).await;
     let branches = branches_hash(&next);
@@ -151,14 +143,9 @@ pub(super) async fn run(
     let mut look = None;
     let mut end = PageEnd::Feita;
     if let Some(before) = &task.before {
-        let moved = before.total_records != total_records
-            || before.branches != branches
-            || before.members != checked.members;
-        look = Some(Look {
-            moved,
-            before: before.total_records,
-            after: total_records,
-        });
+        let moved =
+            before.total_records != total_records || before.branches != branches || before.members != checked.members;
+        look = Some(Look { moved, before: before.total_records, after: total_records });
         if !moved {
             end = PageEnd::Conferida;
             next.clear();
@@ -169,18 +156,9 @@ pub(super) async fn run(
     }
 
     let repeats = repeats(&shared, &task, checked.content).await?;
-    let facts = PageFacts {
-        total_records,
-        members: checked.members,
-        content: checked.content,
-        branches,
-        repeats,
-    };
+    let facts = PageFacts { total_records, members: checked.members, content: checked.content, branches, repeats };
     if id == CursorId::ROOT {
-        *shared
-            .root_facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
+        *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
     }
     let checkpointed = CancellationToken::new();
     let only_next = single_next(&next, &after_commit).map(str::to_owned);
@@ -193,31 +171,19 @@ pub(super) async fn run(
         parent.checkpointed.cancelled().await;
     }
     if repeats >= REPEATED_PAGES_MAX {
-        return Err(PageStop::Ends(End::Repeating {
-            pages: repeats,
-            cursor: task.cursor.cursor.unwrap_or_default(),
-        }));
+        return Err(PageStop::Ends(End::Repeating { pages: repeats, cursor: task.cursor.cursor.unwrap_or_default() }));
     }
     if let Some(only) = only_next.filter(|_| known) {
         refuse_loop(&shared, &task, only).await?;
     }
 
     let page = shared.key(task.sweep, id);
-    let records = if end == PageEnd::Feita {
-        checked.records
-    } else {
-        Vec::new()
-    };
+    let records = if end == PageEnd::Feita { checked.records } else { Vec::new() };
     if !records.is_empty() {
         shared.ledger.begin(page).await?;
     }
     let begun_before = task.cursor.begun || task.sweep > 0;
-    let tally = Arc::new(PageTally::new(
-        page,
-        task.cursor.cursor,
-        begun_before,
-        records.len(),
-    ));
+    let tally = Arc::new(PageTally::new(page, task.cursor.cursor, begun_before, records.len()));
     enqueue(&shared, records, &tally).await?;
     drop(slot);
 
@@ -247,12 +213,7 @@ pub(super) async fn run(
             elapsed: began.elapsed(),
         });
     }
-    Ok(PageReport {
-        id,
-        receipt,
-        named_any,
-        look,
-    })
+    Ok(PageReport { id, receipt, named_any, look })
 }
 
 /// Fetches a page, with a fresh instance for each attempt. While it waits it holds no slot.
@@ -275,34 +236,20 @@ async fn fetch(
             Err(failure) => return Err(PageStop::Ends(end_of(failure))),
         };
         if attempt >= of {
-            return Err(PageStop::Ends(End::AttemptsExhausted {
-                attempts: attempt,
-                reason,
-            }));
+            return Err(PageStop::Ends(End::AttemptsExhausted { attempts: attempt, reason }));
         }
         let wait = asked.unwrap_or_else(|| shared.settings.retry.backoff(attempt));
         if wait > LONGEST_WAIT {
-            return Err(PageStop::Ends(End::WaitTooLong {
-                seconds: wait.as_secs(),
-                reason,
-            }));
+            return Err(PageStop::Ends(End::WaitTooLong { seconds: wait.as_secs(), reason }));
         }
-        shared.observer.on(Event::Attempt {
-            attempt,
-            of,
-            wait,
-            reason: &reason,
-        });
+        shared.observer.on(Event::Attempt { attempt, of, wait, reason: &reason });
         drop(slot);
         slot = wait_for_slot(shared, wait).await?;
         attempt += 1;
     }
 }
 
-async fn wait_for_slot(
-    shared: &Arc<Shared>,
-    wait: Duration,
-) -> Result<OwnedSemaphorePermit, PageStop> {
+async fn wait_for_slot(shared: &Arc<Shared>, wait: Duration) -> Result<OwnedSemaphorePermit, PageStop> {
     tokio::select! {
         biased;
         () = shared.halt.cancelled() => Err(PageStop::Halted),
@@ -315,15 +262,10 @@ async fn wait_for_slot(
 
 fn end_of(failure: FetchFailure) -> End {
     match failure {
-        FetchFailure::Passing { reason, .. } => End::AttemptsExhausted {
-            attempts: 1,
-            reason,
-        },
+        FetchFailure::Passing { reason, .. } => End::AttemptsExhausted { attempts: 1, reason },
         FetchFailure::Unauthorized(reason) => End::Unauthorized(reason),
         FetchFailure::Quota { reason, until } => End::Quota { reason, until },
-        FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => {
-            End::SourceFailed(reason)
-        }
+        FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => End::SourceFailed(reason),
         FetchFailure::Crashed(reason) => End::ConnectorCrashed(reason),
         FetchFailure::Limit { name, value } => End::Limit { name, value },
     }
@@ -358,11 +300,7 @@ fn single_next<'a>(next: &'a [String], after_commit: &[String]) -> Option<&'a st
 }
 
 /// How many pages of this page's chain in a row carried the very same records, itself included.
-async fn repeats(
-    shared: &Arc<Shared>,
-    task: &PageTask,
-    content: Option<[u8; 32]>,
-) -> Result<i32, PageStop> {
+async fn repeats(shared: &Arc<Shared>, task: &PageTask, content: Option<[u8; 32]>) -> Result<i32, PageStop> {
     let (Some(content), Some(parent)) = (content, task.cursor.parent) else {
         return Ok(1);
     };
@@ -373,38 +311,20 @@ async fn repeats(
             None => return Ok(1),
         },
     };
-    Ok(if parents_content == Some(content) {
-        parents_repeats + 1
-    } else {
-        1
-    })
+    Ok(if parents_content == Some(content) { parents_repeats + 1 } else { 1 })
 }
 
-async fn facts_of(
-    shared: &Arc<Shared>,
-    sweep: i32,
-    id: CursorId,
-) -> Result<Option<PageFacts>, StoreError> {
+async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Option<PageFacts>, StoreError> {
     if id == CursorId::ROOT {
         // Most pages of a wide source have the first page for a parent.
-        let known = shared
-            .root_facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let known = shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if known.is_some() {
             return Ok(known);
         }
     }
-    let facts = shared
-        .store
-        .page_facts(&shared.job.lease, shared.key(sweep, id))
-        .await?;
+    let facts = shared.store.page_facts(&shared.job.lease, shared.key(sweep, id)).await?;
     if id == CursorId::ROOT {
-        *shared
-            .root_facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = facts.clone();
+        *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = facts.clone();
     }
     Ok(facts)
 }
@@ -434,11 +354,7 @@ async fn offer_ahead(
             depth: task.cursor.depth + 1,
             begun: false,
         },
-        parent: Parent {
-            checkpointed: checkpointed.clone(),
-            content: facts.content,
-            repeats: facts.repeats,
-        },
+        parent: Parent { checkpointed: checkpointed.clone(), content: facts.content, repeats: facts.repeats },
     };
     // Only an offer: if nobody can take it now, the page comes out of the frontier like any other.
     let _ = shared.ahead.try_send(ahead);
@@ -453,10 +369,7 @@ async fn refuse_loop(shared: &Arc<Shared>, task: &PageTask, next: String) -> Res
         1 => task.cursor.parent == Some(id),
         _ => {
             let page = shared.key(task.sweep, task.cursor.id);
-            shared
-                .store
-                .is_ancestor(&shared.job.lease, id, page)
-                .await?
+            shared.store.is_ancestor(&shared.job.lease, id, page).await?
         }
     };
     if ancestor {
@@ -465,46 +378,25 @@ async fn refuse_loop(shared: &Arc<Shared>, task: &PageTask, next: String) -> Res
     Ok(())
 }
 
-async fn enqueue(
-    shared: &Arc<Shared>,
-    records: Vec<Checked>,
-    tally: &Arc<PageTally>,
-) -> Result<(), PageStop> {
+async fn enqueue(shared: &Arc<Shared>, records: Vec<Checked>, tally: &Arc<PageTally>) -> Result<(), PageStop> {
     for (position, record) in (0_i64..).zip(records) {
         let record = match record {
             Checked::Good { payload, hash } => {
                 shared.observer.on(Event::Queued(&hash));
-                Record::Good {
-                    position,
-                    payload,
-                    hash,
-                }
+                Record::Good { position, payload, hash }
             }
-            Checked::Bad { content, rejection } => Record::Bad {
-                position,
-                content,
-                code: rejection.code(),
-                reason: rejection.to_string(),
-            },
+            Checked::Bad { content, rejection } => {
+                Record::Bad { position, content, code: rejection.code(), reason: rejection.to_string() }
+            }
         };
-        shared
-            .queue
-            .send(record, tally)
-            .await
-            .map_err(|_| PageStop::TornDown)?;
+        shared.queue.send(record, tally).await.map_err(|_| PageStop::TornDown)?;
     }
     Ok(())
 }
 
 /// The cursors that a page named, each once.
 fn next_cursors(next: Vec<String>, after_commit: Vec<String>) -> Vec<NextCursor> {
-    next.into_iter()
-        .chain(after_commit)
-        .map(|cursor| NextCursor {
-            id: CursorId::of(Some(&cursor)),
-            cursor,
-        })
-        .collect()
+    next.into_iter().chain(after_commit).map(|cursor| NextCursor { id: CursorId::of(Some(&cursor)), cursor }).collect()
 }
 
 fn branches_hash(next: &[String]) -> [u8; 32] {

@@ -26,18 +26,9 @@ pub(super) struct Queued {
 /// What is written.
 pub(super) enum Record {
     /// Into `dados_raw`.
-    Good {
-        position: i64,
-        payload: Bytes,
-        hash: String,
-    },
+    Good { position: i64, payload: Bytes, hash: String },
     /// Into `dados_rejeitados`.
-    Bad {
-        position: i64,
-        content: Bytes,
-        code: &'static str,
-        reason: String,
-    },
+    Bad { position: i64, content: Bytes, code: &'static str, reason: String },
 }
 
 impl Record {
@@ -73,12 +64,7 @@ pub(super) enum Fate {
 }
 
 impl PageTally {
-    pub(super) fn new(
-        page: PageKey,
-        cursor: Option<String>,
-        begun_before: bool,
-        records: usize,
-    ) -> Self {
+    pub(super) fn new(page: PageKey, cursor: Option<String>, begun_before: bool, records: usize) -> Self {
         let tally = Self {
             page,
             cursor,
@@ -122,8 +108,7 @@ impl PageTally {
             reencontrados: count(&self.found_again),
             rejeitados: count(&self.rejected),
         };
-        counts.lidos =
-            counts.inseridos + counts.duplicados + counts.reencontrados + counts.rejeitados;
+        counts.lidos = counts.inseridos + counts.duplicados + counts.reencontrados + counts.rejeitados;
         counts
     }
 }
@@ -145,14 +130,8 @@ pub(super) struct QueueReceiver {
 pub(super) fn queue(records_max: usize, bytes_max: usize) -> (QueueSender, QueueReceiver) {
     let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
     let (sender, receiver) = mpsc::channel(records_max);
-    let sender = QueueSender {
-        records: sender,
-        bytes: Arc::new(Semaphore::new(bytes_max as usize)),
-        bytes_max,
-    };
-    let receiver = QueueReceiver {
-        records: Mutex::new(receiver),
-    };
+    let sender = QueueSender { records: sender, bytes: Arc::new(Semaphore::new(bytes_max as usize)), bytes_max };
+    let receiver = QueueReceiver { records: Mutex::new(receiver) };
     (sender, receiver)
 }
 
@@ -162,26 +141,11 @@ pub(super) struct QueueClosed;
 
 impl QueueSender {
     /// Puts a record in, waiting for room.
-    pub(super) async fn send(
-        &self,
-        record: Record,
-        page: &Arc<PageTally>,
-    ) -> Result<(), QueueClosed> {
+    pub(super) async fn send(&self, record: Record, page: &Arc<PageTally>) -> Result<(), QueueClosed> {
         // A record larger than the whole queue may have all of it.
-        let size = u32::try_from(record.size())
-            .unwrap_or(u32::MAX)
-            .min(self.bytes_max);
-        let bytes = self
-            .bytes
-            .clone()
-            .acquire_many_owned(size)
-            .await
-            .map_err(|_| QueueClosed)?;
-        let queued = Queued {
-            record,
-            page: Arc::clone(page),
-            _bytes: bytes,
-        };
+        let size = u32::try_from(record.size()).unwrap_or(u32::MAX).min(self.bytes_max);
+        let bytes = self.bytes.clone().acquire_many_owned(size).await.map_err(|_| QueueClosed)?;
+        let queued = Queued { record, page: Arc::clone(page), _bytes: bytes };
         self.records.send(queued).await.map_err(|_| QueueClosed)
     }
 }
@@ -214,19 +178,12 @@ mod tests {
     use crate::store::CursorId;
 
     fn tally(records: usize) -> Arc<PageTally> {
-        let page = PageKey {
-            sweep: 0,
-            cursor: CursorId::ROOT,
-        };
+        let page = PageKey { sweep: 0, cursor: CursorId::ROOT };
         Arc::new(PageTally::new(page, None, false, records))
     }
 
     fn record(size: usize) -> Record {
-        Record::Good {
-            position: 0,
-            payload: Bytes::from(vec![b'x'; size]),
-            hash: String::new(),
-        }
+        Record::Good { position: 0, payload: Bytes::from(vec![b'x'; size]), hash: String::new() }
     }
 
     #[tokio::test]
@@ -236,10 +193,7 @@ mod tests {
             let page = tally(50);
             let sending = tokio::spawn(async move {
                 for _ in 0..50 {
-                    sender
-                        .send(record(10), &page)
-                        .await
-                        .expect("the receiver is there");
+                    sender.send(record(10), &page).await.expect("the receiver is there");
                 }
             });
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -257,10 +211,7 @@ mod tests {
     async fn a_record_larger_than_the_queue_passes_alone() {
         let (sender, receiver) = queue(10, 100);
         let page = tally(1);
-        sender
-            .send(record(5_000), &page)
-            .await
-            .expect("the receiver is there");
+        sender.send(record(5_000), &page).await.expect("the receiver is there");
         assert_eq!(receiver.batch(10).await.len(), 1);
     }
 
@@ -278,14 +229,6 @@ mod tests {
         page.settle(Fate::Rejected);
         let counts = waiting.await.expect("no panic");
         assert!(counts.add_up());
-        assert_eq!(
-            (
-                counts.lidos,
-                counts.inseridos,
-                counts.duplicados,
-                counts.rejeitados
-            ),
-            (3, 1, 1, 1)
-        );
+        assert_eq!((counts.lidos, counts.inseridos, counts.duplicados, counts.rejeitados), (3, 1, 1, 1));
     }
 }

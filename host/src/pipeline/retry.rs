@@ -20,11 +20,7 @@ impl RetryPolicy {
     /// `attempts` in all (`RETRY_MAX`), at least 1. The wait after the nth failure is anything up to `base` × 2ⁿ, and
     /// never more than `cap`. `None` if these make no policy.
     pub fn new(attempts: u32, base: Duration, cap: Duration) -> Option<Self> {
-        (attempts >= 1 && base <= cap).then_some(Self {
-            attempts,
-            base,
-            cap,
-        })
+        (attempts >= 1 && base <= cap).then_some(Self { attempts, base, cap })
     }
 
     /// Attempts in all.
@@ -71,9 +67,6 @@ mod tests {
     #[test]
     fn no_attempts_at_all_are_no_policy() {
         assert_eq!(RetryPolicy::new(0, Duration::ZERO, Duration::ZERO), None);
-        assert_eq!(
-            RetryPolicy::new(1, Duration::from_secs(2), Duration::from_secs(1)),
-            None
-        );
+        assert_eq!(RetryPolicy::new(1, Duration::from_secs(2), Duration::from_secs(1)), None);
     }
 }

@@ -38,9 +38,8 @@ impl Writer {
             if batch.is_empty() {
                 return Ok(());
             }
-            let (mut good, bad): (Vec<Queued>, Vec<Queued>) = batch
-                .into_iter()
-                .partition(|q| matches!(q.record, Record::Good { .. }));
+            let (mut good, bad): (Vec<Queued>, Vec<Queued>) =
+                batch.into_iter().partition(|q| matches!(q.record, Record::Good { .. }));
             good.sort_by(|a, b| hash_of(a).cmp(hash_of(b)));
             if !good.is_empty() {
                 self.write(&good).await?;
@@ -86,9 +85,7 @@ impl Writer {
             let fate = match inserted {
                 true => Fate::Inserted,
                 // After a lost answer, a row that is there is most likely the one whose COMMIT nobody heard of.
-                false if queued.page.begun_before || patience.outcome_was_unknown => {
-                    Fate::FoundAgain
-                }
+                false if queued.page.begun_before || patience.outcome_was_unknown => Fate::FoundAgain,
                 false => Fate::Duplicate,
             };
             if inserted {
@@ -101,37 +98,27 @@ impl Writer {
 
     /// Keeps a record that the database refused.
     async fn refuse(&self, queued: &Queued, error: &StoreError) -> Result<(), StoreError> {
-        let Record::Good {
-            position, payload, ..
-        } = &queued.record
-        else {
+        let Record::Good { position, payload, .. } = &queued.record else {
             return Ok(());
         };
         let reason = error.database_message();
-        self.reject(&[(queued, *position, REFUSED_BY_DATABASE, &reason, payload)])
-            .await
+        self.reject(&[(queued, *position, REFUSED_BY_DATABASE, &reason, payload)]).await
     }
 
     async fn keep_rejected(&self, batch: &[Queued]) -> Result<(), StoreError> {
         let rejected: Vec<_> = batch
             .iter()
             .filter_map(|queued| match &queued.record {
-                Record::Bad {
-                    position,
-                    content,
-                    code,
-                    reason,
-                } => Some((queued, *position, *code, reason.as_str(), content)),
+                Record::Bad { position, content, code, reason } => {
+                    Some((queued, *position, *code, reason.as_str(), content))
+                }
                 Record::Good { .. } => None,
             })
             .collect();
         self.reject(&rejected).await
     }
 
-    async fn reject(
-        &self,
-        rejected: &[(&Queued, i64, &str, &str, &bytes::Bytes)],
-    ) -> Result<(), StoreError> {
+    async fn reject(&self, rejected: &[(&Queued, i64, &str, &str, &bytes::Bytes)]) -> Result<(), StoreError> {
         let rows: Vec<RejectedRow<'_>> = rejected
             .iter()
             .map(|(queued, position, code, reason, content)| RejectedRow {
@@ -169,10 +156,7 @@ fn row_of(queued: &Queued) -> RecordRow<'_> {
             payload: std::str::from_utf8(payload).unwrap_or_default(),
             hash,
         },
-        Record::Bad { .. } => RecordRow {
-            payload: "",
-            hash: "",
-        },
+        Record::Bad { .. } => RecordRow { payload: "", hash: "" },
     }
 }
 
@@ -186,11 +170,7 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more patience.
-    pub(super) async fn wait(
-        &mut self,
-        error: StoreError,
-        observer: &dyn Observer,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn wait(&mut self, error: StoreError, observer: &dyn Observer) -> Result<(), StoreError> {
         match error.fault {
             Fault::Collision if self.collisions < COLLISIONS_MAX => {
                 self.collisions += 1;
@@ -203,10 +183,7 @@ impl Patience {
                 self.outages += 1;
                 self.outcome_was_unknown = true;
                 let reason = error.database_message();
-                observer.on(Event::StoreWaiting {
-                    reason: &reason,
-                    wait,
-                });
+                observer.on(Event::StoreWaiting { reason: &reason, wait });
                 tokio::time::sleep(wait).await;
                 Ok(())
             }

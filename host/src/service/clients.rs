@@ -23,10 +23,7 @@ impl Atlas {
     /// Registers a client, or one more API of one that is registered.
     pub async fn add_client(&self, cliente_id: i32, change: ClientChange) -> Result<(), Failure> {
         check(cliente_id, &change)?;
-        let token = change
-            .token
-            .as_ref()
-            .ok_or_else(|| Failure::usage(notice!("error-token-empty")))?;
+        let token = change.token.as_ref().ok_or_else(|| Failure::usage(notice!("error-token-empty")))?;
         let store = self.store();
         let empty = Secret::new(String::new());
         // A client that is known by one API only has no default token.
@@ -35,10 +32,7 @@ impl Atlas {
             Ok(()) => {}
             Err(error) if error.fault == Fault::Exists && change.api.is_some() => {}
             Err(error) if error.fault == Fault::Exists => {
-                return Err(Failure::usage(notice!(
-                    "error-client-exists",
-                    client = cliente_id
-                )));
+                return Err(Failure::usage(notice!("error-client-exists", client = cliente_id)));
             }
             Err(error) => return Err(Failure::store("op-client", &error)),
         }
@@ -66,16 +60,11 @@ impl Atlas {
         if change.base_url.is_none() && own.is_none() {
             return Ok(());
         }
-        match self
-            .store()
-            .set_api(cliente_id, api, change.base_url.as_deref(), own)
-            .await
-        {
+        match self.store().set_api(cliente_id, api, change.base_url.as_deref(), own).await {
             Ok(()) => Ok(()),
-            Err(error) if error.fault == Fault::Missing => Err(Failure::usage(notice!(
-                "error-api-needs-base-url",
-                api = api
-            ))),
+            Err(error) if error.fault == Fault::Missing => {
+                Err(Failure::usage(notice!("error-api-needs-base-url", api = api)))
+            }
             Err(error) => Err(Failure::store("op-client", &error)),
         }
     }
@@ -89,58 +78,35 @@ impl Atlas {
         match removed {
             Ok(true) => Ok(()),
             Ok(false) => Err(unknown(cliente_id)),
-            Err(error) if error.fault == Fault::InUse => Err(Failure::usage(notice!(
-                "error-client-in-use",
-                client = cliente_id
-            ))),
+            Err(error) if error.fault == Fault::InUse => {
+                Err(Failure::usage(notice!("error-client-in-use", client = cliente_id)))
+            }
             Err(error) => Err(Failure::store("op-client", &error)),
         }
     }
 
     /// All clients.
     pub async fn clients(&self) -> Result<Vec<Client>, Failure> {
-        self.store()
-            .clients()
-            .await
-            .map_err(|error| Failure::store("op-client", &error))
+        self.store().clients().await.map_err(|error| Failure::store("op-client", &error))
     }
 }
 
 fn unknown(cliente_id: i32) -> Failure {
-    Failure::new(
-        "op-client",
-        notice!("error-client-unknown", client = cliente_id),
-        Exit::Credential,
-    )
+    Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential)
 }
 
 fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     if cliente_id < 1 {
-        return Err(Failure::usage(notice!(
-            "error-client-id",
-            client = cliente_id
-        )));
+        return Err(Failure::usage(notice!("error-client-id", client = cliente_id)));
     }
     if change.token.as_ref().is_some_and(Secret::is_empty) {
         return Err(Failure::usage(notice!("error-token-empty")));
     }
-    if let Some(url) = change
-        .base_url
-        .as_deref()
-        .filter(|url| parse_base_url(url).is_none())
-    {
-        return Err(Failure::usage(notice!(
-            "error-base-url",
-            client = cliente_id,
-            url = url
-        )));
+    if let Some(url) = change.base_url.as_deref().filter(|url| parse_base_url(url).is_none()) {
+        return Err(Failure::usage(notice!("error-base-url", client = cliente_id, url = url)));
     }
-    let name_fits = |api: &str| {
-        !api.is_empty()
-            && api
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
+    let name_fits =
+        |api: &str| !api.is_empty() && api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if let Some(api) = change.api.as_deref().filter(|api| !name_fits(api)) {
         return Err(Failure::usage(notice!("error-api-name", api = api)));
     }

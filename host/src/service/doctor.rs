@@ -55,10 +55,7 @@ impl Atlas {
         let mut findings = vec![error_log()];
         match Self::connect(config).await {
             Ok(atlas) => {
-                findings.push(ok(notice!(
-                    "doctor-database",
-                    location = atlas.store().location()
-                )));
+                findings.push(ok(notice!("doctor-database", location = atlas.store().location())));
                 atlas.look_at_tables(&mut findings).await;
                 atlas.look_at_connectors(&mut findings).await;
             }
@@ -77,25 +74,16 @@ impl Atlas {
             return findings.push(warning(notice!("doctor-tables-missing", tables = tables)));
         }
         if schema.hash_is_unique {
-            findings.push(ok(notice!(
-                "doctor-tables",
-                server = schema.server,
-                version = schema.version
-            )));
+            findings.push(ok(notice!("doctor-tables", server = schema.server, version = schema.version)));
         } else {
             findings.push(bad(notice!("doctor-hash-not-unique")));
         }
         match self.clients().await {
-            Ok(clients) if clients.is_empty() => {
-                findings.push(warning(notice!("doctor-no-clients")))
-            }
+            Ok(clients) if clients.is_empty() => findings.push(warning(notice!("doctor-no-clients"))),
             Ok(clients) => {
                 findings.push(ok(notice!("doctor-clients", count = clients.len())));
                 for client in clients.iter().filter(|client| client.apis.is_empty()) {
-                    findings.push(warning(notice!(
-                        "doctor-client-without-url",
-                        client = client.cliente_id
-                    )));
+                    findings.push(warning(notice!("doctor-client-without-url", client = client.cliente_id)));
                 }
             }
             Err(failure) => findings.push(bad(failure.notice)),
@@ -117,15 +105,9 @@ impl Atlas {
         };
         let folder = self.config().connectors.display();
         match registry.routes() {
-            routes if routes.is_empty() => {
-                findings.push(bad(notice!("doctor-no-connectors", folder = folder)))
-            }
+            routes if routes.is_empty() => findings.push(bad(notice!("doctor-no-connectors", folder = folder))),
             routes => {
-                findings.push(ok(notice!(
-                    "doctor-connectors",
-                    folder = folder,
-                    routes = routes.join(", ")
-                )));
+                findings.push(ok(notice!("doctor-connectors", folder = folder, routes = routes.join(", "))));
             }
         }
         for entry in registry.entries() {
@@ -139,20 +121,13 @@ impl Atlas {
 /// Whether errors can be written down here.
 fn error_log() -> Finding {
     let existed = Path::new(ERROR_LOG).exists();
-    let opened = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(ERROR_LOG);
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(ERROR_LOG);
     if !existed {
         // Only tried: an empty log should not be left behind.
         let _ = std::fs::remove_file(ERROR_LOG);
     }
     match opened {
         Ok(_) => ok(notice!("doctor-error-log", file = ERROR_LOG)),
-        Err(error) => warning(notice!(
-            "doctor-error-log-unwritable",
-            file = ERROR_LOG,
-            reason = error
-        )),
+        Err(error) => warning(notice!("doctor-error-log-unwritable", file = ERROR_LOG, reason = error)),
     }
 }

@@ -65,12 +65,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without causes.
     pub fn new(operation: &'static str, notice: Notice, exit: Exit) -> Self {
-        Self {
-            operation,
-            notice,
-            exit,
-            causes: Vec::new(),
-        }
+        Self { operation, notice, exit, causes: Vec::new() }
     }
 
     /// The same, with an error and all that is behind it as causes.
@@ -115,30 +110,20 @@ impl Failure {
     pub(super) fn credential(cliente_id: i32, error: &CredentialError) -> Self {
         let client = cliente_id;
         let (notice, exit) = match error {
-            CredentialError::Inactive => (
-                notice!("error-client-inactive", client = client),
-                Exit::Credential,
-            ),
-            CredentialError::NoBaseUrl { api } => (
-                notice!("error-no-base-url", client = client, api = api),
-                Exit::Configuration,
-            ),
-            CredentialError::BadBaseUrl { url } => (
-                notice!("error-base-url", client = client, url = url),
-                Exit::Configuration,
-            ),
-            CredentialError::NoCredential { api } => (
-                notice!("error-no-credential", client = client, api = api),
-                Exit::Credential,
-            ),
-            CredentialError::BadToken => (
-                notice!("error-token-characters", client = client),
-                Exit::Credential,
-            ),
-            CredentialError::UnsupportedScheme { scheme } => (
-                notice!("error-auth-scheme", scheme = scheme),
-                Exit::Connector,
-            ),
+            CredentialError::Inactive => (notice!("error-client-inactive", client = client), Exit::Credential),
+            CredentialError::NoBaseUrl { api } => {
+                (notice!("error-no-base-url", client = client, api = api), Exit::Configuration)
+            }
+            CredentialError::BadBaseUrl { url } => {
+                (notice!("error-base-url", client = client, url = url), Exit::Configuration)
+            }
+            CredentialError::NoCredential { api } => {
+                (notice!("error-no-credential", client = client, api = api), Exit::Credential)
+            }
+            CredentialError::BadToken => (notice!("error-token-characters", client = client), Exit::Credential),
+            CredentialError::UnsupportedScheme { scheme } => {
+                (notice!("error-auth-scheme", scheme = scheme), Exit::Connector)
+            }
         };
         Self::new("op-run", notice, exit).because(error)
     }
@@ -154,42 +139,26 @@ impl Failure {
                 (reservation_notice(first), Exit::Reservations)
             }
             End::Stopped => (notice!("end-stopped"), Exit::Interrupted),
-            End::AttemptsExhausted { attempts, reason } => (
-                notice!("end-attempts", attempts = attempts, reason = reason),
-                Exit::Source,
-            ),
-            End::WaitTooLong { seconds, reason } => (
-                notice!("end-wait-too-long", seconds = seconds, reason = reason),
-                Exit::Source,
-            ),
-            End::Unauthorized(reason) => (
-                notice!("end-unauthorized", client = client, reason = reason),
-                Exit::Credential,
-            ),
-            End::Quota {
-                reason,
-                until: None,
-            } => (notice!("end-quota", reason = reason), Exit::Source),
-            End::Quota {
-                reason,
-                until: Some(until),
-            } => (
-                notice!("end-quota-until", reason = reason, until = until),
-                Exit::Source,
-            ),
+            End::AttemptsExhausted { attempts, reason } => {
+                (notice!("end-attempts", attempts = attempts, reason = reason), Exit::Source)
+            }
+            End::WaitTooLong { seconds, reason } => {
+                (notice!("end-wait-too-long", seconds = seconds, reason = reason), Exit::Source)
+            }
+            End::Unauthorized(reason) => {
+                (notice!("end-unauthorized", client = client, reason = reason), Exit::Credential)
+            }
+            End::Quota { reason, until: None } => (notice!("end-quota", reason = reason), Exit::Source),
+            End::Quota { reason, until: Some(until) } => {
+                (notice!("end-quota-until", reason = reason, until = until), Exit::Source)
+            }
             End::SourceFailed(reason) => (notice!("end-source", reason = reason), Exit::Source),
             End::Loop { cursor } => (notice!("end-loop", cursor = cursor), Exit::Source),
-            End::Repeating { pages, cursor } => (
-                notice!("end-repeating", pages = pages, cursor = cursor),
-                Exit::Source,
-            ),
-            End::ConnectorCrashed(reason) => {
-                (notice!("end-crashed", reason = reason), Exit::Connector)
+            End::Repeating { pages, cursor } => {
+                (notice!("end-repeating", pages = pages, cursor = cursor), Exit::Source)
             }
-            End::Limit { name, value } => (
-                notice!("end-limit", name = name, value = value),
-                Exit::Connector,
-            ),
+            End::ConnectorCrashed(reason) => (notice!("end-crashed", reason = reason), Exit::Connector),
+            End::Limit { name, value } => (notice!("end-limit", name = name, value = value), Exit::Connector),
             End::LeaseLost => (notice!("end-lease-lost"), Exit::Interrupted),
             End::Store(error) => return Some(Self::store("op-run", error)),
         };
@@ -209,11 +178,7 @@ pub(super) fn reservation_notice(reservation: &Reservation) -> Notice {
     match reservation {
         Reservation::Rejected { records } => notice!("reservation-rejected", records = records),
         Reservation::Moving { before, after } => {
-            notice!(
-                "reservation-moving",
-                before = number(before),
-                after = number(after)
-            )
+            notice!("reservation-moving", before = number(before), after = number(after))
         }
         Reservation::TotalOff { declared, read } => {
             notice!("reservation-total", declared = declared, read = read)
@@ -224,11 +189,7 @@ pub(super) fn reservation_notice(reservation: &Reservation) -> Notice {
 
 /// What to say of a file that is no connector.
 pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
-    let file = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match error {
         LoadError::Unreadable(reason) => notice!("load-unreadable", file = file, reason = reason),
         LoadError::TooLarge { bytes, limit } => {
@@ -248,12 +209,7 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
         LoadError::DescribeFailed(reason) => notice!("load-describe", file = file, reason = reason),
         LoadError::BadDescriptor(error) => notice!("load-descriptor", file = file, reason = error),
         LoadError::RouteTaken { route, other } => {
-            notice!(
-                "load-route-taken",
-                file = file,
-                route = route,
-                other = other
-            )
+            notice!("load-route-taken", file = file, route = route, other = other)
         }
     }
 }

@@ -40,26 +40,14 @@ pub struct Atlas {
 impl Atlas {
     /// Opens the store, without touching its tables.
     pub async fn connect(config: Config) -> Result<Self, Failure> {
-        let store = store::open(&config.store)
-            .await
-            .map_err(|error| Failure::connecting(&error))?;
-        Ok(Self {
-            config,
-            store,
-            engine: OnceCell::new(),
-            registry: OnceCell::new(),
-            http: OnceCell::new(),
-        })
+        let store = store::open(&config.store).await.map_err(|error| Failure::connecting(&error))?;
+        Ok(Self { config, store, engine: OnceCell::new(), registry: OnceCell::new(), http: OnceCell::new() })
     }
 
     /// Opens the store and sees to its tables: creates what is missing, adopts what is there.
     pub async fn open(config: Config) -> Result<(Self, InitReport), Failure> {
         let atlas = Self::connect(config).await?;
-        let report = atlas
-            .store
-            .init()
-            .await
-            .map_err(|error| Failure::store("op-init", &error))?;
+        let report = atlas.store.init().await.map_err(|error| Failure::store("op-init", &error))?;
         Ok((atlas, report))
     }
 
@@ -79,21 +67,12 @@ impl Atlas {
             .get_or_try_init(|| async {
                 let engine = self.engine().await?;
                 let folder = &self.config.connectors;
-                Registry::load(
-                    engine,
-                    self.config.limits(),
-                    folder,
-                    self.config.cache.as_deref(),
+                Registry::load(engine, self.config.limits(), folder, self.config.cache.as_deref()).await.map_err(
+                    |error| {
+                        let notice = notice!("error-connectors-folder", folder = folder.display(), reason = error);
+                        Failure::new("op-connector", notice, Exit::Connector).because(&error)
+                    },
                 )
-                .await
-                .map_err(|error| {
-                    let notice = notice!(
-                        "error-connectors-folder",
-                        folder = folder.display(),
-                        reason = error
-                    );
-                    Failure::new("op-connector", notice, Exit::Connector).because(&error)
-                })
             })
             .await
     }
@@ -106,18 +85,10 @@ impl Atlas {
         }
         let folder = self.config.connectors.display().to_string();
         // The file that bears the route's name is most likely the one that was meant.
-        let meant = registry
-            .entries()
-            .iter()
-            .find(|e| e.path.file_stem().is_some_and(|stem| stem == route));
+        let meant = registry.entries().iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));
         let notice = match meant.map(|entry| (&entry.path, &entry.loaded)) {
             Some((path, Err(error))) => return Err(Failure::load(path, error)),
-            _ => notice!(
-                "error-route-unknown",
-                route = route,
-                folder = folder,
-                routes = registry.routes().join(", ")
-            ),
+            _ => notice!("error-route-unknown", route = route, folder = folder, routes = registry.routes().join(", ")),
         };
         Err(Failure::new("op-connector", notice, Exit::Connector))
     }
@@ -126,12 +97,10 @@ impl Atlas {
     pub async fn engine(&self) -> Result<&Arc<ConnectorEngine>, Failure> {
         self.engine
             .get_or_try_init(|| async {
-                ConnectorEngine::new(self.config.limits())
-                    .map(Arc::new)
-                    .map_err(|error| {
-                        let notice = notice!("error-engine", reason = format!("{error:#}"));
-                        Failure::new("op-connector", notice, Exit::Connector)
-                    })
+                ConnectorEngine::new(self.config.limits()).map(Arc::new).map_err(|error| {
+                    let notice = notice!("error-engine", reason = format!("{error:#}"));
+                    Failure::new("op-connector", notice, Exit::Connector)
+                })
             })
             .await
     }

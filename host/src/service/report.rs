@@ -57,11 +57,7 @@ pub struct ConnectorReport {
 impl RunReport {
     /// A scrap as it stands.
     pub fn of(scrap: &Scrap) -> Self {
-        let reasons = scrap
-            .reason
-            .as_deref()
-            .map(read_reasons)
-            .unwrap_or_default();
+        let reasons = scrap.reason.as_deref().map(read_reasons).unwrap_or_default();
         Self {
             scrap_id: scrap.id,
             status: scrap.state.name(),
@@ -75,10 +71,7 @@ impl RunReport {
             rejeitados: scrap.counts.rejeitados,
             total_declarado: scrap.total_records,
             duracao_ms: scrap.elapsed_ms,
-            conector: scrap
-                .connector
-                .clone()
-                .map(|(versao, sha256)| ConnectorReport { versao, sha256 }),
+            conector: scrap.connector.clone().map(|(versao, sha256)| ConnectorReport { versao, sha256 }),
             motivo: None,
             reasons,
             failure: None,

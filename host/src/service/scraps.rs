@@ -68,37 +68,22 @@ impl Atlas {
 
     /// One scrap.
     pub async fn scrap(&self, id: i64) -> Result<Scrap, Failure> {
-        let scrap = self
-            .store()
-            .scrap(id)
-            .await
-            .map_err(|error| Failure::store("op-scrap", &error))?;
+        let scrap = self.store().scrap(id).await.map_err(|error| Failure::store("op-scrap", &error))?;
         scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
     }
 
     /// The newest scraps.
     pub async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, Failure> {
-        self.store()
-            .scraps(cliente_id, limit)
-            .await
-            .map_err(|error| Failure::store("op-scrap", &error))
+        self.store().scraps(cliente_id, limit).await.map_err(|error| Failure::store("op-scrap", &error))
     }
 
     /// Cancels a scrap, whoever runs it. It can be resumed all the same.
     pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
         let scrap = self.scrap(id).await?;
         let reason = write_reasons(&[notice!("end-cancelled")]).unwrap_or_default();
-        let cancelled = self
-            .store()
-            .cancel(id, &reason)
-            .await
-            .map_err(|e| Failure::store("op-scrap", &e))?;
+        let cancelled = self.store().cancel(id, &reason).await.map_err(|e| Failure::store("op-scrap", &e))?;
         if !cancelled {
-            return Err(Failure::usage(notice!(
-                "error-scrap-ended",
-                id = id,
-                state = scrap.state.name()
-            )));
+            return Err(Failure::usage(notice!("error-scrap-ended", id = id, state = scrap.state.name())));
         }
         Ok(())
     }
@@ -117,20 +102,10 @@ impl Atlas {
             return Ok(RunReport::of(&scrap));
         }
         let connector = self.connector(&scrap.rota).await?;
-        let endpoint = self
-            .endpoint(scrap.cliente_id, &connector.descriptor)
-            .await?;
+        let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor).await?;
         let format = i64::from(connector.descriptor.cursor_format);
-        if let Some(began_with) = scrap
-            .cursor_format
-            .filter(|began_with| *began_with != format)
-        {
-            let notice = notice!(
-                "error-cursor-format",
-                id = id,
-                began = began_with,
-                now = format
-            );
+        if let Some(began_with) = scrap.cursor_format.filter(|began_with| *began_with != format) {
+            let notice = notice!("error-cursor-format", id = id, began = began_with, now = format);
             return Err(Failure::new("op-run", notice, Exit::Connector));
         }
         let source = ConnectorSource::new(
@@ -149,10 +124,7 @@ impl Atlas {
         let lease = self.claim(id, &connector).await?;
         // Read again: what another process did until the claim counts.
         let scrap = self.scrap(id).await?;
-        announce(&Announcement {
-            scrap: scrap.clone(),
-            location: self.store().location(),
-        });
+        announce(&Announcement { scrap: scrap.clone(), location: self.store().location() });
         let began = Instant::now();
         let job = Job {
             lease: lease.clone(),
@@ -173,18 +145,11 @@ impl Atlas {
             sha256: connector.sha256.clone(),
             cursor_format: i64::from(connector.descriptor.cursor_format),
         };
-        self.store()
-            .claim(id, &stamp)
-            .await
-            .map_err(|error| Failure::store("op-run", &error))
+        self.store().claim(id, &stamp).await.map_err(|error| Failure::store("op-run", &error))
     }
 
     /// Where the client's API is, and what opens it.
-    async fn endpoint(
-        &self,
-        cliente_id: i32,
-        descriptor: &Descriptor,
-    ) -> Result<Endpoint, Failure> {
+    async fn endpoint(&self, cliente_id: i32, descriptor: &Descriptor) -> Result<Endpoint, Failure> {
         let access = self
             .store()
             .access(cliente_id, &descriptor.api)
@@ -196,12 +161,7 @@ impl Atlas {
     }
 
     /// Writes down how a run ended, and sums it up.
-    async fn finish(
-        &self,
-        lease: &Lease,
-        end: &End,
-        elapsed: Duration,
-    ) -> Result<RunReport, Failure> {
+    async fn finish(&self, lease: &Lease, end: &End, elapsed: Duration) -> Result<RunReport, Failure> {
         let mut failure = Failure::of_end(end, lease.cliente_id);
         let reasons = match end {
             End::DoneWithReservations(all) => all.iter().map(reservation_notice).collect(),
@@ -210,14 +170,7 @@ impl Atlas {
         let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         if !matches!(end, End::LeaseLost) {
             let text = write_reasons(&reasons);
-            let written = write_end(
-                self.store().as_ref(),
-                lease,
-                end.state(),
-                text.as_deref(),
-                elapsed_ms,
-            )
-            .await;
+            let written = write_end(self.store().as_ref(), lease, end.state(), text.as_deref(), elapsed_ms).await;
             match (written, &failure) {
                 (Ok(true), _) => {}
                 (Ok(false), _) => failure = Failure::of_end(&End::LeaseLost, lease.cliente_id),
@@ -249,10 +202,7 @@ async fn write_end(
     let mut attempt = 1;
     loop {
         match store.finish(lease, state, reason, elapsed_ms).await {
-            Err(error)
-                if attempt < FINISH_ATTEMPTS
-                    && matches!(error.fault, Fault::Unavailable | Fault::Collision) =>
-            {
+            Err(error) if attempt < FINISH_ATTEMPTS && matches!(error.fault, Fault::Unavailable | Fault::Collision) => {
                 tokio::time::sleep(FINISH_PAUSE * attempt).await;
                 attempt += 1;
             }
@@ -262,60 +212,37 @@ async fn write_end(
 }
 
 fn no_token(cliente_id: i32) -> Failure {
-    Failure::new(
-        "op-run",
-        notice!("error-no-token", client = cliente_id),
-        Exit::Credential,
-    )
+    Failure::new("op-run", notice!("error-no-token", client = cliente_id), Exit::Credential)
 }
 
 fn page_size(request: &ScrapRequest, descriptor: &Descriptor) -> Result<i32, Failure> {
     let own = i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX);
     let size = request.page_size.unwrap_or(own);
     if !(1..=PAGE_SIZE_MAX).contains(&size) {
-        return Err(Failure::usage(notice!(
-            "error-page-size",
-            value = size,
-            max = PAGE_SIZE_MAX
-        )));
+        return Err(Failure::usage(notice!("error-page-size", value = size, max = PAGE_SIZE_MAX)));
     }
     Ok(size)
 }
 
-fn period(
-    request: &ScrapRequest,
-    descriptor: &Descriptor,
-) -> Result<Option<(String, String)>, Failure> {
+fn period(request: &ScrapRequest, descriptor: &Descriptor) -> Result<Option<(String, String)>, Failure> {
     let route = &request.rota;
     match (&request.from, &request.to, descriptor.takes_period) {
         (None, None, false) => Ok(None),
-        (_, _, false) => Err(Failure::usage(notice!(
-            "error-period-not-taken",
-            route = route
-        ))),
+        (_, _, false) => Err(Failure::usage(notice!("error-period-not-taken", route = route))),
         (Some(from), Some(to), true) => {
             let (first, last) = (date(from)?, date(to)?);
             if first > last {
-                return Err(Failure::usage(notice!(
-                    "error-period-turned",
-                    from = from,
-                    to = to
-                )));
+                return Err(Failure::usage(notice!("error-period-turned", from = from, to = to)));
             }
             Ok(Some((first.to_string(), last.to_string())))
         }
-        _ => Err(Failure::usage(notice!(
-            "error-period-missing",
-            route = route
-        ))),
+        _ => Err(Failure::usage(notice!("error-period-missing", route = route))),
     }
 }
 
 /// A day, as ISO 8601 writes it and in no other way: `20/10/2025` may be read in two.
 fn date(text: &str) -> Result<NaiveDate, Failure> {
     let iso = text.len() == "2025-10-20".len();
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
-        .ok()
-        .filter(|_| iso);
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| iso);
     date.ok_or_else(|| Failure::usage(notice!("error-date", value = text)))
 }

@@ -23,25 +23,13 @@ pub struct BodyBudget {
 impl BodyBudget {
     /// A budget of `total` bytes, for bodies of at most `largest` each. The reserve is part of it.
     pub fn new(total: usize, largest: usize) -> Self {
-        let pieces = total
-            .saturating_sub(largest)
-            .div_ceil(PIECE)
-            .min(Semaphore::MAX_PERMITS);
-        Self {
-            shared: Arc::new(Semaphore::new(pieces)),
-            reserve: Arc::new(Mutex::new(())),
-        }
+        let pieces = total.saturating_sub(largest).div_ceil(PIECE).min(Semaphore::MAX_PERMITS);
+        Self { shared: Arc::new(Semaphore::new(pieces)), reserve: Arc::new(Mutex::new(())) }
     }
 
     /// A body that is being read.
     pub(super) fn begin(&self) -> BodyInProgress {
-        BodyInProgress {
-            budget: self.clone(),
-            bytes: Vec::new(),
-            paid: 0,
-            permits: Vec::new(),
-            reserve: None,
-        }
+        BodyInProgress { budget: self.clone(), bytes: Vec::new(), paid: 0, permits: Vec::new(), reserve: None }
     }
 }
 
@@ -90,9 +78,7 @@ impl BodyInProgress {
     pub(super) async fn finish(mut self, charset: Option<&str>, limit: usize) -> Option<Bytes> {
         let encoding = match Encoding::for_bom(&self.bytes) {
             Some((encoding, _)) => encoding,
-            None => charset
-                .and_then(|label| Encoding::for_label(label.as_bytes()))
-                .unwrap_or(UTF_8),
+            None => charset.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8),
         };
         if encoding != UTF_8 {
             let (text, _, _) = encoding.decode(&self.bytes);
@@ -103,11 +89,7 @@ impl BodyInProgress {
             self.pay(text.len()).await;
             self.bytes = text;
         }
-        Some(Bytes::from_owner(PaidBody {
-            bytes: self.bytes,
-            _permits: self.permits,
-            _reserve: self.reserve,
-        }))
+        Some(Bytes::from_owner(PaidBody { bytes: self.bytes, _permits: self.permits, _reserve: self.reserve }))
     }
 }
 
@@ -135,10 +117,7 @@ mod tests {
         let budget = BodyBudget::new(4 * PIECE, PIECE);
         let mut body = budget.begin();
         body.push(&[b'x'; 2 * PIECE]).await;
-        let bytes = body
-            .finish(None, usize::MAX)
-            .await
-            .expect("no charset, no growth");
+        let bytes = body.finish(None, usize::MAX).await.expect("no charset, no growth");
         let slice = bytes.slice(10..20);
         drop(bytes);
         assert_eq!(budget.shared.available_permits(), 1);

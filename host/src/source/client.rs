@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use thiserror::Error;
 use url::Url;
 
@@ -37,12 +35,7 @@ const HOST_HEADERS: [&str; 13] = [
     "proxy-connection",
 ];
 /// Headers that a connector never sees: they could carry a credential back.
-const WITHHELD_HEADERS: [&str; 4] = [
-    "set-cookie",
-    "set-cookie2",
-    "authorization",
-    "proxy-authenticate",
-];
+const WITHHELD_HEADERS: [&str; 4] = ["set-cookie", "set-cookie2", "authorization", "proxy-authenticate"];
 
 /// How much one page may ask for. Each has its row in the limits' table.
 #[derive(Debug, Clone, Copy)]
@@ -159,10 +152,7 @@ pub enum SendError {
 impl SendError {
     /// Whether the same request may well succeed later.
     pub fn is_passing_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_)
-        )
+        matches!(self, Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_))
     }
 }
 
@@ -198,11 +188,7 @@ impl HttpClient {
             .tcp_nodelay(true)
             .user_agent(concat!("atlas-data-flow/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self {
-            http,
-            budget,
-            limits,
-        })
+        Ok(Self { http, budget, limits })
     }
 
     /// Makes one request at an endpoint, within the page's budget.
@@ -243,17 +229,13 @@ impl HttpClient {
                 )));
             }
             meter.requests += 1;
-            let response = self
-                .start(endpoint, &request, &headers, url.clone())
-                .await?;
+            let response = self.start(endpoint, &request, &headers, url.clone()).await?;
             match redirect(endpoint, &url, &response)? {
                 Some(next) => url = next,
                 None => return self.read(meter, response).await,
             }
         }
-        Err(SendError::Denied(format!(
-            "more than {REDIRECTS_MAX} redirects"
-        )))
+        Err(SendError::Denied(format!("more than {REDIRECTS_MAX} redirects")))
     }
 
     async fn start(
@@ -270,10 +252,8 @@ impl HttpClient {
             builder = builder.header(ACCEPT, "application/json");
         }
         if let Credential::Bearer(token) = &endpoint.credential {
-            let mut value =
-                HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
-                    SendError::InvalidRequest("the token cannot stand in a header".to_owned())
-                })?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+                .map_err(|_| SendError::InvalidRequest("the token cannot stand in a header".to_owned()))?;
             value.set_sensitive(true);
             builder = builder.header(AUTHORIZATION, value);
         }
@@ -283,11 +263,7 @@ impl HttpClient {
         builder.send().await.map_err(sort_error)
     }
 
-    async fn read(
-        &self,
-        meter: &mut PageMeter,
-        mut response: reqwest::Response,
-    ) -> Result<Answer, SendError> {
+    async fn read(&self, meter: &mut PageMeter, mut response: reqwest::Response) -> Result<Answer, SendError> {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let mut body = self.budget.begin();
@@ -312,12 +288,7 @@ impl HttpClient {
             .get(RETRY_AFTER)
             .and_then(|v| v.to_str().ok())
             .and_then(|v| retry_after::parse(v, SystemTime::now()));
-        Ok(Answer {
-            status,
-            headers,
-            retry_after,
-            body,
-        })
+        Ok(Answer { status, headers, retry_after, body })
     }
 }
 
@@ -337,24 +308,14 @@ fn guest_headers(headers: &[(String, String)]) -> Result<HeaderMap, SendError> {
 }
 
 /// Where a redirect leads, if the answer is one: within the granted origin, else it is refused.
-fn redirect(
-    endpoint: &Endpoint,
-    from: &Url,
-    response: &reqwest::Response,
-) -> Result<Option<Url>, SendError> {
+fn redirect(endpoint: &Endpoint, from: &Url, response: &reqwest::Response) -> Result<Option<Url>, SendError> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let Some(location) = response
-        .headers()
-        .get(LOCATION)
-        .and_then(|v| v.to_str().ok())
-    else {
+    let Some(location) = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()) else {
         return Ok(None);
     };
-    let next = from
-        .join(location)
-        .map_err(|e| SendError::Denied(format!("a redirect to no URL: {e}")))?;
+    let next = from.join(location).map_err(|e| SendError::Denied(format!("a redirect to no URL: {e}")))?;
     if !endpoint.grants(&next) {
         return Err(SendError::Denied(format!(
             "a redirect to {}, another origin than the granted one",
@@ -368,9 +329,7 @@ fn charset(headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("charset")
-            .then(|| value.trim().trim_matches('"').to_owned())
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_owned())
     })
 }
 
@@ -401,8 +360,5 @@ fn sort_error(error: reqwest::Error) -> SendError {
 
 /// Host and port are enough for a person to see where it failed.
 fn reqwest_without_url(error: &reqwest::Error) -> String {
-    error
-        .url()
-        .map(|url| url.origin().ascii_serialization())
-        .unwrap_or_default()
+    error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }

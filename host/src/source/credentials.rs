@@ -96,17 +96,11 @@ pub enum CredentialError {
 
 impl Endpoint {
     /// Puts together what is registered for a client and an API with the scheme that the connector declares.
-    pub fn resolve(
-        access: Access,
-        api: &str,
-        scheme: &AuthScheme,
-    ) -> Result<Self, CredentialError> {
+    pub fn resolve(access: Access, api: &str, scheme: &AuthScheme) -> Result<Self, CredentialError> {
         if !access.active {
             return Err(CredentialError::Inactive);
         }
-        let missing = || CredentialError::NoCredential {
-            api: api.to_owned(),
-        };
+        let missing = || CredentialError::NoCredential { api: api.to_owned() };
         let (base, token) = match access.api {
             Some((base, Some(own))) => (base, Some(own)),
             // An API without a credential of its own, at the very place that the default token is meant for.
@@ -115,11 +109,7 @@ impl Endpoint {
             }
             Some((base, None)) => (base, None),
             None => {
-                let base = access
-                    .default_base_url
-                    .ok_or_else(|| CredentialError::NoBaseUrl {
-                        api: api.to_owned(),
-                    })?;
+                let base = access.default_base_url.ok_or_else(|| CredentialError::NoBaseUrl { api: api.to_owned() })?;
                 (base, Some(access.token))
             }
         };
@@ -172,39 +162,23 @@ mod tests {
 
     #[test]
     fn the_default_token_goes_to_the_default_base_url() {
-        let endpoint = Endpoint::resolve(
-            access(Some("https://erp.example/api"), None),
-            "jueri",
-            &AuthScheme::Bearer,
-        )
-        .unwrap_or_else(|e| panic!("{e}"));
+        let endpoint = Endpoint::resolve(access(Some("https://erp.example/api"), None), "jueri", &AuthScheme::Bearer)
+            .unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(endpoint.base.as_str(), "https://erp.example/api/");
         assert_eq!(token_of(&endpoint), "padrao");
     }
 
     #[test]
     fn the_default_token_never_goes_to_another_base_url() {
-        let elsewhere = access(
-            Some("https://erp.example"),
-            Some(("https://other.example", None)),
-        );
+        let elsewhere = access(Some("https://erp.example"), Some(("https://other.example", None)));
         let refused = Endpoint::resolve(elsewhere, "bling", &AuthScheme::Bearer).err();
-        assert_eq!(
-            refused,
-            Some(CredentialError::NoCredential {
-                api: "bling".into()
-            })
-        );
+        assert_eq!(refused, Some(CredentialError::NoCredential { api: "bling".into() }));
     }
 
     #[test]
     fn an_api_with_a_credential_of_its_own_uses_it() {
-        let own = access(
-            Some("https://erp.example"),
-            Some(("https://bling.example", Some("proprio"))),
-        );
-        let endpoint =
-            Endpoint::resolve(own, "bling", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
+        let own = access(Some("https://erp.example"), Some(("https://bling.example", Some("proprio"))));
+        let endpoint = Endpoint::resolve(own, "bling", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(token_of(&endpoint), "proprio");
     }
 
@@ -212,18 +186,10 @@ mod tests {
     fn an_inactive_client_and_an_empty_token_are_refused() {
         let mut off = access(Some("https://erp.example"), None);
         off.active = false;
-        assert_eq!(
-            Endpoint::resolve(off, "jueri", &AuthScheme::Bearer).err(),
-            Some(CredentialError::Inactive)
-        );
+        assert_eq!(Endpoint::resolve(off, "jueri", &AuthScheme::Bearer).err(), Some(CredentialError::Inactive));
         let mut empty = access(Some("https://erp.example"), None);
         empty.token = Secret::new("  ".into());
         let refused = Endpoint::resolve(empty, "jueri", &AuthScheme::Bearer).err();
-        assert_eq!(
-            refused,
-            Some(CredentialError::NoCredential {
-                api: "jueri".into()
-            })
-        );
+        assert_eq!(refused, Some(CredentialError::NoCredential { api: "jueri".into() }));
     }
 }

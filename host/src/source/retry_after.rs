@@ -28,10 +28,7 @@ mod tests {
         let read = |text| parse(text, now);
         assert_eq!(read("120"), Some(Duration::from_secs(120)));
         assert_eq!(read(" 2.5 "), Some(Duration::from_millis(2500)));
-        assert_eq!(
-            read("Sun, 06 Nov 1994 08:49:47 GMT"),
-            Some(Duration::from_secs(10))
-        );
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:00 GMT"), Some(Duration::ZERO));
         assert_eq!(read("1e300"), Some(LONGEST));
         for nothing in ["", "soon", "-5", "1.2.3", "inf", "NaN"] {

@@ -41,22 +41,12 @@ pub struct StoreError {
 impl StoreError {
     /// An error that the store itself found.
     pub(crate) fn new(fault: Fault, doing: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            fault,
-            doing,
-            detail: Some(detail.into()),
-            source: None,
-        }
+        Self { fault, doing, detail: Some(detail.into()), source: None }
     }
 
     /// Sorts a database's error. `doing` says what was being done, for the chain that people read.
     pub(super) fn sort(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self {
-            fault: fault_of(&source),
-            doing,
-            detail: None,
-            source: Some(source),
-        }
+        move |source| Self { fault: fault_of(&source), doing, detail: None, source: Some(source) }
     }
 
     /// What the database itself said, in one line; for the reason kept with a rejected record.
@@ -72,12 +62,7 @@ impl StoreError {
 fn fault_of(error: &sqlx::Error) -> Fault {
     match error {
         sqlx::Error::Database(e) => match e.code().as_deref() {
-            Some(code)
-                if e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-                    .is_some() =>
-            {
-                postgres_fault(code)
-            }
+            Some(code) if e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() => postgres_fault(code),
             Some(code) => sqlite_fault(code),
             None => Fault::Other,
         },
@@ -116,12 +101,12 @@ fn sqlite_fault(code: &str) -> Fault {
         return Fault::Other;
     };
     match (code, code & 0xff) {
-        (787, _) => Fault::Missing,              // SQLITE_CONSTRAINT_FOREIGNKEY
-        (2067 | 1555, _) => Fault::Collision,    // SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY
-        (_, 5 | 6) => Fault::Collision,          // SQLITE_BUSY, SQLITE_LOCKED
-        (_, 18 | 19 | 20 | 25) => Fault::Poison, // TOOBIG, CONSTRAINT, MISMATCH, RANGE
+        (787, _) => Fault::Missing,                  // SQLITE_CONSTRAINT_FOREIGNKEY
+        (2067 | 1555, _) => Fault::Collision,        // SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY
+        (_, 5 | 6) => Fault::Collision,              // SQLITE_BUSY, SQLITE_LOCKED
+        (_, 18 | 19 | 20 | 25) => Fault::Poison,     // TOOBIG, CONSTRAINT, MISMATCH, RANGE
         (_, 8 | 10 | 13 | 14) => Fault::Unavailable, // READONLY, IOERR, FULL, CANTOPEN
-        (_, 1) => Fault::Schema,                 // SQLITE_ERROR: no such table
+        (_, 1) => Fault::Schema,                     // SQLITE_ERROR: no such table
         _ => Fault::Other,
     }
 }

@@ -123,32 +123,18 @@ pub trait Store: Send + Sync {
     async fn knows(&self, lease: &Lease, page: PageKey) -> Result<bool, StoreError>;
 
     /// Whether `candidate` is one of the pages that led to `page`.
-    async fn is_ancestor(
-        &self,
-        lease: &Lease,
-        candidate: CursorId,
-        page: PageKey,
-    ) -> Result<bool, StoreError>;
+    async fn is_ancestor(&self, lease: &Lease, candidate: CursorId, page: PageKey) -> Result<bool, StoreError>;
 
     /// Marks pages as begun and checkpoints finished ones: each done page leaves the frontier, its next ones enter and its
     /// counts are added, all in one transaction. Repeating it changes nothing, so it may be repeated when the outcome of a
     /// COMMIT is unknown. Fails with [`Fault::LeaseLost`] when the scrap has a newer epoch.
-    async fn ledger(
-        &self,
-        lease: &Lease,
-        begun: &[PageKey],
-        done: &[Checkpoint],
-    ) -> Result<LedgerReceipt, StoreError>;
+    async fn ledger(&self, lease: &Lease, begun: &[PageKey], done: &[Checkpoint]) -> Result<LedgerReceipt, StoreError>;
 
     /// Opens the next sweep with the first page in its frontier.
     async fn open_sweep(&self, lease: &Lease, sweep: i32) -> Result<(), StoreError>;
 
     /// What one page held, once it is done.
-    async fn page_facts(
-        &self,
-        lease: &Lease,
-        page: PageKey,
-    ) -> Result<Option<PageFacts>, StoreError>;
+    async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError>;
 
     /// What a whole sweep added up to.
     async fn sweep_facts(&self, lease: &Lease, sweep: i32) -> Result<SweepFacts, StoreError>;
@@ -158,22 +144,13 @@ pub trait Store: Send + Sync {
     /// Inserts records, all or none, and says of each whether it is new: `false` means that a row with its hash was there.
     /// The caller gives them sorted by hash. [`Fault::Collision`]: the same again will do. [`Fault::Poison`]: one of them
     /// cannot be stored; with a single record, that one.
-    async fn insert(
-        &self,
-        lease: &Lease,
-        records: &[RecordRow<'_>],
-    ) -> Result<Vec<bool>, StoreError>;
+    async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError>;
 
     /// Keeps records that the table cannot hold. Known ones are left as they are.
     async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError>;
 
     /// Rejected records after an id, oldest first, those of one scrap if asked.
-    async fn rejects(
-        &self,
-        scrap_id: Option<i64>,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<Rejected>, StoreError>;
+    async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError>;
 
     // --- proof --------------------------------------------------------------------------------------------------------
 

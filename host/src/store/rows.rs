@@ -5,8 +5,7 @@
 use sqlx::FromRow;
 
 use super::types::{
-    Client, ClientApi, Counts, CursorId, PageFacts, PendingCursor, Rejected, Scrap, ScrapState,
-    SweepFacts,
+    Client, ClientApi, Counts, CursorId, PageFacts, PendingCursor, Rejected, Scrap, ScrapState, SweepFacts,
 };
 
 /// The columns of [`ScrapRow`].
@@ -163,24 +162,11 @@ pub(super) struct ClientRow {
 pub(super) fn group_clients(rows: Vec<ClientRow>) -> Vec<Client> {
     let mut clients: Vec<Client> = Vec::new();
     for row in rows {
-        if clients
-            .last()
-            .is_none_or(|c| c.cliente_id != row.cliente_id)
-        {
-            clients.push(Client {
-                cliente_id: row.cliente_id,
-                active: row.ativo.unwrap_or(true),
-                apis: Vec::new(),
-            });
+        if clients.last().is_none_or(|c| c.cliente_id != row.cliente_id) {
+            clients.push(Client { cliente_id: row.cliente_id, active: row.ativo.unwrap_or(true), apis: Vec::new() });
         }
-        if let (Some(client), Some((api, base_url))) =
-            (clients.last_mut(), row.api.zip(row.base_url))
-        {
-            client.apis.push(ClientApi {
-                api,
-                base_url,
-                has_credential: row.propria.unwrap_or(false),
-            });
+        if let (Some(client), Some((api, base_url))) = (clients.last_mut(), row.api.zip(row.base_url)) {
+            client.apis.push(ClientApi { api, base_url, has_credential: row.propria.unwrap_or(false) });
         }
     }
     clients
@@ -239,11 +225,7 @@ pub(super) struct SweepFactsRow {
 
 impl From<SweepFactsRow> for SweepFacts {
     fn from(row: SweepFactsRow) -> Self {
-        Self {
-            pages: row.pages,
-            lidos: row.lidos,
-            same_content: row.same_content,
-        }
+        Self { pages: row.pages, lidos: row.lidos, same_content: row.same_content }
     }
 }
 

@@ -20,9 +20,7 @@ impl StoreUrl {
     /// Reads `postgres://…`, `postgresql://…` or `sqlite:FILE`; `None` if it is neither.
     pub fn parse(url: &str) -> Option<Self> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            url.parse()
-                .ok()
-                .map(|options| Self::Postgres(Box::new(options)))
+            url.parse().ok().map(|options| Self::Postgres(Box::new(options)))
         } else {
             let file = url.strip_prefix("sqlite:")?;
             let file = file.strip_prefix("//").unwrap_or(file);
@@ -31,13 +29,7 @@ impl StoreUrl {
     }
 
     /// A server by its parts, as `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and `DB_PASSWORD` give them.
-    pub fn postgres_from_parts(
-        host: &str,
-        port: u16,
-        name: &str,
-        user: &str,
-        password: &Secret,
-    ) -> Self {
+    pub fn postgres_from_parts(host: &str, port: u16, name: &str, user: &str, password: &Secret) -> Self {
         Self::Postgres(Box::new(
             PgConnectOptions::new_without_pgpass()
                 .host(host)
@@ -303,9 +295,7 @@ impl CursorId {
 
     /// The identity of a cursor, or of its absence.
     pub fn of(cursor: Option<&str>) -> Self {
-        cursor.map_or(Self::ROOT, |text| {
-            Self(Sha256::digest(text.as_bytes()).into())
-        })
+        cursor.map_or(Self::ROOT, |text| Self(Sha256::digest(text.as_bytes()).into()))
     }
 }
 

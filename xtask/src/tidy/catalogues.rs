@@ -19,12 +19,8 @@ pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
 /// What stands in one catalogue and not in the other.
 fn missing(from: &Source, other: &Source) -> Vec<Fault> {
     let there = ids(other);
-    let absent = ids(from)
-        .into_iter()
-        .filter(|(id, _)| !there.contains_key(id));
-    absent
-        .map(|(id, line)| format!("{}:{line}: {id} is not in {}", from.path, other.path))
-        .collect()
+    let absent = ids(from).into_iter().filter(|(id, _)| !there.contains_key(id));
+    absent.map(|(id, line)| format!("{}:{line}: {id} is not in {}", from.path, other.path)).collect()
 }
 
 /// Messages, terms and attributes (`message.attribute`), with their lines.
@@ -51,9 +47,7 @@ fn ids(catalogue: &Source) -> BTreeMap<String, usize> {
 
 fn is_id(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 #[cfg(test)]
@@ -63,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_message_and_an_attribute_that_one_language_lacks_are_found() {
-        let pt = "# a = b\nrun-start = Iniciando { $n ->\n    [um] x = y\n   *[outro] z\n }\n    .help = Ajuda\nfim = Fim\n";
+        let pt =
+            "# a = b\nrun-start = Iniciando { $n ->\n    [um] x = y\n   *[outro] z\n }\n    .help = Ajuda\nfim = Fim\n";
         let en = "run-start = Starting\nend = End\n";
         let faults = check(&[source(CATALOGUES[0], pt), source(CATALOGUES[1], en)]);
         assert_eq!(

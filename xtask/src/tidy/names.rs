@@ -21,15 +21,11 @@ pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
     for file in sources.iter().filter(|file| !file.path.ends_with(LOCK)) {
         for (line, text) in file.lines() {
             let registries = REGISTRIES.into_iter().filter(|host| text.contains(host));
-            let folders = FOLDERS
-                .into_iter()
-                .filter(|folder| begins_a_path(text, folder));
+            let folders = FOLDERS.into_iter().filter(|folder| begins_a_path(text, folder));
             let found = registries
                 .map(|host| (host, "a package registry"))
                 .chain(folders.map(|f| (f, "a folder of one machine")));
-            faults.extend(
-                found.map(|(name, what)| format!("{}:{line}: names {what}: {name}", file.path)),
-            );
+            faults.extend(found.map(|(name, what)| format!("{}:{line}: names {what}: {name}", file.path)));
         }
     }
     faults
@@ -39,8 +35,7 @@ pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
 fn begins_a_path(text: &str, folder: &str) -> bool {
     text.match_indices(folder).any(|(at, _)| {
         let before = text[..at].chars().next_back();
-        !before
-            .is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '}' | '~' | '*'))
+        !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '}' | '~' | '*'))
     })
 }
 
@@ -53,10 +48,7 @@ mod tests {
     fn a_machine_s_own_folder_is_found_and_a_longer_path_is_not() {
         let own = format!("see {}main", FOLDERS[0]);
         assert_eq!(check(&[source("docs/a.md", &own)]).len(), 1);
-        assert_eq!(
-            check(&[source("docs/a.md", &format!("my{}main", FOLDERS[0]))]),
-            [""; 0]
-        );
+        assert_eq!(check(&[source("docs/a.md", &format!("my{}main", FOLDERS[0]))]), [""; 0]);
     }
 
     #[test]

@@ -10,16 +10,11 @@ const STORE: &str = "host/src/store";
 
 pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for file in sources
-        .iter()
-        .filter(|file| file.is_rust_below("host/src/"))
-    {
+    for file in sources.iter().filter(|file| file.is_rust_below("host/src/")) {
         for (line, code) in file.code() {
             let at = format!("{}:{line}", file.path);
             if file.path.starts_with(PIPELINE) {
-                let known = UNKNOWN_TO_PIPELINE
-                    .iter()
-                    .filter(|name| has_word(code, name));
+                let known = UNKNOWN_TO_PIPELINE.iter().filter(|name| has_word(code, name));
                 faults.extend(known.map(|name| format!("{at}: the pipeline must not know {name}")));
             }
             if !file.path.starts_with(STORE) && is_sql(code) {
@@ -31,19 +26,12 @@ pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
 }
 
 fn is_sql(code: &str) -> bool {
-    let update = || {
-        code.split_once("UPDATE ")
-            .is_some_and(|(_, rest)| rest.contains(" SET "))
-    };
-    ["SELECT ", "INSERT INTO ", "DELETE FROM "]
-        .iter()
-        .any(|statement| code.contains(statement))
-        || update()
+    let update = || code.split_once("UPDATE ").is_some_and(|(_, rest)| rest.contains(" SET "));
+    ["SELECT ", "INSERT INTO ", "DELETE FROM "].iter().any(|statement| code.contains(statement)) || update()
 }
 
 fn has_word(code: &str, word: &str) -> bool {
-    code.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .any(|found| found == word)
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
 #[cfg(test)]
@@ -56,10 +44,7 @@ mod tests {
         let bad = "use sqlx::PgPool;\nlet a = wasmtime::Engine::default();\n";
         let faults = check(&[source("host/src/pipeline/page.rs", bad)]);
         assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(
-            faults[0].starts_with("host/src/pipeline/page.rs:1: "),
-            "{faults:?}"
-        );
+        assert!(faults[0].starts_with("host/src/pipeline/page.rs:1: "), "{faults:?}");
         let good = "//! Knows no sqlx.\nlet sqlxish = 1; // nor wasmtime\n";
         assert_eq!(check(&[source("host/src/pipeline/page.rs", good)]), [""; 0]);
     }

@@ -3,24 +3,12 @@
 use super::{Fault, Source};
 
 /// What begins an item, after `export` or `import`.
-const ITEMS: [&str; 9] = [
-    "package ",
-    "interface ",
-    "world ",
-    "record ",
-    "variant ",
-    "enum ",
-    "flags ",
-    "resource ",
-    "type ",
-];
+const ITEMS: [&str; 9] =
+    ["package ", "interface ", "world ", "record ", "variant ", "enum ", "flags ", "resource ", "type "];
 
 pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for file in sources
-        .iter()
-        .filter(|file| file.path.starts_with("wit/") && file.path.ends_with(".wit"))
-    {
+    for file in sources.iter().filter(|file| file.path.starts_with("wit/") && file.path.ends_with(".wit")) {
         let mut documented = false;
         for (number, line) in file.lines() {
             let line = line.trim();
@@ -42,10 +30,7 @@ pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
 }
 
 fn is_item(line: &str) -> bool {
-    let bare = line
-        .strip_prefix("export ")
-        .or_else(|| line.strip_prefix("import "))
-        .unwrap_or(line);
+    let bare = line.strip_prefix("export ").or_else(|| line.strip_prefix("import ")).unwrap_or(line);
     let function = bare.split_once(": ").is_some_and(|(_, kind)| {
         let kind = kind.strip_prefix("static ").unwrap_or(kind);
         let kind = kind.strip_prefix("async ").unwrap_or(kind);
@@ -64,10 +49,7 @@ mod tests {
         let wit = "/// Doc.\ninterface http {\n  /// Doc.\n  @since(version = 1.0.0)\n  record r { a: u8 }\n\n  \
                    resource x {\n    len: func() -> u32;\n  }\n}\nworld w {\n  import http;\n  export run: func();\n}\n";
         let faults = check(&[source("wit/0.1.0/a.wit", wit)]);
-        let lines: Vec<_> = faults
-            .iter()
-            .filter_map(|fault| fault.split(':').nth(1))
-            .collect();
+        let lines: Vec<_> = faults.iter().filter_map(|fault| fault.split(':').nth(1)).collect();
         assert_eq!(lines, ["7", "8", "11", "13"], "{faults:?}");
     }
 }

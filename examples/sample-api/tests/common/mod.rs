@@ -36,15 +36,8 @@ impl Answer {
 }
 
 /// One request on a connection of its own. A body shorter than it was declared is an error.
-pub async fn request(
-    method: &str,
-    url: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> io::Result<Answer> {
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or(io::ErrorKind::InvalidInput)?;
+pub async fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
+    let rest = url.strip_prefix("http://").ok_or(io::ErrorKind::InvalidInput)?;
     let slash = rest.find('/').ok_or(io::ErrorKind::InvalidInput)?;
     let (host, target) = rest.split_at(slash);
     let mut tcp = TcpStream::connect(host).await?;
@@ -55,28 +48,14 @@ pub async fn request(
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    tcp.write_all(format!("{head}\r\n{body}").as_bytes())
-        .await?;
+    tcp.write_all(format!("{head}\r\n{body}").as_bytes()).await?;
     let mut bytes = Vec::new();
     tcp.read_to_end(&mut bytes).await?;
-    let end = bytes
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .ok_or(io::ErrorKind::InvalidData)?;
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let status = head
-        .get(9..12)
-        .and_then(|it| it.parse().ok())
-        .ok_or(io::ErrorKind::InvalidData)?;
-    let answer = Answer {
-        status,
-        head,
-        body: bytes.split_off(end + 4),
-    };
-    let declared: usize = answer
-        .header("content-length")
-        .and_then(|it| it.parse().ok())
-        .unwrap_or(0);
+    let status = head.get(9..12).and_then(|it| it.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    let answer = Answer { status, head, body: bytes.split_off(end + 4) };
+    let declared: usize = answer.header("content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
     if answer.body.len() < declared {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -88,24 +67,16 @@ pub async fn get(url: &str) -> io::Result<Answer> {
 }
 
 pub fn orders(api: &SampleApi, from: &str, to: &str, per_page: u64) -> String {
-    format!(
-        "{}/2151/pedido?data_inicial={from}&data_final={to}&page=1&per_page={per_page}",
-        api.base_url()
-    )
+    format!("{}/2151/pedido?data_inicial={from}&data_final={to}&page=1&per_page={per_page}", api.base_url())
 }
 
 /// The raw elements of `data`. Records hold no `},{"id"` inside, so no parser has to be trusted.
 pub fn elements(body: &str) -> Vec<String> {
-    let data = body
-        .strip_prefix("{\"data\":[")
-        .and_then(|it| it.rsplit_once("],\"current_page\""));
+    let data = body.strip_prefix("{\"data\":[").and_then(|it| it.rsplit_once("],\"current_page\""));
     let Some((data, _)) = data.filter(|(data, _)| !data.is_empty()) else {
         return Vec::new();
     };
-    let mut all: Vec<String> = data
-        .split(",{\"id\"")
-        .map(|it| format!("{{\"id\"{it}"))
-        .collect();
+    let mut all: Vec<String> = data.split(",{\"id\"").map(|it| format!("{{\"id\"{it}")).collect();
     all[0] = all[0].replacen("{\"id\"", "", 1);
     all
 }
@@ -124,9 +95,5 @@ pub async fn read_all(first: String, at_most: usize) -> anyhow::Result<Vec<Strin
 }
 
 pub async fn start_with(faults: Faults) -> anyhow::Result<SampleApi> {
-    SampleApi::start(Settings {
-        faults,
-        ..Settings::default()
-    })
-    .await
+    SampleApi::start(Settings { faults, ..Settings::default() }).await
 }

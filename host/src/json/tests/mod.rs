@@ -1,7 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that panics is a test that fails"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 mod canonical;
 mod numbers;
@@ -18,9 +15,7 @@ fn pointer(text: &str) -> Pointer {
 fn canonical_leaving_out(record: &str, unhashed: &[&str]) -> Result<String, Rejection> {
     let unhashed = unhashed.iter().map(|text| pointer(text)).collect();
     let mut canonicalizer = Canonicalizer::new(RecordLimits::default(), unhashed);
-    canonicalizer
-        .canonicalize(record.as_bytes())
-        .map(|form| String::from_utf8(form.to_vec()).unwrap())
+    canonicalizer.canonicalize(record.as_bytes()).map(|form| String::from_utf8(form.to_vec()).unwrap())
 }
 
 fn canonical(record: &str) -> Result<String, Rejection> {

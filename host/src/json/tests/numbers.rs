@@ -96,26 +96,13 @@ fn numbers_are_refused_exactly_where_postgresql_refuses_them() {
     }
     for number in refused {
         let shown: String = number.chars().take(50).collect();
-        assert_eq!(
-            canonical(number),
-            Err(Rejection::NumberOutOfRange { at: 0 }),
-            "{shown}"
-        );
+        assert_eq!(canonical(number), Err(Rejection::NumberOutOfRange { at: 0 }), "{shown}");
     }
 }
 
 #[test]
 fn a_number_keeps_its_own_spelling() {
-    for number in [
-        "0",
-        "-0",
-        "1.0",
-        "1e0",
-        "1E+2",
-        "12345678901234567890.10",
-        "-0.000",
-        "1e400",
-    ] {
+    for number in ["0", "-0", "1.0", "1e0", "1E+2", "12345678901234567890.10", "-0.000", "1e400"] {
         assert_eq!(canonical(number).as_deref(), Ok(number));
     }
 }

@@ -20,8 +20,7 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-c]{0,3}",
         "[ -~]{0,12}",
-        proptest::collection::vec(any::<char>(), 0..12)
-            .prop_map(|characters| characters.into_iter().collect()),
+        proptest::collection::vec(any::<char>(), 0..12).prop_map(|characters| characters.into_iter().collect()),
         proptest::collection::vec(
             prop_oneof![
                 Just('"'),
@@ -57,10 +56,7 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 
@@ -83,11 +79,7 @@ impl Dice {
                 (choice, _) if must || choice == 3 => {
                     for unit in character.encode_utf16(&mut [0; 2]) {
                         let upper = self.roll(2) == 0;
-                        out.push_str(&if upper {
-                            format!("\\u{unit:04X}")
-                        } else {
-                            format!("\\u{unit:04x}")
-                        });
+                        out.push_str(&if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") });
                     }
                 }
                 _ => out.push(character),
@@ -153,13 +145,7 @@ fn expected(tree: &Tree) -> String {
         Tree::Text(text) => serde_json::to_string(text).unwrap(),
         Tree::Array(elements) => format!("[{}]", join(elements.iter().map(expected).collect())),
         Tree::Object(members) => {
-            let member = |(key, value)| {
-                format!(
-                    "{}:{}",
-                    serde_json::to_string(key).unwrap(),
-                    expected(value)
-                )
-            };
+            let member = |(key, value)| format!("{}:{}", serde_json::to_string(key).unwrap(), expected(value));
             format!("{{{}}}", join(members.iter().map(member).collect()))
         }
     }
@@ -174,25 +160,14 @@ fn below(here: &str, key: &str) -> String {
 fn without(tree: &Tree, here: &str, places: &[String]) -> Tree {
     match tree {
         Tree::Object(members) => {
-            let kept = members
-                .iter()
-                .map(|(key, value)| (below(here, key), key, value));
+            let kept = members.iter().map(|(key, value)| (below(here, key), key, value));
             let kept = kept.filter(|(place, ..)| !places.contains(place));
-            Tree::Object(
-                kept.map(|(place, key, value)| (key.clone(), without(value, &place, places)))
-                    .collect(),
-            )
+            Tree::Object(kept.map(|(place, key, value)| (key.clone(), without(value, &place, places))).collect())
         }
         Tree::Array(elements) => {
-            let kept = elements
-                .iter()
-                .enumerate()
-                .map(|(index, value)| (format!("{here}/{index}"), value));
+            let kept = elements.iter().enumerate().map(|(index, value)| (format!("{here}/{index}"), value));
             let kept = kept.filter(|(place, _)| !places.contains(place));
-            Tree::Array(
-                kept.map(|(place, value)| without(value, &place, places))
-                    .collect(),
-            )
+            Tree::Array(kept.map(|(place, value)| without(value, &place, places)).collect())
         }
         scalar => scalar.clone(),
     }
@@ -236,12 +211,7 @@ fn oracle(text: &str) -> (bool, Option<bool>) {
     let grammar = serde_json::from_str::<IgnoredAny>(text).is_ok();
     let value = match serde_json::from_str::<serde_json::Value>(text) {
         Ok(_) => Some(true),
-        Err(error)
-            if error.to_string().contains("out of range")
-                || error.to_string().contains("recursion") =>
-        {
-            None
-        }
+        Err(error) if error.to_string().contains("out of range") || error.to_string().contains("recursion") => None,
         Err(_) => Some(false),
     };
     (grammar, value)
@@ -251,10 +221,7 @@ fn agrees_with_serde_json(text: &[u8]) -> Result<(), TestCaseError> {
     let mut canonicalizer = Canonicalizer::new(RecordLimits::default(), Vec::new());
     let judged = canonicalizer.canonicalize(text).map(<[u8]>::to_vec);
     let Ok(string) = std::str::from_utf8(text) else {
-        prop_assert!(
-            matches!(judged, Err(Rejection::NotUtf8 { .. })),
-            "invalid UTF-8"
-        );
+        prop_assert!(matches!(judged, Err(Rejection::NotUtf8 { .. })), "invalid UTF-8");
         return Ok(());
     };
     let (grammar, value) = oracle(string);
@@ -264,10 +231,7 @@ fn agrees_with_serde_json(text: &[u8]) -> Result<(), TestCaseError> {
             prop_assert!(form.len() <= text.len());
             if value == Some(true) {
                 let again: serde_json::Value = serde_json::from_slice(&form).unwrap();
-                prop_assert_eq!(
-                    again,
-                    serde_json::from_str::<serde_json::Value>(string).unwrap()
-                );
+                prop_assert_eq!(again, serde_json::from_str::<serde_json::Value>(string).unwrap());
             }
             let twice = canonicalizer.canonicalize(&form).map(<[u8]>::to_vec);
             prop_assert_eq!(twice, Ok(form));

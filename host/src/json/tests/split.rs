@@ -4,15 +4,8 @@ use super::*;
 
 fn texts(body: &str, at: &str, element: Option<&str>) -> Result<Vec<String>, BodyError> {
     let element = element.map(pointer);
-    let selected = select(
-        &Bytes::from(body.to_owned()),
-        &pointer(at),
-        element.as_ref(),
-    )?;
-    Ok(selected
-        .iter()
-        .map(|slice| String::from_utf8(slice.to_vec()).unwrap())
-        .collect())
+    let selected = select(&Bytes::from(body.to_owned()), &pointer(at), element.as_ref())?;
+    Ok(selected.iter().map(|slice| String::from_utf8(slice.to_vec()).unwrap()).collect())
 }
 
 fn found<'a>(body: &'a str, at: &str) -> Result<Option<&'a str>, BodyError> {
@@ -31,30 +24,15 @@ fn one_broken_element_does_not_stop_the_others() {
         [r#"{"a":1}"#, r#"{"a":tru}"#, r#"{"b":2}"#]
     );
     assert_eq!(
-        texts(
-            "[ {\"a\":\"\n\"} , x y , \"s,]\\\"\" x, :, 1 2 ,{a:1}{} ]",
-            "",
-            None
-        )
-        .unwrap(),
-        [
-            "{\"a\":\"\n\"}",
-            "x y",
-            "\"s,]\\\"\" x",
-            ":",
-            "1 2",
-            "{a:1}{}"
-        ]
+        texts("[ {\"a\":\"\n\"} , x y , \"s,]\\\"\" x, :, 1 2 ,{a:1}{} ]", "", None).unwrap(),
+        ["{\"a\":\"\n\"}", "x y", "\"s,]\\\"\" x", ":", "1 2", "{a:1}{}"]
     );
     let body = Bytes::from_static(b"[{\"a\":\"\xff\xfe\"},\xff,{\"b\":\"\x00\"}]");
     assert_eq!(
         select(&body, &pointer(""), None).unwrap(),
         [&b"{\"a\":\"\xff\xfe\"}"[..], b"\xff", b"{\"b\":\"\x00\"}"]
     );
-    assert_eq!(
-        texts(r#"[{"a":\"x\"},\",2]"#, "", None).unwrap(),
-        [r#"{"a":\"x\"}"#, r#"\""#, "2"]
-    );
+    assert_eq!(texts(r#"[{"a":\"x\"},\",2]"#, "", None).unwrap(), [r#"{"a":\"x\"}"#, r#"\""#, "2"]);
 }
 
 #[test]
@@ -71,10 +49,7 @@ fn an_empty_slot_becomes_an_empty_record() {
 #[test]
 fn elements_come_as_their_exact_text_without_the_space_around_them() {
     let body = "\u{feff} { \"data\" : [ {\"n\": 1.10e2 } ,\n\t\"a\\u0062\" , [ 1, 2 ] ,null]} \r\n";
-    assert_eq!(
-        texts(body, "/data", None).unwrap(),
-        ["{\"n\": 1.10e2 }", "\"a\\u0062\"", "[ 1, 2 ]", "null"]
-    );
+    assert_eq!(texts(body, "/data", None).unwrap(), ["{\"n\": 1.10e2 }", "\"a\\u0062\"", "[ 1, 2 ]", "null"]);
     let bytes = Bytes::from(body);
     let first = &select(&bytes, &pointer("/data"), None).unwrap()[0];
     assert!(bytes.as_ptr_range().contains(&first.as_ptr()), "zero-copy");
@@ -122,25 +97,16 @@ fn a_body_from_which_records_could_be_missing_is_not_json() {
         ("<html>", "it begins like HTML or XML", 0),
         ("", "it is empty", 0),
         ("[1,{\"a\":[1]", "it ends too early", 11),
-        (
-            "[1,{\"a\":[1}]",
-            "a bracket closes one of the other kind",
-            10,
-        ),
+        ("[1,{\"a\":[1}]", "a bracket closes one of the other kind", 10),
         ("[1]]", "text goes on after its end", 3),
     ] {
-        assert_eq!(
-            texts(body, "", None),
-            Err(BodyError::NotJson { reason, at }),
-            "{body}"
-        );
+        assert_eq!(texts(body, "", None), Err(BodyError::NotJson { reason, at }), "{body}");
     }
 }
 
 #[test]
 fn the_path_is_followed_by_decoded_keys_and_canonical_indices() {
-    let body =
-        r#"{"\u0064ata":{"a/b":[10,{"m~n":[20,21]}],"":{" ":3}},"é":4,"\u00e9x":5,"\ud800":6}"#;
+    let body = r#"{"\u0064ata":{"a/b":[10,{"m~n":[20,21]}],"":{" ":3}},"é":4,"\u00e9x":5,"\ud800":6}"#;
     for (at, expected) in [
         ("/data/a~1b/0", Some("10")),
         ("/data/a~1b/1/m~0n/1", Some("21")),
@@ -166,92 +132,42 @@ fn the_path_is_followed_by_decoded_keys_and_canonical_indices() {
 
 #[test]
 fn of_equal_keys_in_the_envelope_the_last_wins() {
-    assert_eq!(
-        texts(r#"{"data":[1,2],"\u0064ata":[3]}"#, "/data", None).unwrap(),
-        ["3"]
-    );
+    assert_eq!(texts(r#"{"data":[1,2],"\u0064ata":[3]}"#, "/data", None).unwrap(), ["3"]);
     assert_eq!(found(r#"{"a":{"b":1},"a":{"c":2}}"#, "/a/b"), Ok(None));
-    assert_eq!(
-        found(r#"{"a":{"b":1,"b":2},"a":{"b":3,"b":4}}"#, "/a/b"),
-        Ok(Some("4"))
-    );
-    assert!(matches!(
-        texts(r#"{"data":[1],"data":7}"#, "/data", None),
-        Err(BodyError::NotAnArray { .. })
-    ));
+    assert_eq!(found(r#"{"a":{"b":1,"b":2},"a":{"b":3,"b":4}}"#, "/a/b"), Ok(Some("4")));
+    assert!(matches!(texts(r#"{"data":[1],"data":7}"#, "/data", None), Err(BodyError::NotAnArray { .. })));
 }
 
 #[test]
 fn values_beside_the_path_are_only_stepped_over() {
-    assert_eq!(
-        texts(
-            r#"{"x":NaN,"y":{"a":tru,,},"data":[1],"z":-Infinity}"#,
-            "/data",
-            None
-        )
-        .unwrap(),
-        ["1"]
-    );
+    assert_eq!(texts(r#"{"x":NaN,"y":{"a":tru,,},"data":[1],"z":-Infinity}"#, "/data", None).unwrap(), ["1"]);
 }
 
 #[test]
 fn a_missing_array_and_something_else_than_an_array_are_told_apart() {
-    let missing = |pointer: &str| {
-        Err(BodyError::Missing {
-            pointer: pointer.into(),
-        })
-    };
+    let missing = |pointer: &str| Err(BodyError::Missing { pointer: pointer.into() });
     assert_eq!(texts(r#"{"data":[]}"#, "/dados", None), missing("/dados"));
+    assert_eq!(texts(r#"{"data":{"a":1}}"#, "/data", None), Err(BodyError::NotAnArray { pointer: "/data".into() }));
+    assert_eq!(texts(r#"{"data":null}"#, "/data", None), Err(BodyError::NotAnArray { pointer: "/data".into() }));
     assert_eq!(
-        texts(r#"{"data":{"a":1}}"#, "/data", None),
-        Err(BodyError::NotAnArray {
-            pointer: "/data".into()
-        })
-    );
-    assert_eq!(
-        texts(r#"{"data":null}"#, "/data", None),
-        Err(BodyError::NotAnArray {
-            pointer: "/data".into()
-        })
-    );
-    assert_eq!(
-        texts(r#"{"data":null}"#, "/data", None)
-            .unwrap_err()
-            .to_string(),
+        texts(r#"{"data":null}"#, "/data", None).unwrap_err().to_string(),
         r#"the body has something else than an array at "/data""#
     );
     // Being cut short weighs more than either.
-    assert!(matches!(
-        texts(r#"{"data":null"#, "/data", None),
-        Err(BodyError::NotJson { .. })
-    ));
+    assert!(matches!(texts(r#"{"data":null"#, "/data", None), Err(BodyError::NotJson { .. })));
 }
 
 #[test]
 fn the_value_inside_each_element_is_selected() {
     let body = r#"{"data":[{"pedido":{"id":1},"x":tru},{"x":1,"pedido": {"id":2} }]}"#;
+    assert_eq!(texts(body, "/data", Some("/pedido")).unwrap(), [r#"{"id":1}"#, r#"{"id":2}"#]);
     assert_eq!(
-        texts(body, "/data", Some("/pedido")).unwrap(),
-        [r#"{"id":1}"#, r#"{"id":2}"#]
-    );
-    assert_eq!(
-        texts(
-            r#"{"data":[{"pedido":1},{"x":1}]}"#,
-            "/data",
-            Some("/pedido")
-        ),
-        Err(BodyError::Missing {
-            pointer: "/data/1/pedido".into()
-        })
+        texts(r#"{"data":[{"pedido":1},{"x":1}]}"#, "/data", Some("/pedido")),
+        Err(BodyError::Missing { pointer: "/data/1/pedido".into() })
     );
     // A broken element is kept whole, so that it is rejected and its siblings are not.
     assert_eq!(
-        texts(
-            r#"[{"pedido":1},{pedido:2},tru,,{"pedido":3}]"#,
-            "",
-            Some("/pedido")
-        )
-        .unwrap(),
+        texts(r#"[{"pedido":1},{pedido:2},tru,,{"pedido":3}]"#, "", Some("/pedido")).unwrap(),
         ["1", "{pedido:2}", "tru", "", "3"]
     );
 }
@@ -260,11 +176,7 @@ fn the_value_inside_each_element_is_selected() {
 fn depth_costs_neither_stack_nor_time() {
     for depth in [63, 64, 65, 128, 129, 10_000, 10_000_000] {
         let body = format!("[{}{}]", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(
-            texts(&body, "", None).unwrap()[0].len(),
-            depth * 2,
-            "{depth}"
-        );
+        assert_eq!(texts(&body, "", None).unwrap()[0].len(), depth * 2, "{depth}");
         assert!(not_json(&body[..body.len() - 1], ""), "{depth}");
     }
     let mixed = format!("{}1{}", "[{\"a\":".repeat(100_000), "}]".repeat(100_000));
@@ -280,19 +192,10 @@ fn depth_costs_neither_stack_nor_time() {
 fn strings_and_escapes_across_every_block_boundary() {
     for pad in 0..140 {
         for backslashes in 0..8 {
-            let string = format!(
-                "\"{}{}{}]}}\"",
-                "x".repeat(pad),
-                "\\".repeat(backslashes * 2),
-                "\\\""
-            );
+            let string = format!("\"{}{}{}]}}\"", "x".repeat(pad), "\\".repeat(backslashes * 2), "\\\"");
             let element = format!("{{\"a\":[{string},{{}}]}}");
             let body = format!("[{element},{element} ]");
-            assert_eq!(
-                texts(&body, "", None).unwrap(),
-                [element.as_str(), element.as_str()],
-                "{pad} {backslashes}"
-            );
+            assert_eq!(texts(&body, "", None).unwrap(), [element.as_str(), element.as_str()], "{pad} {backslashes}");
         }
     }
 }

@@ -66,11 +66,7 @@ pub(super) async fn write(
         let next = || done.iter().flat_map(|d| d.next.iter().map(move |n| (d, n)));
         statement
             .bind(done.iter().map(|d| d.page.sweep).collect::<Vec<_>>())
-            .bind(
-                done.iter()
-                    .map(|d| d.page.cursor.0.as_slice())
-                    .collect::<Vec<_>>(),
-            )
+            .bind(done.iter().map(|d| d.page.cursor.0.as_slice()).collect::<Vec<_>>())
             .bind(done.iter().map(|d| d.end.name()).collect::<Vec<_>>())
             .bind(done.iter().map(|d| d.attempts).collect::<Vec<_>>())
             .bind(each(|d| d.counts.lidos))
@@ -78,40 +74,16 @@ pub(super) async fn write(
             .bind(each(|d| d.counts.duplicados))
             .bind(each(|d| d.counts.reencontrados))
             .bind(each(|d| d.counts.rejeitados))
-            .bind(
-                done.iter()
-                    .map(|d| d.facts.total_records)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                done.iter()
-                    .map(|d| d.facts.members.as_slice())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                done.iter()
-                    .map(|d| d.facts.content.map(Vec::from))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                done.iter()
-                    .map(|d| d.facts.branches.as_slice())
-                    .collect::<Vec<_>>(),
-            )
+            .bind(done.iter().map(|d| d.facts.total_records).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.facts.members.as_slice()).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.facts.content.map(Vec::from)).collect::<Vec<_>>())
+            .bind(done.iter().map(|d| d.facts.branches.as_slice()).collect::<Vec<_>>())
             .bind(done.iter().map(|d| d.facts.repeats).collect::<Vec<_>>())
-            .bind(
-                done.iter()
-                    .map(|d| d.connector_sha256.as_str())
-                    .collect::<Vec<_>>(),
-            )
+            .bind(done.iter().map(|d| d.connector_sha256.as_str()).collect::<Vec<_>>())
             .bind(next().map(|(d, _)| d.page.sweep).collect::<Vec<_>>())
             .bind(next().map(|(_, n)| n.id.0.as_slice()).collect::<Vec<_>>())
             .bind(next().map(|(_, n)| n.cursor.as_str()).collect::<Vec<_>>())
-            .bind(
-                next()
-                    .map(|(d, _)| d.page.cursor.0.as_slice())
-                    .collect::<Vec<_>>(),
-            )
+            .bind(next().map(|(d, _)| d.page.cursor.0.as_slice()).collect::<Vec<_>>())
             .bind(next().map(|(d, _)| d.depth + 1).collect::<Vec<_>>())
             .bind(declared(done))
     };
@@ -120,20 +92,12 @@ pub(super) async fn write(
         .await
         .map_err(StoreError::sort(doing))?
         .ok_or_else(|| StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"))?;
-    Ok(LedgerReceipt {
-        frontier: row.get("fronteira"),
-        pages: row.get("paginas"),
-    })
+    Ok(LedgerReceipt { frontier: row.get("fronteira"), pages: row.get("paginas") })
 }
 
 /// What the source declared last, as far as these pages know.
 fn declared(done: &[Checkpoint]) -> Option<i64> {
-    let last = |end: PageEnd| {
-        done.iter()
-            .rev()
-            .filter(move |d| d.end == end)
-            .find_map(|d| d.facts.total_records)
-    };
+    let last = |end: PageEnd| done.iter().rev().filter(move |d| d.end == end).find_map(|d| d.facts.total_records);
     last(PageEnd::Conferida).or_else(|| last(PageEnd::Feita))
 }
 
@@ -148,11 +112,7 @@ pub(super) async fn open_sweep(pool: &PgPool, lease: &Lease, sweep: i32) -> Resu
         .await
         .map_err(StoreError::sort(doing))?;
     if opened.rows_affected() == 0 {
-        return Err(StoreError::new(
-            Fault::LeaseLost,
-            doing,
-            "the scrap has a newer epoch",
-        ));
+        return Err(StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"));
     }
     sqlx::query(rows::INSERT_ROOT)
         .bind(lease.scrap_id)

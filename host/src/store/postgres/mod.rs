@@ -34,15 +34,9 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects once, so that a wrong address or password shows at once, and prepares the pool.
     pub async fn open(options: &PgConnectOptions) -> Result<Self, StoreError> {
-        let options = options
-            .clone()
-            .application_name("atlas")
-            .disable_statement_logging();
+        let options = options.clone().application_name("atlas").disable_statement_logging();
         let connecting = "connect to PostgreSQL";
-        let probe = options
-            .connect()
-            .await
-            .map_err(StoreError::sort(connecting))?;
+        let probe = options.connect().await.map_err(StoreError::sort(connecting))?;
         probe.close().await.map_err(StoreError::sort(connecting))?;
         let pool = PgPoolOptions::new()
             .max_connections((WRITERS_SMALL_BATCH + OTHER_CONNECTIONS) as u32)
@@ -61,18 +55,12 @@ impl Store for PostgresStore {
             self.options.get_username(),
             self.options.get_host(),
             self.options.get_port(),
-            self.options
-                .get_database()
-                .unwrap_or(self.options.get_username()),
+            self.options.get_database().unwrap_or(self.options.get_username()),
         )
     }
 
     fn writers(&self, batch: usize) -> usize {
-        if batch < LARGE_BATCH {
-            WRITERS_SMALL_BATCH
-        } else {
-            WRITERS_LARGE_BATCH
-        }
+        if batch < LARGE_BATCH { WRITERS_SMALL_BATCH } else { WRITERS_LARGE_BATCH }
     }
 
     async fn init(&self) -> Result<InitReport, StoreError> {
@@ -93,11 +81,7 @@ impl Store for PostgresStore {
         .await
         .map_err(StoreError::sort("register the client"))?;
         match added.rows_affected() {
-            0 => Err(StoreError::new(
-                Fault::Exists,
-                "register the client",
-                cliente_id.to_string(),
-            )),
+            0 => Err(StoreError::new(Fault::Exists, "register the client", cliente_id.to_string())),
             _ => Ok(()),
         }
     }
@@ -144,8 +128,7 @@ impl Store for PostgresStore {
         if changed.rows_affected() > 0 {
             return Ok(());
         }
-        let base_url =
-            base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
+        let base_url = base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
         sqlx::query("INSERT INTO clientes_apis (cliente_id, api, base_url, credencial) VALUES ($1, $2, $3, $4)")
             .bind(cliente_id)
             .bind(api)
@@ -176,18 +159,14 @@ impl Store for PostgresStore {
             .map_err(StoreError::sort(doing));
         match removed {
             Ok(done) => Ok(done.rows_affected() > 0),
-            Err(e) if e.fault == Fault::Missing => {
-                Err(StoreError::new(Fault::InUse, doing, cliente_id.to_string()))
-            }
+            Err(e) if e.fault == Fault::Missing => Err(StoreError::new(Fault::InUse, doing, cliente_id.to_string())),
             Err(e) => Err(e),
         }
     }
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
-        let rows = sqlx::query_as(rows::CLIENTS)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::sort("list the clients"))?;
+        let rows =
+            sqlx::query_as(rows::CLIENTS).fetch_all(&self.pool).await.map_err(StoreError::sort("list the clients"))?;
         Ok(rows::group_clients(rows))
     }
 
@@ -202,12 +181,9 @@ impl Store for PostgresStore {
             active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),
             token: Secret::new(row.get("token")),
             default_base_url: row.get("base_padrao"),
-            api: row.get::<Option<String>, _>("base_url").map(|url| {
-                (
-                    url,
-                    row.get::<Option<String>, _>("credencial").map(Secret::new),
-                )
-            }),
+            api: row
+                .get::<Option<String>, _>("base_url")
+                .map(|url| (url, row.get::<Option<String>, _>("credencial").map(Secret::new))),
         }))
     }
 
@@ -266,12 +242,7 @@ impl Store for PostgresStore {
             .await
             .map_err(StoreError::sort(doing))?
             .ok_or_else(|| StoreError::new(Fault::Missing, doing, id.to_string()))?;
-        Ok(Lease {
-            scrap_id: id,
-            epoch: row.get("epoca"),
-            cliente_id: row.get("cliente_id"),
-            origem: row.get("rota"),
-        })
+        Ok(Lease { scrap_id: id, epoch: row.get("epoca"), cliente_id: row.get("cliente_id"), origem: row.get("rota") })
     }
 
     async fn holds(&self, lease: &Lease) -> Result<bool, StoreError> {
@@ -342,12 +313,7 @@ impl Store for PostgresStore {
         Ok(row.is_some())
     }
 
-    async fn is_ancestor(
-        &self,
-        lease: &Lease,
-        candidate: CursorId,
-        page: PageKey,
-    ) -> Result<bool, StoreError> {
+    async fn is_ancestor(&self, lease: &Lease, candidate: CursorId, page: PageKey) -> Result<bool, StoreError> {
         let row = sqlx::query(rows::IS_ANCESTOR)
             .bind(lease.scrap_id)
             .bind(page.sweep)
@@ -359,12 +325,7 @@ impl Store for PostgresStore {
         Ok(row.is_some())
     }
 
-    async fn ledger(
-        &self,
-        lease: &Lease,
-        begun: &[PageKey],
-        done: &[Checkpoint],
-    ) -> Result<LedgerReceipt, StoreError> {
+    async fn ledger(&self, lease: &Lease, begun: &[PageKey], done: &[Checkpoint]) -> Result<LedgerReceipt, StoreError> {
         ledger::write(&self.pool, lease, begun, done).await
     }
 
@@ -372,11 +333,7 @@ impl Store for PostgresStore {
         ledger::open_sweep(&self.pool, lease, sweep).await
     }
 
-    async fn page_facts(
-        &self,
-        lease: &Lease,
-        page: PageKey,
-    ) -> Result<Option<PageFacts>, StoreError> {
+    async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError> {
         let row: Option<rows::PageFactsRow> = sqlx::query_as(rows::PAGE_FACTS)
             .bind(lease.scrap_id)
             .bind(page.sweep)
@@ -397,11 +354,7 @@ impl Store for PostgresStore {
         Ok(row.into())
     }
 
-    async fn insert(
-        &self,
-        lease: &Lease,
-        records: &[RecordRow<'_>],
-    ) -> Result<Vec<bool>, StoreError> {
+    async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError> {
         records::insert(&self.pool, lease, records).await
     }
 
@@ -409,12 +362,7 @@ impl Store for PostgresStore {
         records::reject(&self.pool, lease, records).await
     }
 
-    async fn rejects(
-        &self,
-        scrap_id: Option<i64>,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<Rejected>, StoreError> {
+    async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
         let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
             .bind(scrap_id)
             .bind(after)

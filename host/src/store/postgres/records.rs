@@ -25,11 +25,7 @@ const REJECT: &str = "INSERT INTO dados_rejeitados \
      WHERE s.id = $1 AND s.epoca = $2 \
      ON CONFLICT (scrap_id, cursor_hash, posicao, conteudo_hash) DO NOTHING";
 
-pub(super) async fn insert(
-    pool: &PgPool,
-    lease: &Lease,
-    records: &[RecordRow<'_>],
-) -> Result<Vec<bool>, StoreError> {
+pub(super) async fn insert(pool: &PgPool, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError> {
     let doing = "insert records";
     if let [record] = records {
         let done = sqlx::query(INSERT_ONE)
@@ -61,32 +57,17 @@ pub(super) async fn insert(
     }
     // A hash that stands in the batch twice is new once: the first takes it out of the set.
     let mut inserted: HashSet<String> = inserted.into_iter().collect();
-    Ok(hashes
-        .into_iter()
-        .map(|hash| inserted.remove(hash))
-        .collect())
+    Ok(hashes.into_iter().map(|hash| inserted.remove(hash)).collect())
 }
 
-pub(super) async fn reject(
-    pool: &PgPool,
-    lease: &Lease,
-    records: &[RejectedRow<'_>],
-) -> Result<(), StoreError> {
-    let digests: Vec<Vec<u8>> = records
-        .iter()
-        .map(|r| Sha256::digest(r.content).to_vec())
-        .collect();
+pub(super) async fn reject(pool: &PgPool, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
+    let digests: Vec<Vec<u8>> = records.iter().map(|r| Sha256::digest(r.content).to_vec()).collect();
     sqlx::query(REJECT)
         .bind(lease.scrap_id)
         .bind(lease.epoch)
         .bind(lease.cliente_id)
         .bind(&lease.origem)
-        .bind(
-            records
-                .iter()
-                .map(|r| r.page.cursor.0.to_vec())
-                .collect::<Vec<_>>(),
-        )
+        .bind(records.iter().map(|r| r.page.cursor.0.to_vec()).collect::<Vec<_>>())
         .bind(records.iter().map(|r| r.cursor).collect::<Vec<_>>())
         .bind(records.iter().map(|r| r.position).collect::<Vec<_>>())
         .bind(digests)

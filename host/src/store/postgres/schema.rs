@@ -9,14 +9,8 @@ use super::super::types::{InitReport, SchemaStatus};
 /// Our own name, for the database may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 
-const TABLES: [&str; 6] = [
-    "clientes_tokens",
-    "dados_raw",
-    "clientes_apis",
-    "scraps",
-    "scrap_cursores",
-    "dados_rejeitados",
-];
+const TABLES: [&str; 6] =
+    ["clientes_tokens", "dados_raw", "clientes_apis", "scraps", "scrap_cursores", "dados_rejeitados"];
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pg_index i \
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
@@ -39,23 +33,19 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
         let status = status(pool).await?;
         if !status.is_ready() {
             return Err(match error {
-                sqlx::migrate::MigrateError::Execute(e)
-                | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => StoreError::sort(doing)(e),
+                sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => {
+                    StoreError::sort(doing)(e)
+                }
                 other => StoreError::new(Fault::Schema, doing, other.to_string()),
             });
         }
     }
-    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE)
-        .fetch_one(pool)
-        .await
-        .map_err(sort())?;
+    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
     if !unique {
-        sqlx::query(
-            "CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)",
-        )
-        .execute(pool)
-        .await
-        .map_err(sort())?;
+        sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
+            .execute(pool)
+            .await
+            .map_err(sort())?;
     }
     let adopted = existed && !migrated;
     let foreign_rows = if adopted {
@@ -66,20 +56,15 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     } else {
         0
     };
-    Ok(InitReport {
-        existed,
-        adopted,
-        foreign_rows,
-    })
+    Ok(InitReport { existed, adopted, foreign_rows })
 }
 
 pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
     let sort = || StoreError::sort("read the database's schema");
-    let server: String =
-        sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
-            .fetch_one(pool)
-            .await
-            .map_err(sort())?;
+    let server: String = sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
+        .fetch_one(pool)
+        .await
+        .map_err(sort())?;
     let mut missing_tables = Vec::new();
     for table in TABLES {
         if !is_there(pool, table).await.map_err(sort())? {
@@ -99,16 +84,10 @@ pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
         version,
         newest: migrator().iter().map(|m| m.version).max().unwrap_or(0),
         missing_tables,
-        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE)
-            .fetch_one(pool)
-            .await
-            .map_err(sort())?,
+        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?,
     })
 }
 
 async fn is_there(pool: &PgPool, table: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
-        .bind(table)
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(pool).await
 }

@@ -6,7 +6,8 @@ use super::super::error::{Fault, StoreError};
 use super::super::rows;
 use super::super::types::{Checkpoint, Counts, CursorId, Lease, LedgerReceipt, PageEnd, PageKey};
 
-const BEGIN: &str = "UPDATE scrap_cursores SET iniciado = TRUE WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3";
+const BEGIN: &str =
+    "UPDATE scrap_cursores SET iniciado = TRUE WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3";
 
 // A page that is not pending any more is left alone, which makes the whole transaction safe to repeat.
 const DONE: &str = "UPDATE scrap_cursores SET estado = $4, iniciado = TRUE, tentativas = tentativas + $5, lidos = $6, \
@@ -30,10 +31,7 @@ pub(super) async fn write(
 ) -> Result<LedgerReceipt, StoreError> {
     let doing = "checkpoint pages";
     // Dropped on the way out by an error, the transaction rolls back.
-    let mut tx = pool
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(StoreError::sort(doing))?;
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
     for page in begun {
         sqlx::query(BEGIN)
             .bind(lease.scrap_id)
@@ -48,10 +46,7 @@ pub(super) async fn write(
     let mut counts = Counts::default();
     let mut declared = None;
     for page in done {
-        if finish_page(&mut tx, lease, page)
-            .await
-            .map_err(StoreError::sort(doing))?
-        {
+        if finish_page(&mut tx, lease, page).await.map_err(StoreError::sort(doing))? {
             frontier -= 1;
             declared = page.facts.total_records.or(declared);
             if page.end == PageEnd::Feita {
@@ -59,9 +54,7 @@ pub(super) async fn write(
                 counts += page.counts;
             }
         }
-        frontier += enter_next(&mut tx, lease, page)
-            .await
-            .map_err(StoreError::sort(doing))?;
+        frontier += enter_next(&mut tx, lease, page).await.map_err(StoreError::sort(doing))?;
     }
     let row = sqlx::query(ADD)
         .bind(lease.scrap_id)
@@ -79,18 +72,11 @@ pub(super) async fn write(
         .map_err(StoreError::sort(doing))?
         .ok_or_else(|| StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"))?;
     tx.commit().await.map_err(StoreError::sort(doing))?;
-    Ok(LedgerReceipt {
-        frontier: row.get("fronteira"),
-        pages: row.get("paginas"),
-    })
+    Ok(LedgerReceipt { frontier: row.get("fronteira"), pages: row.get("paginas") })
 }
 
 /// Whether the page was pending until now.
-async fn finish_page(
-    tx: &mut Transaction<'_, Sqlite>,
-    lease: &Lease,
-    page: &Checkpoint,
-) -> Result<bool, sqlx::Error> {
+async fn finish_page(tx: &mut Transaction<'_, Sqlite>, lease: &Lease, page: &Checkpoint) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(DONE)
         .bind(lease.scrap_id)
         .bind(page.page.sweep)
@@ -114,11 +100,7 @@ async fn finish_page(
 }
 
 /// How many of the page's next cursors were new.
-async fn enter_next(
-    tx: &mut Transaction<'_, Sqlite>,
-    lease: &Lease,
-    page: &Checkpoint,
-) -> Result<i64, sqlx::Error> {
+async fn enter_next(tx: &mut Transaction<'_, Sqlite>, lease: &Lease, page: &Checkpoint) -> Result<i64, sqlx::Error> {
     let mut entered = 0;
     for next in &page.next {
         let done = sqlx::query(NEXT)
@@ -135,16 +117,9 @@ async fn enter_next(
     Ok(entered)
 }
 
-pub(super) async fn open_sweep(
-    pool: &SqlitePool,
-    lease: &Lease,
-    sweep: i32,
-) -> Result<(), StoreError> {
+pub(super) async fn open_sweep(pool: &SqlitePool, lease: &Lease, sweep: i32) -> Result<(), StoreError> {
     let doing = "open the next sweep";
-    let mut tx = pool
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(StoreError::sort(doing))?;
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
     let opened = sqlx::query(rows::OPEN_SWEEP)
         .bind(lease.scrap_id)
         .bind(lease.epoch)
@@ -153,11 +128,7 @@ pub(super) async fn open_sweep(
         .await
         .map_err(StoreError::sort(doing))?;
     if opened.rows_affected() == 0 {
-        return Err(StoreError::new(
-            Fault::LeaseLost,
-            doing,
-            "the scrap has a newer epoch",
-        ));
+        return Err(StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"));
     }
     sqlx::query(rows::INSERT_ROOT)
         .bind(lease.scrap_id)

@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
 
 use super::Store;
@@ -52,15 +50,9 @@ impl SqliteStore {
             .connect_with(options.clone())
             .await
             .map_err(StoreError::sort("open the SQLite file"))?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .test_before_acquire(false)
-            .connect_lazy_with(options);
-        Ok(Self {
-            pool,
-            readers,
-            path: path.to_owned(),
-        })
+        let readers =
+            SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
+        Ok(Self { pool, readers, path: path.to_owned() })
     }
 }
 
@@ -92,11 +84,7 @@ impl Store for SqliteStore {
         .await
         .map_err(StoreError::sort("register the client"))?;
         match added.rows_affected() {
-            0 => Err(StoreError::new(
-                Fault::Exists,
-                "register the client",
-                cliente_id.to_string(),
-            )),
+            0 => Err(StoreError::new(Fault::Exists, "register the client", cliente_id.to_string())),
             _ => Ok(()),
         }
     }
@@ -143,8 +131,7 @@ impl Store for SqliteStore {
         if changed.rows_affected() > 0 {
             return Ok(());
         }
-        let base_url =
-            base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
+        let base_url = base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
         sqlx::query("INSERT INTO clientes_apis (cliente_id, api, base_url, credencial) VALUES ($1, $2, $3, $4)")
             .bind(cliente_id)
             .bind(api)
@@ -175,9 +162,7 @@ impl Store for SqliteStore {
             .map_err(StoreError::sort(doing));
         match removed {
             Ok(done) => Ok(done.rows_affected() > 0),
-            Err(e) if e.fault == Fault::Missing => {
-                Err(StoreError::new(Fault::InUse, doing, cliente_id.to_string()))
-            }
+            Err(e) if e.fault == Fault::Missing => Err(StoreError::new(Fault::InUse, doing, cliente_id.to_string())),
             Err(e) => Err(e),
         }
     }
@@ -201,12 +186,9 @@ impl Store for SqliteStore {
             active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),
             token: Secret::new(row.get("token")),
             default_base_url: row.get("base_padrao"),
-            api: row.get::<Option<String>, _>("base_url").map(|url| {
-                (
-                    url,
-                    row.get::<Option<String>, _>("credencial").map(Secret::new),
-                )
-            }),
+            api: row
+                .get::<Option<String>, _>("base_url")
+                .map(|url| (url, row.get::<Option<String>, _>("credencial").map(Secret::new))),
         }))
     }
 
@@ -265,12 +247,7 @@ impl Store for SqliteStore {
             .await
             .map_err(StoreError::sort(doing))?
             .ok_or_else(|| StoreError::new(Fault::Missing, doing, id.to_string()))?;
-        Ok(Lease {
-            scrap_id: id,
-            epoch: row.get("epoca"),
-            cliente_id: row.get("cliente_id"),
-            origem: row.get("rota"),
-        })
+        Ok(Lease { scrap_id: id, epoch: row.get("epoca"), cliente_id: row.get("cliente_id"), origem: row.get("rota") })
     }
 
     async fn holds(&self, lease: &Lease) -> Result<bool, StoreError> {
@@ -341,12 +318,7 @@ impl Store for SqliteStore {
         Ok(row.is_some())
     }
 
-    async fn is_ancestor(
-        &self,
-        lease: &Lease,
-        candidate: CursorId,
-        page: PageKey,
-    ) -> Result<bool, StoreError> {
+    async fn is_ancestor(&self, lease: &Lease, candidate: CursorId, page: PageKey) -> Result<bool, StoreError> {
         let row = sqlx::query(rows::IS_ANCESTOR)
             .bind(lease.scrap_id)
             .bind(page.sweep)
@@ -358,12 +330,7 @@ impl Store for SqliteStore {
         Ok(row.is_some())
     }
 
-    async fn ledger(
-        &self,
-        lease: &Lease,
-        begun: &[PageKey],
-        done: &[Checkpoint],
-    ) -> Result<LedgerReceipt, StoreError> {
+    async fn ledger(&self, lease: &Lease, begun: &[PageKey], done: &[Checkpoint]) -> Result<LedgerReceipt, StoreError> {
         ledger::write(&self.pool, lease, begun, done).await
     }
 
@@ -371,11 +338,7 @@ impl Store for SqliteStore {
         ledger::open_sweep(&self.pool, lease, sweep).await
     }
 
-    async fn page_facts(
-        &self,
-        lease: &Lease,
-        page: PageKey,
-    ) -> Result<Option<PageFacts>, StoreError> {
+    async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError> {
         let row: Option<rows::PageFactsRow> = sqlx::query_as(rows::PAGE_FACTS)
             .bind(lease.scrap_id)
             .bind(page.sweep)
@@ -396,11 +359,7 @@ impl Store for SqliteStore {
         Ok(row.into())
     }
 
-    async fn insert(
-        &self,
-        lease: &Lease,
-        records: &[RecordRow<'_>],
-    ) -> Result<Vec<bool>, StoreError> {
+    async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError> {
         records::insert(&self.pool, lease, records).await
     }
 
@@ -408,12 +367,7 @@ impl Store for SqliteStore {
         records::reject(&self.pool, lease, records).await
     }
 
-    async fn rejects(
-        &self,
-        scrap_id: Option<i64>,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<Rejected>, StoreError> {
+    async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
         let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
             .bind(scrap_id)
             .bind(after)

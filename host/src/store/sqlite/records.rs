@@ -41,11 +41,7 @@ pub(super) async fn insert(
     Ok(inserted)
 }
 
-pub(super) async fn reject(
-    pool: &SqlitePool,
-    lease: &Lease,
-    records: &[RejectedRow<'_>],
-) -> Result<(), StoreError> {
+pub(super) async fn reject(pool: &SqlitePool, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
     let sort = || StoreError::sort("keep rejected records");
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(sort())?;
     for record in records {

@@ -9,14 +9,8 @@ use super::super::types::{InitReport, SchemaStatus};
 /// Our own name, for the file may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 
-const TABLES: [&str; 6] = [
-    "clientes_tokens",
-    "dados_raw",
-    "clientes_apis",
-    "scraps",
-    "scrap_cursores",
-    "dados_rejeitados",
-];
+const TABLES: [&str; 6] =
+    ["clientes_tokens", "dados_raw", "clientes_apis", "scraps", "scrap_cursores", "dados_rejeitados"];
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pragma_index_list('dados_raw') l \
      WHERE l.\"unique\" AND NOT l.partial AND (SELECT COUNT(*) FROM pragma_index_info(l.name)) = 1 \
@@ -34,21 +28,15 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
     let existed = is_there(pool, "dados_raw").await.map_err(sort())?;
     let migrated = is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
     migrator().run(pool).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(e)
-        | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => sort()(e),
+        sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => sort()(e),
         other => StoreError::new(Fault::Schema, doing, other.to_string()),
     })?;
-    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE)
-        .fetch_one(pool)
-        .await
-        .map_err(sort())?;
+    let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
     if !unique {
-        sqlx::query(
-            "CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)",
-        )
-        .execute(pool)
-        .await
-        .map_err(sort())?;
+        sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
+            .execute(pool)
+            .await
+            .map_err(sort())?;
     }
     let adopted = existed && !migrated;
     let foreign_rows = if adopted {
@@ -59,19 +47,13 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
     } else {
         0
     };
-    Ok(InitReport {
-        existed,
-        adopted,
-        foreign_rows,
-    })
+    Ok(InitReport { existed, adopted, foreign_rows })
 }
 
 pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError> {
     let sort = || StoreError::sort("read the database's schema");
-    let server: String = sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version()")
-        .fetch_one(pool)
-        .await
-        .map_err(sort())?;
+    let server: String =
+        sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version()").fetch_one(pool).await.map_err(sort())?;
     let mut missing_tables = Vec::new();
     for table in TABLES {
         if !is_there(pool, table).await.map_err(sort())? {
@@ -91,18 +73,13 @@ pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError
         version,
         newest: migrator().iter().map(|m| m.version).max().unwrap_or(0),
         missing_tables,
-        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE)
-            .fetch_one(pool)
-            .await
-            .map_err(sort())?,
+        hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?,
     })
 }
 
 async fn is_there(pool: &SqlitePool, table: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1)",
-    )
-    .bind(table)
-    .fetch_one(pool)
-    .await
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1)")
+        .bind(table)
+        .fetch_one(pool)
+        .await
 }
