@@ -1,0 +1,120 @@
+//! A source that fails: every page is tried again, and either everything is in the table or the scrap says that it is not.
+
+use atlas_tests::{Atlas, FROM, FaultKind, Faults, Rota, TO, api};
+
+const CLIENT: u32 = 2151;
+
+fn failing_first(kind: FaultKind) -> Faults {
+    Faults {
+        fail_first: 1,
+        fail_with: kind,
+        retry_after: Some("0.02".to_owned()),
+        slow_chunk: 20_000,
+        slow_pause_ms: 1,
+        ..Faults::default()
+    }
+}
+
+#[tokio::test]
+async fn a_fault_at_every_page_costs_an_attempt_and_no_record() -> anyhow::Result<()> {
+    let kinds = [
+        FaultKind::Status429,
+        FaultKind::Status500,
+        FaultKind::Status503,
+        FaultKind::Reset,
+        FaultKind::Truncated,
+        FaultKind::TruncatedJson,
+        FaultKind::SlowBody,
+        FaultKind::Html,
+    ];
+    for kind in kinds {
+        let api = api(20, failing_first(kind)).await?;
+        let atlas = Atlas::on_sqlite()?;
+        atlas.register(CLIENT, &api).await?;
+        let run = atlas.run_pedido(CLIENT, &["--page-size", "25", "--batch", "20"]).await?.expect(0)?;
+        assert_eq!(run.number("lidos")?, 100, "{kind:?}");
+        atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+        if kind != FaultKind::SlowBody {
+            assert!(run.stderr.contains("⚠️ Tentativa 1/5 falhou, aguardando "), "{kind:?}: {}", run.stderr);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_whose_attempts_run_out_leaves_the_scrap_interrupted_and_resumable() -> anyhow::Result<()> {
+    for atlas in Atlas::on_both().await? {
+        let broken = Faults { fail_page: Some(3), fail_with: FaultKind::Status500, ..Faults::default() };
+        let api = api(20, broken).await?;
+        atlas.register(CLIENT, &api).await?;
+        let run = atlas.run_pedido(CLIENT, &["--page-size", "10", "--retries", "3", "--concurrency", "1"]).await?;
+        let run = run.expect(5)?;
+        assert_eq!(run.text("status")?, "interrompido");
+        assert_eq!(api.served().attempts_at(CLIENT, Rota::Pedido, 3), 3);
+        assert_eq!(run.stderr.matches("/3 falhou, aguardando").count(), 2);
+
+        api.set_faults(Faults::default())?;
+        let id = run.number("scrap_id")?;
+        let resumed = atlas.resume_until_done(id, 1).await?;
+        assert_eq!(resumed.text("status")?, "concluido");
+        atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+        assert_eq!(resumed.number("lidos")?, 100);
+        assert_eq!(resumed.number("inseridos")? + resumed.number("reencontrados")?, 100);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn random_faults_of_every_kind_lose_and_double_nothing() -> anyhow::Result<()> {
+    let faults = Faults {
+        random_rate: 0.4,
+        random_kinds: vec![
+            FaultKind::Status429,
+            FaultKind::Status500,
+            FaultKind::Reset,
+            FaultKind::Truncated,
+            FaultKind::TruncatedJson,
+            FaultKind::Html,
+        ],
+        retry_after: Some("0.01".to_owned()),
+        ..Faults::default()
+    };
+    let api = api(100, faults).await?;
+    for atlas in Atlas::on_both().await? {
+        atlas.register(CLIENT, &api).await?;
+        let more = ["--page-size", "10", "--retries", "20", "--concurrency", "8", "--batch", "7"];
+        let run = atlas.run_pedido(CLIENT, &more).await?.expect(0)?;
+        assert_eq!(run.number("inseridos")?, 500);
+        atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+    }
+    assert!(api.served().faults.len() >= 5, "the source did not fail in enough ways");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_wait_that_a_response_asks_for_is_kept() -> anyhow::Result<()> {
+    let faults = Faults {
+        fail_first: 1,
+        fail_with: FaultKind::Status429,
+        retry_after: Some("0.7".to_owned()),
+        ..Faults::default()
+    };
+    let api = api(2, faults).await?;
+    let atlas = Atlas::on_sqlite()?;
+    atlas.register(CLIENT, &api).await?;
+    let began = std::time::Instant::now();
+    let run = atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
+    assert!(began.elapsed().as_secs_f64() >= 0.7);
+    assert!(run.stderr.contains("aguardando 0.7s..."), "{}", run.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_in_flight_stay_within_the_concurrency_asked_for() -> anyhow::Result<()> {
+    let api = api(40, Faults { latency_ms: 20, ..Faults::default() }).await?;
+    let atlas = Atlas::on_sqlite()?;
+    atlas.register(CLIENT, &api).await?;
+    atlas.run_pedido(CLIENT, &["--page-size", "10", "--concurrency", "3", "--batch", "50"]).await?.expect(0)?;
+    assert_eq!(api.served().max_concurrent, 3);
+    Ok(())
+}
