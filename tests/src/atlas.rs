@@ -108,6 +108,16 @@ impl Atlas {
         added.expect(0).map(drop)
     }
 
+    /// Points the client 2151 at this API, whether it is registered already or not.
+    pub async fn set_registered(&self, api: &SampleApi) -> anyhow::Result<()> {
+        let url = api.base_url();
+        let added = self.run_with_input(&["client", "add", "2151", "--token", "-", "--base-url", &url], TOKEN).await?;
+        if added.code != 0 {
+            self.run(&["client", "set", "2151", "--base-url", &url]).await?.expect(0)?;
+        }
+        Ok(())
+    }
+
     /// Runs route `pedido` of a client for the tests' period, and gives the JSON summary beside the rest.
     pub async fn run_pedido(&self, client: u32, more: &[&str]) -> anyhow::Result<Finished> {
         let client = client.to_string();
@@ -201,17 +211,16 @@ impl Finished {
     }
 }
 
-/// The workspace's target folder: the tests' own program is in its `PROFILE/deps`.
+/// The folder of programs that this one was built with.
 fn target() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let profile = own.ancestors().nth(2).context("target folder")?;
-    Ok(profile.to_owned())
+    // A test is in `PROFILE/deps`, the benchmark beside the program.
+    let profile = own.ancestors().skip(1).find(|folder| folder.join("atlas").is_file());
+    Ok(profile.context("no program `atlas` beside the tests: cargo xtask test builds it")?.to_owned())
 }
 
 fn program() -> anyhow::Result<PathBuf> {
-    let program = target()?.join("atlas");
-    anyhow::ensure!(program.is_file(), "{} is missing: cargo xtask test builds it", program.display());
-    Ok(program)
+    Ok(target()?.join("atlas"))
 }
 
 /// The folder of connectors that `cargo xtask connectors` made.

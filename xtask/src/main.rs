@@ -1,6 +1,7 @@
 //! `cargo xtask …`: the tasks that people and CI run.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod bench;
 mod command;
 mod connectors;
 mod demo;
@@ -26,6 +27,11 @@ enum Task {
         #[arg(last = true)]
         filter: Vec<String>,
     },
+    /// Measure how fast records are written, beside bare inserts: [records] [single rows] [rounds]
+    Bench {
+        /// How many: records (100000), single rows (20000), rounds (3)
+        numbers: Vec<String>,
+    },
     /// Check the dependencies' licences and sources, and known-bad crates
     Deny,
     /// Check what ARCHITECTURE.md promises and a program can see
@@ -37,6 +43,7 @@ fn main() -> ExitCode {
         Task::Connectors => connectors::build().map(drop),
         Task::Demo => demo::run(),
         Task::Test { filter } => test::run(&filter),
+        Task::Bench { numbers } => bench::run(&numbers),
         Task::Deny => deny::run(),
         Task::Tidy => tidy::run(),
     });

@@ -48,6 +48,7 @@ impl From<BodyError> for FetchError {
             BodyError::NotJson(why) => Self::retry(format!("the answer is not JSON: {why}")),
             BodyError::Missing(why) => Self::InvalidResponse(format!("missing in the answer: {why}")),
             BodyError::NotAnArray(why) => Self::InvalidResponse(format!("no array in the answer: {why}")),
+            BodyError::TooMany(max) => Self::InvalidResponse(format!("more than {max} records on one page")),
             BodyError::InvalidPointer(why) => Self::Fatal(format!("not a JSON pointer: {why}")),
         }
     }

@@ -64,19 +64,22 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
         Command::Db(args) => db::run(args, load, output).await,
         Command::Doctor => doctor::run(load()?, output).await,
         Command::Connector(args) => connector::run(args, load()?, output).await,
-        Command::Run(args) => run::run(args, load()?, output).await,
-        Command::Client(args) => client::run(args, &open(load()?, output).await?, output).await,
-        Command::Scrap(args) => scrap::run(args, load()?, output).await,
-        Command::Rejects(args) => rejects::run(args, &open(load()?, output).await?, output).await,
-        Command::Verify(args) => verify::run(&args, &open(load()?, output).await?, output).await,
+        command => {
+            let (atlas, init) = Atlas::open(load()?).await?;
+            db::say_if_adopted(&init, output);
+            let done = match command {
+                Command::Run(args) => run::run(args, &atlas, &init, output).await,
+                Command::Client(args) => client::run(args, &atlas, output).await,
+                Command::Scrap(args) => scrap::run(args, &atlas, &init, output).await,
+                Command::Rejects(args) => rejects::run(args, &atlas, output).await,
+                Command::Verify(args) => verify::run(&args, &atlas, output).await,
+                // Handled above: these need no open installation.
+                Command::Completions(_) | Command::Db(_) | Command::Doctor | Command::Connector(_) => Ok(Exit::Done),
+            };
+            atlas.store().close().await;
+            done
+        }
     }
-}
-
-/// Opens the installation, and says so when that adopted a database.
-async fn open(config: Config, output: &Output) -> Result<Atlas, Failure> {
-    let (atlas, init) = Atlas::open(config).await?;
-    db::say_if_adopted(&init, output);
-    Ok(atlas)
 }
 
 /// Connectors' lines and warnings of the house go to stderr; `-v` shows more of them.

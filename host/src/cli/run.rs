@@ -8,18 +8,15 @@ use tokio_util::sync::CancellationToken;
 use super::args::RunArgs;
 use super::console::Console;
 use super::output::Output;
+use super::report;
 use super::signals::stop_on_interrupt;
-use super::{db, report};
-use crate::config::Config;
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure, RunReport, ScrapRequest};
 use crate::store::{Counts, InitReport};
 
-pub(super) async fn run(args: RunArgs, config: Config, output: &Output) -> Result<Exit, Failure> {
-    let (atlas, init) = Atlas::open(config).await?;
-    db::say_if_adopted(&init, output);
+pub(super) async fn run(args: RunArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let id = atlas.create_scrap(&request(args)).await?;
-    run_all(&atlas, &[id], &init, output).await
+    run_all(atlas, &[id], init, output).await
 }
 
 pub(super) fn request(args: RunArgs) -> ScrapRequest {

@@ -2,20 +2,17 @@
 
 use super::args::{ScrapArgs, ScrapCommand};
 use super::output::Output;
-use super::{db, run};
-use crate::config::Config;
+use super::run;
 use crate::notice;
 use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure, RunReport};
-use crate::store::Scrap;
+use crate::store::{InitReport, Scrap};
 
-pub(super) async fn run(args: ScrapArgs, config: Config, output: &Output) -> Result<Exit, Failure> {
-    let (atlas, init) = Atlas::open(config).await?;
-    db::say_if_adopted(&init, output);
+pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     match args.command {
-        ScrapCommand::Create(args) => create(&atlas, args, output).await,
-        ScrapCommand::List { client, limit } => list(&atlas, client, limit, output).await,
-        ScrapCommand::Show { id } => show(&atlas, id, output).await,
+        ScrapCommand::Create(args) => create(atlas, args, output).await,
+        ScrapCommand::List { client, limit } => list(atlas, client, limit, output).await,
+        ScrapCommand::Show { id } => show(atlas, id, output).await,
         ScrapCommand::Run { ids } | ScrapCommand::Resume { ids } => {
             let mut ids = ids;
             ids.sort_unstable();
@@ -23,7 +20,7 @@ pub(super) async fn run(args: ScrapArgs, config: Config, output: &Output) -> Res
             for id in &ids {
                 atlas.scrap(*id).await?;
             }
-            run::run_all(&atlas, &ids, &init, output).await
+            run::run_all(atlas, &ids, init, output).await
         }
         ScrapCommand::Cancel { id } => {
             atlas.cancel_scrap(id).await?;

@@ -36,6 +36,8 @@ pub(super) struct Guest {
     pub(super) table: ResourceTable,
     pub(super) http: Option<GuestHttp>,
     pub(super) log: GuestLog,
+    /// Records that one selection may have.
+    pub(super) records_max: usize,
     memory: GuestMemory,
     cpu: Arc<CpuMeter>,
 }
@@ -54,6 +56,7 @@ impl Guest {
             table,
             http,
             log: GuestLog::new(route, limits),
+            records_max: limits.records_per_page,
             memory: GuestMemory { used: 0, limit: limits.guest_memory, reached: false },
             cpu: Arc::new(CpuMeter::new(Duration::from_millis(limits.guest_cpu_ms))),
         };

@@ -113,7 +113,8 @@ impl http::HostResponse for Guest {
             Ok(inside) => inside,
             Err(_) => return Ok(Err(BodyError::InvalidPointer(element.unwrap_or_default()))),
         };
-        let selected = off_the_worker_if_large(body.len(), move || json::select(&body, &at, inside.as_ref()));
+        let max = self.records_max;
+        let selected = off_the_worker_if_large(body.len(), move || json::select(&body, &at, inside.as_ref(), max));
         match selected.await? {
             Ok(records) => Ok(Ok(self.table.push(HeldSelection { records })?)),
             Err(error) => Ok(Err(body_error(error))),
@@ -177,5 +178,6 @@ fn body_error(error: json::BodyError) -> BodyError {
         json::BodyError::NotJson { .. } => BodyError::NotJson(text),
         json::BodyError::Missing { .. } => BodyError::Missing(text),
         json::BodyError::NotAnArray { .. } => BodyError::NotAnArray(text),
+        json::BodyError::TooMany { max } => BodyError::TooMany(max as u64),
     }
 }

@@ -90,6 +90,9 @@ impl ConnectorSource {
         self.within("cursors_per_page", cursors, self.limits.cursors_per_page)?;
         let longest = page.next.iter().chain(&page.after_commit).map(String::len).max();
         self.within("cursor_bytes", longest.unwrap_or(0), self.limits.cursor_bytes)?;
+        if page.next.iter().chain(&page.after_commit).any(|cursor| cursor.contains('\0')) {
+            return Err(FetchFailure::Crashed("a cursor with a NUL character, which no table can hold".to_owned()));
+        }
         Ok(FetchedPage {
             records: self.records(guest, page.records)?,
             next: page.next,

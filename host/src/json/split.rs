@@ -29,6 +29,12 @@ pub enum BodyError {
         /// The place, cut to 80 characters.
         pointer: String,
     },
+    /// The array has more elements than anybody may take.
+    #[error("the array has more than {max} elements")]
+    TooMany {
+        /// How many it may have.
+        max: usize,
+    },
 }
 
 /// The value at `pointer` as the byte range of its exact text, or none when nothing stands there.
@@ -49,8 +55,8 @@ pub fn find(text: &[u8], pointer: &Pointer) -> Result<Option<Range<usize>>, Body
 /// The elements of the array at `pointer`, or the value at `element` inside each, in their order.
 ///
 /// Each is a slice of `body` without the whitespace around it, and keeps all of `body` alive. Nothing inside an element is
-/// checked but that its brackets match and its strings end: that is the [`Canonicalizer`]'s to do, record by record. How many
-/// they may be is the caller's to limit; each costs 48 bytes here, and the smallest takes two bytes of the body. A slot
+/// checked but that its brackets match and its strings end: that is the [`Canonicalizer`]'s to do, record by record. There
+/// may be `max` of them: each costs 48 bytes here, while the smallest takes two bytes of the body. A slot
 /// without a value (`[1,,2]`, or behind the last comma in `[1,2,]`) becomes an empty record, to be rejected rather than lost.
 ///
 /// With `element`, an element that is not JSON itself, and in which `element` was not found, stands whole for its record.
@@ -59,8 +65,8 @@ pub fn find(text: &[u8], pointer: &Pointer) -> Result<Option<Range<usize>>, Body
 ///
 /// [`BodyError::NotJson`] as in [`find`]; [`BodyError::Missing`] when nothing stands at `pointer`, or at `element` inside some
 /// element, whose index it names; [`BodyError::NotAnArray`] when what stands at `pointer` is something else.
-pub fn select(body: &Bytes, pointer: &Pointer, element: Option<&Pointer>) -> Result<Vec<Bytes>, BodyError> {
-    let mut walk = Walk::new(body, pointer).noting_elements();
+pub fn select(body: &Bytes, pointer: &Pointer, element: Option<&Pointer>, max: usize) -> Result<Vec<Bytes>, BodyError> {
+    let mut walk = Walk::new(body, pointer).noting_elements(max);
     let found = walk.body()?.ok_or_else(|| BodyError::Missing { pointer: shorten(pointer.as_str()) })?;
     if !found.array {
         return Err(BodyError::NotAnArray { pointer: shorten(pointer.as_str()) });

@@ -27,6 +27,8 @@ pub(super) struct Walk<'a> {
     tokens: &'a [String],
     /// Filled with the ranges of the value's elements, when those are wanted and it is an array.
     elements: Option<Vec<Range<usize>>>,
+    /// How many of them there may be.
+    elements_max: usize,
 }
 
 /// A container on the way to the value, entered and not yet left.
@@ -42,12 +44,12 @@ struct Entered {
 impl<'a> Walk<'a> {
     /// The walk to the value at `pointer`.
     pub(super) fn new(text: &'a [u8], pointer: &'a Pointer) -> Self {
-        Self { text, at: 0, tokens: pointer.tokens(), elements: None }
+        Self { text, at: 0, tokens: pointer.tokens(), elements: None, elements_max: 0 }
     }
 
-    /// Notes the ranges of the elements, should the value be an array.
-    pub(super) fn noting_elements(self) -> Self {
-        Self { elements: Some(Vec::new()), ..self }
+    /// Notes the ranges of the elements, at most so many, should the value be an array.
+    pub(super) fn noting_elements(self, max: usize) -> Self {
+        Self { elements: Some(Vec::new()), elements_max: max, ..self }
     }
 
     /// The elements that were noted.
@@ -229,6 +231,9 @@ impl<'a> Walk<'a> {
             };
             let length = self.text[start..self.at].iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last + 1);
             if !(last && length == 0 && elements.is_empty()) {
+                if elements.len() == self.elements_max {
+                    return Err(BodyError::TooMany { max: self.elements_max });
+                }
                 elements.push(start..start + length);
             }
             if last {

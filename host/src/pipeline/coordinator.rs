@@ -140,13 +140,16 @@ impl Coordinator {
                     Ok(Err(stop)) => self.stopped(stop),
                     Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                 },
-                Some(Ok(result)) = self.writers.join_next() => {
+                Some(written) = self.writers.join_next() => match written {
                     // A writer ends before the queue is closed only because it failed.
-                    if let Err(error) = result {
-                        self.ends(End::Store(Arc::new(error)));
+                    Ok(result) => {
+                        if let Err(error) = result {
+                            self.ends(End::Store(Arc::new(error)));
+                        }
+                        self.pages.shutdown().await;
                     }
-                    self.pages.shutdown().await;
-                }
+                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+                },
                 Some(offer) = self.offers.recv(), if may_open => self.take_offer(offer),
                 Ok(slot) = slots.acquire_owned(), if has_next => self.open_next(slot).await?,
                 () = halt.cancelled(), if !halted => {}

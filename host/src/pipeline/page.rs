@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::frontier::Frontier;
@@ -55,7 +55,8 @@ pub(super) struct Ahead {
 /// What a page that runs ahead knows of its parent.
 #[derive(Clone)]
 pub(super) struct Parent {
-    pub(super) checkpointed: CancellationToken,
+    /// Becomes true at the checkpoint; closes without it if the parent fails.
+    pub(super) checkpointed: watch::Receiver<bool>,
     pub(super) content: Option<[u8; 32]>,
     pub(super) repeats: i32,
 }
@@ -125,7 +126,7 @@ impl Shared {
 /// Takes a page from its cursor to its checkpoint.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    task: PageTask,
+    mut task: PageTask,
     slot: OwnedSemaphorePermit,
 ) -> Result<PageReport, PageStop> {
     let began = Instant::now();
@@ -160,15 +161,17 @@ pub(super) async fn run(
     if id == CursorId::ROOT {
         *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
     }
-    let checkpointed = CancellationToken::new();
+    let (checkpointed, wait_for_checkpoint) = watch::channel(false);
     let only_next = single_next(&next, &after_commit).map(str::to_owned);
     let known = match &only_next {
-        Some(only) => offer_ahead(&shared, &task, only, &facts, &checkpointed).await?,
+        Some(only) => offer_ahead(&shared, &task, only, &facts, wait_for_checkpoint).await?,
         None => false,
     };
     // From here on the page has its place in the store: its parent is durable.
-    if let Some(parent) = &task.parent {
-        parent.checkpointed.cancelled().await;
+    if let Some(parent) = &mut task.parent
+        && parent.checkpointed.wait_for(|done| *done).await.is_err()
+    {
+        return Err(PageStop::Halted);
     }
     if repeats >= REPEATED_PAGES_MAX {
         return Err(PageStop::Ends(End::Repeating { pages: repeats, cursor: task.cursor.cursor.unwrap_or_default() }));
@@ -203,7 +206,8 @@ pub(super) async fn run(
             next,
         })
         .await?;
-    checkpointed.cancel();
+    // Whoever ran ahead may be gone.
+    let _ = checkpointed.send(true);
     if end == PageEnd::Feita {
         shared.observer.on(Event::Page {
             number: receipt.pages,
@@ -335,7 +339,7 @@ async fn offer_ahead(
     task: &PageTask,
     next: &str,
     facts: &PageFacts,
-    checkpointed: &CancellationToken,
+    checkpointed: watch::Receiver<bool>,
 ) -> Result<bool, PageStop> {
     let id = CursorId::of(Some(next));
     if shared.frontier().knows(id) {
@@ -354,7 +358,7 @@ async fn offer_ahead(
             depth: task.cursor.depth + 1,
             begun: false,
         },
-        parent: Parent { checkpointed: checkpointed.clone(), content: facts.content, repeats: facts.repeats },
+        parent: Parent { checkpointed, content: facts.content, repeats: facts.repeats },
     };
     // Only an offer: if nobody can take it now, the page comes out of the frontier like any other.
     let _ = shared.ahead.try_send(ahead);

@@ -36,6 +36,9 @@ pub trait Store: Send + Sync {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
+    /// Closes every connection. Only for a tidy end: whatever was committed is safe without it.
+    async fn close(&self);
+
     // --- schema -------------------------------------------------------------------------------------------------------
 
     /// Creates what is missing and adopts what is there.

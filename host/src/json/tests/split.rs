@@ -4,7 +4,7 @@ use super::*;
 
 fn texts(body: &str, at: &str, element: Option<&str>) -> Result<Vec<String>, BodyError> {
     let element = element.map(pointer);
-    let selected = select(&Bytes::from(body.to_owned()), &pointer(at), element.as_ref())?;
+    let selected = select(&Bytes::from(body.to_owned()), &pointer(at), element.as_ref(), 1_000_000)?;
     Ok(selected.iter().map(|slice| String::from_utf8(slice.to_vec()).unwrap()).collect())
 }
 
@@ -29,7 +29,7 @@ fn one_broken_element_does_not_stop_the_others() {
     );
     let body = Bytes::from_static(b"[{\"a\":\"\xff\xfe\"},\xff,{\"b\":\"\x00\"}]");
     assert_eq!(
-        select(&body, &pointer(""), None).unwrap(),
+        select(&body, &pointer(""), None, 1_000_000).unwrap(),
         [&b"{\"a\":\"\xff\xfe\"}"[..], b"\xff", b"{\"b\":\"\x00\"}"]
     );
     assert_eq!(texts(r#"[{"a":\"x\"},\",2]"#, "", None).unwrap(), [r#"{"a":\"x\"}"#, r#"\""#, "2"]);
@@ -51,7 +51,7 @@ fn elements_come_as_their_exact_text_without_the_space_around_them() {
     let body = "\u{feff} { \"data\" : [ {\"n\": 1.10e2 } ,\n\t\"a\\u0062\" , [ 1, 2 ] ,null]} \r\n";
     assert_eq!(texts(body, "/data", None).unwrap(), ["{\"n\": 1.10e2 }", "\"a\\u0062\"", "[ 1, 2 ]", "null"]);
     let bytes = Bytes::from(body);
-    let first = &select(&bytes, &pointer("/data"), None).unwrap()[0];
+    let first = &select(&bytes, &pointer("/data"), None, 1_000_000).unwrap()[0];
     assert!(bytes.as_ptr_range().contains(&first.as_ptr()), "zero-copy");
 }
 
@@ -198,4 +198,11 @@ fn strings_and_escapes_across_every_block_boundary() {
             assert_eq!(texts(&body, "", None).unwrap(), [element.as_str(), element.as_str()], "{pad} {backslashes}");
         }
     }
+}
+
+#[test]
+fn more_elements_than_may_be_are_refused() {
+    let body = Bytes::from_static(b"[1,2,3]");
+    assert_eq!(select(&body, &pointer(""), None, 3).unwrap().len(), 3);
+    assert_eq!(select(&body, &pointer(""), None, 2), Err(BodyError::TooMany { max: 2 }));
 }

@@ -63,6 +63,10 @@ impl Store for PostgresStore {
         if batch < LARGE_BATCH { WRITERS_SMALL_BATCH } else { WRITERS_LARGE_BATCH }
     }
 
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+
     async fn init(&self) -> Result<InitReport, StoreError> {
         schema::init(&self.pool).await
     }

@@ -66,6 +66,12 @@ impl Store for SqliteStore {
         1
     }
 
+    async fn close(&self) {
+        // The readers first: the last connection to go folds the write-ahead log into the file and removes it.
+        self.readers.close().await;
+        self.pool.close().await;
+    }
+
     async fn init(&self) -> Result<InitReport, StoreError> {
         schema::init(&self.pool).await
     }

@@ -1,0 +1,21 @@
+//! The first figures: how fast the product writes, beside what the same PostgreSQL takes from a program that does nothing
+//! but insert. Not a test: figures depend on the machine, and on what else it does.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command::{cargo, execute, step, target_dir, without_databases};
+use crate::connectors;
+use crate::postgres::Postgres;
+
+/// `arguments`: records, single rows, rounds.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let connectors = connectors::build()?;
+    execute(&mut cargo(["build", "--quiet", "--release", "--bins"]))?;
+    let postgres = Postgres::start()?;
+    step("measuring; leave the machine alone meanwhile");
+    let mut bench = Command::new(target_dir()?.join("release/atlas-bench"));
+    bench.args(arguments).env("ATLAS_TEST_DATABASE_URL", postgres.url()).env("ATLAS_CONNECTORS", connectors);
+    execute(without_databases(&mut bench))
+}
