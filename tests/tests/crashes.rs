@@ -87,6 +87,26 @@ async fn an_interrupt_drains_the_queue_checkpoints_and_exits_130() -> anyhow::Re
 }
 
 #[tokio::test]
+async fn a_second_interrupt_stops_at_once_and_loses_nothing_checkpointed() -> anyhow::Result<()> {
+    let api = api(100, Faults { latency_ms: 150, ..Faults::default() }).await?;
+    let atlas = Atlas::on_sqlite()?;
+    atlas.register(CLIENT, &api).await?;
+    let run = ["run", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO, "--page-size", "20"];
+    let running = atlas.start(&run)?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    running.signal("INT").await?;
+    // It may have drained and gone before the second comes.
+    let _ = running.signal("INT").await;
+    running.finish().await?.expect(130)?;
+    let checkpointed = atlas.database.number("SELECT lidos FROM scraps").await?;
+    assert!(atlas.database.number("SELECT COUNT(*) FROM dados_raw").await? >= checkpointed);
+    let done = atlas.resume_until_done(1, 1).await?;
+    assert_eq!(done.number("lidos")?, 500);
+    atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_scrap_that_is_taken_over_leaves_its_first_host_with_nothing_to_write() -> anyhow::Result<()> {
     let api = api(60, Faults { latency_ms: 80, ..Faults::default() }).await?;
     for atlas in Atlas::on_both().await? {

@@ -143,7 +143,10 @@ pub(super) struct ClientArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum ClientCommand {
     /// Register a client, or one more API of it
-    #[command(alias = "adicionar")]
+    #[command(
+        alias = "adicionar",
+        after_help = "Example: printf %s TOKEN | atlas client add 2151 --token - --base-url https://erp.example/sis/api/v1"
+    )]
     Add {
         /// The client's id
         client: i32,
@@ -158,10 +161,13 @@ pub(super) enum ClientCommand {
         api: Option<String>,
     },
     /// List the clients
-    #[command(alias = "listar")]
+    #[command(alias = "listar", after_help = "Example: atlas client list --output json")]
     List,
     /// Change a client's token, base URL, or whether it is active
-    #[command(alias = "alterar")]
+    #[command(
+        alias = "alterar",
+        after_help = "Example: atlas client set 2151 --base-url https://erp.example/sis/api/v1"
+    )]
     Set {
         /// The client's id
         client: i32,
@@ -182,7 +188,7 @@ pub(super) enum ClientCommand {
         inactive: bool,
     },
     /// Remove a client that has no data, or one API of it
-    #[command(alias = "remover")]
+    #[command(alias = "remover", after_help = "Example: atlas client remove 2151")]
     Remove {
         /// The client's id
         client: i32,
@@ -201,10 +207,13 @@ pub(super) struct ScrapArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum ScrapCommand {
     /// Create a scrap without running it
-    #[command(alias = "criar")]
+    #[command(
+        alias = "criar",
+        after_help = "Example: atlas scrap create --client 2151 --route pedido --from 2025-10-20 --to 2025-10-24"
+    )]
     Create(RunArgs),
     /// List the newest scraps
-    #[command(alias = "listar")]
+    #[command(alias = "listar", after_help = "Example: atlas scrap list --client 2151")]
     List {
         /// Only this client's
         #[arg(long, alias = "cliente", value_name = "ID")]
@@ -214,27 +223,27 @@ pub(super) enum ScrapCommand {
         limit: u32,
     },
     /// Show one scrap
-    #[command(alias = "ver")]
+    #[command(alias = "ver", after_help = "Example: atlas scrap show 7")]
     Show {
         /// The scrap's id
         id: i64,
     },
     /// Run scraps, side by side
-    #[command(alias = "executar")]
+    #[command(alias = "executar", after_help = "Example: atlas scrap run 7 8 9 --concurrency 8")]
     Run {
         /// The scraps' ids
         #[arg(required = true)]
         ids: Vec<i64>,
     },
     /// Go on with scraps that were left, side by side; whoever still runs one loses it
-    #[command(alias = "retomar")]
+    #[command(alias = "retomar", after_help = "Example: atlas scrap resume 7 8 9")]
     Resume {
         /// The scraps' ids
         #[arg(required = true)]
         ids: Vec<i64>,
     },
     /// Cancel a scrap, whoever runs it
-    #[command(alias = "cancelar")]
+    #[command(alias = "cancelar", after_help = "Example: atlas scrap cancel 7")]
     Cancel {
         /// The scrap's id
         id: i64,
@@ -250,10 +259,10 @@ pub(super) struct ConnectorArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum ConnectorCommand {
     /// List the files of the connectors' folder
-    #[command(alias = "listar")]
+    #[command(alias = "listar", after_help = "Example: atlas connector list")]
     List,
     /// Say what one file is, or why it is no connector
-    #[command(alias = "ver")]
+    #[command(alias = "ver", after_help = "Example: atlas connector inspect target/connectors/pedido.wasm")]
     Inspect {
         /// The component
         file: PathBuf,
@@ -269,14 +278,14 @@ pub(super) struct RejectsArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum RejectsCommand {
     /// List them, with the reasons
-    #[command(alias = "listar")]
+    #[command(alias = "listar", after_help = "Example: atlas rejects list --scrap 7")]
     List {
         /// Only this scrap's
         #[arg(long, value_name = "ID")]
         scrap: Option<i64>,
     },
     /// Write them to standard output with their bytes, one JSON object a line
-    #[command(alias = "exportar")]
+    #[command(alias = "exportar", after_help = "Example: atlas rejects export --scrap 7 > rejeitados.jsonl")]
     Export {
         /// Only this scrap's
         #[arg(long, value_name = "ID")]
@@ -300,11 +309,13 @@ pub(super) struct DbArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
     /// Create the tables, or adopt those that are there
-    #[command(alias = "criar")]
+    #[command(alias = "criar", after_help = "Example: atlas db init --db postgres://USER:PASSWORD@HOST:5432/NAME")]
     Init,
     /// Say what the database holds
+    #[command(after_help = "Example: atlas db status")]
     Status,
     /// Print the SQL, to run it by hand
+    #[command(after_help = "Example: atlas db sql | psql NAME")]
     Sql {
         /// For which database
         #[arg(long, value_enum, default_value_t = Dialect::Postgres)]

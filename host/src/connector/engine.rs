@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::limits::Limits;
@@ -12,6 +14,7 @@ use crate::limits::Limits;
 /// How often time passes for guests: the grain of their CPU limit, and how soon a busy guest lets others run.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Instances at the same time, over all scraps of the process. Each reserves address space, not memory.
+/// Whoever wants one more waits.
 const INSTANCES: u32 = 64;
 /// Core modules within one component: Python guests have dozens.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
@@ -28,6 +31,7 @@ const GUEST_STACK: usize = 1024 * 1024;
 pub struct ConnectorEngine {
     engine: Engine,
     running: Arc<AtomicBool>,
+    instances: Semaphore,
 }
 
 impl ConnectorEngine {
@@ -72,7 +76,12 @@ impl ConnectorEngine {
                 engine.increment_epoch();
             }
         })?;
-        Ok(Self { engine, running })
+        Ok(Self { engine, running, instances: Semaphore::new(INSTANCES as usize) })
+    }
+
+    /// A place in the pool, to be held while an instance lives. `None` only if the semaphore were closed, which it never is.
+    pub(super) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.instances.acquire().await.ok()
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -250,6 +250,7 @@ async fn describe(
     pre: &ConnectorPre<Guest>,
 ) -> Result<Descriptor, LoadError> {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let _place = engine.place().await;
     let mut store = Guest::store(engine, limits, &file, None);
     let cpu = store.data().cpu();
     let call = async {

@@ -115,6 +115,7 @@ impl PageSource for ConnectorSource {
         let http =
             GuestHttp { client: self.client.clone(), endpoint: self.endpoint.clone(), meter: PageMeter::default() };
         let route = &self.connector.descriptor.route;
+        let _place = self.engine.place().await;
         let mut store = Guest::store(&self.engine, &self.limits, route, Some(http));
         let cpu = store.data().cpu();
         let cursor = cursor.map(str::to_owned);

@@ -1,5 +1,6 @@
 //! Dispatches pages, decides when the run ends, and takes the second look at the source.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ pub async fn run(
         slots: Arc::new(Semaphore::new(settings.concurrency)),
         frontier: Mutex::new(Frontier::new()),
         halt: stop.child_token(),
+        pages_done: AtomicI64::new(job.scrap.pages),
         root_facts: Mutex::new(None),
         ahead,
         queue,

@@ -1,6 +1,7 @@
 //! One page's life: fetched, tried again if need be, checked and hashed, begun, queued, and checkpointed once all of its
 //! records are durable.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) halt: CancellationToken,
     /// Pages that name one page more, before they are durable themselves.
     pub(super) ahead: mpsc::Sender<Ahead>,
+    /// Pages of the scrap that are checkpointed, as they are counted to whoever watches.
+    pub(super) pages_done: AtomicI64,
     /// What the first page held, for the pages that it names.
     pub(super) root_facts: Mutex<Option<PageFacts>>,
 }
@@ -210,7 +213,8 @@ pub(super) async fn run(
     let _ = checkpointed.send(true);
     if end == PageEnd::Feita {
         shared.observer.on(Event::Page {
-            number: receipt.pages,
+            // Not the receipt's: pages that were checkpointed together have one receipt.
+            number: shared.pages_done.fetch_add(1, Ordering::Relaxed) + 1,
             frontier: receipt.frontier,
             counts,
             total_records,
