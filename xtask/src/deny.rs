@@ -1,16 +1,21 @@
-//! Licences, sources and known-bad crates, by `deny.toml`.
+//! Licences, sources and bans of everything that is built in. Advisories are left out: they need a network.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::command::{answers, cargo, execute};
+use crate::command::{answers, cargo, execute, step, target_dir};
 
-/// Fails when `cargo-deny` is missing: a check that is left out silently is none.
+/// Uses the `cargo-deny` that is installed; else installs one for this checkout alone, once.
 pub(crate) fn run() -> Result<()> {
-    if !answers(&mut cargo(["deny", "--version"])) {
-        bail!(
-            "cargo-deny is missing, so licences and sources were NOT checked.\n\
-             Install it: cargo install cargo-deny --locked"
-        );
+    let own = target_dir()?.join("tools");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(own.join("bin")).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders).context("a folder in PATH that cannot stand there")?;
+    if !answers(cargo(["deny", "--version"]).env("PATH", &path)) {
+        step("cargo-deny is not here: it is installed into target/tools, which takes some minutes, once");
+        execute(
+            cargo(["install", "--quiet", "--locked", "cargo-deny", "--root"]).arg(&own).env_remove("CARGO_TARGET_DIR"),
+        )?;
     }
-    execute(&mut cargo(["deny", "--log-level", "error", "check", "licenses", "bans", "sources"]))
+    let check = ["deny", "--log-level", "error", "check", "licenses", "bans", "sources"];
+    execute(cargo(check).env("PATH", &path))
 }
