@@ -1,0 +1,149 @@
+-- Atlas Data Flow's tables, to be created by hand on PostgreSQL: for installations where the program's own role may not
+-- create tables. The result is the same, column for column, as what the program makes by itself (migrations/postgres).
+--
+-- How a DBA runs it, once, as the role that is to own the tables:
+--
+--     psql --single-transaction --set ON_ERROR_STOP=1 --file migrations/dba.sql \
+--          "host=SERVER port=5432 dbname=DATABASE user=OWNER"
+--
+-- Either everything is created or nothing is. It may be run again, and on a database that holds clientes_tokens and dados_raw
+-- already: what exists is left as it is, and what an older copy lacks is added. The tables go into the first schema of
+-- OWNER's search_path; the program's role must find them there.
+--
+-- Then let the program's role use them: see the GRANTs at the end. `atlas db status` says whether every table is there, and
+-- `atlas doctor`, run with the program's own settings, whether its role can read them.
+
+-- The tables that the users already have. A database that holds them is adopted as it stands: what exists is left alone,
+-- what an older copy lacks is added.
+
+CREATE TABLE IF NOT EXISTS clientes_tokens (
+    id SERIAL PRIMARY KEY,
+    cliente_id INTEGER UNIQUE NOT NULL,
+    token TEXT NOT NULL,
+    ativo BOOLEAN DEFAULT TRUE,
+    criado_em TIMESTAMP DEFAULT NOW(),
+    atualizado_em TIMESTAMP DEFAULT NOW()
+);
+ALTER TABLE clientes_tokens ADD COLUMN IF NOT EXISTS ativo BOOLEAN DEFAULT TRUE;
+ALTER TABLE clientes_tokens ADD COLUMN IF NOT EXISTS criado_em TIMESTAMP DEFAULT NOW();
+ALTER TABLE clientes_tokens ADD COLUMN IF NOT EXISTS atualizado_em TIMESTAMP DEFAULT NOW();
+
+CREATE TABLE IF NOT EXISTS dados_raw (
+    id BIGSERIAL PRIMARY KEY,
+    cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id),
+    data_coleta TIMESTAMP DEFAULT NOW(),
+    origem TEXT NOT NULL,
+    payload JSONB NOT NULL,
+    hash_conteudo TEXT UNIQUE
+);
+ALTER TABLE dados_raw ADD COLUMN IF NOT EXISTS data_coleta TIMESTAMP DEFAULT NOW();
+ALTER TABLE dados_raw ADD COLUMN IF NOT EXISTS hash_conteudo TEXT UNIQUE;
+
+-- Where a client's API is, and its credential there. The API with the empty name is the client's default, whose
+-- credential is clientes_tokens.token.
+CREATE TABLE IF NOT EXISTS clientes_apis (
+    cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id) ON DELETE CASCADE,
+    api TEXT NOT NULL,
+    base_url TEXT NOT NULL,
+    credencial TEXT,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    atualizado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (cliente_id, api)
+);
+
+-- One job: client, route, period. The counts are the sums over its pages, set with each checkpoint.
+CREATE TABLE IF NOT EXISTS scraps (
+    id BIGSERIAL PRIMARY KEY,
+    cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id),
+    rota TEXT NOT NULL,
+    periodo_inicio TEXT,
+    periodo_fim TEXT,
+    tamanho_pagina INTEGER NOT NULL,
+    configuracao TEXT NOT NULL DEFAULT '{}',
+    estado TEXT NOT NULL DEFAULT 'pendente',
+    motivo TEXT,
+    -- Raised by each claim and each cancel: whoever holds an older one adds nothing any more.
+    epoca BIGINT NOT NULL DEFAULT 0,
+    varredura INTEGER NOT NULL DEFAULT 0,
+    fronteira BIGINT NOT NULL DEFAULT 0,
+    paginas BIGINT NOT NULL DEFAULT 0,
+    lidos BIGINT NOT NULL DEFAULT 0,
+    inseridos BIGINT NOT NULL DEFAULT 0,
+    duplicados BIGINT NOT NULL DEFAULT 0,
+    reencontrados BIGINT NOT NULL DEFAULT 0,
+    rejeitados BIGINT NOT NULL DEFAULT 0,
+    total_declarado BIGINT,
+    formato_cursor BIGINT,
+    conector_versao TEXT,
+    conector_sha256 TEXT,
+    duracao_ms BIGINT NOT NULL DEFAULT 0,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    iniciado_em TIMESTAMPTZ,
+    terminado_em TIMESTAMPTZ
+);
+CREATE INDEX IF NOT EXISTS scraps_cliente ON scraps (cliente_id, id);
+
+-- The frontier: every cursor that a scrap knows, and what became of its page. A cursor is known by the SHA-256 of its text
+-- (32 zero bytes for the first page, which has none), since its text may be too long for an index.
+CREATE TABLE IF NOT EXISTS scrap_cursores (
+    scrap_id BIGINT NOT NULL REFERENCES scraps(id) ON DELETE CASCADE,
+    varredura INTEGER NOT NULL,
+    cursor_hash BYTEA NOT NULL,
+    ordem BIGSERIAL,
+    cursor TEXT,
+    pai_hash BYTEA,
+    profundidade INTEGER NOT NULL DEFAULT 0,
+    estado TEXT NOT NULL DEFAULT 'pendente',
+    iniciado BOOLEAN NOT NULL DEFAULT FALSE,
+    tentativas INTEGER NOT NULL DEFAULT 0,
+    lidos BIGINT NOT NULL DEFAULT 0,
+    inseridos BIGINT NOT NULL DEFAULT 0,
+    duplicados BIGINT NOT NULL DEFAULT 0,
+    reencontrados BIGINT NOT NULL DEFAULT 0,
+    rejeitados BIGINT NOT NULL DEFAULT 0,
+    total_declarado BIGINT,
+    -- What the page held: a hash over the identity of its records, one over all of their content, one over its branches.
+    membros BYTEA,
+    conteudo BYTEA,
+    ramos BYTEA,
+    -- How many pages of its chain in a row, itself included, carried the very same records.
+    repeticoes INTEGER NOT NULL DEFAULT 1,
+    conector_sha256 TEXT,
+    gravado_em TIMESTAMPTZ,
+    PRIMARY KEY (scrap_id, varredura, cursor_hash)
+);
+CREATE INDEX IF NOT EXISTS scrap_cursores_pendentes ON scrap_cursores (scrap_id, varredura, ordem)
+    WHERE estado = 'pendente';
+
+-- Records that the table could not hold, with the reason and the bytes. Unique per scrap, cursor and position; and by
+-- content, so that a page that changed between two readings loses neither version.
+CREATE TABLE IF NOT EXISTS dados_rejeitados (
+    id BIGSERIAL PRIMARY KEY,
+    scrap_id BIGINT NOT NULL REFERENCES scraps(id) ON DELETE CASCADE,
+    cliente_id INTEGER NOT NULL,
+    origem TEXT NOT NULL,
+    cursor_hash BYTEA NOT NULL,
+    cursor TEXT,
+    posicao BIGINT NOT NULL,
+    conteudo_hash BYTEA NOT NULL,
+    codigo TEXT NOT NULL,
+    motivo TEXT NOT NULL,
+    conteudo BYTEA NOT NULL,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    UNIQUE (scrap_id, cursor_hash, posicao, conteudo_hash)
+);
+
+-- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
+-- `public`, take the comment marks away, and run these as OWNER.
+--
+-- GRANT USAGE ON SCHEMA public TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis TO atlas;
+-- GRANT SELECT, INSERT ON dados_raw, dados_rejeitados TO atlas;
+-- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores TO atlas;
+-- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,
+--     dados_rejeitados_id_seq TO atlas;
+
+-- Only for a dados_raw that was there before and has no unique index on hash_conteudo (`atlas db status` says so). It fails
+-- while a hash stands there twice.
+--
+-- CREATE UNIQUE INDEX atlas_dados_raw_hash ON dados_raw (hash_conteudo);
