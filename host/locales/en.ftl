@@ -210,6 +210,7 @@ verify-by-route = 📊 Records of client { $client } in dados_raw, by route
 verify-newest = 🕒 Newest records of client { $client }
 verify-scraps = 🧾 Scraps of client { $client }: read = inserted + duplicate + found again + rejected
 verify-ok = ✅ All adds up: no record twice, and every scrap's account is right
+verify-unfinished = ⚠️ Scraps that have not ended: { $ids }. Records may be missing: go on with atlas scrap resume
 verify-off = ⚠️ It does not add up: see the columns above
 adds-up = adds up
 does-not-add-up = DOES NOT ADD UP

@@ -213,6 +213,7 @@ verify-by-route = 📊 Registros do cliente { $client } em dados_raw, por rota
 verify-newest = 🕒 Últimos registros do cliente { $client }
 verify-scraps = 🧾 Scraps do cliente { $client }: lidos = inseridos + duplicados + reencontrados + rejeitados
 verify-ok = ✅ Confere: nenhum registro em dobro, e as contas de todos os scraps fecham
+verify-unfinished = ⚠️ Scraps que não terminaram: { $ids }. Podem faltar registros: retome com atlas scrap resume
 verify-off = ⚠️ Não confere: veja as colunas acima
 adds-up = confere
 does-not-add-up = NÃO CONFERE

@@ -1,5 +1,5 @@
 //! The commands and their flags: the only source of parsing, `--help` and completions. Names are English; the Portuguese
-//! ones are accepted everywhere.
+//! ones are accepted everywhere. None of these types can be printed: a database URL or a token may stand in them.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::config::Flags;
 
 /// Pulls records out of business APIs, page by page, and keeps every one of them in one table.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "atlas", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(super) struct Cli {
     #[command(flatten)]
@@ -22,7 +22,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 2 usage; 3 configuration or databa
 130 interrupted, the scrap can be resumed.";
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Common {
     /// Database: postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE [default: DATABASE_URL, DB_*, sqlite:atlas.db]
     #[arg(long, global = true, value_name = "URL")]
@@ -77,7 +77,7 @@ pub(super) enum Format {
     Json,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum Command {
     /// Create a scrap and run it
     #[command(
@@ -115,7 +115,7 @@ pub(super) enum Command {
 }
 
 /// What makes a scrap.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct RunArgs {
     /// The client's id
     #[arg(long, alias = "cliente", value_name = "ID")]
@@ -134,13 +134,13 @@ pub(super) struct RunArgs {
     pub(super) page_size: Option<i32>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct ClientArgs {
     #[command(subcommand)]
     pub(super) command: ClientCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum ClientCommand {
     /// Register a client, or one more API of it
     #[command(
@@ -198,13 +198,13 @@ pub(super) enum ClientCommand {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct ScrapArgs {
     #[command(subcommand)]
     pub(super) command: ScrapCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum ScrapCommand {
     /// Create a scrap without running it
     #[command(
@@ -250,13 +250,13 @@ pub(super) enum ScrapCommand {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct ConnectorArgs {
     #[command(subcommand)]
     pub(super) command: ConnectorCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum ConnectorCommand {
     /// List the files of the connectors' folder
     #[command(alias = "listar", after_help = "Example: atlas connector list")]
@@ -269,13 +269,13 @@ pub(super) enum ConnectorCommand {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct RejectsArgs {
     #[command(subcommand)]
     pub(super) command: RejectsCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum RejectsCommand {
     /// List them, with the reasons
     #[command(alias = "listar", after_help = "Example: atlas rejects list --scrap 7")]
@@ -293,20 +293,20 @@ pub(super) enum RejectsCommand {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct VerifyArgs {
     /// The client's id
     #[arg(long, alias = "cliente", value_name = "ID")]
     pub(super) client: i32,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct DbArgs {
     #[command(subcommand)]
     pub(super) command: DbCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum DbCommand {
     /// Create the tables, or adopt those that are there
     #[command(alias = "criar", after_help = "Example: atlas db init --db postgres://USER:PASSWORD@HOST:5432/NAME")]
@@ -329,7 +329,7 @@ pub(super) enum Dialect {
     Sqlite,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]

@@ -5,19 +5,17 @@ use serde::Serialize;
 use super::args::{ConnectorArgs, ConnectorCommand};
 use super::output::Output;
 use crate::config::Config;
-use crate::connector::{Connector, Registry};
+use crate::connector::Connector;
 use crate::notice;
 use crate::notice::Notice;
-use crate::service::{Atlas, Exit, Failure};
+use crate::service::{Connectors, Exit, Failure};
 
 pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) -> Result<Exit, Failure> {
-    let atlas = Atlas::connect(config).await?;
+    let connectors = Connectors::new(&config);
     match args.command {
-        ConnectorCommand::List => list(&atlas, output).await,
+        ConnectorCommand::List => list(&connectors, output).await,
         ConnectorCommand::Inspect { file } => {
-            let engine = atlas.engine().await?;
-            let loaded = Registry::inspect(engine, atlas.config().limits(), &file).await;
-            let connector = loaded.map_err(|error| Failure::load(&file, &error))?;
+            let connector = connectors.inspect(&file).await?;
             inspect(&connector, output);
             Ok(Exit::Done)
         }
@@ -34,8 +32,8 @@ struct Row {
     erro: Option<String>,
 }
 
-async fn list(atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
-    let entries = atlas.registry().await?.entries();
+async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure> {
+    let entries = connectors.registry().await?.entries();
     let rows: Vec<Row> = entries
         .iter()
         .map(|entry| {
@@ -53,7 +51,7 @@ async fn list(atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
         })
         .collect();
     if rows.is_empty() {
-        output.remark(&notice!("doctor-no-connectors", folder = atlas.config().connectors.display()));
+        output.remark(&notice!("doctor-no-connectors", folder = connectors.folder().display()));
     }
     let headings = ["heading-route", "heading-api", "heading-version", "heading-sha256", "heading-file"];
     output.list(&headings, &rows, |row| {

@@ -103,6 +103,12 @@ pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
         show(args.client, &origins, &newest, &accounts, output);
         let verdict = if all_add_up && none_twice { notice!("verify-ok") } else { notice!("verify-off") };
         output.line(&output.text(&verdict));
+        let done = ["concluido", "concluido_com_ressalva", "cancelado"];
+        let unfinished = accounts.iter().filter(|account| !done.contains(&account.status));
+        let ids: Vec<String> = unfinished.map(|account| account.scrap_id.to_string()).collect();
+        if !ids.is_empty() {
+            output.line(&output.text(&notice!("verify-unfinished", ids = ids.join(", "))));
+        }
     }
     Ok(if all_add_up && none_twice { Exit::Done } else { Exit::Reservations })
 }

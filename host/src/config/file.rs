@@ -8,7 +8,7 @@ use super::ConfigError;
 use crate::limits::Limits;
 
 /// What the file may say. A name that is not here is an error: a setting that is misspelt must not be passed over.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FileSettings {
     pub(super) database: Option<String>,

@@ -28,8 +28,8 @@ const CONCURRENCY_MAX: usize = 64;
 const RETRIES_MAX: u32 = 100;
 const SWEEPS_MAX: i32 = 100;
 
-/// What the command line says; everything else comes from the other places.
-#[derive(Debug, Clone, Default)]
+/// What the command line says; everything else comes from the other places. Not printable: `--db` may hold a password.
+#[derive(Clone, Default)]
 pub struct Flags {
     /// `--db`
     pub db: Option<String>,

@@ -99,7 +99,7 @@ impl Atlas {
     }
 
     async fn look_at_connectors(&self, findings: &mut Vec<Finding>) {
-        let registry = match self.registry().await {
+        let registry = match self.connectors().registry().await {
             Ok(registry) => registry,
             Err(failure) => return findings.push(bad(failure.notice)),
         };

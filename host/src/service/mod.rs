@@ -3,11 +3,13 @@
 //!
 //! - `failure`     errors of every room, as operators are told them
 //! - `clients`     clients and where their APIs are
+//! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, running, cancelling
 //! - `report`      what a run came to
 //! - `doctor`      what is wrong with this installation
 
 mod clients;
+mod connectors;
 mod doctor;
 mod failure;
 mod report;
@@ -18,12 +20,12 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 pub use self::clients::ClientChange;
+pub use self::connectors::Connectors;
 pub use self::doctor::{Finding, Health};
 pub use self::failure::{Exit, Failure};
 pub use self::report::RunReport;
 pub use self::scraps::{Announcement, ScrapRequest};
 use crate::config::Config;
-use crate::connector::{Connector, ConnectorEngine, Registry};
 use crate::notice;
 use crate::source::{BodyBudget, HttpClient, HttpLimits};
 use crate::store::{self, InitReport, Store};
@@ -32,8 +34,7 @@ use crate::store::{self, InitReport, Store};
 pub struct Atlas {
     config: Config,
     store: Arc<dyn Store>,
-    engine: OnceCell<Arc<ConnectorEngine>>,
-    registry: OnceCell<Registry>,
+    connectors: Connectors,
     http: OnceCell<HttpClient>,
 }
 
@@ -41,7 +42,7 @@ impl Atlas {
     /// Opens the store, without touching its tables.
     pub async fn connect(config: Config) -> Result<Self, Failure> {
         let store = store::open(&config.store).await.map_err(|error| Failure::connecting(&error))?;
-        Ok(Self { config, store, engine: OnceCell::new(), registry: OnceCell::new(), http: OnceCell::new() })
+        Ok(Self { connectors: Connectors::new(&config), config, store, http: OnceCell::new() })
     }
 
     /// Opens the store and sees to its tables: creates what is missing, adopts what is there.
@@ -61,48 +62,9 @@ impl Atlas {
         &self.store
     }
 
-    /// The connectors of the configured folder, loaded at the first call.
-    pub async fn registry(&self) -> Result<&Registry, Failure> {
-        self.registry
-            .get_or_try_init(|| async {
-                let engine = self.engine().await?;
-                let folder = &self.config.connectors;
-                Registry::load(engine, self.config.limits(), folder, self.config.cache.as_deref()).await.map_err(
-                    |error| {
-                        let notice = notice!("error-connectors-folder", folder = folder.display(), reason = error);
-                        Failure::new("op-connector", notice, Exit::Connector).because(&error)
-                    },
-                )
-            })
-            .await
-    }
-
-    /// The connector of a route.
-    pub async fn connector(&self, route: &str) -> Result<Arc<Connector>, Failure> {
-        let registry = self.registry().await?;
-        if let Some(connector) = registry.connector(route) {
-            return Ok(connector);
-        }
-        let folder = self.config.connectors.display().to_string();
-        // The file that bears the route's name is most likely the one that was meant.
-        let meant = registry.entries().iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));
-        let notice = match meant.map(|entry| (&entry.path, &entry.loaded)) {
-            Some((path, Err(error))) => return Err(Failure::load(path, error)),
-            _ => notice!("error-route-unknown", route = route, folder = folder, routes = registry.routes().join(", ")),
-        };
-        Err(Failure::new("op-connector", notice, Exit::Connector))
-    }
-
-    /// The engine that connectors run on.
-    pub async fn engine(&self) -> Result<&Arc<ConnectorEngine>, Failure> {
-        self.engine
-            .get_or_try_init(|| async {
-                ConnectorEngine::new(self.config.limits()).map(Arc::new).map_err(|error| {
-                    let notice = notice!("error-engine", reason = format!("{error:#}"));
-                    Failure::new("op-connector", notice, Exit::Connector)
-                })
-            })
-            .await
+    /// The connectors.
+    pub fn connectors(&self) -> &Connectors {
+        &self.connectors
     }
 
     async fn http(&self) -> Result<HttpClient, Failure> {

@@ -47,9 +47,11 @@ pub struct Announcement {
 impl Atlas {
     /// Creates a scrap.
     pub async fn create_scrap(&self, request: &ScrapRequest) -> Result<i64, Failure> {
-        let connector = self.connector(&request.rota).await?;
+        let connector = self.connectors().connector(&request.rota).await?;
         let period = period(request, &connector.descriptor)?;
         let page_size = page_size(request, &connector.descriptor)?;
+        // Nobody is served by a scrap that could not run.
+        self.endpoint(request.cliente_id, &connector.descriptor).await?;
         let created = self
             .store()
             .create_scrap(&NewScrap {
@@ -101,7 +103,7 @@ impl Atlas {
         if scrap.state.is_done() {
             return Ok(RunReport::of(&scrap));
         }
-        let connector = self.connector(&scrap.rota).await?;
+        let connector = self.connectors().connector(&scrap.rota).await?;
         let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor).await?;
         let format = i64::from(connector.descriptor.cursor_format);
         if let Some(began_with) = scrap.cursor_format.filter(|began_with| *began_with != format) {
@@ -109,7 +111,7 @@ impl Atlas {
             return Err(Failure::new("op-run", notice, Exit::Connector));
         }
         let source = ConnectorSource::new(
-            Arc::clone(self.engine().await?),
+            Arc::clone(self.connectors().engine().await?),
             Arc::clone(&connector),
             self.http().await?,
             endpoint,

@@ -27,7 +27,9 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     let doing = "create or adopt the tables";
     let sort = || StoreError::sort(doing);
     let existed = is_there(pool, "dados_raw").await.map_err(sort())?;
-    let migrated = is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
+    // Made by us, or by a DBA from our SQL.
+    let migrated =
+        is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? || is_there(pool, "scraps").await.map_err(sort())?;
     if let Err(error) = migrator().run(pool).await {
         // A role that may write to the tables but not create any is fine when a DBA has made them all.
         let status = status(pool).await?;

@@ -26,7 +26,9 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
     let doing = "create or adopt the tables";
     let sort = || StoreError::sort(doing);
     let existed = is_there(pool, "dados_raw").await.map_err(sort())?;
-    let migrated = is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
+    // Made by us, or by a DBA from our SQL.
+    let migrated =
+        is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? || is_there(pool, "scraps").await.map_err(sort())?;
     migrator().run(pool).await.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => sort()(e),
         other => StoreError::new(Fault::Schema, doing, other.to_string()),
