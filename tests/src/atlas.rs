@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 use crate::database::Database;
-use crate::{FROM, TO, TOKEN};
+use crate::{FROM, LANGUAGES, TO, TOKEN};
 
 /// Longer than any command of the tests takes: what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -21,7 +21,8 @@ pub struct Atlas {
     folder: TempDir,
     /// The database that it writes to.
     pub database: Database,
-    environment: Vec<(String, String)>,
+    /// Variables and their values; none: not set at all.
+    environment: Vec<(String, Option<String>)>,
 }
 
 impl Atlas {
@@ -44,7 +45,7 @@ impl Atlas {
 
     fn new(folder: TempDir, database: Database) -> Self {
         // Short waits between attempts: the tests make many.
-        let environment = vec![("ATLAS_RETRY_BASE_MS".to_owned(), "5".to_owned())];
+        let environment = vec![("ATLAS_RETRY_BASE_MS".to_owned(), Some("5".to_owned()))];
         Self { folder, database, environment }
     }
 
@@ -55,7 +56,24 @@ impl Atlas {
 
     /// Sets a variable for all commands to come.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.environment.push((name.to_owned(), value.to_owned()));
+        self.environment.push((name.to_owned(), Some(value.to_owned())));
+    }
+
+    /// Leaves a variable out for all commands to come, be it one that names the installation's own database or connectors.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.push((name.to_owned(), None));
+    }
+
+    /// Gives this installation a folder of connectors of its own, with a copy of all that ship with Atlas.
+    pub fn own_connectors(&mut self) -> anyhow::Result<PathBuf> {
+        let folder = self.folder().join("connectors");
+        std::fs::create_dir(&folder)?;
+        for entry in std::fs::read_dir(connectors()?)? {
+            let entry = entry?;
+            std::fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        }
+        self.set("ATLAS_CONNECTORS", &folder.display().to_string());
+        Ok(folder)
     }
 
     /// A command, ready to be started: nothing of the tests' own environment decides about databases, language or proxies.
@@ -73,11 +91,16 @@ impl Atlas {
             .env("ATLAS_CONNECTORS", connectors()?)
             .env("ATLAS_CACHE", cache()?)
             .env("DATABASE_URL", self.database.url())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         Ok(command)
     }
 
@@ -89,7 +112,7 @@ impl Atlas {
     /// Starts a command.
     pub fn start(&self, arguments: &[&str]) -> anyhow::Result<Running> {
         let child = self.command(arguments)?.spawn().context("start atlas")?;
-        Ok(Running { child })
+        Ok(Running { child, log: self.log() })
     }
 
     /// Runs a command with something on its standard input.
@@ -98,7 +121,22 @@ impl Atlas {
         let mut stdin = child.stdin.take().context("standard input")?;
         stdin.write_all(input.as_bytes()).await?;
         drop(stdin);
-        Running { child }.finish().await
+        Running { child, log: self.log() }.finish().await
+    }
+
+    /// Runs a command once in each language. Both must end with this exit code and, if that is not 0, say what to do.
+    pub async fn run_in_both_languages(&self, arguments: &[&str], code: i32) -> anyhow::Result<String> {
+        let mut said = format!("$ atlas {}\n", arguments.join(" "));
+        for lang in LANGUAGES {
+            let finished = self.run(&[arguments, &["--lang", lang]].concat()).await?.expect(code)?;
+            said.push_str(&finished.said(lang)?);
+        }
+        Ok(said)
+    }
+
+    /// The file in which failures are kept in full.
+    pub fn log(&self) -> PathBuf {
+        self.folder().join("erros_scraps.log")
     }
 
     /// Registers a client at the sample API, with the right token.
@@ -144,18 +182,24 @@ impl Atlas {
 pub struct Running {
     /// The process.
     pub child: Child,
+    log: PathBuf,
 }
 
 impl Running {
-    /// Waits for its end.
+    /// Waits for its end. Whatever the command was, the token must stand neither in what it printed nor in the log.
     pub async fn finish(self) -> anyhow::Result<Finished> {
         let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output()).await;
         let Output { status, stdout, stderr } = output.context("atlas hangs")??;
-        Ok(Finished {
+        let finished = Finished {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
-        })
+        };
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        for text in [&finished.stdout, &finished.stderr, &String::from_utf8_lossy(&log).into_owned()] {
+            anyhow::ensure!(!text.contains(TOKEN), "the token was shown:\n{text}");
+        }
+        Ok(finished)
     }
 
     /// Sends a signal by its name (`INT`, `KILL`, …).
@@ -190,6 +234,13 @@ impl Finished {
             );
         }
         Ok(self)
+    }
+
+    /// What it printed for people, under its language and exit code. Fails if it says that something is wrong, and not what
+    /// to do about it.
+    pub fn said(&self, lang: &str) -> anyhow::Result<String> {
+        anyhow::ensure!(self.code == 0 || self.stderr.contains("\n   👉 "), "not what to do: {}", self.stderr);
+        Ok(format!("[{lang}] exit code {}\n{}", self.code, self.stderr))
     }
 
     /// The JSON object on the last line of the result.

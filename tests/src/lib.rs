@@ -16,6 +16,40 @@ pub const TOKEN: &str = "segredo";
 pub const FROM: &str = "2025-10-20";
 /// Its last day.
 pub const TO: &str = "2025-10-24";
+/// The languages that operators can read.
+pub const LANGUAGES: [&str; 2] = ["pt-BR", "en"];
+
+/// What of a command's words differs from one run to the next, and what stands for it in a snapshot.
+pub const FILTERS: [(&str, &str); 9] = [
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    (r"[^\s:]*/\.tmp\w{6}", "FOLDER"),
+    (r"⏱️ \S+", "⏱️ TIME"),
+    (r"🚀 [\d.]+ (reg|rec)/s", "🚀 RATE $1/s"),
+    (r"(aguardando|waiting) \d+\.\ds", "$1 WAITs"),
+    (r" (em|in) \d+\.\ds: ", " $1 TIMEs: "),
+    (r"expected one of `.*", "expected one of SETTINGS"),
+    (r"section range \d+..\d+ is out of bounds \(bound = \d+\)", "section range RANGE is out of bounds"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", "TIMESTAMP"),
+];
+
+/// Holds what was said against its snapshot. The caller has `insta` among its dependencies.
+#[macro_export]
+macro_rules! assert_said {
+    ($said:expr) => {{
+        let said = $said;
+        insta::with_settings!({ filters => $crate::FILTERS.to_vec(), omit_expression => true }, {
+            insta::assert_snapshot!(said)
+        })
+    }};
+}
+
+/// A port of this machine that nobody listens on, out of the range from which systems hand out ports by themselves: no other
+/// test gets it in the meantime.
+pub fn closed_port() -> anyhow::Result<u16> {
+    let own = 20_000 + u16::try_from(std::process::id() % 10_000)?;
+    let mut free = (own..32_000).filter(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().ok_or_else(|| anyhow::anyhow!("no port is free"))
+}
 
 /// The sample API with these faults and orders a day.
 pub async fn api(per_day: u64, faults: Faults) -> anyhow::Result<SampleApi> {

@@ -49,6 +49,15 @@ impl StoreError {
         move |source| Self { fault: fault_of(&source), doing, detail: None, source: Some(source) }
     }
 
+    /// The same for a statement that makes an index: rows that it finds twice are there the next time too.
+    pub(super) fn sort_index(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| {
+            let twice = source.as_database_error().is_some_and(|e| e.is_unique_violation());
+            let error = Self::sort(doing)(source);
+            if twice { Self { fault: Fault::Schema, ..error } } else { error }
+        }
+    }
+
     /// What the database itself said, in one line; for the reason kept with a rejected record.
     pub fn database_message(&self) -> String {
         match &self.source {

@@ -133,7 +133,7 @@ pub trait Store: Send + Sync {
     /// COMMIT is unknown. Fails with [`Fault::LeaseLost`] when the scrap has a newer epoch.
     async fn ledger(&self, lease: &Lease, begun: &[PageKey], done: &[Checkpoint]) -> Result<LedgerReceipt, StoreError>;
 
-    /// Opens the next sweep with the first page in its frontier.
+    /// Opens the next sweep with the first page in its frontier. Repeating it changes nothing.
     async fn open_sweep(&self, lease: &Lease, sweep: i32) -> Result<(), StoreError>;
 
     /// What one page held, once it is done.

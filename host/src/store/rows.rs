@@ -50,8 +50,10 @@ pub(super) const FINISH: &str = "UPDATE scraps SET estado = $3, motivo = $4, dur
 pub(super) const CANCEL: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'cancelado', motivo = $2, \
      terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
 
-pub(super) const OPEN_SWEEP: &str = "UPDATE scraps SET varredura = $3, fronteira = fronteira + 1 \
-     WHERE id = $1 AND epoca = $2 AND varredura < $3";
+/// Changes nothing the second time, so that it may be repeated.
+pub(super) const OPEN_SWEEP: &str = "UPDATE scraps SET varredura = $3, \
+       fronteira = fronteira + CASE WHEN varredura < $3 THEN 1 ELSE 0 END \
+     WHERE id = $1 AND epoca = $2 AND varredura <= $3";
 
 pub(super) const PENDING: &str = "SELECT ordem, cursor_hash, cursor, pai_hash, profundidade, iniciado \
      FROM scrap_cursores WHERE scrap_id = $1 AND varredura = $2 AND estado = 'pendente' AND ordem > $3 \

@@ -2,6 +2,7 @@
 
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
+use sqlx::postgres::PgPoolOptions;
 
 use super::super::error::{Fault, StoreError};
 use super::super::types::{InitReport, SchemaStatus};
@@ -30,7 +31,12 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     // Made by us, or by a DBA from our SQL.
     let migrated =
         is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? || is_there(pool, "scraps").await.map_err(sort())?;
-    if let Err(error) = migrator().run(pool).await {
+    // On a connection of its own, gone right after: a migrator that fails keeps its lock as long as it has its connection,
+    // and everybody else would wait for that.
+    let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(pool.connect_options().as_ref().clone());
+    let ran = migrator().run(&own).await;
+    own.close().await;
+    if let Err(error) = ran {
         // A role that may write to the tables but not create any is fine when a DBA has made them all.
         let status = status(pool).await?;
         if !status.is_ready() {
@@ -47,7 +53,7 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
         sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
             .execute(pool)
             .await
-            .map_err(sort())?;
+            .map_err(StoreError::sort_index(doing))?;
     }
     let adopted = existed && !migrated;
     let foreign_rows = if adopted {
@@ -73,7 +79,7 @@ pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
             missing_tables.push(table.to_owned());
         }
     }
-    let version = if is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? {
+    let version = if may_read(pool, MIGRATIONS_TABLE).await.map_err(sort())? {
         sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM atlas_migracoes WHERE success")
             .fetch_one(pool)
             .await
@@ -92,4 +98,12 @@ pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
 
 async fn is_there(pool: &PgPool, table: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(pool).await
+}
+
+/// Whether a table is there, and this role may read it: one that a DBA's role made may be closed to ours.
+async fn may_read(pool: &PgPool, table: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT COALESCE(has_table_privilege(to_regclass($1), 'SELECT'), FALSE)")
+        .bind(table)
+        .fetch_one(pool)
+        .await
 }

@@ -1,13 +1,19 @@
 //! Creating the tables, or adopting those that are there.
 
+use std::time::Duration;
+
 use sqlx::SqlitePool;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 
 use super::super::error::{Fault, StoreError};
 use super::super::types::{InitReport, SchemaStatus};
 
 /// Our own name, for the file may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
+
+/// How often the migrations are tried while another process is at them, and the pause between.
+const MIGRATION_TRIES: u32 = 10;
+const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 
 const TABLES: [&str; 6] =
     ["clientes_tokens", "dados_raw", "clientes_apis", "scraps", "scrap_cursores", "dados_rejeitados"];
@@ -29,16 +35,13 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
     // Made by us, or by a DBA from our SQL.
     let migrated =
         is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? || is_there(pool, "scraps").await.map_err(sort())?;
-    migrator().run(pool).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _) => sort()(e),
-        other => StoreError::new(Fault::Schema, doing, other.to_string()),
-    })?;
+    migrate(pool, doing).await?;
     let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
     if !unique {
         sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
             .execute(pool)
             .await
-            .map_err(sort())?;
+            .map_err(StoreError::sort_index(doing))?;
     }
     let adopted = existed && !migrated;
     let foreign_rows = if adopted {
@@ -50,6 +53,23 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
         0
     };
     Ok(InitReport { existed, adopted, foreign_rows })
+}
+
+/// SQLite's migrator takes no lock: where another process creates the same tables, the slower one has to look again.
+async fn migrate(pool: &SqlitePool, doing: &'static str) -> Result<(), StoreError> {
+    let mut tries = 1;
+    loop {
+        let error = match migrator().run(pool).await {
+            Ok(()) => return Ok(()),
+            Err(MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _)) => StoreError::sort(doing)(e),
+            Err(other) => return Err(StoreError::new(Fault::Schema, doing, other.to_string())),
+        };
+        if error.fault != Fault::Collision || tries == MIGRATION_TRIES {
+            return Err(error);
+        }
+        tries += 1;
+        tokio::time::sleep(MIGRATION_PAUSE).await;
+    }
 }
 
 pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError> {

@@ -1,0 +1,173 @@
+//! Clients, their APIs, and what is registered for them.
+
+use anyhow::{Context, Result};
+
+use super::*;
+
+on_both!(ready:
+    a_client_is_registered_once,
+    a_token_and_whether_a_client_is_active_are_set_apart,
+    a_client_without_a_word_on_it_is_active,
+    an_api_begins_with_its_base_url_and_is_changed_piece_by_piece,
+    an_api_is_removed_once,
+    clients_are_listed_by_id_with_their_apis,
+    access_shows_what_is_registered_for_the_client_and_the_api,
+    a_client_that_has_nothing_is_removed_with_its_apis,
+    a_client_with_rows_or_scraps_stays,
+);
+
+async fn access(ground: &Ground, cliente_id: i32, api: &str) -> Result<Access> {
+    ground.store.access(cliente_id, api).await?.context("no such client")
+}
+
+async fn a_client_is_registered_once(ground: &Ground) -> Result<()> {
+    ground.store.add_client(1, &secret("first")).await?;
+    assert_eq!(fault(ground.store.add_client(1, &secret("second")).await), Some(Fault::Exists));
+    assert_eq!(access(ground, 1, "").await?.token.expose(), "first");
+    ground.store.add_client(2, &secret("first")).await?;
+    assert_eq!(ground.store.clients().await?.len(), 2);
+    Ok(())
+}
+
+async fn a_token_and_whether_a_client_is_active_are_set_apart(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    store.add_client(1, &secret("first")).await?;
+    store.add_client(2, &secret("other")).await?;
+    assert!(store.set_client(1, Some(&secret("second")), None).await?);
+    let seen = access(ground, 1, "").await?;
+    assert_eq!((seen.token.expose(), seen.active), ("second", true));
+    assert!(store.set_client(1, None, Some(false)).await?);
+    let seen = access(ground, 1, "").await?;
+    assert_eq!((seen.token.expose(), seen.active), ("second", false));
+    assert!(store.set_client(1, Some(&secret("third")), Some(true)).await?);
+    let seen = access(ground, 1, "").await?;
+    assert_eq!((seen.token.expose(), seen.active), ("third", true));
+
+    assert!(!store.set_client(3, Some(&secret("x")), None).await?);
+    let seen = access(ground, 2, "").await?;
+    assert_eq!((seen.token.expose(), seen.active), ("other", true));
+    Ok(())
+}
+
+async fn a_client_without_a_word_on_it_is_active(ground: &Ground) -> Result<()> {
+    ground.store.add_client(1, &secret("token")).await?;
+    ground.database.execute("UPDATE clientes_tokens SET ativo = NULL").await?;
+    assert!(access(ground, 1, "").await?.active);
+    assert!(ground.store.clients().await?[0].active);
+    Ok(())
+}
+
+async fn an_api_begins_with_its_base_url_and_is_changed_piece_by_piece(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    store.add_client(1, &secret("token")).await?;
+    assert_eq!(fault(store.set_api(1, "jueri", None, Some(&secret("key"))).await), Some(Fault::Missing));
+    assert_eq!(fault(store.set_api(2, "jueri", Some("https://a/"), None).await), Some(Fault::Missing));
+    assert!(store.clients().await?[0].apis.is_empty());
+
+    store.set_api(1, "jueri", Some("https://a/"), None).await?;
+    let api = access(ground, 1, "jueri").await?.api.context("no API")?;
+    assert_eq!((api.0.as_str(), api.1.is_none()), ("https://a/", true));
+    store.set_api(1, "jueri", None, Some(&secret("key"))).await?;
+    let api = access(ground, 1, "jueri").await?.api.context("no API")?;
+    assert_eq!((api.0.as_str(), api.1.as_ref().map(Secret::expose)), ("https://a/", Some("key")));
+    store.set_api(1, "jueri", Some("https://b/"), None).await?;
+    let api = access(ground, 1, "jueri").await?.api.context("no API")?;
+    assert_eq!((api.0.as_str(), api.1.as_ref().map(Secret::expose)), ("https://b/", Some("key")));
+    Ok(())
+}
+
+async fn an_api_is_removed_once(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    store.add_client(1, &secret("token")).await?;
+    store.set_api(1, "", Some("https://a/"), None).await?;
+    store.set_api(1, "jueri", Some("https://b/"), None).await?;
+    assert!(store.remove_api(1, "jueri").await?);
+    assert!(!store.remove_api(1, "jueri").await?);
+    assert!(!store.remove_api(2, "").await?);
+    let seen = access(ground, 1, "jueri").await?;
+    assert_eq!((seen.default_base_url.as_deref(), seen.api.is_none()), (Some("https://a/"), true));
+    Ok(())
+}
+
+async fn clients_are_listed_by_id_with_their_apis(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    assert!(store.clients().await?.is_empty());
+    for id in [30, 4, 11] {
+        store.add_client(id, &secret("token")).await?;
+    }
+    store.set_client(11, None, Some(false)).await?;
+    store.set_api(30, "jueri", Some("https://b/"), Some(&secret("key"))).await?;
+    store.set_api(30, "", Some("https://a/"), None).await?;
+    let api = |api: &str, base_url: &str, has_credential| ClientApi {
+        api: api.to_owned(),
+        base_url: base_url.to_owned(),
+        has_credential,
+    };
+    let expected = [
+        Client { cliente_id: 4, active: true, apis: vec![] },
+        Client { cliente_id: 11, active: false, apis: vec![] },
+        Client {
+            cliente_id: 30,
+            active: true,
+            apis: vec![api("", "https://a/", false), api("jueri", "https://b/", true)],
+        },
+    ];
+    assert_eq!(store.clients().await?, expected);
+    Ok(())
+}
+
+async fn access_shows_what_is_registered_for_the_client_and_the_api(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    store.add_client(1, &secret("token")).await?;
+    store.add_client(2, &secret("another")).await?;
+    store.set_api(2, "jueri", Some("https://of-client-2/"), Some(&secret("key of 2"))).await?;
+    assert!(store.access(3, "jueri").await?.is_none());
+
+    let bare = access(ground, 1, "jueri").await?;
+    assert_eq!(bare.token.expose(), "token");
+    assert!(bare.default_base_url.is_none() && bare.api.is_none());
+
+    store.set_api(1, "", Some("https://default/"), None).await?;
+    let default = access(ground, 1, "jueri").await?;
+    assert_eq!(default.default_base_url.as_deref(), Some("https://default/"));
+    assert!(default.api.is_none());
+    // The default is no API of its own, even if it is asked for by its name.
+    assert!(access(ground, 1, "").await?.api.is_none());
+
+    store.set_api(1, "jueri", Some("https://jueri/"), Some(&secret("key"))).await?;
+    let own = access(ground, 1, "jueri").await?;
+    let (url, key) = own.api.context("no API")?;
+    assert_eq!((url.as_str(), key.as_ref().map(Secret::expose)), ("https://jueri/", Some("key")));
+    assert_eq!((own.token.expose(), own.default_base_url.as_deref()), ("token", Some("https://default/")));
+    assert!(access(ground, 1, "other").await?.api.is_none());
+    Ok(())
+}
+
+async fn a_client_that_has_nothing_is_removed_with_its_apis(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    store.add_client(1, &secret("token")).await?;
+    store.add_client(2, &secret("token")).await?;
+    store.set_api(1, "jueri", Some("https://a/"), None).await?;
+    store.set_api(2, "jueri", Some("https://a/"), None).await?;
+    assert!(store.remove_client(1).await?);
+    assert!(!store.remove_client(1).await?);
+    assert_eq!(ground.database.texts("SELECT CAST(cliente_id AS TEXT) FROM clientes_apis").await?, ["2"]);
+    // The id is free again.
+    store.add_client(1, &secret("token")).await?;
+    Ok(())
+}
+
+async fn a_client_with_rows_or_scraps_stays(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let scrap = ground.scrap().await?;
+    assert_eq!(fault(store.remove_client(CLIENT).await), Some(Fault::InUse));
+    let lease = store.claim(scrap, &stamp("1")).await?;
+    store.insert(&lease, &[RecordRow { payload: "1", hash: &hash(1) }]).await?;
+    // Rows alone, as the first system leaves them.
+    ground.database.execute("DELETE FROM scraps").await?;
+    assert_eq!(fault(store.remove_client(CLIENT).await), Some(Fault::InUse));
+    assert_eq!(access(ground, CLIENT, "").await?.token.expose(), "token");
+    ground.database.execute("DELETE FROM dados_raw").await?;
+    assert!(store.remove_client(CLIENT).await?);
+    Ok(())
+}

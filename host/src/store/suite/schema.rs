@@ -1,0 +1,143 @@
+//! Creating the tables on a database that has none, or some.
+
+use anyhow::Result;
+
+use super::*;
+
+on_both!(empty:
+    an_empty_database_lacks_every_table,
+    init_creates_everything,
+    init_again_leaves_everything,
+    init_by_two_at_once_succeeds_for_both,
+    a_missing_hash_index_is_created,
+    hashes_that_are_there_twice_are_the_schemas_fault,
+    other_tables_are_left_alone,
+);
+
+/// The users' two tables from a database whose hash column lost its index.
+const WITHOUT_INDEX: [&str; 2] = [
+    "CREATE TABLE clientes_tokens (id INTEGER PRIMARY KEY AUTOINCREMENT, cliente_id INTEGER UNIQUE NOT NULL, \
+       token TEXT NOT NULL, ativo BOOLEAN DEFAULT TRUE, criado_em TIMESTAMP DEFAULT CURRENT_TIMESTAMP, \
+       atualizado_em TIMESTAMP DEFAULT CURRENT_TIMESTAMP); \
+     CREATE TABLE dados_raw (id INTEGER PRIMARY KEY AUTOINCREMENT, \
+       cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id), \
+       data_coleta TIMESTAMP DEFAULT CURRENT_TIMESTAMP, origem TEXT NOT NULL, payload TEXT NOT NULL, \
+       hash_conteudo TEXT);",
+    "CREATE TABLE clientes_tokens (id SERIAL PRIMARY KEY, cliente_id INTEGER UNIQUE NOT NULL, token TEXT NOT NULL, \
+       ativo BOOLEAN DEFAULT TRUE, criado_em TIMESTAMP DEFAULT NOW(), atualizado_em TIMESTAMP DEFAULT NOW()); \
+     CREATE TABLE dados_raw (id BIGSERIAL PRIMARY KEY, \
+       cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id), data_coleta TIMESTAMP DEFAULT NOW(), \
+       origem TEXT NOT NULL, payload JSONB NOT NULL, hash_conteudo TEXT);",
+];
+
+async fn an_empty_database_lacks_every_table(ground: &Ground) -> Result<()> {
+    let status = ground.store.schema().await?;
+    assert_eq!(status.missing_tables.len(), 6);
+    assert_eq!(status.version, 0);
+    assert!(status.newest >= 1 && !status.hash_is_unique && !status.is_ready());
+    let server = if ground.database.is_postgres() { "PostgreSQL " } else { "SQLite " };
+    assert!(status.server.starts_with(server), "{}", status.server);
+    assert_eq!(fault(ground.store.clients().await), Some(Fault::Schema));
+    assert_eq!(fault(ground.store.scrap(1).await), Some(Fault::Schema));
+    Ok(())
+}
+
+async fn init_creates_everything(ground: &Ground) -> Result<()> {
+    let report = ground.store.init().await?;
+    assert_eq!(report, InitReport { existed: false, adopted: false, foreign_rows: 0 });
+    let status = ground.store.schema().await?;
+    assert!(status.is_ready(), "{status:?}");
+    assert_eq!(status.version, status.newest);
+    assert!(status.missing_tables.is_empty() && status.hash_is_unique);
+    Ok(())
+}
+
+async fn init_again_leaves_everything(ground: &Ground) -> Result<()> {
+    ground.store.init().await?;
+    let lease = ground.lease().await?;
+    ground.store.insert(&lease, &[RecordRow { payload: "1", hash: &hash(1) }]).await?;
+    let status = ground.store.schema().await?;
+    for store in [Arc::clone(&ground.store), ground.another().await?] {
+        let report = store.init().await?;
+        assert_eq!(report, InitReport { existed: true, adopted: false, foreign_rows: 0 });
+    }
+    assert_eq!(ground.store.schema().await?, status);
+    assert_eq!(ground.database.rows().await?, 1);
+    assert!(ground.store.holds(&lease).await?);
+    Ok(())
+}
+
+async fn init_by_two_at_once_succeeds_for_both(ground: &Ground) -> Result<()> {
+    let (two, three) = (ground.another().await?, ground.another().await?);
+    let (one, two, three) = tokio::join!(ground.store.init(), two.init(), three.init());
+    for report in [one?, two?, three?] {
+        assert_eq!(report.foreign_rows, 0);
+    }
+    let status = ground.store.schema().await?;
+    assert!(status.is_ready() && status.version == status.newest, "{status:?}");
+    Ok(())
+}
+
+async fn a_missing_hash_index_is_created(ground: &Ground) -> Result<()> {
+    ground.database.execute_either(WITHOUT_INDEX[0], WITHOUT_INDEX[1]).await?;
+    ground
+        .database
+        .execute(
+            "INSERT INTO clientes_tokens (cliente_id, token) VALUES (7, 't'); \
+             INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) \
+               VALUES (7, 'pedido', '1', '0cc175b9c0f1b6a831c399e269772661'), (7, 'pedido', '2', NULL), \
+                 (7, 'pedido', '3', NULL); \
+             CREATE INDEX not_unique ON dados_raw (hash_conteudo); \
+             CREATE UNIQUE INDEX not_all ON dados_raw (hash_conteudo) WHERE origem = 'venda'; \
+             CREATE UNIQUE INDEX not_alone ON dados_raw (hash_conteudo, origem, id);",
+        )
+        .await?;
+    assert!(!ground.store.schema().await?.hash_is_unique);
+    let report = ground.store.init().await?;
+    assert_eq!(report, InitReport { existed: true, adopted: true, foreign_rows: 3 });
+    assert!(ground.store.schema().await?.is_ready());
+    let lease = ground.lease().await?;
+    let record = [RecordRow { payload: "4", hash: &hash(4) }];
+    assert_eq!(ground.store.insert(&lease, &record).await?, [true]);
+    assert_eq!(ground.store.insert(&lease, &record).await?, [false]);
+    assert_eq!(ground.store.init().await?, InitReport { existed: true, adopted: false, foreign_rows: 0 });
+    assert_eq!(ground.database.rows().await?, 4);
+    Ok(())
+}
+
+async fn hashes_that_are_there_twice_are_the_schemas_fault(ground: &Ground) -> Result<()> {
+    ground.database.execute_either(WITHOUT_INDEX[0], WITHOUT_INDEX[1]).await?;
+    ground
+        .database
+        .execute(
+            "INSERT INTO clientes_tokens (cliente_id, token) VALUES (7, 't'); \
+             INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) \
+               VALUES (7, 'pedido', '1', 'twice'), (7, 'pedido', '2', 'twice');",
+        )
+        .await?;
+    // Not a collision: the same again would never do. And not ours to delete.
+    assert_eq!(fault(ground.store.init().await), Some(Fault::Schema));
+    assert_eq!(ground.database.rows().await?, 2);
+    assert!(!ground.store.schema().await?.is_ready());
+    ground.database.execute("DELETE FROM dados_raw WHERE CAST(payload AS TEXT) = '2'").await?;
+    ground.store.init().await?;
+    assert!(ground.store.schema().await?.is_ready());
+    Ok(())
+}
+
+async fn other_tables_are_left_alone(ground: &Ground) -> Result<()> {
+    // Another program's migrations under the usual name, and a column of its own in our table afterwards.
+    ground
+        .database
+        .execute("CREATE TABLE _sqlx_migrations (version BIGINT); INSERT INTO _sqlx_migrations VALUES (9)")
+        .await?;
+    ground.store.init().await?;
+    ground.database.execute("ALTER TABLE dados_raw ADD COLUMN processado BOOLEAN DEFAULT FALSE").await?;
+    ground.database.execute("CREATE VIEW vistos AS SELECT id, processado FROM dados_raw").await?;
+    ground.store.init().await?;
+    let lease = ground.lease().await?;
+    ground.store.insert(&lease, &[RecordRow { payload: "1", hash: &hash(1) }]).await?;
+    assert_eq!(ground.database.number("SELECT COUNT(*) FROM vistos WHERE NOT processado").await?, 1);
+    assert_eq!(ground.database.number("SELECT CAST(version AS BIGINT) FROM _sqlx_migrations").await?, 9);
+    Ok(())
+}

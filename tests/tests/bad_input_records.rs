@@ -1,0 +1,147 @@
+//! Records that no table can hold stand among the rejected, with their bytes; none takes another with it. Records that only
+//! look odd are kept as they are.
+
+use atlas_tests::{Atlas, FROM, Faults, Malformed, Rota, SampleApi, TO, api, assert_said};
+use serde_json::Value;
+
+const CLIENT: u32 = 2151;
+/// `{"a":"\xff\xfe"}`, which no JSON text can hold.
+const NOT_UTF8: (&[u8], &str) = (b"{\"a\":\"\xff\xfe\"}", "eyJhIjoi//4ifQ==");
+const LARGE: usize = 20 * 1024 * 1024;
+
+/// What is rejected: after which record it stands, its bytes, and the code of the reason.
+fn rejected() -> Vec<(u64, Vec<u8>, &'static str)> {
+    let text = |text: &str| text.as_bytes().to_vec();
+    vec![
+        (0, text(r#"{"a":"\u0000"}"#), "nul_character"),
+        (1, text("1e999999"), "number_out_of_range"),
+        (2, text(r#"{"a":{"b":[-1e-999999]}}"#), "number_out_of_range"),
+        (3, text(r#"{"a":"\ud83d"}"#), "lone_surrogate"),
+        (4, text(r#"{"\udc00":1}"#), "lone_surrogate"),
+        (5, text(&format!("{}{}", "[".repeat(10_000), "]".repeat(10_000))), "too_deep"),
+        (6, text(r#"{"a":1,"b":{"c":2,"\u0063":3}}"#), "duplicate_key"),
+        (7, text(r#"{"a":tru}"#), "not_json"),
+        (8, text(r#"{"a":01}"#), "not_json"),
+        (9, NOT_UTF8.0.to_vec(), "not_utf8"),
+        (10, text(""), "not_json"),
+        (11, text("NaN"), "not_json"),
+        // The last of its page.
+        (39, text("{'a':1}"), "not_json"),
+    ]
+}
+
+/// What only looks odd.
+fn kept() -> Vec<(u64, &'static str)> {
+    vec![
+        (0, r#"{"n":1234567890123456789012345678901234567890}"#),
+        (0, r#"{"n":-0.1234567890123456789012345678901234567890123456789}"#),
+        (13, r#""""#),
+        (14, "null"),
+        (15, r#"{"a":"\ud83d\ude80","b":"\u0001","":[]}"#),
+        (16, r#"{"n":1e300}"#),
+    ]
+}
+
+/// A source of 40 orders with all of that among them.
+async fn odd_source() -> anyhow::Result<SampleApi> {
+    let kept = kept().into_iter().map(|(after, text)| Malformed::new(after, text));
+    let rejected = rejected().into_iter().map(|(after, bytes, _)| Malformed::new(after, bytes));
+    api(8, Faults { malformed: kept.chain(rejected).collect(), no_total: true, ..Faults::default() }).await
+}
+
+/// The lines of a command's JSON result.
+async fn json_lines(atlas: &Atlas, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+    let finished = atlas.run(&[arguments, &["--output", "json"]].concat()).await?.expect(0)?;
+    Ok(finished.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+}
+
+/// Each rejected record stands there once, with the code of its reason and its bytes.
+fn expect_exported(exported: &[Value]) -> anyhow::Result<()> {
+    assert_eq!(exported.len(), rejected().len());
+    for (_, bytes, code) in rejected() {
+        let is_it = |row: &&Value| match std::str::from_utf8(&bytes) {
+            Ok(text) => row["conteudo"] == text,
+            Err(_) => row["conteudo_base64"] == NOT_UTF8.1 && row["conteudo"].is_null(),
+        };
+        let found: Vec<&Value> = exported.iter().filter(is_it).collect();
+        assert_eq!(found.len(), 1, "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(found[0]["codigo"], code);
+        assert_eq!(found[0]["cliente_id"], CLIENT);
+        assert_eq!(found[0]["rota"], "pedido");
+        assert!(found[0]["motivo"].as_str().is_some_and(|reason| !reason.is_empty()));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn records_that_no_table_can_hold_are_rejected_with_their_bytes_and_all_others_kept() -> anyhow::Result<()> {
+    let api = odd_source().await?;
+    let mut good = api.records(CLIENT, Rota::Pedido, FROM, TO)?;
+    good.extend(kept().iter().map(|(_, text)| (*text).to_owned()));
+    let (good_count, bad_count) = (i64::try_from(good.len())?, i64::try_from(rejected().len())?);
+    for atlas in Atlas::on_both().await? {
+        atlas.register(CLIENT, &api).await?;
+        for batch in ["1", "50"] {
+            let run = atlas.run_pedido(CLIENT, &["--page-size", "20", "--batch", batch]).await?.expect(6)?;
+            assert_eq!(run.text("status")?, "concluido_com_ressalva");
+            assert_eq!(run.number("lidos")?, good_count + bad_count);
+            assert_eq!(run.number("rejeitados")?, bad_count);
+            assert_eq!(run.number("inseridos")? + run.number("duplicados")?, good_count);
+            atlas.database.expect_exactly(CLIENT, "pedido", &good).await?;
+            let scrap = run.number("scrap_id")?.to_string();
+            expect_exported(&json_lines(&atlas, &["rejects", "export", "--scrap", &scrap]).await?)?;
+            let listed = json_lines(&atlas, &["rejects", "list", "--scrap", &scrap]).await?;
+            assert_eq!(listed.len(), rejected().len());
+        }
+        assert_eq!(json_lines(&atlas, &["rejects", "export"]).await?.len(), 2 * rejected().len());
+        atlas.run(&["verify", "--client", "2151"]).await?.expect(0)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_first_run_inserts_what_it_read_and_did_not_reject() -> anyhow::Result<()> {
+    let api = odd_source().await?;
+    for atlas in Atlas::on_both().await? {
+        atlas.register(CLIENT, &api).await?;
+        let run = atlas.run_pedido(CLIENT, &["--page-size", "7"]).await?.expect(6)?;
+        assert_eq!(run.number("lidos")?, run.number("inseridos")? + run.number("rejeitados")?);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_rejected_record_is_told_and_listed_with_its_reason() -> anyhow::Result<()> {
+    let api = odd_source().await?;
+    let mut said = String::new();
+    for lang in atlas_tests::LANGUAGES {
+        let atlas = Atlas::on_sqlite()?;
+        atlas.register(CLIENT, &api).await?;
+        let run = atlas.run_pedido(CLIENT, &["--lang", lang]).await?.expect(6)?;
+        said.push_str(&run.said(lang)?);
+        let listed = atlas.run(&["rejects", "list", "--lang", lang]).await?.expect(0)?;
+        said.push_str(&listed.stdout);
+    }
+    assert_said!(said);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_is_rejected_with_all_of_its_bytes() -> anyhow::Result<()> {
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(LARGE));
+    let malformed = vec![Malformed::new(3, large.clone())];
+    let api = api(2, Faults { malformed, no_total: true, ..Faults::default() }).await?;
+    for atlas in Atlas::on_both().await? {
+        atlas.register(CLIENT, &api).await?;
+        let run = atlas.run_pedido(CLIENT, &[]).await?.expect(6)?;
+        assert_eq!((run.number("lidos")?, run.number("inseridos")?, run.number("rejeitados")?), (11, 10, 1));
+        atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+        let exported = json_lines(&atlas, &["rejects", "export"]).await?;
+        assert_eq!(exported.len(), 1);
+        assert_eq!(exported[0]["codigo"], "too_large");
+        assert!(exported[0]["conteudo"] == large.as_str(), "its bytes are not those that were served");
+        let listed = json_lines(&atlas, &["rejects", "list"]).await?;
+        assert_eq!(listed[0]["bytes"], large.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Settings that cannot be, and databases that are not there: exit code 3, before anything else is looked at.
+
+use atlas_tests::{Atlas, LANGUAGES, assert_said, closed_port};
+
+/// What stands for a password, and must never be shown.
+const PASSWORD: &str = "senha-do-banco";
+const LIST: [&str; 2] = ["client", "list"];
+
+/// What `client list` says in both languages, when it must fail with exit code 3.
+async fn refused(atlas: &Atlas) -> anyhow::Result<String> {
+    let said = atlas.run_in_both_languages(&LIST, 3).await?;
+    let log = std::fs::read_to_string(atlas.log())?;
+    assert!(!said.contains(PASSWORD) && !log.contains(PASSWORD), "the password was shown:\n{said}\n{log}");
+    Ok(said)
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_told_and_logged_with_its_causes() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let url = format!("postgres://atlas:{PASSWORD}@127.0.0.1:{}/atlas", closed_port()?);
+    atlas.set("DATABASE_URL", &url);
+    let said = refused(&atlas).await?;
+    assert!(said.contains("⚠️ ERRO (conectar): "), "{said}");
+    assert_said!(said);
+
+    let log = std::fs::read_to_string(atlas.log())?;
+    let entries: Vec<&str> = log.lines().filter(|line| !line.starts_with("    ")).collect();
+    assert_eq!(entries.len(), LANGUAGES.len());
+    assert_said!(log);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_the_server_does_not_have_is_told() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_postgres().await?;
+    let url = atlas.database.url().replace("/atlas_test_", "/nao_existe_");
+    let url = match url.split_once("/nao_existe_") {
+        Some((server, rest)) => {
+            format!("{server}/nao_existe{}", rest.find('?').map_or("", |query| &rest[query..]))
+        }
+        None => anyhow::bail!("another URL than expected: {url}"),
+    };
+    atlas.set("DATABASE_URL", &url);
+    let said = refused(&atlas).await?;
+    assert_eq!(said.matches("database \"nao_existe\" does not exist").count(), LANGUAGES.len(), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_url_that_is_none_is_refused_without_showing_it() -> anyhow::Result<()> {
+    let mut said = String::new();
+    for url in [
+        format!("mysql://atlas:{PASSWORD}@db.example/atlas"),
+        format!("postgres://atlas:{PASSWORD}@db.example:porta/atlas"),
+        format!("postgres//atlas:{PASSWORD}@db.example/atlas"),
+        "sqlite:".to_owned(),
+    ] {
+        let mut atlas = Atlas::on_sqlite()?;
+        atlas.set("DATABASE_URL", &url);
+        said.push_str(&refused(&atlas).await?);
+    }
+    assert_said!(said);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_embedded_database_that_cannot_be_opened_is_told() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    atlas.set("DATABASE_URL", "sqlite:nenhuma/pasta/atlas.db");
+    let said = refused(&atlas).await?;
+    assert_eq!(said.matches("unable to open database file").count(), LANGUAGES.len(), "{said}");
+    let text = "isto não é um banco de dados".repeat(100);
+    std::fs::write(atlas.folder().join("texto.db"), &text)?;
+    atlas.set("DATABASE_URL", "sqlite:texto.db");
+    let said = refused(&atlas).await?;
+    assert_eq!(said.matches("file is not a database").count(), LANGUAGES.len(), "{said}");
+    assert_eq!(std::fs::read_to_string(atlas.folder().join("texto.db"))?, text, "somebody's file was changed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn half_of_the_database_settings_are_not_filled_up_with_guesses() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    atlas.unset("DATABASE_URL");
+    let env = atlas.folder().join(".env");
+    std::fs::write(&env, format!("DB_NAME=atlas\nDB_USER=atlas\nDB_PASSWORD={PASSWORD}\n"))?;
+    let mut said = refused(&atlas).await?;
+    std::fs::write(&env, "DB_PORT=5432\n")?;
+    said.push_str(&refused(&atlas).await?);
+    std::fs::write(&env, format!("DB_HOST=db.example\nDB_NAME=a\nDB_USER=a\nDB_PASSWORD={PASSWORD}\nDB_PORT=porta\n"))?;
+    said.push_str(&refused(&atlas).await?);
+    assert_said!(said);
+    assert!(!atlas.folder().join("atlas.db").exists(), "no embedded database may be taken instead");
+
+    std::fs::remove_file(env)?;
+    atlas.run(&LIST).await?.expect(0)?;
+    assert!(atlas.folder().join("atlas.db").exists(), "without any of them, the embedded one is meant");
+    Ok(())
+}
+
+#[tokio::test]
+async fn numbers_out_of_range_are_refused_and_named_as_they_were_given() -> anyhow::Result<()> {
+    let mut said = String::new();
+    for (name, value) in [
+        ("BATCH_EXPORT", "0"),
+        ("BATCH_EXPORT", "um"),
+        ("BATCH_EXPORT", "10001"),
+        ("RETRY_MAX", "0"),
+        ("RETRY_MAX", "-1"),
+        ("RETRY_MAX", "cinco"),
+        ("ATLAS_CONCURRENCY", "65"),
+        ("ATLAS_SWEEPS", "1.5"),
+    ] {
+        let mut atlas = Atlas::on_sqlite()?;
+        atlas.set(name, value);
+        said.push_str(&refused(&atlas).await?);
+    }
+    let atlas = Atlas::on_sqlite()?;
+    said.push_str(&atlas.run_in_both_languages(&["client", "list", "--batch", "0", "--retries", "9"], 3).await?);
+    assert_said!(said);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_language_that_there_is_no_catalogue_for_is_refused() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let by_flag = atlas.run(&["client", "list", "--lang", "de"]).await?.expect(3)?;
+    atlas.set("ATLAS_LANG", "klingon");
+    let by_variable = atlas.run(&LIST).await?.expect(3)?;
+    for (said, name) in [(by_flag.said("de")?, "de"), (by_variable.said("klingon")?, "klingon")] {
+        let expected = format!("={name} não é um valor aceito (esperado: pt-BR, en)");
+        assert!(said.contains(&expected), "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_settings_file_that_is_not_understood_is_not_passed_over() -> anyhow::Result<()> {
+    let mut said = String::new();
+    for text in [
+        "bacth = 5\n",
+        "batch = \"cinco\"\n",
+        "batch = \n",
+        "[limits]\nrecord_size = 1\n",
+        "[limites]\nrecord_bytes = 1\n",
+    ] {
+        let atlas = Atlas::on_sqlite()?;
+        std::fs::write(atlas.folder().join("atlas.toml"), text)?;
+        said.push_str(text);
+        said.push_str(&refused(&atlas).await?);
+    }
+    assert_said!(said);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broken_line_of_the_environment_file_is_told_without_showing_it() -> anyhow::Result<()> {
+    let atlas = Atlas::on_sqlite()?;
+    std::fs::write(atlas.folder().join(".env"), format!("DB_NAME=atlas\nDB_PASSWORD: {PASSWORD}\n"))?;
+    assert_said!(refused(&atlas).await?);
+    Ok(())
+}
