@@ -3,7 +3,7 @@
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use crate::notice;
-use crate::source::{Secret, parse_base_url};
+use crate::source::{Secret, parse_base_url, shown_base_url};
 use crate::store::{Client, Fault};
 
 /// What changes about a client.
@@ -103,7 +103,7 @@ fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
         return Err(Failure::usage(notice!("error-token-empty")));
     }
     if let Some(url) = change.base_url.as_deref().filter(|url| parse_base_url(url).is_none()) {
-        return Err(Failure::usage(notice!("error-base-url", client = cliente_id, url = url)));
+        return Err(Failure::usage(notice!("error-base-url", client = cliente_id, url = shown_base_url(url))));
     }
     let name_fits =
         |api: &str| !api.is_empty() && api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');

@@ -7,7 +7,7 @@ use thiserror::Error;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::target::{origin_of, parse_base_url};
+use super::target::{origin_of, parse_base_url, shown_base_url};
 use crate::store::Access;
 
 /// A token, password or key.
@@ -113,7 +113,7 @@ impl Endpoint {
                 (base, Some(access.token))
             }
         };
-        let base = parse_base_url(&base).ok_or(CredentialError::BadBaseUrl { url: base })?;
+        let base = parse_base_url(&base).ok_or_else(|| CredentialError::BadBaseUrl { url: shown_base_url(&base) })?;
         let credential = match scheme {
             AuthScheme::None => Credential::None,
             AuthScheme::Bearer => {

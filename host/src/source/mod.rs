@@ -16,4 +16,4 @@ mod target;
 pub use self::body::BodyBudget;
 pub use self::client::{Answer, HttpClient, HttpLimits, Method, PageMeter, Request, SendError};
 pub use self::credentials::{AuthScheme, Credential, CredentialError, Endpoint, Secret};
-pub use self::target::parse_base_url;
+pub use self::target::{parse_base_url, shown_base_url};

@@ -25,6 +25,17 @@ pub fn parse_base_url(text: &str) -> Option<Url> {
     Some(url)
 }
 
+/// A refused base URL as messages may show it: without what may be a secret, a credential before the host or a parameter.
+pub fn shown_base_url(text: &str) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let (plain, cut) = text.split_at(end);
+    let (scheme, rest) = plain.split_once("://").unwrap_or(("", plain));
+    let (hidden, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    let hidden = if hidden.is_empty() { "" } else { "…@" };
+    format!("{scheme}{hidden}{rest}{}", if cut.is_empty() { "" } else { "…" })
+}
+
 /// Scheme, host and port, as RFC 6454 compares them.
 pub(super) fn origin_of(url: &Url) -> Origin {
     url.origin()
@@ -133,6 +144,13 @@ mod tests {
             assert!(matches!(url(target), Err(SendError::InvalidRequest(_))), "{target}");
         }
         assert_eq!(url("@evil.example/x").ok().as_deref(), Some("https://erp.example:8443/sis/api/v1/@evil.example/x"));
+    }
+
+    #[test]
+    fn a_refused_base_url_is_shown_without_its_secrets() {
+        assert_eq!(shown_base_url("https://user:senha@h/a?api_key=senha"), "https://…@h/a…");
+        assert_eq!(shown_base_url("user:senha@h#senha"), "…@h…");
+        assert_eq!(shown_base_url("ftp://h/a"), "ftp://h/a");
     }
 
     #[test]
