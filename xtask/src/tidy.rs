@@ -1,4 +1,4 @@
-//! What ARCHITECTURE.md and CONTRIBUTING.md promise, as far as a program can see it.
+//! What ARCHITECTURE.md promises, as far as a program can see it.
 
 mod catalogues;
 mod names;

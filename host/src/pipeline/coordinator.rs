@@ -15,7 +15,7 @@ use super::page::{self, Ahead, Look, PageReport, PageStop, PageTask, Shared};
 use super::page_source::PageSource;
 use super::progress::{Event, Observer};
 use super::queue;
-use super::writer::Writer;
+use super::writer::{Patience, Writer};
 use crate::store::{CursorId, Fault, PageKey, Store, StoreError};
 
 /// Pages that are begun and not yet checkpointed: in flight, waiting to be tried again, or waiting for the writers.
@@ -109,7 +109,10 @@ impl Coordinator {
             }
             self.shared.observer.on(Event::SecondLook);
             self.sweep += 1;
-            self.shared.store.open_sweep(&self.shared.job.lease, self.sweep).await?;
+            let mut patience = Patience::default();
+            while let Err(error) = self.shared.store.open_sweep(&self.shared.job.lease, self.sweep).await {
+                patience.wait(error, self.shared.observer.as_ref()).await?;
+            }
             *self.shared.frontier() = Frontier::new();
         }
     }
