@@ -73,7 +73,7 @@ impl Canonicalizer {
         if bytes > limit {
             return Err(Rejection::TooLarge { bytes, limit });
         }
-        if let Err(error) = std::str::from_utf8(record) {
+        if let Err(error) = simdutf8::compat::from_utf8(record) {
             return Err(Rejection::NotUtf8 { at: error.valid_up_to() });
         }
         self.flat.clear();

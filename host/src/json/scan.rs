@@ -5,6 +5,8 @@
 //! Lemire, "Parsing Gigabytes of JSON per Second"). Only the brackets outside strings, a handful for a record, are looked at
 //! one by one.
 
+use wide::u8x16;
+
 const BLOCK: usize = 64;
 
 /// Why a bracket is not closed as it should be.
@@ -90,27 +92,21 @@ impl Masks {
         const BRACKETS: u8 = b'{' | b'}' | b'[' | b']';
         const IGNORED: u8 = (b'{' ^ b'}') | (b'{' ^ b'[');
         let (mut quotes, mut backslashes, mut brackets) = (0, 0, 0);
-        let (lanes, _) = block.as_chunks::<8>();
-        for (lane, shift) in lanes.iter().zip((0..BLOCK).step_by(8)) {
-            let word = u64::from_le_bytes(*lane);
-            quotes |= equal(word, b'"') << shift;
-            backslashes |= equal(word, b'\\') << shift;
-            brackets |= equal(word | (ONES * IGNORED as u64), BRACKETS) << shift;
+        let (lanes, _) = block.as_chunks::<16>();
+        for (lane, shift) in lanes.iter().zip((0..BLOCK).step_by(16)) {
+            let lane = u8x16::new(*lane);
+            quotes |= equal(lane, b'"') << shift;
+            backslashes |= equal(lane, b'\\') << shift;
+            brackets |= equal(lane | u8x16::splat(IGNORED), BRACKETS) << shift;
         }
         Self { quotes, backslashes, brackets }
     }
 }
 
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-
-/// Which of the eight bytes equal `byte`, as eight bits.
+/// Which of the sixteen bytes equal `byte`, one bit each.
 #[inline(always)]
-fn equal(word: u64, byte: u8) -> u64 {
-    const LOW: u64 = ONES * 0x7f;
-    let difference = word ^ (ONES * byte as u64);
-    let equal = !(((difference & LOW) + LOW) | difference | LOW);
-    // Gathers the highest bit of each byte: no two of the products meet.
-    (equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+fn equal(lane: u8x16, byte: u8) -> u64 {
+    u64::from(lane.simd_eq(u8x16::splat(byte)).to_bitmask())
 }
 
 /// Which bytes stand behind a backslash that is not itself escaped; carries over into the next block.
