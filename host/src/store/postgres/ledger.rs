@@ -5,28 +5,47 @@ use sqlx::{PgPool, Row};
 use super::super::error::{Fault, StoreError};
 use super::super::rows;
 use super::super::types::{Checkpoint, CursorId, Lease, LedgerReceipt, PageEnd, PageKey};
+use super::sessions::Sessions;
 
+// Rows that are known to be there are changed by INSERT … ON CONFLICT, because that goes by the primary key whatever the
+// planner believes. A plain UPDATE joined with the arrays reads all cursors of the scrap as soon as the statistics are older
+// than the scrap: a time that grows with the square of its pages. The scalar subquery keeps out pages that nobody knows, by
+// the same key.
 const BEGIN: &str = "WITH dono AS (SELECT id, fronteira, paginas FROM scraps WHERE id = $1 AND epoca = $2), \
-     iniciadas AS (UPDATE scrap_cursores c SET iniciado = TRUE \
-       FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
-       WHERE c.scrap_id = dono.id AND c.varredura = b.varredura AND c.cursor_hash = b.h) \
+     iniciadas AS (INSERT INTO scrap_cursores AS c (scrap_id, varredura, cursor_hash) \
+       SELECT DISTINCT dono.id, b.varredura, b.h FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
+       WHERE (SELECT TRUE FROM scrap_cursores x \
+         WHERE x.scrap_id = dono.id AND x.varredura = b.varredura AND x.cursor_hash = b.h) \
+       ON CONFLICT (scrap_id, varredura, cursor_hash) DO UPDATE SET iniciado = TRUE WHERE NOT c.iniciado) \
      SELECT fronteira, paginas FROM dono";
 
 // `dono` locks the scrap in the lease's epoch, and everything else hangs on it: without the lease nothing happens at all.
 // A page that is not pending any more is left alone and adds nothing, which makes the whole statement safe to repeat.
 const WRITE: &str = "WITH dono AS (SELECT id FROM scraps WHERE id = $1 AND epoca = $2 FOR UPDATE), \
-     iniciadas AS (UPDATE scrap_cursores c SET iniciado = TRUE \
-       FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
-       WHERE c.scrap_id = dono.id AND c.varredura = b.varredura AND c.cursor_hash = b.h), \
-     feitas AS (UPDATE scrap_cursores c SET estado = d.estado, iniciado = TRUE, tentativas = c.tentativas + d.tentativas, \
-         lidos = d.lidos, inseridos = d.inseridos, duplicados = d.duplicados, reencontrados = d.reencontrados, \
-         rejeitados = d.rejeitados, total_declarado = d.total, membros = d.membros, conteudo = d.conteudo, \
-         ramos = d.ramos, repeticoes = d.repeticoes, conector_sha256 = d.conector, gravado_em = NOW() \
+     iniciadas AS (INSERT INTO scrap_cursores AS c (scrap_id, varredura, cursor_hash) \
+       SELECT DISTINCT dono.id, b.varredura, b.h FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
+       WHERE (SELECT TRUE FROM scrap_cursores x \
+         WHERE x.scrap_id = dono.id AND x.varredura = b.varredura AND x.cursor_hash = b.h) \
+       ON CONFLICT (scrap_id, varredura, cursor_hash) DO UPDATE SET iniciado = TRUE WHERE NOT c.iniciado), \
+     feitas AS (INSERT INTO scrap_cursores AS c (scrap_id, varredura, cursor_hash, estado, iniciado, tentativas, \
+         lidos, inseridos, duplicados, reencontrados, rejeitados, total_declarado, membros, conteudo, \
+         ramos, repeticoes, conector_sha256, gravado_em) \
+       SELECT dono.id, d.varredura, d.h, d.estado, TRUE, d.tentativas, \
+         d.lidos, d.inseridos, d.duplicados, d.reencontrados, d.rejeitados, d.total, d.membros, d.conteudo, \
+         d.ramos, d.repeticoes, d.conector, NOW() \
        FROM dono, unnest($5::int[], $6::bytea[], $7::text[], $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], \
            $12::bigint[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[], $17::bytea[], $18::int[], $19::text[]) \
          AS d(varredura, h, estado, tentativas, lidos, inseridos, duplicados, reencontrados, rejeitados, total, membros, \
            conteudo, ramos, repeticoes, conector) \
-       WHERE c.scrap_id = dono.id AND c.varredura = d.varredura AND c.cursor_hash = d.h AND c.estado = 'pendente' \
+       WHERE (SELECT TRUE FROM scrap_cursores x \
+         WHERE x.scrap_id = dono.id AND x.varredura = d.varredura AND x.cursor_hash = d.h) \
+       ON CONFLICT (scrap_id, varredura, cursor_hash) DO UPDATE SET estado = EXCLUDED.estado, iniciado = TRUE, \
+         tentativas = c.tentativas + EXCLUDED.tentativas, lidos = EXCLUDED.lidos, inseridos = EXCLUDED.inseridos, \
+         duplicados = EXCLUDED.duplicados, reencontrados = EXCLUDED.reencontrados, rejeitados = EXCLUDED.rejeitados, \
+         total_declarado = EXCLUDED.total_declarado, membros = EXCLUDED.membros, conteudo = EXCLUDED.conteudo, \
+         ramos = EXCLUDED.ramos, repeticoes = EXCLUDED.repeticoes, conector_sha256 = EXCLUDED.conector_sha256, \
+         gravado_em = EXCLUDED.gravado_em \
+       WHERE c.estado = 'pendente' \
        RETURNING c.estado, c.lidos, c.inseridos, c.duplicados, c.reencontrados, c.rejeitados), \
      novas AS (INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash, cursor, pai_hash, profundidade) \
        SELECT dono.id, n.varredura, n.h, n.cursor, n.pai, n.profundidade \
@@ -46,12 +65,14 @@ const WRITE: &str = "WITH dono AS (SELECT id FROM scraps WHERE id = $1 AND epoca
      WHERE s.id = dono.id RETURNING s.fronteira, s.paginas";
 
 pub(super) async fn write(
-    pool: &PgPool,
+    sessions: &Sessions,
     lease: &Lease,
     begun: &[PageKey],
     done: &[Checkpoint],
 ) -> Result<LedgerReceipt, StoreError> {
     let doing = "checkpoint pages";
+    // A statement may change a row once, and a page that is done has begun.
+    let begun: Vec<&PageKey> = begun.iter().filter(|p| !done.iter().any(|d| d.page == **p)).collect();
     let begun_sweeps: Vec<i32> = begun.iter().map(|p| p.sweep).collect();
     let begun_ids: Vec<&[u8]> = begun.iter().map(|p| p.cursor.0.as_slice()).collect();
     let statement = sqlx::query(if done.is_empty() { BEGIN } else { WRITE })
@@ -87,9 +108,10 @@ pub(super) async fn write(
             .bind(next().map(|(d, _)| d.depth + 1).collect::<Vec<_>>())
             .bind(declared(done))
     };
-    let row = statement
-        .fetch_optional(pool)
-        .await
+    let mut session = sessions.take().await.map_err(StoreError::sort(doing))?;
+    let row = statement.fetch_optional(&mut session.connection).await;
+    let row = session
+        .settle(row)
         .map_err(StoreError::sort(doing))?
         .ok_or_else(|| StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"))?;
     Ok(LedgerReceipt { frontier: row.get("fronteira"), pages: row.get("paginas") })

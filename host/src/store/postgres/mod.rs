@@ -4,11 +4,13 @@
 mod ledger;
 mod records;
 mod schema;
+mod sessions;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Row};
 
+use self::sessions::Sessions;
 use super::Store;
 use super::error::{Fault, StoreError};
 use super::rows;
@@ -22,12 +24,15 @@ const WRITERS_SMALL_BATCH: usize = 16;
 const WRITERS_LARGE_BATCH: usize = 4;
 /// From how many records on a batch is a large one.
 const LARGE_BATCH: usize = 100;
-/// Connections beside the writers': the ledger, the frontier's reader, the lease's watch, and the like.
-const OTHER_CONNECTIONS: usize = 6;
+/// Connections for records and checkpoints, all scraps of the process together.
+const SESSIONS_MAX: usize = WRITERS_SMALL_BATCH + 1;
+/// Connections for everything else: the frontier's reader, the lease's watch, and the like.
+const POOL_MAX: u32 = 6;
 
 /// The tables in a PostgreSQL database.
 pub struct PostgresStore {
     pool: PgPool,
+    sessions: Sessions,
     options: PgConnectOptions,
 }
 
@@ -39,11 +44,12 @@ impl PostgresStore {
         let probe = options.connect().await.map_err(StoreError::sort(connecting))?;
         probe.close().await.map_err(StoreError::sort(connecting))?;
         let pool = PgPoolOptions::new()
-            .max_connections((WRITERS_SMALL_BATCH + OTHER_CONNECTIONS) as u32)
+            .max_connections(POOL_MAX)
             // A ping before each use would double the round trips; a broken connection shows at its next use.
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        Ok(Self { pool, options })
+        let sessions = Sessions::new(options.clone(), SESSIONS_MAX);
+        Ok(Self { pool, sessions, options })
     }
 }
 
@@ -64,6 +70,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        self.sessions.close().await;
         self.pool.close().await;
     }
 
@@ -330,7 +337,7 @@ impl Store for PostgresStore {
     }
 
     async fn ledger(&self, lease: &Lease, begun: &[PageKey], done: &[Checkpoint]) -> Result<LedgerReceipt, StoreError> {
-        ledger::write(&self.pool, lease, begun, done).await
+        ledger::write(&self.sessions, lease, begun, done).await
     }
 
     async fn open_sweep(&self, lease: &Lease, sweep: i32) -> Result<(), StoreError> {
@@ -359,11 +366,11 @@ impl Store for PostgresStore {
     }
 
     async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError> {
-        records::insert(&self.pool, lease, records).await
+        records::insert(&self.sessions, lease, records).await
     }
 
     async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
-        records::reject(&self.pool, lease, records).await
+        records::reject(&self.sessions, lease, records).await
     }
 
     async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {

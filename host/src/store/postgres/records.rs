@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection};
 
 use super::super::error::StoreError;
 use super::super::types::{Lease, RecordRow, RejectedRow};
+use super::sessions::Sessions;
 
 // The conflict target is named: a conflict with any other unique index is an error, not a record quietly left out.
 const INSERT_ONE: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) \
@@ -16,7 +17,11 @@ const INSERT_ONE: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, ha
 const INSERT_MANY: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) \
      SELECT $1, $2, p::jsonb, h FROM unnest($3::text[], $4::text[]) AS t(p, h) \
      WHERE EXISTS (SELECT 1 FROM scraps WHERE id = $5 AND epoca = $6) \
-     ON CONFLICT (hash_conteudo) DO NOTHING RETURNING hash_conteudo";
+     ON CONFLICT (hash_conteudo) DO NOTHING";
+
+/// Which of these rows this very transaction has inserted.
+const INSERTED_HERE: &str = "SELECT hash_conteudo FROM dados_raw \
+     WHERE hash_conteudo = ANY($1) AND xmin = pg_current_xact_id()::xid";
 
 const REJECT: &str = "INSERT INTO dados_rejeitados \
        (scrap_id, cliente_id, origem, cursor_hash, cursor, posicao, conteudo_hash, codigo, motivo, conteudo) \
@@ -25,44 +30,90 @@ const REJECT: &str = "INSERT INTO dados_rejeitados \
      WHERE s.id = $1 AND s.epoca = $2 \
      ON CONFLICT (scrap_id, cursor_hash, posicao, conteudo_hash) DO NOTHING";
 
-pub(super) async fn insert(pool: &PgPool, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError> {
+pub(super) async fn insert(
+    sessions: &Sessions,
+    lease: &Lease,
+    records: &[RecordRow<'_>],
+) -> Result<Vec<bool>, StoreError> {
     let doing = "insert records";
-    if let [record] = records {
-        let done = sqlx::query(INSERT_ONE)
-            .bind(lease.cliente_id)
-            .bind(&lease.origem)
-            .bind(record.payload)
-            .bind(record.hash)
-            .bind(lease.scrap_id)
-            .bind(lease.epoch)
-            .execute(pool)
-            .await
-            .map_err(StoreError::sort(doing))?;
-        return Ok(vec![done.rows_affected() == 1]);
+    let mut session = sessions.take().await.map_err(StoreError::sort(doing))?;
+    let inserted = match records {
+        [record] => insert_one(&mut session.connection, lease, record).await,
+        _ => insert_many(&mut session.connection, lease, records).await,
+    };
+    session.settle(inserted).map_err(StoreError::sort(doing))
+}
+
+async fn insert_one(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    record: &RecordRow<'_>,
+) -> Result<Vec<bool>, sqlx::Error> {
+    let done = sqlx::query(INSERT_ONE)
+        .bind(lease.cliente_id)
+        .bind(&lease.origem)
+        .bind(record.payload)
+        .bind(record.hash)
+        .bind(lease.scrap_id)
+        .bind(lease.epoch)
+        .execute(connection)
+        .await?;
+    Ok(vec![done.rows_affected() == 1])
+}
+
+/// Nearly always all rows are new, or none is, and their number says so. `RETURNING` would say it too, but takes 3 µs a row,
+/// several times what the transaction's two round trips take for a batch; so rows are asked for only when they differ.
+async fn insert_many(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    records: &[RecordRow<'_>],
+) -> Result<Vec<bool>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    match insert_and_tell(&mut transaction, lease, records).await {
+        Ok(inserted) => {
+            transaction.commit().await?;
+            Ok(inserted)
+        }
+        Err(error) => {
+            // Now, not at the connection's next use: until then the server would hold the transaction open. It failed
+            // already; if this fails too, the first reason is the one to tell.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
     }
+}
+
+async fn insert_and_tell(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    records: &[RecordRow<'_>],
+) -> Result<Vec<bool>, sqlx::Error> {
     let payloads: Vec<&str> = records.iter().map(|r| r.payload).collect();
     let hashes: Vec<&str> = records.iter().map(|r| r.hash).collect();
-    let inserted: Vec<String> = sqlx::query_scalar(INSERT_MANY)
+    let done = sqlx::query(INSERT_MANY)
         .bind(lease.cliente_id)
         .bind(&lease.origem)
         .bind(&payloads)
         .bind(&hashes)
         .bind(lease.scrap_id)
         .bind(lease.epoch)
-        .fetch_all(pool)
-        .await
-        .map_err(StoreError::sort(doing))?;
-    if inserted.len() == records.len() {
-        return Ok(vec![true; records.len()]);
+        .execute(&mut *connection)
+        .await?;
+    let all = usize::try_from(done.rows_affected()).is_ok_and(|rows| rows == records.len());
+    if all || done.rows_affected() == 0 {
+        return Ok(vec![all; records.len()]);
     }
+    let inserted = sqlx::query_scalar(INSERTED_HERE).bind(&hashes).fetch_all(connection).await?;
     // A hash that stands in the batch twice is new once: the first takes it out of the set.
     let mut inserted: HashSet<String> = inserted.into_iter().collect();
     Ok(hashes.into_iter().map(|hash| inserted.remove(hash)).collect())
 }
 
-pub(super) async fn reject(pool: &PgPool, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
+pub(super) async fn reject(sessions: &Sessions, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
+    let doing = "keep rejected records";
+    let mut session = sessions.take().await.map_err(StoreError::sort(doing))?;
     let digests: Vec<Vec<u8>> = records.iter().map(|r| Sha256::digest(r.content).to_vec()).collect();
-    sqlx::query(REJECT)
+    let kept = sqlx::query(REJECT)
         .bind(lease.scrap_id)
         .bind(lease.epoch)
         .bind(lease.cliente_id)
@@ -74,8 +125,8 @@ pub(super) async fn reject(pool: &PgPool, lease: &Lease, records: &[RejectedRow<
         .bind(records.iter().map(|r| r.code).collect::<Vec<_>>())
         .bind(records.iter().map(|r| r.reason).collect::<Vec<_>>())
         .bind(records.iter().map(|r| r.content).collect::<Vec<_>>())
-        .execute(pool)
-        .await
-        .map_err(StoreError::sort("keep rejected records"))?;
+        .execute(&mut session.connection)
+        .await;
+    session.settle(kept).map_err(StoreError::sort(doing))?;
     Ok(())
 }

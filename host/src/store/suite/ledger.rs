@@ -248,3 +248,39 @@ async fn pages_of_another_scrap_are_left_alone(ground: &Ground) -> Result<()> {
     assert_eq!(ground.read(one.scrap_id).await?.pages, 1);
     Ok(())
 }
+
+/// PostgreSQL alone: SQLite has no statistics that could mislead it.
+mod postgres_plans {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::store::suite::database::Database;
+
+    #[tokio::test]
+    async fn a_checkpoint_reads_its_own_pages_however_large_the_frontier() -> Result<()> {
+        let ground = Ground::ready(Database::postgres().await?).await?;
+        let lease = ground.lease().await?;
+        let names: Vec<String> = (0..3_000).map(|n| format!("page {n}")).collect();
+        let next: Vec<&str> = names.iter().map(String::as_str).collect();
+        ground.store.ledger(&lease, &[], &[done(page(0, None), &next)]).await?;
+        // More often than the five times after which PostgreSQL settles for one plan.
+        for names in next.chunks(2).take(50) {
+            let begun: Vec<_> = names.iter().map(|name| page(0, Some(name))).collect();
+            ground.store.ledger(&lease, &begun, &[]).await?;
+            let ended: Vec<_> = names.iter().map(|name| done(page(0, Some(name)), &[])).collect();
+            ground.store.ledger(&lease, &[], &ended).await?;
+        }
+        // A backend reports what it did at the latest when it ends: the first page done, a hundred begun and done.
+        ground.store.close().await;
+        let table = "FROM pg_stat_user_tables WHERE relname = 'scrap_cursores'";
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while ground.database.number(&format!("SELECT n_tup_upd::bigint {table}")).await? < 201 {
+            assert!(Instant::now() < deadline, "the server does not report");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let read = format!("SELECT (COALESCE(idx_tup_fetch, 0) + seq_tup_read)::bigint {table}");
+        let read = ground.database.number(&read).await?;
+        assert!(read < 2_000, "{read} rows were read for 101 pages");
+        Ok(())
+    }
+}
