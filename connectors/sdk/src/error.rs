@@ -45,9 +45,9 @@ impl From<BodyError> for FetchError {
     fn from(error: BodyError) -> Self {
         match error {
             // A proxy's HTML under status 200, or half a body: as a rule the next answer is whole.
-            BodyError::NotJson(why) => Self::retry(format!("the answer is not JSON: {why}")),
-            BodyError::Missing(why) => Self::InvalidResponse(format!("missing in the answer: {why}")),
-            BodyError::NotAnArray(why) => Self::InvalidResponse(format!("no array in the answer: {why}")),
+            BodyError::NotJson(why) => Self::retry(why),
+            BodyError::Missing(why) => Self::InvalidResponse(why),
+            BodyError::NotAnArray(why) => Self::InvalidResponse(why),
             BodyError::TooMany(max) => Self::InvalidResponse(format!("more than {max} records on one page")),
             BodyError::InvalidPointer(why) => Self::Fatal(format!("not a JSON pointer: {why}")),
         }

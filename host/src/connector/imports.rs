@@ -1,6 +1,7 @@
 //! The host's side of the contract: `http` and `log`. Whatever a guest asks wrongly is answered with an `err`; only what
 //! cannot be answered at all is a trap.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ const LARGE_BODY: usize = 256 * 1024;
 #[allow(unreachable_pub)] // the generated bindings re-export it
 pub struct HeldResponse {
     answer: Arc<Answer>,
+    /// Where in the body the records stand that were selected last.
+    selected: Option<Range<usize>>,
 }
 
 /// Records that a guest chose.
@@ -57,7 +60,7 @@ impl http::Host for Guest {
         let sent = http.client.send(&http.endpoint, &mut http.meter, request).await;
         match sent {
             Ok(answer) => {
-                let held = HeldResponse { answer: Arc::new(answer) };
+                let held = HeldResponse { answer: Arc::new(answer), selected: None };
                 Ok(Ok(self.table.push(held)?))
             }
             Err(error) => Ok(Err(http_error(error))),
@@ -88,12 +91,13 @@ impl http::HostResponse for Guest {
         this: Resource<HeldResponse>,
         pointer: String,
     ) -> wasmtime::Result<Result<Option<String>, BodyError>> {
-        let body = self.table.get(&this)?.answer.body.clone();
+        let held = self.table.get(&this)?;
+        let (body, selected) = (held.answer.body.clone(), held.selected.clone());
         let Ok(pointer) = Pointer::parse(&pointer) else {
             return Ok(Err(BodyError::InvalidPointer(pointer)));
         };
         let found = off_the_worker_if_large(body.len(), move || {
-            let range = json::find(&body, &pointer)?;
+            let range = json::find_beside(&body, &pointer, selected.as_ref())?;
             Ok(range.map(|range| String::from_utf8_lossy(&body[range]).into_owned()))
         });
         Ok(found.await?.map_err(body_error))
@@ -116,7 +120,10 @@ impl http::HostResponse for Guest {
         let max = self.records_max;
         let selected = off_the_worker_if_large(body.len(), move || json::select(&body, &at, inside.as_ref(), max));
         match selected.await? {
-            Ok(records) => Ok(Ok(self.table.push(HeldSelection { records })?)),
+            Ok(json::Selected { records, array }) => {
+                self.table.get_mut(&this)?.selected = Some(array);
+                Ok(Ok(self.table.push(HeldSelection { records })?))
+            }
             Err(error) => Ok(Err(body_error(error))),
         }
     }
@@ -160,15 +167,15 @@ fn method(method: Method) -> source::Method {
 }
 
 fn http_error(error: SendError) -> HttpError {
-    let text = error.to_string();
+    // The case says what happened; the text only why.
     match error {
-        SendError::Denied(_) => HttpError::Denied(text),
-        SendError::InvalidRequest(_) => HttpError::InvalidRequest(text),
-        SendError::Connect(_) => HttpError::Connect(text),
-        SendError::Interrupted(_) => HttpError::Interrupted(text),
-        SendError::Timeout(_) => HttpError::Timeout(text),
+        SendError::Denied(why) => HttpError::Denied(why),
+        SendError::InvalidRequest(why) => HttpError::InvalidRequest(why),
+        SendError::Connect(why) => HttpError::Connect(why),
+        SendError::Interrupted(why) => HttpError::Interrupted(why),
+        SendError::Timeout(why) => HttpError::Timeout(why),
         SendError::TooLarge(limit) => HttpError::TooLarge(limit as u64),
-        SendError::Exhausted(_) => HttpError::Exhausted(text),
+        SendError::Exhausted(why) => HttpError::Exhausted(why),
     }
 }
 

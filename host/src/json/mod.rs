@@ -31,4 +31,4 @@ mod walk;
 pub use canonical::Canonicalizer;
 pub use pointer::{Pointer, PointerError};
 pub use rejection::{RecordLimits, Rejection};
-pub use split::{BodyError, find, select};
+pub use split::{BodyError, Selected, find, find_beside, select};

@@ -17,12 +17,14 @@ impl Default for RecordLimits {
 
 /// Why a record is rejected. Positions are in bytes from the beginning of the record.
 ///
+/// Displayed, it is the detail beside what the [code](Self::code) says.
+///
 /// Of a record with several faults the first one found is named: its size, then its UTF-8, then the others as they are met from
 /// beginning to end (a key that stands twice is met at the end of its object).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// More bytes than [`RecordLimits::max_bytes`].
-    #[error("the record has {bytes} bytes, more than the limit of {limit}")]
+    #[error("{bytes} bytes, more than the limit of {limit}")]
     TooLarge {
         /// The record's size.
         bytes: usize,
@@ -30,13 +32,13 @@ pub enum Rejection {
         limit: usize,
     },
     /// Bytes that are no UTF-8.
-    #[error("the record is not UTF-8 at byte {at}")]
+    #[error("no UTF-8 at byte {at}")]
     NotUtf8 {
         /// The first byte of the broken sequence.
         at: usize,
     },
     /// Not a JSON text by RFC 8259.
-    #[error("the record is not JSON at byte {at}: {reason}")]
+    #[error("at byte {at}: {reason}")]
     NotJson {
         /// What is wrong there.
         reason: &'static str,
@@ -44,31 +46,31 @@ pub enum Rejection {
         at: usize,
     },
     /// Objects and arrays nested deeper than [`RecordLimits::max_depth`].
-    #[error("the record nests deeper than the limit of {limit} levels")]
+    #[error("more levels than the limit of {limit}")]
     TooDeep {
         /// The limit in force.
         limit: usize,
     },
     /// The escape `\u0000`, which no PostgreSQL text can hold.
-    #[error("the record has the character U+0000 at byte {at}, which PostgreSQL cannot store")]
+    #[error("U+0000 at byte {at}")]
     NulCharacter {
         /// Where the escape begins.
         at: usize,
     },
     /// An escape that is one half of a surrogate pair, and so no character.
-    #[error("the record has half of a surrogate pair at byte {at}, which is no character")]
+    #[error("half of a surrogate pair at byte {at}")]
     LoneSurrogate {
         /// Where the escape begins.
         at: usize,
     },
     /// A number that `numeric` cannot hold: more than 131 072 digits before the point, or more than 16 383 after it.
-    #[error("the record has a number at byte {at} that is beyond what PostgreSQL's numeric can hold")]
+    #[error("a number beyond PostgreSQL's numeric at byte {at}")]
     NumberOutOfRange {
         /// Where the number begins.
         at: usize,
     },
     /// A key that stands twice in one object, spelled alike or not; `jsonb` would keep the last value only.
-    #[error("the record has the key {key:?} a second time in one object, at byte {at}")]
+    #[error("the key {key:?} again at byte {at}")]
     DuplicateKey {
         /// The key, decoded, cut to 80 characters.
         key: String,

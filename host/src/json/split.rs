@@ -48,8 +48,30 @@ pub enum BodyError {
 ///
 /// [`BodyError::NotJson`] when the body is cut short, malformed along the path, or goes on after its end.
 pub fn find(text: &[u8], pointer: &Pointer) -> Result<Option<Range<usize>>, BodyError> {
-    let found = Walk::new(text, pointer).body()?;
+    find_beside(text, pointer, None)
+}
+
+/// As [`find`], and an array whose place a [`Selected`] of the same body has told is not read once more: it is most of a page.
+///
+/// # Errors
+///
+/// As [`find`].
+pub fn find_beside(
+    text: &[u8],
+    pointer: &Pointer,
+    array: Option<&Range<usize>>,
+) -> Result<Option<Range<usize>>, BodyError> {
+    let found = Walk::new(text, pointer).passing(array.cloned()).body()?;
     Ok(found.map(|found| found.range))
+}
+
+/// What [`select`] chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selected {
+    /// The records, in their order.
+    pub records: Vec<Bytes>,
+    /// Where the array stands in the body.
+    pub array: Range<usize>,
 }
 
 /// The elements of the array at `pointer`, or the value at `element` inside each, in their order.
@@ -65,14 +87,14 @@ pub fn find(text: &[u8], pointer: &Pointer) -> Result<Option<Range<usize>>, Body
 ///
 /// [`BodyError::NotJson`] as in [`find`]; [`BodyError::Missing`] when nothing stands at `pointer`, or at `element` inside some
 /// element, whose index it names; [`BodyError::NotAnArray`] when what stands at `pointer` is something else.
-pub fn select(body: &Bytes, pointer: &Pointer, element: Option<&Pointer>, max: usize) -> Result<Vec<Bytes>, BodyError> {
+pub fn select(body: &Bytes, pointer: &Pointer, element: Option<&Pointer>, max: usize) -> Result<Selected, BodyError> {
     let mut walk = Walk::new(body, pointer).noting_elements(max);
     let found = walk.body()?.ok_or_else(|| BodyError::Missing { pointer: shorten(pointer.as_str()) })?;
     if !found.array {
         return Err(BodyError::NotAnArray { pointer: shorten(pointer.as_str()) });
     }
     let ranges = walk.into_elements().into_iter().enumerate();
-    ranges
+    let records: Result<Vec<Bytes>, BodyError> = ranges
         .map(|(index, range)| {
             let whole = body.slice(range);
             match element {
@@ -80,7 +102,8 @@ pub fn select(body: &Bytes, pointer: &Pointer, element: Option<&Pointer>, max: u
                 None => Ok(whole),
             }
         })
-        .collect()
+        .collect();
+    Ok(Selected { records: records?, array: found.range })
 }
 
 /// The record inside an element.

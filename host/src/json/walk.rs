@@ -29,6 +29,8 @@ pub(super) struct Walk<'a> {
     elements: Option<Vec<Range<usize>>>,
     /// How many of them there may be.
     elements_max: usize,
+    /// A value whose end is known.
+    passing: Option<Range<usize>>,
 }
 
 /// A container on the way to the value, entered and not yet left.
@@ -44,12 +46,17 @@ struct Entered {
 impl<'a> Walk<'a> {
     /// The walk to the value at `pointer`.
     pub(super) fn new(text: &'a [u8], pointer: &'a Pointer) -> Self {
-        Self { text, at: 0, tokens: pointer.tokens(), elements: None, elements_max: 0 }
+        Self { text, at: 0, tokens: pointer.tokens(), elements: None, elements_max: 0, passing: None }
     }
 
     /// Notes the ranges of the elements, at most so many, should the value be an array.
     pub(super) fn noting_elements(self, max: usize) -> Self {
         Self { elements: Some(Vec::new()), elements_max: max, ..self }
+    }
+
+    /// Goes past this value, should it stand beside the way, as an earlier walk over the same body did.
+    pub(super) fn passing(self, value: Option<Range<usize>>) -> Self {
+        Self { passing: value, ..self }
     }
 
     /// The elements that were noted.
@@ -245,6 +252,10 @@ impl<'a> Walk<'a> {
 
     /// Steps over one value by its structure: matching brackets, a closed string, or a run of other characters.
     fn value(&mut self) -> Result<(), BodyError> {
+        if let Some(known) = self.passing.as_ref().filter(|known| known.start == self.at) {
+            self.at = known.end;
+            return Ok(());
+        }
         match self.peek() {
             Some(b'{' | b'[') => {
                 self.at = container_end(self.text, self.at).map_err(|unbalanced| match unbalanced {

@@ -38,8 +38,8 @@ impl Writer {
             if batch.is_empty() {
                 return Ok(());
             }
-            let (mut good, bad): (Vec<Queued>, Vec<Queued>) =
-                batch.into_iter().partition(|q| matches!(q.record, Record::Good { .. }));
+            let (mut good, bad): (Vec<&Queued>, Vec<&Queued>) =
+                batch.iter().partition(|q| matches!(q.record, Record::Good { .. }));
             good.sort_by(|a, b| hash_of(a).cmp(hash_of(b)));
             if !good.is_empty() {
                 self.write(&good).await?;
@@ -51,7 +51,7 @@ impl Writer {
     }
 
     /// Writes a sorted batch, halving it where the database refuses it.
-    async fn write(&self, batch: &[Queued]) -> Result<(), StoreError> {
+    async fn write(&self, batch: &[&Queued]) -> Result<(), StoreError> {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             match self.insert(part).await {
@@ -72,8 +72,8 @@ impl Writer {
         Ok(())
     }
 
-    async fn insert(&self, part: &[Queued]) -> Result<(), StoreError> {
-        let rows: Vec<RecordRow<'_>> = part.iter().map(row_of).collect();
+    async fn insert(&self, part: &[&Queued]) -> Result<(), StoreError> {
+        let rows: Vec<RecordRow<'_>> = part.iter().map(|queued| row_of(queued)).collect();
         let mut patience = Patience::default();
         let inserted = loop {
             match self.store.insert(&self.lease, &rows).await {
@@ -105,12 +105,12 @@ impl Writer {
         self.reject(&[(queued, *position, REFUSED_BY_DATABASE, &reason, payload)]).await
     }
 
-    async fn keep_rejected(&self, batch: &[Queued]) -> Result<(), StoreError> {
+    async fn keep_rejected(&self, batch: &[&Queued]) -> Result<(), StoreError> {
         let rejected: Vec<_> = batch
             .iter()
             .filter_map(|queued| match &queued.record {
                 Record::Bad { position, content, code, reason } => {
-                    Some((queued, *position, *code, reason.as_str(), content))
+                    Some((*queued, *position, *code, reason.as_str(), content))
                 }
                 Record::Good { .. } => None,
             })

@@ -5,7 +5,7 @@ use super::*;
 fn texts(body: &str, at: &str, element: Option<&str>) -> Result<Vec<String>, BodyError> {
     let element = element.map(pointer);
     let selected = select(&Bytes::from(body.to_owned()), &pointer(at), element.as_ref(), 1_000_000)?;
-    Ok(selected.iter().map(|slice| String::from_utf8(slice.to_vec()).unwrap()).collect())
+    Ok(selected.records.iter().map(|slice| String::from_utf8(slice.to_vec()).unwrap()).collect())
 }
 
 fn found<'a>(body: &'a str, at: &str) -> Result<Option<&'a str>, BodyError> {
@@ -29,7 +29,7 @@ fn one_broken_element_does_not_stop_the_others() {
     );
     let body = Bytes::from_static(b"[{\"a\":\"\xff\xfe\"},\xff,{\"b\":\"\x00\"}]");
     assert_eq!(
-        select(&body, &pointer(""), None, 1_000_000).unwrap(),
+        select(&body, &pointer(""), None, 1_000_000).unwrap().records,
         [&b"{\"a\":\"\xff\xfe\"}"[..], b"\xff", b"{\"b\":\"\x00\"}"]
     );
     assert_eq!(texts(r#"[{"a":\"x\"},\",2]"#, "", None).unwrap(), [r#"{"a":\"x\"}"#, r#"\""#, "2"]);
@@ -51,7 +51,7 @@ fn elements_come_as_their_exact_text_without_the_space_around_them() {
     let body = "\u{feff} { \"data\" : [ {\"n\": 1.10e2 } ,\n\t\"a\\u0062\" , [ 1, 2 ] ,null]} \r\n";
     assert_eq!(texts(body, "/data", None).unwrap(), ["{\"n\": 1.10e2 }", "\"a\\u0062\"", "[ 1, 2 ]", "null"]);
     let bytes = Bytes::from(body);
-    let first = &select(&bytes, &pointer("/data"), None, 1_000_000).unwrap()[0];
+    let first = &select(&bytes, &pointer("/data"), None, 1_000_000).unwrap().records[0];
     assert!(bytes.as_ptr_range().contains(&first.as_ptr()), "zero-copy");
 }
 
@@ -203,6 +203,22 @@ fn strings_and_escapes_across_every_block_boundary() {
 #[test]
 fn more_elements_than_may_be_are_refused() {
     let body = Bytes::from_static(b"[1,2,3]");
-    assert_eq!(select(&body, &pointer(""), None, 3).unwrap().len(), 3);
+    assert_eq!(select(&body, &pointer(""), None, 3).unwrap().records.len(), 3);
     assert_eq!(select(&body, &pointer(""), None, 2), Err(BodyError::TooMany { max: 2 }));
+}
+
+#[test]
+fn what_was_selected_is_not_read_once_more() {
+    let body = Bytes::from_static(br#"{"data":[{"total":1},[2]],"total":7,"other":{"data":[8]}}"#);
+    let array = select(&body, &pointer("/data"), None, 10).unwrap().array;
+    assert_eq!(&body[array.clone()], br#"[{"total":1},[2]]"#);
+    for place in ["/total", "/data", "/data/0/total", "/data/1/0", "/other/data/0", "/missing", ""] {
+        let place = pointer(place);
+        assert_eq!(find_beside(&body, &place, Some(&array)), find(&body, &place));
+    }
+    // Were it read, it would be found to be broken.
+    let mut broken = body.to_vec();
+    broken[array.start + 1] = b']';
+    assert!(find(&broken, &pointer("/total")).is_err());
+    assert!(find_beside(&broken, &pointer("/total"), Some(&array)).is_ok());
 }
