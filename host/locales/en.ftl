@@ -3,6 +3,7 @@
 ## Error line and operations
 
 error-line = ⚠️ ERROR ({ $operation }): { $message }
+reservation-line = ⚠️ RESERVATION ({ $operation }): { $message }
 op-usage = usage
 op-configure = configure
 op-connect = connect
@@ -14,6 +15,27 @@ op-connector = connector
 op-rejects = rejects
 op-verify = verify
 
+## Usage
+
+usage-unknown-argument = There is no option { $argument }
+    .fix = See the options with: atlas --help, or atlas COMMAND --help.
+usage-unknown-argument-like = There is no option { $argument } (did you mean { $suggestion }?)
+    .fix = See the options with: atlas --help, or atlas COMMAND --help.
+usage-unknown-command = There is no command { $command }
+    .fix = See the commands with: atlas --help.
+usage-unknown-command-like = There is no command { $command } (did you mean { $suggestion }?)
+    .fix = See the commands with: atlas --help.
+usage-missing = Missing: { $argument }
+    .fix = See what the command needs with: atlas COMMAND --help.
+usage-conflict = { $argument } cannot be used with { $other }
+    .fix = Give only one of them.
+usage-no-value = { $argument } needs a value
+    .fix = See what the command needs with: atlas COMMAND --help.
+usage-value = “{ $value }” is not a value for { $argument }
+    .fix = See what the option takes with: atlas COMMAND --help.
+usage-other = The command was not understood: { $reason }
+    .fix = See the commands with: atlas --help.
+
 ## Settings and database
 
 error-setting-value = { $name }={ $value } is not an accepted value (expected: { $expected })
@@ -24,10 +46,12 @@ error-database-url = The database address is not valid
     .fix = Use postgres://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:FILE.
 error-settings-file = { $file } could not be read: { $reason }
     .fix = Correct the file, or take it away to use the defaults.
-error-database-unreachable = Could not connect to the database: { $reason }
+error-database-unreachable = Could not connect to the database { $location }: { $reason }
     .fix = Check that the server is up and that address, user, password and database name are right (atlas doctor).
+error-database-file = Could not open the embedded database { $location }: { $reason }
+    .fix = Check that the folder is there and may be written to, and that the file is an SQLite database.
 error-database-unavailable = The database stopped answering: { $reason }
-    .fix = When it is back, go on with: atlas scrap resume ID. Nothing that was written is lost.
+    .fix = When it is back, give the command again (atlas doctor).
 error-database-schema = The tables are not as they should be: { $reason }
     .fix = Run: atlas db init. Without the right to create tables, ask your DBA to run migrations/dba.sql.
 error-database = Database error: { $reason }
@@ -57,7 +81,9 @@ error-no-base-url = Client { $client } has no address for the API { $api }
     .fix = Register it with: atlas client set { $client } --base-url URL.
 error-base-url = The address { $url } of client { $client } is not a valid http or https URL
     .fix = Use something like https://erp.example.com/sis/api/v1, without user, password or parameters.
-error-api-name = { $api } cannot be the name of an API
+error-api-unknown = Client { $client } has no API { $api } of its own
+    .fix = See its APIs with: atlas client list.
+error-api-name = “{ $api }” cannot be the name of an API
     .fix = Use letters, digits, hyphens and underscores.
 error-api-needs-base-url = The API { $api } has no address yet
     .fix = Give --base-url URL too.
@@ -79,13 +105,15 @@ client-removed = ✅ Client { $client } removed
 
 error-scrap-unknown = Scrap { $id } does not exist
     .fix = See the scraps with: atlas scrap list.
-error-scrap-ended = Scrap { $id } has ended already ({ $state })
+error-scrap-ended = Scrap { $id } has ended already (done)
+    .fix = There is nothing to cancel. See it with: atlas scrap show { $id }.
+error-scrap-ended-with-reservations = Scrap { $id } has ended already (done with reservations)
     .fix = There is nothing to cancel. See it with: atlas scrap show { $id }.
 error-cursor-format = Scrap { $id } began with another version of the connector (cursor format { $began }; now { $now })
     .fix = Bring the earlier version of the connector back, or create a new scrap for the same period.
 error-page-size = Page size { $value } is out of range (1 to { $max })
     .fix = Correct --page-size.
-error-date = { $value } is not a valid date
+error-date = “{ $value }” is not a valid date
     .fix = Use YYYY-MM-DD, for example 2025-10-20.
 error-period-turned = The period is turned round: { $from } is after { $to }
     .fix = Swap the dates: --from is the first day, --to the last.
@@ -105,19 +133,34 @@ run-database = 🗄️ Database: { $location } - Scrap: { $id }
 run-table = 📊 Target table: dados_raw
 run-table-exists = ✅ Table dados_raw is there already!
 run-table-created = ✅ Table dados_raw created!
-run-resumed = ↩️ Going on: { $pages } pages written already, { $read } records read
+run-resumed = ↩️ Going on: { $pages ->
+        [one] 1 page
+       *[other] { $pages } pages
+    } written already, { $read } records read
 run-page = 📄 Page { $number } | ⏱️ { $seconds } | 📊 { $records } records | 🚀 { $rate } rec/s
 run-queued = 📤 Item queued: { $hash }...
 run-inserted = ✅ Record inserted: { $rows }
 run-progress = 📄 { $pages } of { $known } pages | 📊 { $records } records | 🚀 { $rate } rec/s | ⏳ { $left } left
 run-attempt = ⚠️ Attempt { $attempt }/{ $of } failed, waiting { $wait }s...
 run-attempt-reason = {"   "}reason: { $reason }
-run-rejected = ⚠️ Record rejected ({ $code }): { $reason }
+run-rejected = ⚠️ Record rejected: { $text } ({ $reason })
+rejected-too_large = larger than a record may be
+rejected-not_utf8 = not UTF-8 text
+rejected-not_json = not valid JSON
+rejected-too_deep = nested too deep
+rejected-nul_character = holds the character U+0000, which PostgreSQL cannot store
+rejected-lone_surrogate = holds half of a Unicode character
+rejected-number_out_of_range = holds a number beyond what the table can store
+rejected-duplicate_key = has the same key twice
+rejected-database = refused by the database
 run-second-look = 🔎 Checking whether the source changed while it was read...
 run-sweep-again = 🔁 The source changed while it was read: sweep { $sweep }
 run-store-waiting = ⚠️ The database did not answer ({ $reason }), waiting { $wait }s...
 run-draining = ⏸️ Stopping: writing what was read. Ctrl-C again to leave at once.
-run-summary = 🏁 Scrap { $id } { $state } in { $seconds }s: { $pages } pages | read { $read } = { $inserted } inserted + { $duplicate } duplicate + { $again } found again + { $rejected } rejected
+run-summary = 🏁 Scrap { $id } { $state } in { $seconds }s: { $pages ->
+        [one] 1 page
+       *[other] { $pages } pages
+    } | read { $read } = { $inserted } inserted + { $duplicate } duplicate + { $again } found again + { $rejected } rejected
 run-declared = 🧾 Total declared by the source: { $total }
 state-pendente = pending
 state-executando = running
@@ -130,36 +173,38 @@ state-suspenso = suspended: quota spent
 state-cancelado = cancelled
 state-falhou = failed
 end-stopped = Interrupted by the operator
-    .fix = What was read is written. To go on: atlas scrap resume ID.
+    .fix = What was read is written. To go on: atlas scrap resume { $id }.
 end-cancelled = Cancelled by the operator
-    .fix = To go on all the same: atlas scrap resume ID.
+    .fix = To go on all the same: atlas scrap resume { $id }.
 end-attempts = A page failed { $attempts } times: { $reason }
-    .fix = When the source is back, go on with: atlas scrap resume ID. Nothing that was written is lost.
+    .fix = When the source is back, go on with: atlas scrap resume { $id }. Nothing that was written is lost.
 end-wait-too-long = The source asked to wait { $seconds }s: { $reason }
-    .fix = Go on after that time with: atlas scrap resume ID.
+    .fix = Go on after that time with: atlas scrap resume { $id }.
 end-unauthorized = The source refused the token of client { $client }: { $reason }
-    .fix = Change the token with: atlas client set { $client } --token - ; then go on with: atlas scrap resume ID.
+    .fix = Change the token with: atlas client set { $client } --token - ; then go on with: atlas scrap resume { $id }.
 end-quota = The source's quota is spent: { $reason }
-    .fix = Go on when the quota is there again, with: atlas scrap resume ID.
+    .fix = Go on when the quota is there again, with: atlas scrap resume { $id }.
 end-quota-until = The source's quota is spent, until { $until }: { $reason }
-    .fix = Go on after that with: atlas scrap resume ID.
+    .fix = Go on after that with: atlas scrap resume { $id }.
 end-source = The source did not answer as it should: { $reason }
-    .fix = Check the client's address (atlas client list) and the API; then go on with: atlas scrap resume ID.
+    .fix = Check the client's address (atlas client list) and the API; then go on with: atlas scrap resume { $id }.
 end-loop = The source goes in circles: the page that follows is one that was read before (cursor { $cursor })
-    .fix = Tell whoever keeps the API or the connector; then go on with: atlas scrap resume ID.
+    .fix = Tell whoever keeps the API or the connector; then go on with: atlas scrap resume { $id }.
 end-repeating = The source repeats the same page: { $pages } in a row with the same records (cursor { $cursor })
-    .fix = Tell whoever keeps the API; then go on with: atlas scrap resume ID.
+    .fix = Tell whoever keeps the API; then go on with: atlas scrap resume { $id }.
 end-crashed = The connector crashed: { $reason }
-    .fix = Tell the connector's author. Once it is mended, go on with: atlas scrap resume ID.
+    .fix = Tell the connector's author. Once it is mended, go on with: atlas scrap resume { $id }.
 end-limit = The limit { $name } was reached ({ $value })
-    .fix = If that is legitimate, raise { $name } in the section [limits] of atlas.toml and go on with: atlas scrap resume ID.
+    .fix = If that is legitimate, raise { $name } in the section [limits] of atlas.toml and go on with: atlas scrap resume { $id }.
+end-database-unavailable = The database stopped answering: { $reason }
+    .fix = When it is back, go on with: atlas scrap resume { $id }. Nothing that was written is lost.
 end-lease-lost = The scrap was cancelled, or taken over by another process
     .fix = See how it stands with: atlas scrap list.
 reservation-rejected = { $records ->
         [one] 1 record was rejected
        *[other] { $records } records were rejected
     }
-    .fix = See which and why with: atlas rejects list.
+    .fix = See which and why with: atlas rejects list --scrap { $id }.
 reservation-moving = The source kept changing while it was read (declared total: { $before }, then { $after })
     .fix = Run the same period again when the source stands still, or with more sweeps: --sweeps 3.
 reservation-total = The source declares { $declared } records but gave { $read }
@@ -273,7 +318,7 @@ heading-key = key
 heading-unhashed = left out of the hash
 heading-cursor = cursor
 heading-position = position
-heading-code = code
+heading-detail = detail
 heading-content = content
 heading-records = records
 heading-twice = twice

@@ -3,6 +3,7 @@
 ## Linha de erro e operações
 
 error-line = ⚠️ ERRO ({ $operation }): { $message }
+reservation-line = ⚠️ RESSALVA ({ $operation }): { $message }
 op-usage = uso
 op-configure = configurar
 op-connect = conectar
@@ -14,6 +15,27 @@ op-connector = conector
 op-rejects = rejeitados
 op-verify = verificar
 
+## Uso
+
+usage-unknown-argument = Não existe a opção { $argument }
+    .fix = Veja as opções com: atlas --help, ou atlas COMANDO --help.
+usage-unknown-argument-like = Não existe a opção { $argument } (seria { $suggestion }?)
+    .fix = Veja as opções com: atlas --help, ou atlas COMANDO --help.
+usage-unknown-command = Não existe o comando { $command }
+    .fix = Veja os comandos com: atlas --help.
+usage-unknown-command-like = Não existe o comando { $command } (seria { $suggestion }?)
+    .fix = Veja os comandos com: atlas --help.
+usage-missing = Falta informar: { $argument }
+    .fix = Veja o que o comando precisa com: atlas COMANDO --help.
+usage-conflict = { $argument } não pode ser usado com { $other }
+    .fix = Informe só um deles.
+usage-no-value = { $argument } precisa de um valor
+    .fix = Veja o que o comando precisa com: atlas COMANDO --help.
+usage-value = “{ $value }” não é um valor para { $argument }
+    .fix = Veja o que a opção aceita com: atlas COMANDO --help.
+usage-other = O comando não foi entendido: { $reason }
+    .fix = Veja os comandos com: atlas --help.
+
 ## Configuração e banco
 
 error-setting-value = { $name }={ $value } não é um valor aceito (esperado: { $expected })
@@ -24,10 +46,12 @@ error-database-url = O endereço do banco não é válido
     .fix = Use postgres://USUARIO:SENHA@HOST:PORTA/BANCO ou sqlite:ARQUIVO.
 error-settings-file = Não foi possível ler { $file }: { $reason }
     .fix = Corrija o arquivo, ou retire-o para usar os valores padrão.
-error-database-unreachable = Não foi possível conectar ao banco: { $reason }
+error-database-unreachable = Não foi possível conectar ao banco { $location }: { $reason }
     .fix = Confira se o servidor está no ar e se endereço, usuário, senha e nome do banco estão certos (atlas doctor).
+error-database-file = Não foi possível abrir o banco embutido { $location }: { $reason }
+    .fix = Confira se a pasta existe e aceita gravação, e se o arquivo é um banco SQLite.
 error-database-unavailable = O banco parou de responder: { $reason }
-    .fix = Quando o banco voltar, retome com: atlas scrap resume ID. Nada do que foi gravado se perde.
+    .fix = Quando o banco voltar, repita o comando (atlas doctor).
 error-database-schema = As tabelas não estão como deveriam: { $reason }
     .fix = Execute: atlas db init. Sem permissão para criar tabelas, peça ao DBA que execute migrations/dba.sql.
 error-database = Erro do banco: { $reason }
@@ -57,7 +81,9 @@ error-no-base-url = O cliente { $client } não tem endereço para a API { $api }
     .fix = Registre com: atlas client set { $client } --base-url URL.
 error-base-url = O endereço { $url } do cliente { $client } não é uma URL http ou https válida
     .fix = Use algo como https://erp.exemplo.com.br/sis/api/v1, sem usuário, senha nem parâmetros.
-error-api-name = { $api } não serve de nome de API
+error-api-unknown = O cliente { $client } não tem a API { $api } registrada
+    .fix = Veja as APIs dele com: atlas client list.
+error-api-name = “{ $api }” não serve de nome de API
     .fix = Use letras, números, hífen e sublinhado.
 error-api-needs-base-url = A API { $api } ainda não tem endereço
     .fix = Informe também --base-url URL.
@@ -79,13 +105,15 @@ client-removed = ✅ Cliente { $client } removido
 
 error-scrap-unknown = O scrap { $id } não existe
     .fix = Veja os scraps com: atlas scrap list.
-error-scrap-ended = O scrap { $id } já terminou ({ $state })
+error-scrap-ended = O scrap { $id } já terminou (concluído)
+    .fix = Não há o que cancelar. Veja com: atlas scrap show { $id }.
+error-scrap-ended-with-reservations = O scrap { $id } já terminou (concluído com ressalva)
     .fix = Não há o que cancelar. Veja com: atlas scrap show { $id }.
 error-cursor-format = O scrap { $id } começou com outra versão do conector (formato de cursor { $began }; agora { $now })
     .fix = Volte a versão anterior do conector, ou crie um novo scrap para o mesmo período.
 error-page-size = Tamanho de página { $value } fora do aceito (1 a { $max })
     .fix = Corrija --page-size.
-error-date = { $value } não é uma data válida
+error-date = “{ $value }” não é uma data válida
     .fix = Use AAAA-MM-DD, por exemplo 2025-10-20.
 error-period-turned = Período invertido: { $from } é depois de { $to }
     .fix = Troque as datas: --from é o primeiro dia, --to o último.
@@ -105,19 +133,34 @@ run-database = 🗄️ Banco: { $location } - Scrap: { $id }
 run-table = 📊 Tabela destino: dados_raw
 run-table-exists = ✅ Tabela dados_raw já existe!
 run-table-created = ✅ Tabela dados_raw criada!
-run-resumed = ↩️ Retomando: { $pages } páginas já gravadas, { $read } registros lidos
+run-resumed = ↩️ Retomando: { $pages ->
+        [one] 1 página já gravada
+       *[other] { $pages } páginas já gravadas
+    }, { $read } registros lidos
 run-page = 📄 Página { $number } | ⏱️ { $seconds } | 📊 { $records } registros | 🚀 { $rate } reg/s
 run-queued = 📤 Item enviado para fila: { $hash }...
 run-inserted = ✅ Registro inserido: { $rows }
 run-progress = 📄 { $pages } de { $known } páginas | 📊 { $records } registros | 🚀 { $rate } reg/s | ⏳ faltam { $left }
 run-attempt = ⚠️ Tentativa { $attempt }/{ $of } falhou, aguardando { $wait }s...
 run-attempt-reason = {"   "}motivo: { $reason }
-run-rejected = ⚠️ Registro rejeitado ({ $code }): { $reason }
+run-rejected = ⚠️ Registro rejeitado: { $text } ({ $reason })
+rejected-too_large = maior do que um registro pode ser
+rejected-not_utf8 = não é texto UTF-8
+rejected-not_json = não é JSON válido
+rejected-too_deep = aninhado demais
+rejected-nul_character = contém o caractere U+0000, que o PostgreSQL não armazena
+rejected-lone_surrogate = contém metade de um caractere Unicode
+rejected-number_out_of_range = contém um número além do que a tabela armazena
+rejected-duplicate_key = tem a mesma chave duas vezes
+rejected-database = recusado pelo banco
 run-second-look = 🔎 Conferindo se a origem mudou durante a leitura...
 run-sweep-again = 🔁 A origem mudou durante a leitura: varredura { $sweep }
 run-store-waiting = ⚠️ O banco não respondeu ({ $reason }), aguardando { $wait }s...
 run-draining = ⏸️ Interrompendo: gravando o que já foi lido. Ctrl-C de novo para sair imediatamente.
-run-summary = 🏁 Scrap { $id } { $state } em { $seconds }s: { $pages } páginas | lidos { $read } = { $inserted } inseridos + { $duplicate } duplicados + { $again } reencontrados + { $rejected } rejeitados
+run-summary = 🏁 Scrap { $id } { $state } em { $seconds }s: { $pages ->
+        [one] 1 página
+       *[other] { $pages } páginas
+    } | lidos { $read } = { $inserted } inseridos + { $duplicate } duplicados + { $again } reencontrados + { $rejected } rejeitados
 run-declared = 🧾 Total declarado pela origem: { $total }
 
 state-pendente = pendente
@@ -132,29 +175,31 @@ state-cancelado = cancelado
 state-falhou = falhou
 
 end-stopped = Interrompido pelo operador
-    .fix = O que foi lido está gravado. Para continuar: atlas scrap resume ID.
+    .fix = O que foi lido está gravado. Para continuar: atlas scrap resume { $id }.
 end-cancelled = Cancelado pelo operador
-    .fix = Para continuar mesmo assim: atlas scrap resume ID.
+    .fix = Para continuar mesmo assim: atlas scrap resume { $id }.
 end-attempts = Uma página falhou { $attempts } vezes: { $reason }
-    .fix = Quando a origem voltar, retome com: atlas scrap resume ID. Nada do que foi gravado se perde.
+    .fix = Quando a origem voltar, retome com: atlas scrap resume { $id }. Nada do que foi gravado se perde.
 end-wait-too-long = A origem pediu para aguardar { $seconds }s: { $reason }
-    .fix = Retome depois desse tempo com: atlas scrap resume ID.
+    .fix = Retome depois desse tempo com: atlas scrap resume { $id }.
 end-unauthorized = A origem recusou o token do cliente { $client }: { $reason }
-    .fix = Troque o token com: atlas client set { $client } --token - ; depois retome com: atlas scrap resume ID.
+    .fix = Troque o token com: atlas client set { $client } --token - ; depois retome com: atlas scrap resume { $id }.
 end-quota = A cota da origem acabou: { $reason }
-    .fix = Retome quando a cota voltar, com: atlas scrap resume ID.
+    .fix = Retome quando a cota voltar, com: atlas scrap resume { $id }.
 end-quota-until = A cota da origem acabou, até { $until }: { $reason }
-    .fix = Retome depois disso com: atlas scrap resume ID.
+    .fix = Retome depois disso com: atlas scrap resume { $id }.
 end-source = A origem não respondeu como deveria: { $reason }
-    .fix = Confira o endereço do cliente (atlas client list) e a API; depois retome com: atlas scrap resume ID.
+    .fix = Confira o endereço do cliente (atlas client list) e a API; depois retome com: atlas scrap resume { $id }.
 end-loop = A origem anda em círculos: a página seguinte é uma que já foi lida (cursor { $cursor })
-    .fix = Avise quem mantém a API ou o conector; depois retome com: atlas scrap resume ID.
+    .fix = Avise quem mantém a API ou o conector; depois retome com: atlas scrap resume { $id }.
 end-repeating = A origem repete a mesma página: { $pages } seguidas com os mesmos registros (cursor { $cursor })
-    .fix = Avise quem mantém a API; depois retome com: atlas scrap resume ID.
+    .fix = Avise quem mantém a API; depois retome com: atlas scrap resume { $id }.
 end-crashed = O conector falhou: { $reason }
-    .fix = Avise o autor do conector. Com a correção, retome com: atlas scrap resume ID.
+    .fix = Avise o autor do conector. Com a correção, retome com: atlas scrap resume { $id }.
 end-limit = O limite { $name } foi atingido ({ $value })
-    .fix = Se for legítimo, aumente { $name } na seção [limits] do atlas.toml e retome com: atlas scrap resume ID.
+    .fix = Se for legítimo, aumente { $name } na seção [limits] do atlas.toml e retome com: atlas scrap resume { $id }.
+end-database-unavailable = O banco parou de responder: { $reason }
+    .fix = Quando o banco voltar, retome com: atlas scrap resume { $id }. Nada do que foi gravado se perde.
 end-lease-lost = O scrap foi cancelado ou assumido por outro processo
     .fix = Veja o estado com: atlas scrap list.
 
@@ -162,7 +207,7 @@ reservation-rejected = { $records ->
         [one] 1 registro foi rejeitado
        *[other] { $records } registros foram rejeitados
     }
-    .fix = Veja quais e por quê com: atlas rejects list.
+    .fix = Veja quais e por quê com: atlas rejects list --scrap { $id }.
 reservation-moving = A origem continuou mudando enquanto era lida (total declarado: { $before }, depois { $after })
     .fix = Execute o mesmo período de novo quando a origem estiver parada, ou com mais varreduras: --sweeps 3.
 reservation-total = A origem declara { $declared } registros, mas entregou { $read }
@@ -276,7 +321,7 @@ heading-key = chave
 heading-unhashed = fora do hash
 heading-cursor = cursor
 heading-position = posição
-heading-code = código
+heading-detail = detalhe
 heading-content = conteúdo
 heading-records = registros
 heading-twice = em dobro

@@ -151,6 +151,35 @@ async fn a_token_with_a_line_break_in_an_adopted_database_is_told_and_mended() -
 }
 
 #[tokio::test]
+async fn a_token_that_no_header_can_carry_is_not_registered() -> anyhow::Result<()> {
+    for atlas in Atlas::on_both().await? {
+        for wrong in ["dois tokens", "linha\r\nX-Outro: 1", "fim\u{7f}", "maçã"] {
+            for command in ["add", "set"] {
+                let arguments = ["client", command, "2151", "--token", "-", "--base-url", "http://127.0.0.1:1"];
+                let refused = atlas.run_with_input(&arguments, wrong).await?.expect(2)?;
+                assert!(!refused.stderr.contains(wrong), "{}", refused.stderr);
+            }
+        }
+        assert_eq!(atlas.database.number("SELECT COUNT(*) FROM clientes_tokens").await?, 0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_api_that_a_client_does_not_have_is_not_removed() -> anyhow::Result<()> {
+    let (atlas, _api) = ready().await?;
+    assert_said!(atlas.run_in_both_languages(&["client", "remove", "2151", "--api", "bling"], 2).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_understood_is_told_in_the_operators_language() -> anyhow::Result<()> {
+    let atlas = Atlas::on_sqlite()?;
+    assert_said!(atlas.run_in_both_languages(&["run", "--client", "2151"], 2).await?);
+    Ok(())
+}
+
+#[tokio::test]
 async fn line_breaks_around_a_token_are_no_part_of_it() -> anyhow::Result<()> {
     let api = api(4, Faults::default()).await?;
     let atlas = Atlas::on_sqlite()?;
@@ -192,6 +221,7 @@ async fn a_client_is_added_once_and_changed_only_where_something_changes() -> an
     said.push_str(&atlas.run_in_both_languages(&["client", "set", "2151"], 2).await?);
     said.push_str(&atlas.run_in_both_languages(&["client", "set", "99", "--inactive"], 4).await?);
     said.push_str(&atlas.run_in_both_languages(&["client", "remove", "99"], 4).await?);
+    said.push_str(&atlas.run_in_both_languages(&["client", "remove", "99", "--api", "bling"], 4).await?);
     assert_said!(said);
     // Neither token nor address have changed.
     atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;

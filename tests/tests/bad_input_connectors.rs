@@ -143,7 +143,7 @@ async fn a_folder_of_connectors_that_is_not_there_or_empty_is_told() -> anyhow::
     let (atlas, _) = ready(&api).await?;
     std::fs::create_dir(atlas.folder().join("vazia"))?;
     let empty = atlas.run_in_both_languages(&[&PEDIDO[..], &["--connectors", "vazia"]].concat(), 7).await?;
-    assert!(empty.contains("vazia"), "{empty}");
+    assert!(empty.contains("Nenhum conector em vazia"), "{empty}");
     assert_said!(atlas.run_in_both_languages(&[&PEDIDO[..], &["--connectors", "nenhuma"]].concat(), 7).await?);
     Ok(())
 }

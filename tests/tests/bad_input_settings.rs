@@ -43,6 +43,7 @@ async fn a_database_that_the_server_does_not_have_is_told() -> anyhow::Result<()
     atlas.set("DATABASE_URL", &url);
     let said = refused(&atlas).await?;
     assert_eq!(said.matches("database \"nao_existe\" does not exist").count(), LANGUAGES.len(), "{said}");
+    assert!(!said.contains("at line"), "the server's own source is nobody's business: {said}");
     Ok(())
 }
 
@@ -54,6 +55,8 @@ async fn a_database_url_that_is_none_is_refused_without_showing_it() -> anyhow::
         format!("postgres://atlas:{PASSWORD}@db.example:porta/atlas"),
         format!("postgres//atlas:{PASSWORD}@db.example/atlas"),
         "sqlite:".to_owned(),
+        "sqlite::memory:".to_owned(),
+        "sqlite:atlas.db?mode=ro".to_owned(),
     ] {
         let mut atlas = Atlas::on_sqlite()?;
         atlas.set("DATABASE_URL", &url);
@@ -68,7 +71,8 @@ async fn an_embedded_database_that_cannot_be_opened_is_told() -> anyhow::Result<
     let mut atlas = Atlas::on_sqlite()?;
     atlas.set("DATABASE_URL", "sqlite:nenhuma/pasta/atlas.db");
     let said = refused(&atlas).await?;
-    assert_eq!(said.matches("unable to open database file").count(), LANGUAGES.len(), "{said}");
+    assert_eq!(said.matches("sqlite:nenhuma/pasta/atlas.db: unable to open").count(), LANGUAGES.len(), "{said}");
+    assert!(!said.contains("servidor") && !said.contains("password"), "a file has neither: {said}");
     let text = "isto não é um banco de dados".repeat(100);
     std::fs::write(atlas.folder().join("texto.db"), &text)?;
     atlas.set("DATABASE_URL", "sqlite:texto.db");
@@ -117,6 +121,8 @@ async fn numbers_out_of_range_are_refused_and_named_as_they_were_given() -> anyh
     }
     let atlas = Atlas::on_sqlite()?;
     said.push_str(&atlas.run_in_both_languages(&["client", "list", "--batch", "0", "--retries", "9"], 3).await?);
+    std::fs::write(atlas.folder().join("atlas.toml"), "batch = 0\n")?;
+    said.push_str(&refused(&atlas).await?);
     assert_said!(said);
     Ok(())
 }
@@ -127,9 +133,13 @@ async fn a_language_that_there_is_no_catalogue_for_is_refused() -> anyhow::Resul
     let by_flag = atlas.run(&["client", "list", "--lang", "de"]).await?.expect(3)?;
     atlas.set("ATLAS_LANG", "klingon");
     let by_variable = atlas.run(&LIST).await?.expect(3)?;
-    for (said, name) in [(by_flag.said("de")?, "de"), (by_variable.said("klingon")?, "klingon")] {
-        let expected = format!("={name} não é um valor aceito (esperado: pt-BR, en)");
-        assert!(said.contains(&expected), "{said}");
+    let atlas = Atlas::on_sqlite()?;
+    std::fs::write(atlas.folder().join("atlas.toml"), "lang = \"elvish\"\n")?;
+    let by_file = atlas.run(&LIST).await?.expect(3)?;
+    let said = [(by_flag, "--lang=de"), (by_variable, "ATLAS_LANG=klingon"), (by_file, "lang=elvish")];
+    for (finished, named) in said {
+        let said = finished.said(named)?;
+        assert!(said.contains(&format!("{named} não é um valor aceito (esperado: pt-BR, en)")), "{said}");
     }
     Ok(())
 }

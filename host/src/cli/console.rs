@@ -243,7 +243,10 @@ impl Observer for ScrapConsole {
                 self.say(&notice!("run-attempt", attempt = attempt, of = of, wait = wait));
                 self.say(&notice!("run-attempt-reason", reason = reason));
             }
-            Event::Rejected { code, reason } => self.say(&notice!("run-rejected", code = code, reason = reason)),
+            Event::Rejected { code, reason } => {
+                let text = self.texts.text(&Notice::new(&format!("rejected-{code}")));
+                self.say(&notice!("run-rejected", text = text, reason = reason));
+            }
             Event::SecondLook => self.say(&notice!("run-second-look")),
             Event::SweepAgain { sweep } => self.say(&notice!("run-sweep-again", sweep = sweep)),
             Event::StoreWaiting { reason, wait } => {

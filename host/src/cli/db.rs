@@ -28,7 +28,7 @@ pub(super) async fn run(
 
 async fn init(config: Config, output: &Output) -> Result<Exit, Failure> {
     let (atlas, report) = Atlas::open(config).await?;
-    let location = atlas.store().location();
+    let location = atlas.config().store.location();
     say_if_adopted(&report, output);
     if output.is_json() {
         output.json(&serde_json::json!({
@@ -60,7 +60,7 @@ pub(super) fn say_if_adopted(report: &InitReport, output: &Output) {
 async fn status(config: Config, output: &Output) -> Result<Exit, Failure> {
     let atlas = Atlas::connect(config).await?;
     let schema = atlas.store().schema().await.map_err(|error| Failure::store("op-connect", &error))?;
-    let location = atlas.store().location();
+    let location = atlas.config().store.location();
     if output.is_json() {
         output.json(&serde_json::json!({
             "banco": location,

@@ -5,6 +5,7 @@
 //! - `args`     the commands and their flags
 //! - `output`   results: JSON or tables
 //! - `report`   failures: on the console, and in full in the error log
+//! - `usage`    command lines that were not understood
 //! - `console`  a run as it goes: lines and progress
 
 mod args;
@@ -20,6 +21,7 @@ mod report;
 mod run;
 mod scrap;
 mod signals;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -36,8 +38,7 @@ use crate::service::{Atlas, Exit, Failure};
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        // clap prints help and usage errors itself, and knows which exit code each has.
-        Err(error) => error.exit(),
+        Err(error) => return usage::refuse(&error),
     };
     let environment = Environment::read();
     let catalogue = Catalogue::new(config::language(&cli.common.flags(), &environment));

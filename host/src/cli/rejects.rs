@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::args::{RejectsArgs, RejectsCommand};
 use super::output::Output;
+use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure};
 use crate::store::Rejected;
 
@@ -25,8 +26,8 @@ pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Re
                 "heading-scrap",
                 "heading-cursor",
                 "heading-position",
-                "heading-code",
                 "heading-reason",
+                "heading-detail",
                 "heading-content",
             ];
             output.list(&headings, &rows, |row| {
@@ -35,7 +36,7 @@ pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Re
                     row.scrap_id.to_string(),
                     row.cursor.clone().unwrap_or_else(|| "-".to_owned()),
                     row.posicao.to_string(),
-                    row.codigo.clone(),
+                    output.text(&Notice::new(&format!("rejected-{}", row.codigo))),
                     row.motivo.clone(),
                     row.inicio.clone(),
                 ]
@@ -86,9 +87,20 @@ impl Listed {
             codigo: rejected.code.clone(),
             motivo: rejected.reason.clone(),
             bytes: rejected.content.len(),
-            inicio: start.escape_debug().to_string(),
+            inicio: printable(&start),
         }
     }
+}
+
+/// On one line, and with nothing that could move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::new(), |mut shown, c| {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+        shown
+    })
 }
 
 /// A rejected record with its bytes: as text where they are text, else in base64.

@@ -12,7 +12,7 @@ use chrono::{Local, SecondsFormat};
 use crate::config::ERROR_LOG;
 use crate::i18n::Catalogue;
 use crate::notice::Notice;
-use crate::service::Failure;
+use crate::service::{Exit, Failure};
 
 /// Tells the operator, writes the log, and gives the exit code.
 pub(super) fn fail(catalogue: &Catalogue, failure: &Failure) -> ExitCode {
@@ -38,7 +38,11 @@ pub(super) fn console_text(catalogue: &Catalogue, failure: &Failure) -> String {
 fn headline(catalogue: &Catalogue, failure: &Failure) -> String {
     let operation = catalogue.text(&Notice::new(failure.operation));
     let message = catalogue.text(&failure.notice);
-    catalogue.text(&crate::notice!("error-line", operation = operation, message = message))
+    catalogue.text(&match failure.exit {
+        // Everything was written that could be: nothing failed.
+        Exit::Reservations => crate::notice!("reservation-line", operation = operation, message = message),
+        _ => crate::notice!("error-line", operation = operation, message = message),
+    })
 }
 
 /// One entry: a line that begins with the time, and an indented line for each cause. Line breaks within are shown as such,

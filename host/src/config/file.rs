@@ -29,9 +29,18 @@ impl FileSettings {
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
         let bad = |reason: String| ConfigError::BadFile { file: path.display().to_string(), reason };
         match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text).map_err(|e| bad(e.message().to_owned())),
+            Ok(text) => toml::from_str(&text).map_err(|e| bad(told(&text, &e))),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(e) => Err(bad(e.to_string())),
         }
+    }
+}
+
+/// What is wrong, and in which line. Never the line itself, which may hold a password.
+fn told(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => format!("line {}: {}", before.matches('\n').count() + 1, error.message()),
+        None => error.message().to_owned(),
     }
 }

@@ -157,23 +157,28 @@ impl Config {
             return Err(ConfigError::BadFile { file: ".env".to_owned(), reason: reason.clone() });
         }
         let file = FileSettings::read(Path::new(FILE))?;
-        if let Some(lang) = flags.lang.clone().or_else(|| environment.get("ATLAS_LANG")) {
-            Lang::parse(&lang).ok_or_else(|| bad("lang", &lang, "pt-BR, en"))?;
-        }
+        check_language(flags, environment, &file)?;
         let pick = |flag: &Option<String>, name: &str, flag_name: &str| {
             let from_flag = flag.clone().map(|value| (flag_name.to_owned(), value));
             from_flag.or_else(|| environment.get(name).map(|value| (name.to_owned(), value)))
         };
-        let batch = number(pick(&flags.batch, "BATCH_EXPORT", "--batch"), file.batch, 1, 1..=BATCH_MAX)?;
-        let retries = number(pick(&flags.retries, "RETRY_MAX", "--retries"), file.retries, 5, 1..=RETRIES_MAX)?;
+        let batch = number(pick(&flags.batch, "BATCH_EXPORT", "--batch"), ("batch", file.batch), 1, 1..=BATCH_MAX)?;
+        let retries =
+            number(pick(&flags.retries, "RETRY_MAX", "--retries"), ("retries", file.retries), 5, 1..=RETRIES_MAX)?;
         let concurrency = number(
             pick(&flags.concurrency, "ATLAS_CONCURRENCY", "--concurrency"),
-            file.concurrency,
+            ("concurrency", file.concurrency),
             4,
             1..=CONCURRENCY_MAX,
         )?;
-        let sweeps = number(pick(&flags.sweeps, "ATLAS_SWEEPS", "--sweeps"), file.sweeps, 1, 0..=SWEEPS_MAX)?;
-        let base = number(pick(&None, "ATLAS_RETRY_BASE_MS", ""), file.retry_base_ms, 1_000, 0..=3_600_000_u64)?;
+        let sweeps =
+            number(pick(&flags.sweeps, "ATLAS_SWEEPS", "--sweeps"), ("sweeps", file.sweeps), 1, 0..=SWEEPS_MAX)?;
+        let base = number(
+            pick(&None, "ATLAS_RETRY_BASE_MS", ""),
+            ("retry_base_ms", file.retry_base_ms),
+            1_000,
+            0..=3_600_000_u64,
+        )?;
         let cap = file.retry_cap_ms.unwrap_or(60_000).max(base);
         let retry = RetryPolicy::new(retries, Duration::from_millis(base), Duration::from_millis(cap))
             .ok_or_else(|| bad("RETRY_MAX", &retries.to_string(), "1..100"))?;
@@ -191,10 +196,18 @@ impl Config {
     }
 }
 
-/// A number from a flag or the environment, else the file's, else the default, within its range.
+/// A language that was asked for by name has to be one that there is. Each is told as its place writes it.
+fn check_language(flags: &Flags, environment: &Environment, file: &FileSettings) -> Result<(), ConfigError> {
+    let named =
+        [("--lang", flags.lang.clone()), ("ATLAS_LANG", environment.get("ATLAS_LANG")), ("lang", file.lang.clone())];
+    let wrong = named.into_iter().find_map(|(name, lang)| Some((name, lang.filter(|l| Lang::parse(l).is_none())?)));
+    wrong.map_or(Ok(()), |(name, lang)| Err(bad(name, &lang, "pt-BR, en")))
+}
+
+/// A number from a flag or the environment, else the file's, which goes by its key there, else the default, within its range.
 fn number<T>(
     named: Option<(String, String)>,
-    file: Option<T>,
+    (key, file): (&str, Option<T>),
     default: T,
     range: std::ops::RangeInclusive<T>,
 ) -> Result<T, ConfigError>
@@ -204,7 +217,7 @@ where
     let expected = format!("{}..{}", range.start(), range.end());
     let (name, text) = match (named, file) {
         (Some(named), _) => named,
-        (None, Some(value)) => (FILE.to_owned(), value.to_string()),
+        (None, Some(value)) => (key.to_owned(), value.to_string()),
         (None, None) => return Ok(default),
     };
     let value = text.trim().parse().ok().filter(|value| range.contains(value));

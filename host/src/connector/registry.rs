@@ -234,7 +234,7 @@ fn check_imports(engine: &ConnectorEngine, component: &Component) -> Result<(), 
         let Some(interface) = name.strip_prefix(bindings::PACKAGE) else {
             return Err(LoadError::ForbiddenImport { import: name.to_owned() });
         };
-        let found = interface.split_once('@').map_or("", |(_, version)| version);
+        let found = interface.split_once('@').map_or("?", |(_, version)| version);
         if found != bindings::VERSION {
             return Err(LoadError::OtherVersion { found: found.to_owned(), have: bindings::VERSION });
         }

@@ -135,6 +135,19 @@ pub enum Reservation {
 }
 
 impl End {
+    /// What the source or the connector gave as its reason, if it gave one: in English, for logs.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::AttemptsExhausted { reason, .. }
+            | Self::WaitTooLong { reason, .. }
+            | Self::Quota { reason, .. }
+            | Self::Unauthorized(reason)
+            | Self::SourceFailed(reason)
+            | Self::ConnectorCrashed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// The state in which the scrap is left.
     pub fn state(&self) -> ScrapState {
         match self {

@@ -77,7 +77,13 @@ impl Atlas {
         };
         match removed {
             Ok(true) => Ok(()),
-            Ok(false) => Err(unknown(cliente_id)),
+            Ok(false) => {
+                let known = self.clients().await?.iter().any(|client| client.cliente_id == cliente_id);
+                Err(match api.filter(|_| known) {
+                    Some(api) => Failure::usage(notice!("error-api-unknown", client = cliente_id, api = api)),
+                    None => unknown(cliente_id),
+                })
+            }
             Err(error) if error.fault == Fault::InUse => {
                 Err(Failure::usage(notice!("error-client-in-use", client = cliente_id)))
             }
@@ -101,6 +107,11 @@ fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     }
     if change.token.as_ref().is_some_and(Secret::is_empty) {
         return Err(Failure::usage(notice!("error-token-empty")));
+    }
+    // What HTTP can carry in a header and every API takes in a token (RFC 6750, section 2.1, allows fewer still).
+    let fits = |token: &Secret| token.expose().bytes().all(|b| b.is_ascii_graphic());
+    if change.token.as_ref().is_some_and(|token| !fits(token)) {
+        return Err(Failure::usage(notice!("error-token-characters", client = cliente_id)));
     }
     if let Some(url) = change.base_url.as_deref().filter(|url| parse_base_url(url).is_none()) {
         return Err(Failure::usage(notice!("error-base-url", client = cliente_id, url = shown_base_url(url))));

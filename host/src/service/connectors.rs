@@ -68,6 +68,7 @@ impl Connectors {
         let meant = registry.entries().iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));
         let notice = match meant.map(|entry| (&entry.path, &entry.loaded)) {
             Some((path, Err(error))) => return Err(Failure::load(path, error)),
+            _ if registry.entries().is_empty() => notice!("doctor-no-connectors", folder = folder),
             _ => notice!("error-route-unknown", route = route, folder = folder, routes = registry.routes().join(", ")),
         };
         Err(Failure::new("op-connector", notice, Exit::Connector))

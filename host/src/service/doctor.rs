@@ -55,7 +55,7 @@ impl Atlas {
         let mut findings = vec![error_log()];
         match Self::connect(config).await {
             Ok(atlas) => {
-                findings.push(ok(notice!("doctor-database", location = atlas.store().location())));
+                findings.push(ok(notice!("doctor-database", location = atlas.config().store.location())));
                 atlas.look_at_tables(&mut findings).await;
                 atlas.look_at_connectors(&mut findings).await;
             }

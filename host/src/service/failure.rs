@@ -10,7 +10,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{End, Reservation};
 use crate::source::CredentialError;
-use crate::store::{Fault, StoreError};
+use crate::store::{Fault, Lease, StoreError, StoreUrl};
 
 /// Exit codes, as the documents list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Failure {
 
     /// A failed call of the store.
     pub fn store(operation: &'static str, error: &StoreError) -> Self {
-        let reason = innermost(error);
+        let reason = error.database_message();
         let notice = match error.fault {
             Fault::Unavailable => notice!("error-database-unavailable", reason = reason),
             Fault::Schema => notice!("error-database-schema", reason = reason),
@@ -96,8 +96,12 @@ impl Failure {
     }
 
     /// The store could not be opened.
-    pub fn connecting(error: &StoreError) -> Self {
-        let notice = notice!("error-database-unreachable", reason = innermost(error));
+    pub fn connecting(url: &StoreUrl, error: &StoreError) -> Self {
+        let (reason, location) = (error.database_message(), url.location());
+        let notice = match url {
+            StoreUrl::Postgres(_) => notice!("error-database-unreachable", location = location, reason = reason),
+            StoreUrl::Sqlite(_) => notice!("error-database-file", location = location, reason = reason),
+        };
         Self::new("op-connect", notice, Exit::Configuration).because(error)
     }
 
@@ -128,9 +132,9 @@ impl Failure {
         Self::new("op-run", notice, exit).because(error)
     }
 
-    /// How a run ended, if not simply well.
-    pub(super) fn of_end(end: &End, cliente_id: i32) -> Option<Self> {
-        let client = cliente_id;
+    /// How a scrap's run ended, if not simply well.
+    pub(super) fn of_end(end: &End, lease: &Lease) -> Option<Self> {
+        let client = lease.cliente_id;
         let (notice, exit) = match end {
             End::Done => return None,
             End::DoneWithReservations(all) => {
@@ -160,9 +164,16 @@ impl Failure {
             End::ConnectorCrashed(reason) => (notice!("end-crashed", reason = reason), Exit::Connector),
             End::Limit { name, value } => (notice!("end-limit", name = name, value = value), Exit::Connector),
             End::LeaseLost => (notice!("end-lease-lost"), Exit::Interrupted),
+            End::Store(error) if error.fault == Fault::Unavailable => {
+                (notice!("end-database-unavailable", reason = error.database_message()), Exit::Configuration)
+            }
             End::Store(error) => return Some(Self::store("op-run", error)),
         };
-        Some(Self::new("op-run", notice, exit))
+        let failure = Self::new("op-run", notice.with("id", &lease.scrap_id), exit);
+        Some(match end {
+            End::Store(error) => failure.because(error.as_ref()),
+            _ => Self { causes: end.reason().map(str::to_owned).into_iter().collect(), ..failure },
+        })
     }
 }
 
@@ -212,13 +223,4 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
             notice!("load-route-taken", file = file, route = route, other = other)
         }
     }
-}
-
-/// The last cause: what the database or the system itself said.
-fn innermost(error: &StoreError) -> String {
-    let mut last: &dyn Error = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }

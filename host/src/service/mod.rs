@@ -41,7 +41,7 @@ pub struct Atlas {
 impl Atlas {
     /// Opens the store, without touching its tables.
     pub async fn connect(config: Config) -> Result<Self, Failure> {
-        let store = store::open(&config.store).await.map_err(|error| Failure::connecting(&error))?;
+        let store = store::open(&config.store).await.map_err(|error| Failure::connecting(&config.store, &error))?;
         Ok(Self { connectors: Connectors::new(&config), config, store, http: OnceCell::new() })
     }
 

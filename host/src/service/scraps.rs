@@ -11,6 +11,7 @@ use super::failure::{Exit, Failure, reservation_notice};
 use super::report::{RunReport, write_reasons};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::notice;
+use crate::notice::Notice;
 use crate::pipeline::{self, End, Job, Observer};
 use crate::source::Endpoint;
 use crate::store::{ConnectorStamp, Fault, Lease, NewScrap, Scrap, ScrapState, Store, StoreError};
@@ -82,10 +83,10 @@ impl Atlas {
     /// Cancels a scrap, whoever runs it. It can be resumed all the same.
     pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
         let scrap = self.scrap(id).await?;
-        let reason = write_reasons(&[notice!("end-cancelled")]).unwrap_or_default();
+        let reason = write_reasons(&[notice!("end-cancelled", id = id)]).unwrap_or_default();
         let cancelled = self.store().cancel(id, &reason).await.map_err(|e| Failure::store("op-scrap", &e))?;
         if !cancelled {
-            return Err(Failure::usage(notice!("error-scrap-ended", id = id, state = scrap.state.name())));
+            return Err(Failure::usage(scrap_ended(id, scrap.state)));
         }
         Ok(())
     }
@@ -126,7 +127,7 @@ impl Atlas {
         let lease = self.claim(id, &connector).await?;
         // Read again: what another process did until the claim counts.
         let scrap = self.scrap(id).await?;
-        announce(&Announcement { scrap: scrap.clone(), location: self.store().location() });
+        announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
         let began = Instant::now();
         let job = Job {
             lease: lease.clone(),
@@ -164,9 +165,11 @@ impl Atlas {
 
     /// Writes down how a run ended, and sums it up.
     async fn finish(&self, lease: &Lease, end: &End, elapsed: Duration) -> Result<RunReport, Failure> {
-        let mut failure = Failure::of_end(end, lease.cliente_id);
+        let mut failure = Failure::of_end(end, lease);
         let reasons = match end {
-            End::DoneWithReservations(all) => all.iter().map(reservation_notice).collect(),
+            End::DoneWithReservations(all) => {
+                all.iter().map(|r| reservation_notice(r).with("id", &lease.scrap_id)).collect()
+            }
             _ => failure.iter().map(|f| f.notice.clone()).collect::<Vec<_>>(),
         };
         let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
@@ -175,7 +178,7 @@ impl Atlas {
             let written = write_end(self.store().as_ref(), lease, end.state(), text.as_deref(), elapsed_ms).await;
             match (written, &failure) {
                 (Ok(true), _) => {}
-                (Ok(false), _) => failure = Failure::of_end(&End::LeaseLost, lease.cliente_id),
+                (Ok(false), _) => failure = Failure::of_end(&End::LeaseLost, lease),
                 // The database is gone: that is the failure, and the run's own if it was the cause. The scrap can be
                 // resumed as it stands.
                 (Err(error), None) => failure = Some(Failure::store("op-run", &error)),
@@ -210,6 +213,14 @@ async fn write_end(
             }
             written => return written,
         }
+    }
+}
+
+/// The state is told in the operator's language, so it is part of the message's name.
+fn scrap_ended(id: i64, state: ScrapState) -> Notice {
+    match state {
+        ScrapState::ConcluidoComRessalva => notice!("error-scrap-ended-with-reservations", id = id),
+        _ => notice!("error-scrap-ended", id = id),
     }
 }
 

@@ -30,9 +30,6 @@ use crate::source::Secret;
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Where this store writes, for people: never with a password.
-    fn location(&self) -> String;
-
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 

@@ -24,7 +24,23 @@ impl StoreUrl {
         } else {
             let file = url.strip_prefix("sqlite:")?;
             let file = file.strip_prefix("//").unwrap_or(file);
-            (!file.is_empty()).then(|| Self::Sqlite(file.into()))
+            // Parameters and databases in memory, as other programs write them, would otherwise become files of that name.
+            let is_file = !file.is_empty() && !file.contains('?') && file != ":memory:";
+            is_file.then(|| Self::Sqlite(file.into()))
+        }
+    }
+
+    /// Where it is, for people: never with a password.
+    pub fn location(&self) -> String {
+        match self {
+            Self::Postgres(options) => format!(
+                "postgres://{}@{}:{}/{}",
+                options.get_username(),
+                options.get_host(),
+                options.get_port(),
+                options.get_database().unwrap_or(options.get_username()),
+            ),
+            Self::Sqlite(file) => format!("sqlite:{}", file.display()),
         }
     }
 

@@ -33,7 +33,6 @@ const POOL_MAX: u32 = 6;
 pub struct PostgresStore {
     pool: PgPool,
     sessions: Sessions,
-    options: PgConnectOptions,
 }
 
 impl PostgresStore {
@@ -48,23 +47,13 @@ impl PostgresStore {
             // A ping before each use would double the round trips; a broken connection shows at its next use.
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        let sessions = Sessions::new(options.clone(), SESSIONS_MAX);
-        Ok(Self { pool, sessions, options })
+        let sessions = Sessions::new(options, SESSIONS_MAX);
+        Ok(Self { pool, sessions })
     }
 }
 
 #[async_trait]
 impl Store for PostgresStore {
-    fn location(&self) -> String {
-        format!(
-            "postgres://{}@{}:{}/{}",
-            self.options.get_username(),
-            self.options.get_host(),
-            self.options.get_port(),
-            self.options.get_database().unwrap_or(self.options.get_username()),
-        )
-    }
-
     fn writers(&self, batch: usize) -> usize {
         if batch < LARGE_BATCH { WRITERS_SMALL_BATCH } else { WRITERS_LARGE_BATCH }
     }

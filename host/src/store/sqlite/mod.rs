@@ -5,7 +5,7 @@ mod ledger;
 mod records;
 mod schema;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,7 +29,6 @@ pub struct SqliteStore {
     /// One connection: the writer.
     pool: SqlitePool,
     readers: SqlitePool,
-    path: PathBuf,
 }
 
 impl SqliteStore {
@@ -52,16 +51,12 @@ impl SqliteStore {
             .map_err(StoreError::sort("open the SQLite file"))?;
         let readers =
             SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
-        Ok(Self { pool, readers, path: path.to_owned() })
+        Ok(Self { pool, readers })
     }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
-    fn location(&self) -> String {
-        format!("sqlite:{}", self.path.display())
-    }
-
     fn writers(&self, _batch: usize) -> usize {
         1
     }
