@@ -123,6 +123,32 @@ async fn a_scrap_that_is_taken_over_leaves_its_first_host_with_nothing_to_write(
 }
 
 #[tokio::test]
+async fn a_database_that_drops_every_connection_costs_time_and_nothing_else() -> anyhow::Result<()> {
+    let api = api(300, Faults { latency_ms: 30, ..Faults::default() }).await?;
+    for batch in ["1", "40"] {
+        let atlas = Atlas::on_postgres().await?;
+        atlas.register(CLIENT, &api).await?;
+        let run = ["run", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO, "--page-size", "10"];
+        let running = atlas.start(&[&run[..], &["--batch", batch, "--output", "json"]].concat())?;
+        let mut dropped = 0;
+        for _ in 0..6 {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            let drop_all = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                            WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'atlas'";
+            // Not before there is a scrap: creating one is not repeated.
+            if atlas.database.number("SELECT COUNT(*) FROM scraps").await? > 0 {
+                dropped += atlas.database.number(drop_all).await?;
+            }
+        }
+        let done = running.finish().await?.expect(0)?;
+        assert!(dropped > 2, "{dropped} connections were dropped: not much of a test");
+        assert_eq!(done.number("lidos")?, 1_500);
+        atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_cancel_from_elsewhere_stops_the_run_and_can_be_resumed() -> anyhow::Result<()> {
     let api = api(60, Faults { latency_ms: 150, ..Faults::default() }).await?;
     for atlas in Atlas::on_both().await? {

@@ -21,6 +21,8 @@ use crate::store::Counts;
 
 /// How often what is updated in place is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
+/// The shortest time between two lines about a database that does not answer.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
 /// Digits of a hash that are shown.
 const HASH_SHOWN: usize = 8;
 
@@ -98,6 +100,7 @@ impl<'a> Console<'a> {
             drawn_ms: AtomicU64::new(0),
             rows: AtomicI64::new(0),
             seen: Mutex::new(Seen::default()),
+            complained: Mutex::new(None),
         }
     }
 
@@ -142,6 +145,8 @@ pub(super) struct ScrapConsole {
     drawn_ms: AtomicU64,
     rows: AtomicI64,
     seen: Mutex<Seen>,
+    /// When a line about the database was printed last.
+    complained: Mutex<Option<Instant>>,
 }
 
 impl ScrapConsole {
@@ -162,6 +167,15 @@ impl ScrapConsole {
         let drawn = self.drawn_ms.load(Ordering::Relaxed);
         let due = now.saturating_sub(drawn) >= u64::try_from(REDRAW.as_millis()).unwrap_or(0);
         due && self.drawn_ms.compare_exchange(drawn, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn is_time_to_complain(&self) -> bool {
+        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= COMPLAINT_PAUSE);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
     }
 
     fn on_page(&self, number: i64, frontier: i64, counts: &Counts, total: Option<i64>, elapsed: Duration) {
@@ -249,6 +263,8 @@ impl Observer for ScrapConsole {
             }
             Event::SecondLook => self.say(&notice!("run-second-look")),
             Event::SweepAgain { sweep } => self.say(&notice!("run-sweep-again", sweep = sweep)),
+            // Every writer meets the same outage; one line tells of it.
+            Event::StoreWaiting { .. } if !self.is_time_to_complain() => {}
             Event::StoreWaiting { reason, wait } => {
                 let wait = format!("{:.1}", wait.as_secs_f64());
                 self.say(&notice!("run-store-waiting", reason = reason, wait = wait));

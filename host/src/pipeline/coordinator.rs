@@ -15,7 +15,7 @@ use super::page::{self, Ahead, Look, PageReport, PageStop, PageTask, Shared};
 use super::page_source::PageSource;
 use super::progress::{Event, Observer};
 use super::queue;
-use super::writer::{Patience, Writer};
+use super::writer::Writer;
 use crate::store::{CursorId, Fault, PageKey, Store, StoreError};
 
 /// Pages that are begun and not yet checkpointed: in flight, waiting to be tried again, or waiting for the writers.
@@ -109,10 +109,8 @@ impl Coordinator {
             }
             self.shared.observer.on(Event::SecondLook);
             self.sweep += 1;
-            let mut patience = Patience::default();
-            while let Err(error) = self.shared.store.open_sweep(&self.shared.job.lease, self.sweep).await {
-                patience.wait(error, self.shared.observer.as_ref()).await?;
-            }
+            let (store, lease) = (&self.shared.store, &self.shared.job.lease);
+            self.shared.patiently(|| store.open_sweep(lease, self.sweep)).await?;
             *self.shared.frontier() = Frontier::new();
         }
     }
@@ -171,7 +169,8 @@ impl Coordinator {
     async fn fill_window(&mut self) -> Result<(), StoreError> {
         let wanted = self.shared.frontier().wants();
         if let Some(after) = wanted {
-            let cursors = self.shared.store.pending(&self.shared.job.lease, self.sweep, after, WINDOW).await?;
+            let (store, lease) = (&self.shared.store, &self.shared.job.lease);
+            let cursors = self.shared.patiently(|| store.pending(lease, self.sweep, after, WINDOW)).await?;
             self.shared.frontier().fill(cursors);
         }
         Ok(())
@@ -183,7 +182,7 @@ impl Coordinator {
         let before = match cursor.id {
             CursorId::ROOT if self.sweep > 0 => {
                 let page = PageKey { sweep: self.sweep - 1, cursor: CursorId::ROOT };
-                self.shared.store.page_facts(&self.shared.job.lease, page).await?
+                self.shared.patiently(|| self.shared.store.page_facts(&self.shared.job.lease, page)).await?
             }
             _ => None,
         };
@@ -241,7 +240,7 @@ impl Coordinator {
     async fn conclude(&self, look: &Look) -> Result<End, StoreError> {
         let lease = &self.shared.job.lease;
         let mut reservations = Vec::new();
-        let scrap = self.shared.store.scrap(lease.scrap_id).await?;
+        let scrap = self.shared.patiently(|| self.shared.store.scrap(lease.scrap_id)).await?;
         let rejected = scrap.map_or(0, |s| s.counts.rejeitados);
         if rejected > 0 {
             reservations.push(Reservation::Rejected { records: rejected });
@@ -249,9 +248,9 @@ impl Coordinator {
         if look.moved {
             reservations.push(Reservation::Moving { before: look.before, after: look.after });
         }
-        // The last sweep that took anything: the look itself took nothing if the source stood still.
-        for sweep in (0..=self.sweep).rev() {
-            let facts = self.shared.store.sweep_facts(lease, sweep).await?;
+        // The last sweep that took anything. This one was the look: a single page.
+        for sweep in (0..self.sweep).rev() {
+            let facts = self.shared.patiently(|| self.shared.store.sweep_facts(lease, sweep)).await?;
             if facts.pages == 0 {
                 continue;
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::patience::patiently;
 use super::progress::Observer;
-use super::writer::Patience;
 use crate::store::{Checkpoint, Lease, LedgerReceipt, PageKey, Store, StoreError};
 
 /// Requests in one transaction, and waiting for the next.
@@ -77,16 +77,8 @@ async fn keep(store: Arc<dyn Store>, lease: Lease, observer: Arc<dyn Observer>, 
             }
         }
         // Repeating it after a lost answer changes nothing, so patience is all that is needed.
-        let mut patience = Patience::default();
-        let outcome = loop {
-            match store.ledger(&lease, &begun, &done).await {
-                Ok(receipt) => break Ok(receipt),
-                Err(error) => match patience.wait(error, observer.as_ref()).await {
-                    Ok(()) => {}
-                    Err(error) => break Err(Arc::new(error)),
-                },
-            }
-        };
+        let outcome = patiently(observer.as_ref(), || store.ledger(&lease, &begun, &done)).await;
+        let outcome = outcome.map_err(Arc::new);
         for reply in replies {
             // Whoever asked may be gone: the entry is made all the same.
             let _ = reply.send(outcome.clone());

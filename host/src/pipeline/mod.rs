@@ -15,6 +15,7 @@
 //! - `record`       records checked and hashed
 //! - `queue`        bounded, between pages and writers
 //! - `writer`       from the queue into the table
+//! - `patience`     when a call of the store is made again
 //! - `ledger`       begin marks and checkpoints, grouped into few transactions
 //! - `progress`     what is told to whoever watches
 
@@ -24,10 +25,13 @@ mod job;
 mod ledger;
 mod page;
 mod page_source;
+mod patience;
 mod progress;
 mod queue;
 mod record;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use self::coordinator::run;

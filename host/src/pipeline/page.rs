@@ -14,6 +14,7 @@ use super::frontier::Frontier;
 use super::job::{End, Job, RunSettings};
 use super::ledger::{Ledger, LedgerError};
 use super::page_source::{FetchFailure, FetchedPage, PageSource};
+use super::patience::patiently;
 use super::progress::{Event, Observer};
 use super::queue::{PageTally, QueueSender, Record};
 use super::record::{Checked, CheckedPage, RecordChecker};
@@ -121,6 +122,14 @@ impl Shared {
         self.frontier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A call of the store that may be repeated.
+    pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        call: impl FnMut() -> F,
+    ) -> Result<T, StoreError> {
+        patiently(self.observer.as_ref(), call).await
+    }
+
     fn key(&self, sweep: i32, cursor: CursorId) -> PageKey {
         PageKey { sweep, cursor }
     }
@@ -151,8 +160,11 @@ pub(super) async fn run(
             before.total_records != total_records || before.branches != branches || before.members != checked.members;
         look = Some(Look { moved, before: before.total_records, after: total_records });
         if !moved {
-            end = PageEnd::Conferida;
             next.clear();
+            // Records that were changed meanwhile, and are in hand, are kept; for their sake alone nothing is swept again.
+            if before.content == checked.content {
+                end = PageEnd::Conferida;
+            }
         } else if task.sweep > shared.settings.sweeps {
             // Not another sweep, but what is in hand is kept.
             next.clear();
@@ -330,7 +342,8 @@ async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Opti
             return Ok(known);
         }
     }
-    let facts = shared.store.page_facts(&shared.job.lease, shared.key(sweep, id)).await?;
+    let page = shared.key(sweep, id);
+    let facts = shared.patiently(|| shared.store.page_facts(&shared.job.lease, page)).await?;
     if id == CursorId::ROOT {
         *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = facts.clone();
     }
@@ -350,7 +363,7 @@ async fn offer_ahead(
         return Ok(true);
     }
     let key = shared.key(task.sweep, id);
-    if shared.store.knows(&shared.job.lease, key).await? {
+    if shared.patiently(|| shared.store.knows(&shared.job.lease, key)).await? {
         return Ok(true);
     }
     let ahead = Ahead {
@@ -377,7 +390,7 @@ async fn refuse_loop(shared: &Arc<Shared>, task: &PageTask, next: String) -> Res
         1 => task.cursor.parent == Some(id),
         _ => {
             let page = shared.key(task.sweep, task.cursor.id);
-            shared.store.is_ancestor(&shared.job.lease, id, page).await?
+            shared.patiently(|| shared.store.is_ancestor(&shared.job.lease, id, page)).await?
         }
     };
     if ancestor {

@@ -4,21 +4,12 @@
 //! that the database refuses is found by halving and kept among the rejected: it never takes its batch with it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rand::RngExt;
-
+use super::patience::{Patience, patiently};
 use super::progress::{Event, Observer};
 use super::queue::{Fate, QueueReceiver, Queued, Record};
 use crate::store::{Fault, Lease, RecordRow, RejectedRow, Store, StoreError};
 
-/// How often the same statement is tried when transactions clash.
-const COLLISIONS_MAX: u32 = 20;
-/// The longest pause after a clash; anything up to it.
-const COLLISION_PAUSE_MS: u64 = 20;
-/// How often a call is tried while the database does not answer, and the first pause, which doubles: half a minute in all.
-pub(super) const OUTAGES_MAX: u32 = 8;
-const OUTAGE_PAUSE: Duration = Duration::from_millis(125);
 /// The code of a record that the database itself refused.
 const REFUSED_BY_DATABASE: &str = "database";
 
@@ -85,7 +76,7 @@ impl Writer {
             let fate = match inserted {
                 true => Fate::Inserted,
                 // After a lost answer, a row that is there is most likely the one whose COMMIT nobody heard of.
-                false if queued.page.begun_before || patience.outcome_was_unknown => Fate::FoundAgain,
+                false if queued.page.begun_before || patience.outcome_was_unknown() => Fate::FoundAgain,
                 false => Fate::Duplicate,
             };
             if inserted {
@@ -130,10 +121,7 @@ impl Writer {
                 content,
             })
             .collect();
-        let mut patience = Patience::default();
-        while let Err(error) = self.store.reject(&self.lease, &rows).await {
-            patience.wait(error, self.observer.as_ref()).await?;
-        }
+        patiently(self.observer.as_ref(), || self.store.reject(&self.lease, &rows)).await?;
         for (queued, _, code, reason, _) in rejected {
             self.observer.on(Event::Rejected { code, reason });
             queued.page.settle(Fate::Rejected);
@@ -157,37 +145,5 @@ fn row_of(queued: &Queued) -> RecordRow<'_> {
             hash,
         },
         Record::Bad { .. } => RecordRow { payload: "", hash: "" },
-    }
-}
-
-/// How often a call of the store is tried again, and whether an earlier one may have done its work unheard.
-#[derive(Default)]
-pub(super) struct Patience {
-    collisions: u32,
-    outages: u32,
-    outcome_was_unknown: bool,
-}
-
-impl Patience {
-    /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more patience.
-    pub(super) async fn wait(&mut self, error: StoreError, observer: &dyn Observer) -> Result<(), StoreError> {
-        match error.fault {
-            Fault::Collision if self.collisions < COLLISIONS_MAX => {
-                self.collisions += 1;
-                let pause = rand::rng().random_range(0..=COLLISION_PAUSE_MS);
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-                Ok(())
-            }
-            Fault::Unavailable if self.outages < OUTAGES_MAX => {
-                let wait = OUTAGE_PAUSE * 2_u32.pow(self.outages);
-                self.outages += 1;
-                self.outcome_was_unknown = true;
-                let reason = error.database_message();
-                observer.on(Event::StoreWaiting { reason: &reason, wait });
-                tokio::time::sleep(wait).await;
-                Ok(())
-            }
-            _ => Err(error),
-        }
     }
 }

@@ -28,9 +28,9 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     let doing = "create or adopt the tables";
     let sort = || StoreError::sort(doing);
     let existed = is_there(pool, "dados_raw").await.map_err(sort())?;
-    // Made by us, or by a DBA from our SQL.
-    let migrated =
-        is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? || is_there(pool, "scraps").await.map_err(sort())?;
+    let migrated = is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
+    // By a DBA, from our SQL.
+    let prepared = is_there(pool, "scraps").await.map_err(sort())?;
     // On a connection of its own, gone right after: a migrator that fails keeps its lock as long as it has its connection,
     // and everybody else would wait for that.
     let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(pool.connect_options().as_ref().clone());
@@ -55,8 +55,9 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
             .await
             .map_err(StoreError::sort_index(doing))?;
     }
-    let adopted = existed && !migrated;
-    let foreign_rows = if adopted {
+    // Said once: when our migrations are first recorded, which a role without the right to create tables never does.
+    let first = !migrated && is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
+    let foreign_rows = if existed && first {
         sqlx::query_scalar("SELECT COUNT(*) FROM dados_raw WHERE hash_conteudo IS NULL OR length(hash_conteudo) <> 64")
             .fetch_one(pool)
             .await
@@ -64,6 +65,7 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     } else {
         0
     };
+    let adopted = existed && first && (!prepared || foreign_rows > 0);
     Ok(InitReport { existed, adopted, foreign_rows })
 }
 

@@ -66,6 +66,16 @@ async fn a_database_of_the_users_is_adopted_and_its_rows_stay_byte_for_byte() ->
 }
 
 #[tokio::test]
+async fn rows_of_before_are_told_where_a_dba_has_made_our_tables_beside_them() -> Result<()> {
+    let ground = users_database().await?;
+    ground.database.execute(include_str!("../../../../migrations/dba.sql")).await?;
+    let report = ground.store.init().await?;
+    assert_eq!(report, InitReport { existed: true, adopted: true, foreign_rows: 501 });
+    assert_eq!(ground.store.init().await?, InitReport { existed: true, adopted: false, foreign_rows: 0 });
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_adopted_database_is_worked_with() -> Result<()> {
     let ground = users_database().await?;
     ground.store.init().await?;

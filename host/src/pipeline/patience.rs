@@ -1,0 +1,66 @@
+//! When a call of the store is made again. Every call of a run goes through here, so that a clash of transactions or a
+//! database that restarts costs a run time and nothing else.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::progress::{Event, Observer};
+use crate::store::{Fault, StoreError};
+
+/// How often the same statement is tried when transactions clash.
+const COLLISIONS_MAX: u32 = 20;
+/// The longest pause after a clash; anything up to it.
+const COLLISION_PAUSE_MS: u64 = 20;
+/// How often a call is tried while the database does not answer, and the first pause, which doubles: half a minute in all.
+const OUTAGES_MAX: u32 = 8;
+const OUTAGE_PAUSE: Duration = Duration::from_millis(125);
+
+/// Makes a call until it succeeds, fails for good, or patience runs out. Only for calls that may be repeated after a lost answer.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+    observer: &dyn Observer,
+    mut call: impl FnMut() -> F,
+) -> Result<T, StoreError> {
+    let mut patience = Patience::default();
+    loop {
+        match call().await {
+            Ok(value) => return Ok(value),
+            Err(error) => patience.wait(error, observer).await?,
+        }
+    }
+}
+
+/// How often a call was tried again, and whether an earlier one may have done its work unheard.
+#[derive(Default)]
+pub(super) struct Patience {
+    collisions: u32,
+    outages: u32,
+}
+
+impl Patience {
+    /// Whether the answer to an earlier attempt was lost, so that it may have been carried out.
+    pub(super) fn outcome_was_unknown(&self) -> bool {
+        self.outages > 0
+    }
+
+    /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more patience.
+    pub(super) async fn wait(&mut self, error: StoreError, observer: &dyn Observer) -> Result<(), StoreError> {
+        match error.fault {
+            Fault::Collision if self.collisions < COLLISIONS_MAX => {
+                self.collisions += 1;
+                let pause = rand::rng().random_range(0..=COLLISION_PAUSE_MS);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                Ok(())
+            }
+            Fault::Unavailable if self.outages < OUTAGES_MAX => {
+                let wait = OUTAGE_PAUSE * 2_u32.pow(self.outages);
+                self.outages += 1;
+                let reason = error.database_message();
+                observer.on(Event::StoreWaiting { reason: &reason, wait });
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+}

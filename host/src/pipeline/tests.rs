@@ -1,0 +1,99 @@
+//! Runs against sources that no API of ours could be: a page is whatever the script says, and the table a real SQLite file.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::json::Pointer;
+use crate::limits::Limits;
+use crate::source::Secret;
+use crate::store::{self, ConnectorStamp, NewScrap, Scrap, StoreUrl};
+
+/// The first page's records at each request for it, the last ones from then on. There is no other page.
+struct FirstPage {
+    readings: Vec<&'static [&'static str]>,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl PageSource for FirstPage {
+    async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
+        assert_eq!(cursor, None, "nobody named this page");
+        let reading = self.asked.fetch_add(1, Ordering::SeqCst).min(self.readings.len() - 1);
+        let records = self.readings[reading];
+        Ok(FetchedPage {
+            records: records.iter().map(|record| Bytes::from_static(record.as_bytes())).collect(),
+            next: Vec::new(),
+            after_commit: Vec::new(),
+            total_records: Some(records.len() as u64),
+        })
+    }
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn on(&self, _: Event<'_>) {}
+}
+
+/// Runs a scrap of this source to its end. What the table holds then, sorted.
+async fn run_to_the_end(readings: &[&'static [&'static str]]) -> Result<(End, Scrap, Vec<String>)> {
+    let folder = tempfile::tempdir()?;
+    let store = store::open(&StoreUrl::Sqlite(folder.path().join("atlas.db"))).await?;
+    store.init().await?;
+    store.add_client(7, &Secret::new("token".to_owned())).await?;
+    let scrap =
+        NewScrap { cliente_id: 7, rota: "pedido".to_owned(), period: None, page_size: 50, settings: "{}".to_owned() };
+    let id = store.create_scrap(&scrap).await?;
+    let stamp = ConnectorStamp { version: "1.0.0".to_owned(), sha256: "ab".repeat(32), cursor_format: 1 };
+    let lease = store.claim(id, &stamp).await?;
+    let read = async |id| store.scrap(id).await?.ok_or_else(|| anyhow::anyhow!("scrap {id} is gone"));
+    let job = Job {
+        lease,
+        scrap: read(id).await?,
+        connector_sha256: stamp.sha256,
+        key: vec![Pointer::parse("/id").map_err(|e| anyhow::anyhow!("{e}"))?],
+        unhashed: Vec::new(),
+    };
+    let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO).ok_or_else(|| anyhow::anyhow!("no policy"))?;
+    let settings = RunSettings { batch: 10, concurrency: 4, sweeps: 1, retry, limits: Limits::default() };
+    let source = Arc::new(FirstPage { readings: readings.to_vec(), asked: AtomicUsize::new(0) });
+    let end = run(job, settings, source, Arc::clone(&store), Arc::new(Nobody), CancellationToken::new()).await;
+    let scrap = read(id).await?;
+    let mut rows: Vec<String> = store.newest(7, 100).await?.into_iter().map(|row| row.payload).collect();
+    rows.sort();
+    Ok((end, scrap, rows))
+}
+
+#[tokio::test]
+async fn a_record_that_changed_until_the_second_look_is_kept_in_both_versions() -> Result<()> {
+    let (end, scrap, rows) =
+        run_to_the_end(&[&[r#"{"id":1,"v":1}"#, r#"{"id":2}"#], &[r#"{"id":1,"v":2}"#, r#"{"id":2}"#]]).await?;
+    assert!(matches!(end, End::Done), "{end:?}");
+    assert_eq!(rows, [r#"{"id":1,"v":1}"#, r#"{"id":1,"v":2}"#, r#"{"id":2}"#]);
+    assert_eq!((scrap.counts.inseridos, scrap.counts.reencontrados), (3, 1));
+    assert!(scrap.counts.add_up());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_look_at_a_source_that_stood_still_takes_nothing() -> Result<()> {
+    let (end, scrap, rows) = run_to_the_end(&[&[r#"{"id":1}"#, r#"{"id":2}"#]]).await?;
+    assert!(matches!(end, End::Done), "{end:?}");
+    assert_eq!((rows.len(), scrap.counts.lidos, scrap.pages), (2, 2, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_that_came_until_the_second_look_makes_a_sweep() -> Result<()> {
+    let (end, _, rows) = run_to_the_end(&[&[r#"{"id":1}"#], &[r#"{"id":1}"#, r#"{"id":2}"#]]).await?;
+    assert!(matches!(end, End::Done), "{end:?}");
+    assert_eq!(rows, [r#"{"id":1}"#, r#"{"id":2}"#]);
+    Ok(())
+}
