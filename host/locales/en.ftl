@@ -14,6 +14,7 @@ op-run = run_scrap
 op-connector = connector
 op-rejects = rejects
 op-verify = verify
+op-output = write_result
 
 ## Usage
 
@@ -56,6 +57,8 @@ error-database-schema = The tables are not as they should be: { $reason }
     .fix = Run: atlas db init. Without the right to create tables, ask your DBA to run migrations/dba.sql.
 error-database = Database error: { $reason }
     .fix = See the details in erros_scraps.log and run: atlas doctor.
+error-output = The result could not be written to standard output: { $reason }
+    .fix = Check that there is room on the disk, and give the command again; what stands in the file is incomplete.
 error-engine = The connector engine did not start: { $reason }
     .fix = Check that there is memory, and that the system does not limit the address space (ulimit -v).
 error-http = The HTTP client did not start: { $reason }
@@ -211,6 +214,9 @@ reservation-total = The source declares { $declared } records but gave { $read }
     .fix = Check with whoever keeps the API; all that it gave is written.
 reservation-same-pages = { $pages } pages carried the very same records
     .fix = The source may ignore the page number: check with whoever keeps the API.
+
+reservation-repeated = { $repeated } of the { $read } records of this reading came more than once, and the source declares { $declared }: records may be missing
+    .fix = The source's order may differ from page to page. Run the same period again, with a larger --page-size or --concurrency 1, and check with whoever keeps the API.
 
 ## Connectors
 

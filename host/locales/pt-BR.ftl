@@ -14,6 +14,7 @@ op-run = executar_scrap
 op-connector = conector
 op-rejects = rejeitados
 op-verify = verificar
+op-output = gravar_resultado
 
 ## Uso
 
@@ -56,6 +57,8 @@ error-database-schema = As tabelas não estão como deveriam: { $reason }
     .fix = Execute: atlas db init. Sem permissão para criar tabelas, peça ao DBA que execute migrations/dba.sql.
 error-database = Erro do banco: { $reason }
     .fix = Veja os detalhes em erros_scraps.log e execute: atlas doctor.
+error-output = Não foi possível gravar o resultado na saída padrão: { $reason }
+    .fix = Confira se há espaço em disco e repita o comando; o que foi gravado no arquivo está incompleto.
 error-engine = O motor de conectores não iniciou: { $reason }
     .fix = Confira se há memória disponível e se o sistema não limita o espaço de endereços (ulimit -v).
 error-http = O cliente HTTP não iniciou: { $reason }
@@ -134,6 +137,7 @@ run-table = 📊 Tabela destino: dados_raw
 run-table-exists = ✅ Tabela dados_raw já existe!
 run-table-created = ✅ Tabela dados_raw criada!
 run-resumed = ↩️ Retomando: { $pages ->
+        [0] 0 páginas já gravadas
         [one] 1 página já gravada
        *[other] { $pages } páginas já gravadas
     }, { $read } registros lidos
@@ -158,6 +162,7 @@ run-sweep-again = 🔁 A origem mudou durante a leitura: varredura { $sweep }
 run-store-waiting = ⚠️ O banco não respondeu ({ $reason }), aguardando { $wait }s...
 run-draining = ⏸️ Interrompendo: gravando o que já foi lido. Ctrl-C de novo para sair imediatamente.
 run-summary = 🏁 Scrap { $id } { $state } em { $seconds }s: { $pages ->
+        [0] 0 páginas
         [one] 1 página
        *[other] { $pages } páginas
     } | lidos { $read } = { $inserted } inseridos + { $duplicate } duplicados + { $again } reencontrados + { $rejected } rejeitados
@@ -204,6 +209,7 @@ end-lease-lost = O scrap foi cancelado ou assumido por outro processo
     .fix = Veja o estado com: atlas scrap list.
 
 reservation-rejected = { $records ->
+        [0] nenhum registro foi rejeitado
         [one] 1 registro foi rejeitado
        *[other] { $records } registros foram rejeitados
     }
@@ -214,6 +220,9 @@ reservation-total = A origem declara { $declared } registros, mas entregou { $re
     .fix = Confira com quem mantém a API; tudo o que ela entregou está gravado.
 reservation-same-pages = { $pages } páginas trouxeram exatamente os mesmos registros
     .fix = A origem talvez ignore o número da página: confira com quem mantém a API.
+
+reservation-repeated = { $repeated } dos { $read } registros desta leitura vieram mais de uma vez, e a origem declara { $declared }: podem faltar registros
+    .fix = A ordem da origem talvez não seja estável entre páginas. Execute o mesmo período de novo, com --page-size maior ou --concurrency 1, e confira com quem mantém a API.
 
 ## Conectores
 

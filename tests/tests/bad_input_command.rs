@@ -166,6 +166,29 @@ async fn a_token_that_no_header_can_carry_is_not_registered() -> anyhow::Result<
 }
 
 #[tokio::test]
+async fn a_client_that_nobody_knows_is_not_proved_to_be_complete() -> anyhow::Result<()> {
+    let (atlas, _api) = ready().await?;
+    let said = atlas.run_in_both_languages(&["verify", "--client", "424242"], 4).await?;
+    assert!(said.contains("Cliente 424242 não encontrado"), "{said}");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_may_hold_a_token_is_its_owners_alone_to_read() -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let atlas = Atlas::on_sqlite()?;
+    atlas.run(&["scrap", "show", "1"]).await?.expect(2)?;
+    for file in std::fs::read_dir(atlas.folder())? {
+        let file = file?;
+        let mode = file.metadata()?.permissions().mode();
+        assert!(file.metadata()?.is_dir() || mode & 0o077 == 0, "{}: {mode:o}", file.path().display());
+    }
+    assert!(atlas.log().exists());
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_api_that_a_client_does_not_have_is_not_removed() -> anyhow::Result<()> {
     let (atlas, _api) = ready().await?;
     assert_said!(atlas.run_in_both_languages(&["client", "remove", "2151", "--api", "bling"], 2).await?);

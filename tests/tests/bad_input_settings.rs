@@ -128,6 +128,16 @@ async fn numbers_out_of_range_are_refused_and_named_as_they_were_given() -> anyh
 }
 
 #[tokio::test]
+async fn a_variable_that_is_empty_does_not_hide_the_environment_file() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    std::fs::write(atlas.folder().join(".env"), "BATCH_EXPORT=zero\n")?;
+    atlas.set("BATCH_EXPORT", "");
+    let said = refused(&atlas).await?;
+    assert!(said.contains("BATCH_EXPORT=zero"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_language_that_there_is_no_catalogue_for_is_refused() -> anyhow::Result<()> {
     let mut atlas = Atlas::on_sqlite()?;
     let by_flag = atlas.run(&["client", "list", "--lang", "de"]).await?.expect(3)?;

@@ -51,7 +51,8 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Output::new(catalogue, &cli.common);
-    match runtime.block_on(dispatch(cli, &environment, &output)) {
+    let done = runtime.block_on(dispatch(cli, &environment, &output));
+    match done.and_then(|exit| output.finish().map(|()| exit)) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => report::fail(&output.catalogue, &failure),
     }

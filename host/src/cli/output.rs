@@ -2,14 +2,17 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the one place, with `report` and `console`, that prints
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::args::{Common, Format};
 use crate::i18n::Catalogue;
+use crate::notice;
 use crate::notice::Notice;
+use crate::service::{Exit, Failure};
 
 /// Where results and remarks go.
 pub(super) struct Output {
@@ -17,11 +20,19 @@ pub(super) struct Output {
     format: Format,
     pub(super) quiet: bool,
     pub(super) verbose: bool,
+    /// Why results could not be written, if they could not.
+    broken: OnceLock<String>,
 }
 
 impl Output {
     pub(super) fn new(catalogue: Catalogue, common: &Common) -> Self {
-        Self { catalogue, format: common.output, quiet: common.quiet, verbose: common.verbose > 0 }
+        Self {
+            catalogue,
+            format: common.output,
+            quiet: common.quiet,
+            verbose: common.verbose > 0,
+            broken: OnceLock::new(),
+        }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -42,8 +53,23 @@ impl Output {
 
     /// A line of a result.
     pub(super) fn line(&self, line: &str) {
-        // Whoever reads may have seen enough (`| head`): that is no failure of ours.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        match writeln!(std::io::stdout().lock(), "{line}") {
+            // Whoever reads may have seen enough (`| head`): that is no failure of ours.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                self.broken.get_or_init(|| error.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Fails if a result could not be written: a full disk must not pass for a whole export.
+    pub(super) fn finish(&self) -> Result<(), Failure> {
+        match self.broken.get() {
+            Some(reason) => {
+                Err(Failure::new("op-output", notice!("error-output", reason = reason), Exit::Configuration))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A result as JSON, on one line.
@@ -70,4 +96,16 @@ impl Output {
         }
         self.line(&table.to_string());
     }
+}
+
+/// A record's text on one line, and with nothing that could move a terminal's cursor or turn the direction of reading round.
+pub(super) fn printable(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().fold(String::new(), |mut shown, c| {
+        match c.is_control() || turns(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+        shown
+    })
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::args::{RejectsArgs, RejectsCommand};
-use super::output::Output;
+use super::output::{Output, printable};
 use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure};
 use crate::store::Rejected;
@@ -90,17 +90,6 @@ impl Listed {
             inicio: printable(&start),
         }
     }
-}
-
-/// On one line, and with nothing that could move a terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars().fold(String::new(), |mut shown, c| {
-        match c.is_control() {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
-        }
-        shown
-    })
 }
 
 /// A rejected record with its bytes: as text where they are text, else in base64.

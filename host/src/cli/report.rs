@@ -58,7 +58,12 @@ fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
     }
     entry.push('\n');
     // Where it cannot be written, `atlas doctor` says why; the console has told the operator in any case.
-    if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(ERROR_LOG) {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    // What a source answered may stand in it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    if let Ok(mut file) = options.open(ERROR_LOG) {
         let _ = file.write_all(entry.as_bytes());
     }
 }

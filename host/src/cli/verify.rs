@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::args::VerifyArgs;
-use super::output::Output;
+use super::output::{Output, printable};
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure};
 
@@ -48,6 +48,7 @@ struct Account {
 
 pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     let failed = |error| Failure::store("op-verify", &error);
+    atlas.known_client(args.client).await?;
     let totals = atlas.store().totals(args.client).await.map_err(failed)?;
     let newest = atlas.store().newest(args.client, NEWEST).await.map_err(failed)?;
     let scraps = atlas.scraps(Some(args.client), SCRAPS).await?;
@@ -55,7 +56,7 @@ pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
     let origins: Vec<Origem> = totals
         .into_iter()
         .map(|total| Origem {
-            repetidos: total.registros - total.hashes,
+            repetidos: total.repetidos,
             rota: total.origem,
             registros: total.registros,
             primeira_coleta: total.primeira_coleta,
@@ -69,7 +70,7 @@ pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
             rota: row.origem,
             data_coleta: row.data_coleta,
             hash_conteudo: row.hash_conteudo,
-            inicio: row.payload.chars().take(SHOWN).collect(),
+            inicio: printable(&row.payload.chars().take(SHOWN).collect::<String>()),
         })
         .collect();
     let accounts: Vec<Account> = scraps

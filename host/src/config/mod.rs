@@ -135,8 +135,8 @@ impl Environment {
 
     /// A variable; one that is empty counts as not set.
     fn get(&self, name: &str) -> Option<String> {
-        let own = std::env::var(name).ok();
-        own.or_else(|| self.dotenv.get(name).cloned()).filter(|value| !value.trim().is_empty())
+        let is_set = |value: &String| !value.trim().is_empty();
+        std::env::var(name).ok().filter(is_set).or_else(|| self.dotenv.get(name).filter(|v| is_set(v)).cloned())
     }
 }
 

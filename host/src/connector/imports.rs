@@ -124,7 +124,12 @@ impl http::HostResponse for Guest {
                 self.table.get_mut(&this)?.selected = Some(array);
                 Ok(Ok(self.table.push(HeldSelection { records })?))
             }
-            Err(error) => Ok(Err(body_error(error))),
+            Err(error) => {
+                if let (json::BodyError::TooMany { max }, Some(http)) = (&error, &mut self.http) {
+                    http.meter.limit = Some(("records_per_page", *max as u64));
+                }
+                Ok(Err(body_error(error)))
+            }
         }
     }
 

@@ -132,17 +132,23 @@ impl PageSource for ConnectorSource {
             });
         };
         let guest = store.data_mut();
-        match called {
+        let fetched = match called {
             Ok(Ok(page)) => self.page(guest, page),
             Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
             Err(trap) => Err(trapped(&trap, guest)),
-        }
+        };
+        // A reason is shown, logged and stored, and a source may answer with the very token that it refuses.
+        fetched.map_err(|failure| failure.map_reason(|reason| self.endpoint.redact(reason)))
     }
 }
 
 /// The connector's verdict, with what the host itself saw: an answer that was a passing fault stays one if the connector
 /// took it for a broken contract, and the wait that it asked for holds whatever the connector said.
 fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
+    // A limit is the operator's to raise, whatever the connector makes of it; trying again would only meet it again.
+    if let Some((name, value)) = meter.and_then(|m| m.limit) {
+        return FetchFailure::Limit { name, value };
+    }
     let passing = meter.is_some_and(|m| m.passing_fault);
     let asked = meter.and_then(|m| m.retry_after);
     match error {

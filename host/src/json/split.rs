@@ -39,8 +39,8 @@ pub enum BodyError {
 
 /// The value at `pointer` as the byte range of its exact text, or none when nothing stands there.
 ///
-/// The path is parsed: keys are compared decoded, the last of equal keys wins (as nearly all parsers have it), and array indices are
-/// decimal without leading zeros. What stands beside the path, and the value itself, is only stepped over: balanced
+/// The path is parsed: keys are compared decoded, one on the way that stands twice in its object is an error (whichever were taken,
+/// records could be missing), and array indices are decimal without leading zeros. What stands beside the path, and the value itself, is only stepped over: balanced
 /// brackets, closed strings, one value where one is expected. The value's text is not checked any further.
 /// A byte order mark at the beginning is passed over. The body is always read to its end.
 ///

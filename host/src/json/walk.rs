@@ -38,6 +38,8 @@ struct Entered {
     object: bool,
     /// No member or element of it has been reached.
     fresh: bool,
+    /// The member on the way has been met. Objects only.
+    met: bool,
     /// The index of the next element, and the one that is on the way. Arrays only.
     index: usize,
     wanted: Option<usize>,
@@ -90,17 +92,21 @@ impl<'a> Walk<'a> {
 
     /// Steps over the top-level value; what stood at the end of the way.
     fn walk(&mut self) -> Result<Option<Found>, BodyError> {
-        let mut found;
+        let mut found = None;
         let mut way: Vec<Entered> = Vec::new();
         loop {
-            // A value on the way: as many tokens as containers are entered have led to it. Whatever was found earlier stood
-            // below an equal key, which this one replaces.
-            found = None;
+            // A value on the way: as many tokens as containers are entered have led to it.
             match (self.tokens.get(way.len()), self.peek()) {
                 (None, _) => found = Some(self.target()?),
                 (Some(token), Some(bracket @ (b'{' | b'['))) => {
                     self.at += 1;
-                    way.push(Entered { object: bracket == b'{', fresh: true, index: 0, wanted: index(token) });
+                    way.push(Entered {
+                        object: bracket == b'{',
+                        fresh: true,
+                        met: false,
+                        index: 0,
+                        wanted: index(token),
+                    });
                 }
                 _ => self.value()?,
             }
@@ -135,7 +141,13 @@ impl<'a> Walk<'a> {
                 _ => return Err(self.not_json("a comma or ] should stand here")),
             }
             let on_the_way = if inner.object {
-                self.key(&self.tokens[depth])?
+                let at = self.at;
+                let this = self.key(&self.tokens[depth])?;
+                // Whichever of two were taken, records could be missing.
+                if this && std::mem::replace(&mut inner.met, true) {
+                    return Err(BodyError::NotJson { reason: "a key stands here a second time", at });
+                }
+                this
             } else {
                 inner.index += 1;
                 inner.wanted == Some(inner.index - 1)

@@ -13,8 +13,10 @@ use super::job::{End, Job, Reservation, RunSettings};
 use super::ledger::Ledger;
 use super::page::{self, Ahead, Look, PageReport, PageStop, PageTask, Shared};
 use super::page_source::PageSource;
+use super::patience::answered;
 use super::progress::{Event, Observer};
 use super::queue;
+use super::seen::Seen;
 use super::writer::Writer;
 use crate::store::{CursorId, Fault, PageKey, Store, StoreError};
 
@@ -56,6 +58,7 @@ pub async fn run(
         halt: stop.child_token(),
         pages_done: AtomicI64::new(job.scrap.pages),
         root_facts: Mutex::new(None),
+        seen: Mutex::new(Seen::default()),
         ahead,
         queue,
         job,
@@ -158,7 +161,7 @@ impl Coordinator {
                 () = halt.cancelled(), if !halted => {}
                 _ = lease_check.tick() => {
                     // A database that does not answer is the writers' to deal with.
-                    if let Ok(false) = self.shared.store.holds(&self.shared.job.lease).await {
+                    if let Ok(false) = answered(self.shared.store.holds(&self.shared.job.lease)).await {
                         self.ends(End::LeaseLost);
                     }
                 }
@@ -259,6 +262,14 @@ impl Coordinator {
             }
             if facts.same_content >= SAME_PAGES {
                 reservations.push(Reservation::SamePages { pages: facts.same_content });
+            }
+            // Pages that are the same have the same records: that is said already.
+            let same = facts.same_content >= SAME_PAGES;
+            let repeated = self.shared.seen().repeated_in(sweep);
+            if let Some(declared) =
+                look.after.filter(|total| !look.moved && *total == facts.lidos && repeated > 0 && !same)
+            {
+                reservations.push(Reservation::Repeated { repeated, read: facts.lidos, declared });
             }
             break;
         }

@@ -127,6 +127,16 @@ pub enum Reservation {
         /// What it gave.
         read: i64,
     },
+    /// Records came more than once in one reading of a source whose total counts them all: its order is not stable, and others
+    /// may never have come.
+    Repeated {
+        /// How many.
+        repeated: i64,
+        /// Of how many read.
+        read: i64,
+        /// What the source declared.
+        declared: i64,
+    },
     /// Pages that should differ carried the very same records.
     SamePages {
         /// How many.

@@ -13,6 +13,7 @@
 //! - `page`         one page's life, from its cursor to its checkpoint
 //! - `retry`        how long to wait before a page is tried again
 //! - `record`       records checked and hashed
+//! - `seen`         whether a reading brought the same record twice
 //! - `queue`        bounded, between pages and writers
 //! - `writer`       from the queue into the table
 //! - `patience`     when a call of the store is made again
@@ -30,6 +31,7 @@ mod progress;
 mod queue;
 mod record;
 mod retry;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -16,9 +16,10 @@ use super::ledger::{Ledger, LedgerError};
 use super::page_source::{FetchFailure, FetchedPage, PageSource};
 use super::patience::patiently;
 use super::progress::{Event, Observer};
-use super::queue::{PageTally, QueueSender, Record};
+use super::queue::{PageTally, QueueSender, Record, Room};
 use super::record::{Checked, CheckedPage, RecordChecker};
 use super::retry::LONGEST_WAIT;
+use super::seen::Seen;
 use crate::store::{
     Checkpoint, CursorId, LedgerReceipt, NextCursor, PageEnd, PageFacts, PageKey, PendingCursor, Store, StoreError,
 };
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     pub(super) pages_done: AtomicI64,
     /// What the first page held, for the pages that it names.
     pub(super) root_facts: Mutex<Option<PageFacts>>,
+    /// What this process has read in the present sweep.
+    pub(super) seen: Mutex<Seen>,
 }
 
 /// A page that may be fetched before its parent is durable. Its own records wait for the parent's checkpoint.
@@ -122,6 +125,10 @@ impl Shared {
         self.frontier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A call of the store that may be repeated.
     pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
@@ -171,6 +178,9 @@ pub(super) async fn run(
         }
     }
 
+    if look.as_ref().is_none_or(|look| look.moved) {
+        note_seen(&shared, task.sweep, &checked.records);
+    }
     let repeats = repeats(&shared, &task, checked.content).await?;
     let facts = PageFacts { total_records, members: checked.members, content: checked.content, branches, repeats };
     if id == CursorId::ROOT {
@@ -197,13 +207,16 @@ pub(super) async fn run(
 
     let page = shared.key(task.sweep, id);
     let records = if end == PageEnd::Feita { checked.records } else { Vec::new() };
+    let records: Vec<Record> = (0..).zip(records).map(|(at, record)| queue_record(at, record)).collect();
+    let room = shared.queue.reserve(&records).await.map_err(|_| PageStop::TornDown)?;
+    // The next page may be fetched while this one waits for the disk.
+    drop(slot);
     if !records.is_empty() {
         shared.ledger.begin(page).await?;
     }
     let begun_before = task.cursor.begun || task.sweep > 0;
     let tally = Arc::new(PageTally::new(page, task.cursor.cursor, begun_before, records.len()));
-    enqueue(&shared, records, &tally).await?;
-    drop(slot);
+    enqueue(&shared, records, &tally, room).await?;
 
     let counts = tally.counts().await;
     let next = next_cursors(next, after_commit);
@@ -399,18 +412,35 @@ async fn refuse_loop(shared: &Arc<Shared>, task: &PageTask, next: String) -> Res
     Ok(())
 }
 
-async fn enqueue(shared: &Arc<Shared>, records: Vec<Checked>, tally: &Arc<PageTally>) -> Result<(), PageStop> {
-    for (position, record) in (0_i64..).zip(records) {
-        let record = match record {
-            Checked::Good { payload, hash } => {
-                shared.observer.on(Event::Queued(&hash));
-                Record::Good { position, payload, hash }
-            }
-            Checked::Bad { content, rejection } => {
-                Record::Bad { position, content, code: rejection.code(), reason: rejection.to_string() }
-            }
-        };
-        shared.queue.send(record, tally).await.map_err(|_| PageStop::TornDown)?;
+fn note_seen(shared: &Shared, sweep: i32, records: &[Checked]) {
+    let mut seen = shared.seen();
+    for record in records {
+        if let Checked::Good { hash, .. } = record {
+            seen.note(sweep, hash);
+        }
+    }
+}
+
+fn queue_record(position: i64, record: Checked) -> Record {
+    match record {
+        Checked::Good { payload, hash } => Record::Good { position, payload, hash },
+        Checked::Bad { content, rejection } => {
+            Record::Bad { position, content, code: rejection.code(), reason: rejection.to_string() }
+        }
+    }
+}
+
+async fn enqueue(
+    shared: &Arc<Shared>,
+    records: Vec<Record>,
+    tally: &Arc<PageTally>,
+    mut room: Room,
+) -> Result<(), PageStop> {
+    for record in records {
+        if let Record::Good { hash, .. } = &record {
+            shared.observer.on(Event::Queued(hash));
+        }
+        shared.queue.send(record, tally, &mut room).await.map_err(|_| PageStop::TornDown)?;
     }
     Ok(())
 }

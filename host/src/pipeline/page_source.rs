@@ -52,6 +52,22 @@ pub enum FetchFailure {
     },
 }
 
+impl FetchFailure {
+    /// The same with its reason changed.
+    #[must_use]
+    pub fn map_reason(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Passing { reason, wait } => Self::Passing { reason: change(reason), wait },
+            Self::Unauthorized(reason) => Self::Unauthorized(change(reason)),
+            Self::Quota { reason, until } => Self::Quota { reason: change(reason), until },
+            Self::InvalidResponse(reason) => Self::InvalidResponse(change(reason)),
+            Self::Fatal(reason) => Self::Fatal(change(reason)),
+            Self::Crashed(reason) => Self::Crashed(change(reason)),
+            Self::Limit { .. } => self,
+        }
+    }
+}
+
 /// A source of pages: one connector, for one scrap.
 #[async_trait]
 pub trait PageSource: Send + Sync {

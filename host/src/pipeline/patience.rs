@@ -15,6 +15,8 @@ const COLLISION_PAUSE_MS: u64 = 20;
 /// How often a call is tried while the database does not answer, and the first pause, which doubles: half a minute in all.
 const OUTAGES_MAX: u32 = 8;
 const OUTAGE_PAUSE: Duration = Duration::from_millis(125);
+/// How long an answer may take: longer than a batch waits for another's locks.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// Makes a call until it succeeds, fails for good, or patience runs out. Only for calls that may be repeated after a lost answer.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
@@ -23,9 +25,21 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
 ) -> Result<T, StoreError> {
     let mut patience = Patience::default();
     loop {
-        match call().await {
+        match answered(call()).await {
             Ok(value) => return Ok(value),
             Err(error) => patience.wait(error, observer).await?,
+        }
+    }
+}
+
+/// Waits for a call's answer, but not for ever: a server that is gone without a word, or a network that swallows everything,
+/// looks like one that is slow.
+pub(super) async fn answered<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(ANSWER_MAX, call).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let detail = format!("no answer within {} s", ANSWER_MAX.as_secs());
+            Err(StoreError::new(Fault::Unavailable, "wait for the database", detail))
         }
     }
 }

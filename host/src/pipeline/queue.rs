@@ -20,7 +20,7 @@ pub(super) struct Queued {
     pub(super) record: Record,
     /// The page that it counts for.
     pub(super) page: Arc<PageTally>,
-    _bytes: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
 }
 
 /// What is written.
@@ -114,11 +114,15 @@ impl PageTally {
 }
 
 /// The pages' end of the queue.
+///
+/// Both bounds are one: a record weighs its bytes, or its share of the queue if that is more. So as many records fit as
+/// there may be, and no more bytes than there may be, and a page that waits for room waits for one thing alone.
 #[derive(Clone)]
 pub(super) struct QueueSender {
     records: mpsc::Sender<Queued>,
-    bytes: Arc<Semaphore>,
-    bytes_max: u32,
+    room: Arc<Semaphore>,
+    room_max: u32,
+    share: u32,
 }
 
 /// The writers' end.
@@ -126,11 +130,16 @@ pub(super) struct QueueReceiver {
     records: Mutex<mpsc::Receiver<Queued>>,
 }
 
+/// Room in the queue that a page holds for records that it has not put in yet.
+pub(super) struct Room(Option<OwnedSemaphorePermit>);
+
 /// A queue of at most so many records and bytes.
 pub(super) fn queue(records_max: usize, bytes_max: usize) -> (QueueSender, QueueReceiver) {
-    let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
-    let (sender, receiver) = mpsc::channel(records_max);
-    let sender = QueueSender { records: sender, bytes: Arc::new(Semaphore::new(bytes_max as usize)), bytes_max };
+    let room_max = u32::try_from(bytes_max).unwrap_or(u32::MAX).max(1);
+    let share = room_max.div_ceil(u32::try_from(records_max).unwrap_or(u32::MAX).max(1));
+    let (sender, receiver) = mpsc::channel(records_max.max(1));
+    let room = Arc::new(Semaphore::new(room_max as usize));
+    let sender = QueueSender { records: sender, room, room_max, share };
     let receiver = QueueReceiver { records: Mutex::new(receiver) };
     (sender, receiver)
 }
@@ -140,13 +149,40 @@ pub(super) fn queue(records_max: usize, bytes_max: usize) -> (QueueSender, Queue
 pub(super) struct QueueClosed;
 
 impl QueueSender {
-    /// Puts a record in, waiting for room.
-    pub(super) async fn send(&self, record: Record, page: &Arc<PageTally>) -> Result<(), QueueClosed> {
-        // A record larger than the whole queue may have all of it.
-        let size = u32::try_from(record.size()).unwrap_or(u32::MAX).min(self.bytes_max);
-        let bytes = self.bytes.clone().acquire_many_owned(size).await.map_err(|_| QueueClosed)?;
-        let queued = Queued { record, page: Arc::clone(page), _bytes: bytes };
+    /// Waits until there is room for all of a page's records; for a page that is larger than the queue, until it is empty.
+    pub(super) async fn reserve(&self, records: &[Record]) -> Result<Room, QueueClosed> {
+        let weight = records.iter().fold(0_u32, |sum, record| sum.saturating_add(self.weight(record)));
+        Ok(Room(Some(self.acquire(weight.min(self.room_max)).await?)))
+    }
+
+    /// Puts a record in. Waits for room only where the page is larger than the queue.
+    pub(super) async fn send(
+        &self,
+        record: Record,
+        page: &Arc<PageTally>,
+        Room(reserved): &mut Room,
+    ) -> Result<(), QueueClosed> {
+        let weight = self.weight(&record);
+        let own = reserved.as_mut().and_then(|reserved| reserved.split(weight as usize));
+        let room = match own {
+            Some(room) => room,
+            None => {
+                // What is left is given back first: somebody who waits ahead of us may need the whole queue.
+                *reserved = None;
+                self.acquire(weight).await?
+            }
+        };
+        let queued = Queued { record, page: Arc::clone(page), _room: room };
         self.records.send(queued).await.map_err(|_| QueueClosed)
+    }
+
+    /// A record larger than the whole queue may have all of it.
+    fn weight(&self, record: &Record) -> u32 {
+        u32::try_from(record.size()).unwrap_or(u32::MAX).clamp(self.share, self.room_max)
+    }
+
+    async fn acquire(&self, weight: u32) -> Result<OwnedSemaphorePermit, QueueClosed> {
+        self.room.clone().acquire_many_owned(weight).await.map_err(|_| QueueClosed)
     }
 }
 
@@ -193,7 +229,8 @@ mod tests {
             let page = tally(50);
             let sending = tokio::spawn(async move {
                 for _ in 0..50 {
-                    sender.send(record(10), &page).await.expect("the receiver is there");
+                    let mut room = sender.reserve(&[record(10)]).await.expect("the receiver is there");
+                    sender.send(record(10), &page, &mut room).await.expect("the receiver is there");
                 }
             });
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -211,8 +248,52 @@ mod tests {
     async fn a_record_larger_than_the_queue_passes_alone() {
         let (sender, receiver) = queue(10, 100);
         let page = tally(1);
-        sender.send(record(5_000), &page).await.expect("the receiver is there");
+        let mut room = sender.reserve(&[record(5_000)]).await.expect("the receiver is there");
+        sender.send(record(5_000), &page, &mut room).await.expect("the receiver is there");
         assert_eq!(receiver.batch(10).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn pages_larger_than_the_queue_pass_beside_small_ones() {
+        let (sender, receiver) = queue(10, 100);
+        let mut sending = tokio::task::JoinSet::new();
+        for records in [1_000, 3, 700, 1, 25] {
+            let (sender, page) = (sender.clone(), tally(records));
+            sending.spawn(async move {
+                let all: Vec<Record> = (0..records).map(|n| record(n % 30)).collect();
+                let mut room = sender.reserve(&all).await.expect("the receiver is there");
+                for record in all {
+                    sender.send(record, &page, &mut room).await.expect("the receiver is there");
+                }
+            });
+        }
+        drop(sender);
+        let mut received = 0;
+        loop {
+            let batch = tokio::time::timeout(Duration::from_secs(20), receiver.batch(7))
+                .await
+                .expect("they hold each other up");
+            received += batch.len();
+            if batch.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(received, 1_729);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_has_room_holds_up_whoever_has_none() {
+        let (sender, receiver) = queue(10, 1_000);
+        let first = sender.reserve(&[record(600)]).await.expect("the receiver is there");
+        let waiting = tokio::spawn({
+            let sender = sender.clone();
+            async move { sender.reserve(&[record(600)]).await.is_ok() }
+        });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(!waiting.is_finished());
+        drop(first);
+        assert!(waiting.await.expect("no panic"));
+        drop(receiver);
     }
 
     #[tokio::test]

@@ -36,6 +36,25 @@ impl PageSource for FirstPage {
     }
 }
 
+/// Two pages of two records each, served in an order that is not stable: one record comes twice, another never.
+struct Unstable;
+
+#[async_trait]
+impl PageSource for Unstable {
+    async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
+        let (records, next): (_, &[&str]) = match cursor {
+            None => ([r#"{"id":1}"#, r#"{"id":2}"#], &["2"]),
+            Some(_) => ([r#"{"id":2}"#, r#"{"id":3}"#], &[]),
+        };
+        Ok(FetchedPage {
+            records: records.map(|record| Bytes::from_static(record.as_bytes())).to_vec(),
+            next: next.iter().map(|cursor| (*cursor).to_owned()).collect(),
+            after_commit: Vec::new(),
+            total_records: Some(4),
+        })
+    }
+}
+
 struct Nobody;
 
 impl Observer for Nobody {
@@ -43,7 +62,11 @@ impl Observer for Nobody {
 }
 
 /// Runs a scrap of this source to its end. What the table holds then, sorted.
-async fn run_to_the_end(readings: &[&'static [&'static str]]) -> Result<(End, Scrap, Vec<String>)> {
+async fn read_to_the_end(readings: &[&'static [&'static str]]) -> Result<(End, Scrap, Vec<String>)> {
+    run_to_the_end(Arc::new(FirstPage { readings: readings.to_vec(), asked: AtomicUsize::new(0) })).await
+}
+
+async fn run_to_the_end(source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<String>)> {
     let folder = tempfile::tempdir()?;
     let store = store::open(&StoreUrl::Sqlite(folder.path().join("atlas.db"))).await?;
     store.init().await?;
@@ -63,7 +86,6 @@ async fn run_to_the_end(readings: &[&'static [&'static str]]) -> Result<(End, Sc
     };
     let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO).ok_or_else(|| anyhow::anyhow!("no policy"))?;
     let settings = RunSettings { batch: 10, concurrency: 4, sweeps: 1, retry, limits: Limits::default() };
-    let source = Arc::new(FirstPage { readings: readings.to_vec(), asked: AtomicUsize::new(0) });
     let end = run(job, settings, source, Arc::clone(&store), Arc::new(Nobody), CancellationToken::new()).await;
     let scrap = read(id).await?;
     let mut rows: Vec<String> = store.newest(7, 100).await?.into_iter().map(|row| row.payload).collect();
@@ -74,7 +96,7 @@ async fn run_to_the_end(readings: &[&'static [&'static str]]) -> Result<(End, Sc
 #[tokio::test]
 async fn a_record_that_changed_until_the_second_look_is_kept_in_both_versions() -> Result<()> {
     let (end, scrap, rows) =
-        run_to_the_end(&[&[r#"{"id":1,"v":1}"#, r#"{"id":2}"#], &[r#"{"id":1,"v":2}"#, r#"{"id":2}"#]]).await?;
+        read_to_the_end(&[&[r#"{"id":1,"v":1}"#, r#"{"id":2}"#], &[r#"{"id":1,"v":2}"#, r#"{"id":2}"#]]).await?;
     assert!(matches!(end, End::Done), "{end:?}");
     assert_eq!(rows, [r#"{"id":1,"v":1}"#, r#"{"id":1,"v":2}"#, r#"{"id":2}"#]);
     assert_eq!((scrap.counts.inseridos, scrap.counts.reencontrados), (3, 1));
@@ -84,7 +106,7 @@ async fn a_record_that_changed_until_the_second_look_is_kept_in_both_versions() 
 
 #[tokio::test]
 async fn a_second_look_at_a_source_that_stood_still_takes_nothing() -> Result<()> {
-    let (end, scrap, rows) = run_to_the_end(&[&[r#"{"id":1}"#, r#"{"id":2}"#]]).await?;
+    let (end, scrap, rows) = read_to_the_end(&[&[r#"{"id":1}"#, r#"{"id":2}"#]]).await?;
     assert!(matches!(end, End::Done), "{end:?}");
     assert_eq!((rows.len(), scrap.counts.lidos, scrap.pages), (2, 2, 1));
     Ok(())
@@ -92,8 +114,17 @@ async fn a_second_look_at_a_source_that_stood_still_takes_nothing() -> Result<()
 
 #[tokio::test]
 async fn a_record_that_came_until_the_second_look_makes_a_sweep() -> Result<()> {
-    let (end, _, rows) = run_to_the_end(&[&[r#"{"id":1}"#], &[r#"{"id":1}"#, r#"{"id":2}"#]]).await?;
+    let (end, _, rows) = read_to_the_end(&[&[r#"{"id":1}"#], &[r#"{"id":1}"#, r#"{"id":2}"#]]).await?;
     assert!(matches!(end, End::Done), "{end:?}");
     assert_eq!(rows, [r#"{"id":1}"#, r#"{"id":2}"#]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_whose_order_is_not_stable_is_not_taken_for_whole() -> Result<()> {
+    let (end, _, rows) = run_to_the_end(Arc::new(Unstable)).await?;
+    let End::DoneWithReservations(reservations) = end else { panic!("{end:?}") };
+    assert_eq!(reservations, [Reservation::Repeated { repeated: 1, read: 4, declared: 4 }]);
+    assert_eq!(rows.len(), 3);
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::patience::{Patience, patiently};
+use super::patience::{Patience, answered, patiently};
 use super::progress::{Event, Observer};
 use super::queue::{Fate, QueueReceiver, Queued, Record};
 use crate::store::{Fault, Lease, RecordRow, RejectedRow, Store, StoreError};
@@ -67,7 +67,7 @@ impl Writer {
         let rows: Vec<RecordRow<'_>> = part.iter().map(|queued| row_of(queued)).collect();
         let mut patience = Patience::default();
         let inserted = loop {
-            match self.store.insert(&self.lease, &rows).await {
+            match answered(self.store.insert(&self.lease, &rows)).await {
                 Ok(inserted) => break inserted,
                 Err(error) => patience.wait(error, self.observer.as_ref()).await?,
             }

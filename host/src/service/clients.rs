@@ -91,6 +91,12 @@ impl Atlas {
         }
     }
 
+    /// Fails where there is no such client: a mistyped number must not pass for a client without rows.
+    pub async fn known_client(&self, cliente_id: i32) -> Result<(), Failure> {
+        let known = self.clients().await?.iter().any(|client| client.cliente_id == cliente_id);
+        known.then_some(()).ok_or_else(|| unknown(cliente_id))
+    }
+
     /// All clients.
     pub async fn clients(&self) -> Result<Vec<Client>, Failure> {
         self.store().clients().await.map_err(|error| Failure::store("op-client", &error))

@@ -194,6 +194,9 @@ pub(super) fn reservation_notice(reservation: &Reservation) -> Notice {
         Reservation::TotalOff { declared, read } => {
             notice!("reservation-total", declared = declared, read = read)
         }
+        Reservation::Repeated { repeated, read, declared } => {
+            notice!("reservation-repeated", repeated = repeated, read = read, declared = declared)
+        }
         Reservation::SamePages { pages } => notice!("reservation-same-pages", pages = pages),
     }
 }

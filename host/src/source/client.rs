@@ -161,6 +161,8 @@ impl SendError {
 pub struct PageMeter {
     requests: u32,
     bytes: usize,
+    /// The limit of the house that a request of this page went past, by name and value.
+    pub limit: Option<(&'static str, u64)>,
     /// Whether the last request failed in a passing way.
     pub passing_fault: bool,
     /// The wait that the last answer asked for.
@@ -223,6 +225,7 @@ impl HttpClient {
         let mut url = target::resolve(endpoint, &request.target, &request.query)?;
         for _ in 0..=REDIRECTS_MAX {
             if meter.requests >= self.limits.requests_per_page {
+                meter.limit = Some(("requests_per_page", self.limits.requests_per_page.into()));
                 return Err(SendError::Exhausted(format!(
                     "{} requests in one page (limit requests_per_page)",
                     self.limits.requests_per_page
@@ -269,10 +272,12 @@ impl HttpClient {
         let mut body = self.budget.begin();
         while let Some(chunk) = response.chunk().await.map_err(sort_error)? {
             if body.len() + chunk.len() > self.limits.body_bytes {
+                meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
                 return Err(SendError::TooLarge(self.limits.body_bytes));
             }
             meter.bytes += chunk.len();
             if meter.bytes > self.limits.page_bytes {
+                meter.limit = Some(("page_bytes", self.limits.page_bytes as u64));
                 return Err(SendError::Exhausted(format!(
                     "{} bytes of bodies in one page (limit page_bytes)",
                     self.limits.page_bytes
@@ -280,10 +285,10 @@ impl HttpClient {
             }
             body.push(&chunk).await;
         }
-        let body = body
-            .finish(charset(&headers).as_deref(), self.limits.body_bytes)
-            .await
-            .ok_or(SendError::TooLarge(self.limits.body_bytes))?;
+        let body = body.finish(charset(&headers).as_deref(), self.limits.body_bytes).await.ok_or_else(|| {
+            meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
+            SendError::TooLarge(self.limits.body_bytes)
+        })?;
         let retry_after = headers
             .get(RETRY_AFTER)
             .and_then(|v| v.to_str().ok())

@@ -94,7 +94,22 @@ pub enum CredentialError {
     },
 }
 
+/// A secret shorter than this is not looked for in texts: it would be found everywhere.
+const REDACTED_MIN: usize = 4;
+
 impl Endpoint {
+    /// A text without this endpoint's secret: as it is, as a URL carries it, or as a JSON string does.
+    pub fn redact(&self, text: String) -> String {
+        let Credential::Bearer(secret) = &self.credential else { return text };
+        let secret = secret.expose();
+        if secret.len() < REDACTED_MIN {
+            return text;
+        }
+        let in_url: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let in_json = secret.replace('\\', "\\\\").replace('"', "\\\"");
+        [secret, &in_url, &in_json].iter().fold(text, |text, form| text.replace(form, "•••"))
+    }
+
     /// Puts together what is registered for a client and an API with the scheme that the connector declares.
     pub fn resolve(access: Access, api: &str, scheme: &AuthScheme) -> Result<Self, CredentialError> {
         if !access.active {
@@ -158,6 +173,19 @@ mod tests {
             Credential::Bearer(token) => token.expose(),
             Credential::None => "",
         }
+    }
+
+    #[test]
+    fn a_secret_that_a_source_echoes_is_taken_out_of_the_text() {
+        let access = Access {
+            active: true,
+            token: Secret::new("a\"b+c/d".into()),
+            default_base_url: Some("https://erp.example".into()),
+            api: None,
+        };
+        let endpoint = Endpoint::resolve(access, "jueri", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
+        let echoed = r#"raw a"b+c/d, url a%22b%2Bc%2Fd, json "a\"b+c/d"."#.to_owned();
+        assert_eq!(endpoint.redact(echoed), r#"raw •••, url •••, json "•••"."#);
     }
 
     #[test]

@@ -95,7 +95,8 @@ fn postgres_fault(code: &str) -> Fault {
         // undefined_table, undefined_column, invalid_column_reference (no unique index for ON CONFLICT), privileges
         "42P01" | "42703" | "42P10" | "42501" | "3F000" => Fault::Schema,
         // program_limit_exceeded and its kind: one value is too large for an index
-        "54000" | "54001" | "54011" => Fault::Poison,
+        // raise_exception: somebody's trigger will not have it
+        "54000" | "54001" | "54011" | "P0001" => Fault::Poison,
         // too_many_connections, cannot_connect_now, admin and crash shutdown, read-only after a failover
         "53300" | "57P01" | "57P02" | "57P03" | "25006" => Fault::Unavailable,
         _ if code.starts_with("08") => Fault::Unavailable,

@@ -84,7 +84,7 @@ pub(super) const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, curso
      FROM dados_rejeitados WHERE ($1 IS NULL OR scrap_id = $1) AND id > $2 ORDER BY id LIMIT $3";
 
 /// The first verification query: what there is of each route, and that no row is there twice.
-pub(super) const TOTALS: &str = "SELECT origem, COUNT(*) AS registros, COUNT(DISTINCT hash_conteudo) AS hashes, \
+pub(super) const TOTALS: &str = "SELECT origem, COUNT(*) AS registros, COUNT(hash_conteudo) - COUNT(DISTINCT hash_conteudo) AS repetidos, \
        CAST(MIN(data_coleta) AS TEXT) AS primeira_coleta, CAST(MAX(data_coleta) AS TEXT) AS ultima_coleta \
      FROM dados_raw WHERE cliente_id = $1 GROUP BY origem ORDER BY origem";
 

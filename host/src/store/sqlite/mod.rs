@@ -34,6 +34,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the file, creating it if it is not there.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        create_private(path);
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -53,6 +54,16 @@ impl SqliteStore {
             SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
         Ok(Self { pool, readers })
     }
+}
+
+/// Makes the file, if it is not there, readable by its owner alone: tokens stand in it. SQLite gives the files beside it the
+/// same mode. What goes wrong here goes wrong once more when SQLite opens it, and is told then.
+fn create_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 #[async_trait]

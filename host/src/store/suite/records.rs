@@ -206,8 +206,8 @@ async fn rows_are_counted_by_route(ground: &Ground) -> Result<()> {
         .execute(&format!("INSERT INTO dados_raw (cliente_id, origem, payload) VALUES ({CLIENT}, '{ROUTE}', '4')"))
         .await?;
     let totals = ground.store.totals(CLIENT).await?;
-    let seen: Vec<_> = totals.iter().map(|t| (t.origem.as_str(), t.registros, t.hashes)).collect();
-    assert_eq!(seen, [("pedido", 3, 2), ("venda", 1, 1)]);
+    let seen: Vec<_> = totals.iter().map(|t| (t.origem.as_str(), t.registros, t.repetidos)).collect();
+    assert_eq!(seen, [("pedido", 3, 0), ("venda", 1, 0)]);
     assert!(totals.iter().all(|t| t.primeira_coleta.is_some() && t.ultima_coleta.is_some()));
     assert!(ground.store.totals(8).await?.is_empty());
     Ok(())
