@@ -4,6 +4,7 @@
 //! - `bindings`    the contract, generated from `wit/`
 //! - `engine`      one engine: pooling allocator, epochs
 //! - `cache`       precompiled copies, in a private directory
+//! - `load`        from a file to a connector, or to the reason why it is none
 //! - `registry`    the folder of connectors: which file serves which route
 //! - `descriptor`  what a connector says of itself, checked
 //! - `guest`       one instance at work: its limits, its meters
@@ -16,10 +17,12 @@ mod descriptor;
 mod engine;
 mod guest;
 mod imports;
+mod load;
 mod registry;
 mod source;
 
 pub use self::descriptor::{Descriptor, DescriptorError};
 pub use self::engine::ConnectorEngine;
-pub use self::registry::{Connector, LoadError, Registry, RegistryEntry};
+pub use self::load::{Connector, LoadError};
+pub use self::registry::{Registry, RegistryEntry};
 pub use self::source::{ConnectorSource, ScrapFacts};

@@ -1,89 +1,16 @@
 //! The folder of connectors: which file serves which route.
 //!
-//! A file is one component. It is read whole, named by its digest, held against the closed world, compiled, and asked once
-//! what it is. What fails keeps its place in the list, with the reason; two files that claim one route are both refused,
+//! A file that fails to load keeps its place in the list, with the reason; two files that claim one route are both refused,
 //! since nobody could say which was meant. Hot reload will stand here too: it replaces one entry by another.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-use thiserror::Error;
-use wasmtime::component::{Component, HasSelf, Linker};
-
-use super::bindings::{self, ConnectorPre};
 use super::cache::ComponentCache;
-use super::descriptor::{Descriptor, DescriptorError};
 use super::engine::ConnectorEngine;
-use super::guest::Guest;
-use super::source::reason_of_trap;
+use super::load::{Connector, LoadError, load};
 use crate::limits::Limits;
-
-/// A connector that is ready to fetch pages.
-pub struct Connector {
-    /// The component's SHA-256, lower-case hex.
-    pub sha256: String,
-    /// What it says of itself.
-    pub descriptor: Descriptor,
-    /// Its file.
-    pub path: PathBuf,
-    pub(super) pre: ConnectorPre<Guest>,
-}
-
-/// Why a file is not a connector.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum LoadError {
-    /// It could not be read.
-    #[error("the file could not be read: {0}")]
-    Unreadable(String),
-    /// It is too large.
-    #[error("the file has {bytes} bytes, more than {limit} (limit component_bytes)")]
-    TooLarge {
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        limit: usize,
-    },
-    /// A core module where a component is wanted.
-    #[error("this is a core module, not a component")]
-    CoreModule,
-    /// Neither.
-    #[error("this is not a WebAssembly component: {0}")]
-    NotAComponent(String),
-    /// It wants something that no connector may have.
-    #[error("it imports {import}, which connectors cannot have")]
-    ForbiddenImport {
-        /// What it wants.
-        import: String,
-    },
-    /// It was made for another version of the contract.
-    #[error("it was made for atlas:connector@{found}; this host has {have}")]
-    OtherVersion {
-        /// Its version.
-        found: String,
-        /// Ours.
-        have: &'static str,
-    },
-    /// It lacks an export, or one has another type.
-    #[error("it does not fit the contract: {0}")]
-    DoesNotFit(String),
-    /// `describe` failed.
-    #[error("`describe` failed: {0}")]
-    DescribeFailed(String),
-    /// What `describe` said cannot be used.
-    #[error("its description was refused: {0}")]
-    BadDescriptor(#[from] DescriptorError),
-    /// Another file serves the same route.
-    #[error("the route {route:?} is also claimed by {other}")]
-    RouteTaken {
-        /// The route.
-        route: String,
-        /// The other file's name.
-        other: String,
-    },
-}
 
 /// One file of the folder.
 pub struct RegistryEntry {
@@ -171,103 +98,4 @@ fn refuse_doubles(entries: &mut [RegistryEntry]) {
             entry.loaded = Err(LoadError::RouteTaken { route, other });
         }
     }
-}
-
-async fn load(
-    engine: &Arc<ConnectorEngine>,
-    limits: &Limits,
-    path: &Path,
-    cache: &ComponentCache,
-) -> Result<Connector, LoadError> {
-    let (path, cache, limits) = (path.to_owned(), cache.clone(), *limits);
-    let compiling = Arc::clone(engine);
-    let (path, sha256, component) = tokio::task::spawn_blocking(move || {
-        let bytes = read(&path, &limits)?;
-        let sha256 = hex(&Sha256::digest(&bytes));
-        refuse_core_module(&bytes)?;
-        let component = cache
-            .compile(compiling.engine(), &sha256, &bytes)
-            .map_err(|e| LoadError::NotAComponent(format!("{e:#}")))?;
-        Ok::<_, LoadError>((path, sha256, component))
-    })
-    .await
-    .map_err(|e| LoadError::NotAComponent(e.to_string()))??;
-    check_imports(engine, &component)?;
-    let mut linker = Linker::<Guest>::new(engine.engine());
-    bindings::Connector::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)
-        .map_err(|e| LoadError::DoesNotFit(format!("{e:#}")))?;
-    let pre = linker
-        .instantiate_pre(&component)
-        .and_then(ConnectorPre::new)
-        .map_err(|e| LoadError::DoesNotFit(format!("{e:#}")))?;
-    let descriptor = describe(engine, &limits, &path, &pre).await?;
-    Ok(Connector { sha256, descriptor, path, pre })
-}
-
-fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |e: std::io::Error| LoadError::Unreadable(e.to_string());
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(LoadError::Unreadable("it is not a file".to_owned()));
-    }
-    if metadata.len() > limits.component_bytes as u64 {
-        return Err(LoadError::TooLarge { bytes: metadata.len(), limit: limits.component_bytes });
-    }
-    std::fs::read(path).map_err(unreadable)
-}
-
-/// The preamble tells a core module from a component: version 1 against version 13, layer 1.
-/// <https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md>
-fn refuse_core_module(bytes: &[u8]) -> Result<(), LoadError> {
-    match bytes {
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule),
-        [0, b'a', b's', b'm', ..] => Ok(()),
-        // Anything else wasmtime might take for the text format or for a precompiled copy.
-        _ => Err(LoadError::NotAComponent("the file does not begin as WebAssembly does".to_owned())),
-    }
-}
-
-/// The closed world: every import is ours, in a version that we have.
-fn check_imports(engine: &ConnectorEngine, component: &Component) -> Result<(), LoadError> {
-    let ty = component.component_type();
-    for (name, _) in ty.imports(engine.engine()) {
-        let Some(interface) = name.strip_prefix(bindings::PACKAGE) else {
-            return Err(LoadError::ForbiddenImport { import: name.to_owned() });
-        };
-        let found = interface.split_once('@').map_or("?", |(_, version)| version);
-        if found != bindings::VERSION {
-            return Err(LoadError::OtherVersion { found: found.to_owned(), have: bindings::VERSION });
-        }
-    }
-    Ok(())
-}
-
-/// Asks a connector what it is: under all limits, without HTTP.
-async fn describe(
-    engine: &ConnectorEngine,
-    limits: &Limits,
-    path: &Path,
-    pre: &ConnectorPre<Guest>,
-) -> Result<Descriptor, LoadError> {
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let _place = engine.place().await;
-    let mut store = Guest::store(engine, limits, &file, None);
-    let cpu = store.data().cpu();
-    let call = async {
-        let connector = pre.instantiate_async(&mut store).await?;
-        connector.call_describe(&mut store, None).await
-    };
-    let wall = Duration::from_millis(limits.page_wall_ms);
-    let said = tokio::time::timeout(wall, cpu.charge(call))
-        .await
-        .map_err(|_| {
-            LoadError::DescribeFailed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms))
-        })?
-        .map_err(|trap| LoadError::DescribeFailed(reason_of_trap(&trap)))?
-        .map_err(LoadError::DescribeFailed)?;
-    Ok(Descriptor::check(said)?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -11,7 +11,7 @@ use chrono::{SecondsFormat, Utc};
 use super::bindings::atlas::connector::types as wit;
 use super::engine::ConnectorEngine;
 use super::guest::{Guest, GuestHttp, LimitReached};
-use super::registry::Connector;
+use super::load::Connector;
 use crate::limits::Limits;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
 use crate::source::{Endpoint, HttpClient, PageMeter};

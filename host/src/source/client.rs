@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use thiserror::Error;
 use url::Url;
 
 use super::body::BodyBudget;
-use super::credentials::{Credential, Endpoint};
+use super::credentials::Endpoint;
 use super::{retry_after, target};
 
 /// Redirects followed for one request.
@@ -254,12 +254,7 @@ impl HttpClient {
         if !headers.contains_key(ACCEPT) {
             builder = builder.header(ACCEPT, "application/json");
         }
-        if let Credential::Bearer(token) = &endpoint.credential {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-                .map_err(|_| SendError::InvalidRequest("the token cannot stand in a header".to_owned()))?;
-            value.set_sensitive(true);
-            builder = builder.header(AUTHORIZATION, value);
-        }
+        builder = endpoint.credential.authorize(builder)?;
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }

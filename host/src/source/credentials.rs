@@ -3,10 +3,13 @@
 //! A secret leaves this room only through [`Secret::expose`], towards the store that keeps it and the request that it is
 //! sent with. Its type cannot be printed, serialised or compared, so that no log line, error or test output can hold it.
 
+use reqwest::RequestBuilder;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use thiserror::Error;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::client::SendError;
 use super::target::{origin_of, parse_base_url, shown_base_url};
 use crate::store::Access;
 
@@ -49,6 +52,17 @@ pub enum Credential {
     None,
     /// `Authorization: Bearer …`.
     Bearer(Secret),
+}
+
+impl Credential {
+    /// Adds the credential to a request. Only for a request to the endpoint's own origin.
+    pub(super) fn authorize(&self, request: RequestBuilder) -> Result<RequestBuilder, SendError> {
+        let Self::Bearer(token) = self else { return Ok(request) };
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+            .map_err(|_| SendError::InvalidRequest("the token cannot stand in a header".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(request.header(AUTHORIZATION, value))
+    }
 }
 
 /// Where a client's API is, and what opens it. Not printable: it holds the credential.
