@@ -284,6 +284,16 @@ fn connectors() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
+/// The folder of connectors for tests alone, that `cargo xtask test` made.
+pub fn test_guests() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("ATLAS_TEST_GUESTS") {
+        return Ok(folder.into());
+    }
+    let folder = target()?.parent().context("target folder")?.join("test-guests");
+    anyhow::ensure!(folder.is_dir(), "{} is missing: cargo xtask test makes it", folder.display());
+    Ok(folder)
+}
+
 /// One cache for all tests, so that each connector is compiled once.
 fn cache() -> anyhow::Result<PathBuf> {
     Ok(target()?.parent().context("target folder")?.join("test-cache"))

@@ -6,7 +6,7 @@
 mod atlas;
 mod database;
 
-pub use self::atlas::{Atlas, Finished, Running};
+pub use self::atlas::{Atlas, Finished, Running, test_guests};
 pub use self::database::{Database, Row};
 pub use sample_api::{FaultKind, Faults, Malformed, Moving, Rota, SampleApi, Settings};
 

@@ -1,5 +1,7 @@
 //! The connectors that ship with Atlas: compiled, made into components, and put where the host looks for them.
 
+pub(crate) mod guests;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -45,6 +47,7 @@ pub(crate) fn build() -> Result<PathBuf> {
 /// The packages that are compiled for [`TARGET`]: connectors, and what they are made from.
 pub(crate) fn guest_packages() -> Result<Vec<String>> {
     let mut packages: Vec<_> = routes()?.iter().map(|route| format!("connector-{route}")).collect();
+    packages.extend(named(&root().join("tests/guests"), "guest-")?.iter().map(|guest| format!("guest-{guest}")));
     packages.extend(["atlas-connector-sdk".to_owned(), "jueri".to_owned()]);
     Ok(packages)
 }
@@ -72,18 +75,22 @@ pub(crate) fn ensure_target() -> Result<()> {
 
 /// The routes that have a crate `connector-…` in `connectors/`.
 fn routes() -> Result<Vec<String>> {
-    let folder = root().join("connectors");
-    let mut routes = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
+    named(&root().join("connectors"), "connector-")
+}
+
+/// The crates below a folder whose names begin so, by what follows.
+fn named(folder: &Path, prefix: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let Ok(manifest) = fs::read_to_string(entry?.path().join("Cargo.toml")) else {
             continue;
         };
-        let name = manifest.lines().find_map(|line| line.strip_prefix("name = \"connector-"));
-        routes.extend(name.map(|name| name.trim_end_matches('"').to_owned()));
+        let name = manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_prefix(prefix));
+        names.extend(name.map(|name| name.trim_end_matches('"').to_owned()));
     }
-    ensure!(!routes.is_empty(), "no crate connector-… below {}", folder.display());
-    routes.sort();
-    Ok(routes)
+    ensure!(!names.is_empty(), "no crate {prefix}… below {}", folder.display());
+    names.sort();
+    Ok(names)
 }
 
 /// A component's bytes, and with them its digest, must not depend on where the checkout stands.

@@ -20,6 +20,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         read_the_source()?;
     }
     let connectors = connectors::build()?;
+    let guests = connectors::guests::build()?;
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
@@ -28,7 +29,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         Err(_) => Some(Postgres::start()?),
     };
     let mut tests = runner();
-    tests.args(filter).env("ATLAS_CONNECTORS", connectors);
+    tests.args(filter).env("ATLAS_CONNECTORS", connectors).env("ATLAS_TEST_GUESTS", guests);
     if let Some(postgres) = &postgres {
         tests.env(DATABASE, postgres.url());
     }
