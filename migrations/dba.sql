@@ -50,6 +50,8 @@ CREATE TABLE IF NOT EXISTS clientes_apis (
     atualizado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
     PRIMARY KEY (cliente_id, api)
 );
+-- Whether the API may be at an address that is not public (private, loopback): granted by whoever set the base URL.
+ALTER TABLE clientes_apis ADD COLUMN IF NOT EXISTS rede_privada BOOLEAN NOT NULL DEFAULT TRUE;
 
 -- One job: client, route, period. The counts are the sums over its pages, set with each checkpoint.
 CREATE TABLE IF NOT EXISTS scraps (

@@ -97,7 +97,7 @@ error-token-input = The token could not be read from standard input: { $reason }
 error-token-characters = The token of client { $client } has characters that an HTTP header cannot carry
     .fix = Register it again, without spaces or line breaks: atlas client set { $client } --token -.
 error-nothing-to-set = Nothing to change
-    .fix = Give --token, --base-url, --active or --inactive.
+    .fix = Give --token, --base-url, --allow-private, --active or --inactive.
 error-auth-scheme = The API uses the credential scheme { $scheme }, which this version cannot serve
     .fix = Update Atlas, or use a connector that authenticates with a bearer token.
 client-added = ✅ Client { $client } registered
@@ -191,6 +191,23 @@ end-quota-until = The source's quota is spent, until { $until }: { $reason }
     .fix = Go on after that with: atlas scrap resume { $id }.
 end-source = The source did not answer as it should: { $reason }
     .fix = Check the client's address (atlas client list) and the API; then go on with: atlas scrap resume { $id }.
+end-not-granted = The connector asked for something that was not granted to it: { $reason }
+    .fix = If you trust it with that, write a [[grant]] into atlas.toml (see atlas_example.toml); what it does not declare, only its author can add. Then go on with: atlas scrap resume { $id }.
+end-address = The API is at { $place }, which is not a public address ({ $class ->
+        [private] private
+        [loopback] this machine itself
+        [shared] shared by a provider
+       *[reserved] reserved
+    }), and that was not granted
+    .fix = If it is really there: atlas client set { $client } --allow-private (with --api NAME for one API of several), or private = true in a [[grant]] of atlas.toml; then go on with: atlas scrap resume { $id }.
+end-address-never = No API is at { $place } ({ $class ->
+        [link-local] the local link
+        [metadata] a cloud's metadata
+        [multicast] a group
+        [broadcast] everybody on the network
+       *[unspecified] unspecified
+    }), so nothing was sent there
+    .fix = No grant covers such an address under a name. Check the name, and whoever answers for it; then go on with: atlas scrap resume { $id }.
 end-loop = The source goes in circles: the page that follows is one that was read before (cursor { $cursor })
     .fix = Tell whoever keeps the API or the connector; then go on with: atlas scrap resume { $id }.
 end-repeating = The source repeats the same page: { $pages } in a row with the same records (cursor { $cursor })
@@ -315,6 +332,7 @@ heading-created = created at
 heading-active = active
 heading-api = API
 heading-base-url = address
+heading-private = private address
 heading-version = version
 heading-sha256 = sha256
 heading-file = file

@@ -97,7 +97,7 @@ error-token-input = Não foi possível ler o token da entrada padrão: { $reason
 error-token-characters = O token do cliente { $client } tem caracteres que um cabeçalho HTTP não aceita
     .fix = Registre de novo, sem espaços nem quebras de linha: atlas client set { $client } --token -.
 error-nothing-to-set = Nada a alterar
-    .fix = Informe --token, --base-url, --active ou --inactive.
+    .fix = Informe --token, --base-url, --allow-private, --active ou --inactive.
 error-auth-scheme = A API usa a credencial { $scheme }, que esta versão não atende
     .fix = Atualize o Atlas, ou use um conector que autentique por bearer.
 client-added = ✅ Cliente { $client } registrado
@@ -195,6 +195,23 @@ end-quota-until = A cota da origem acabou, até { $until }: { $reason }
     .fix = Retome depois disso com: atlas scrap resume { $id }.
 end-source = A origem não respondeu como deveria: { $reason }
     .fix = Confira o endereço do cliente (atlas client list) e a API; depois retome com: atlas scrap resume { $id }.
+end-not-granted = O conector pediu algo que não lhe foi concedido: { $reason }
+    .fix = Se você confia nele para isso, escreva um [[grant]] no atlas.toml (veja atlas_example.toml); o que ele não declara, só quem o fez pode acrescentar. Depois continue com: atlas scrap resume { $id }.
+end-address = A API fica em { $place }, que não é um endereço público ({ $class ->
+        [private] privado
+        [loopback] a própria máquina
+        [shared] compartilhado por um provedor
+       *[reserved] reservado
+    }), e isso não foi concedido
+    .fix = Se ela fica mesmo lá: atlas client set { $client } --allow-private (com --api NOME para uma API entre várias), ou private = true em um [[grant]] do atlas.toml; depois continue com: atlas scrap resume { $id }.
+end-address-never = Não há API em { $place } ({ $class ->
+        [link-local] o enlace local
+        [metadata] metadados da nuvem
+        [multicast] um grupo
+        [broadcast] toda a rede
+       *[unspecified] indefinido
+    }), e nada foi enviado para lá
+    .fix = Nenhuma concessão cobre um endereço desses por nome. Confira o nome e quem responde por ele; depois continue com: atlas scrap resume { $id }.
 end-loop = A origem anda em círculos: a página seguinte é uma que já foi lida (cursor { $cursor })
     .fix = Avise quem mantém a API ou o conector; depois retome com: atlas scrap resume { $id }.
 end-repeating = A origem repete a mesma página: { $pages } seguidas com os mesmos registros (cursor { $cursor })
@@ -321,6 +338,7 @@ heading-created = criado em
 heading-active = ativo
 heading-api = API
 heading-base-url = endereço
+heading-private = endereço privado
 heading-version = versão
 heading-sha256 = sha256
 heading-file = arquivo

@@ -159,6 +159,9 @@ pub(super) enum ClientCommand {
         /// One API of several [default: the client's default]
         #[arg(long, value_name = "NAME")]
         api: Option<String>,
+        /// The API may be at a private address [default: only if the base URL is at one now]
+        #[arg(long, alias = "permitir-rede-privada")]
+        allow_private: bool,
     },
     /// List the clients
     #[command(alias = "listar", after_help = "Example: atlas client list --output json")]
@@ -180,6 +183,9 @@ pub(super) enum ClientCommand {
         /// One API of several [default: the client's default]
         #[arg(long, value_name = "NAME")]
         api: Option<String>,
+        /// The API may be at a private address [default: only if the base URL was at one when it was set]
+        #[arg(long, alias = "permitir-rede-privada")]
+        allow_private: bool,
         /// Let scraps of this client run
         #[arg(long, conflicts_with = "inactive", alias = "ativo")]
         active: bool,

@@ -15,19 +15,22 @@ const TOKEN_MAX: u64 = 64 * 1024;
 
 pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
-        ClientCommand::Add { client, token, base_url, api } => {
-            let change = ClientChange { api, token: Some(read_token(token)?), base_url: Some(base_url), active: None };
+        ClientCommand::Add { client, token, base_url, api, allow_private } => {
+            let (token, base_url) = (Some(read_token(token)?), Some(base_url));
+            let change = ClientChange { api, token, base_url, active: None, allow_private };
             atlas.add_client(client, change).await?;
             output.remark(&notice!("client-added", client = client));
         }
-        ClientCommand::Set { client, token, base_url, api, active, inactive } => {
+        ClientCommand::Set { client, token, base_url, api, active, inactive, allow_private } => {
             let change = ClientChange {
                 api,
                 token: token.map(read_token).transpose()?,
                 base_url,
                 active: (active || inactive).then_some(active),
+                allow_private,
             };
-            if change.token.is_none() && change.base_url.is_none() && change.active.is_none() {
+            let nothing = change.token.is_none() && change.base_url.is_none() && change.active.is_none();
+            if nothing && !change.allow_private {
                 return Err(Failure::usage(notice!("error-nothing-to-set")));
             }
             atlas.set_client(client, change).await?;
@@ -60,34 +63,37 @@ struct Row {
     api: Option<String>,
     base_url: Option<String>,
     credencial_propria: bool,
+    rede_privada: bool,
 }
 
 async fn list(atlas: &Atlas, output: &Output) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for client in atlas.clients().await? {
-        let row = |api: Option<String>, base_url: Option<String>, own: bool| Row {
+        let row = |api: Option<String>, base_url: Option<String>, own: bool, private: bool| Row {
             cliente_id: client.cliente_id,
             ativo: client.active,
             api,
             base_url,
             credencial_propria: own,
+            rede_privada: private,
         };
         if client.apis.is_empty() {
-            rows.push(row(None, None, false));
+            rows.push(row(None, None, false, false));
         }
         for api in &client.apis {
-            rows.push(row(Some(api.api.clone()), Some(api.base_url.clone()), api.has_credential));
+            rows.push(row(Some(api.api.clone()), Some(api.base_url.clone()), api.has_credential, api.private));
         }
     }
-    let headings = ["heading-client", "heading-active", "heading-api", "heading-base-url"];
+    let headings = ["heading-client", "heading-active", "heading-api", "heading-base-url", "heading-private"];
     output.list(&headings, &rows, |row| {
-        let yes_no = if row.ativo { notice!("yes") } else { notice!("no") };
+        let yes_no = |yes: bool| output.text(&if yes { notice!("yes") } else { notice!("no") });
         let api = row.api.as_deref().filter(|api| !api.is_empty());
         vec![
             row.cliente_id.to_string(),
-            output.text(&yes_no),
+            yes_no(row.ativo),
             api.map_or_else(|| output.text(&notice!("default-api")), str::to_owned),
             row.base_url.clone().unwrap_or_else(|| "-".to_owned()),
+            yes_no(row.rede_privada),
         ]
     });
     Ok(())

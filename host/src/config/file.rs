@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::{ConfigError, bad};
 use crate::limits::Limits;
+use crate::source::{Grant, RequestPattern};
 
 /// What the file may say. A name that is not here is an error: a setting that is misspelt must not be passed over.
 #[derive(Clone, Default, Deserialize)]
@@ -22,6 +23,40 @@ pub(super) struct FileSettings {
     pub(super) sweeps: Option<i32>,
     pub(super) lang: Option<String>,
     pub(super) limits: Limits,
+    pub(super) grant: Vec<GrantSettings>,
+}
+
+/// One `[[grant]]`, as it is written.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GrantSettings {
+    pub(super) api: String,
+    #[serde(default)]
+    pub(super) client: Option<i32>,
+    #[serde(default)]
+    pub(super) origins: Vec<String>,
+    #[serde(default)]
+    pub(super) requests: Vec<String>,
+    #[serde(default)]
+    pub(super) private: bool,
+}
+
+impl GrantSettings {
+    pub(super) fn check(&self) -> Result<Grant, ConfigError> {
+        let origin = |text: &String| {
+            Grant::parse_origin(text).ok_or_else(|| bad("grant.origins", text, "https://HOST, https://HOST:PORT"))
+        };
+        let request = |text: &String| {
+            RequestPattern::parse(text).map_err(|_| bad("grant.requests", text, "POST /PATH, POST /PATH/*"))
+        };
+        Ok(Grant {
+            api: self.api.clone(),
+            client: self.client,
+            origins: self.origins.iter().map(origin).collect::<Result<_, _>>()?,
+            requests: self.requests.iter().map(request).collect::<Result<_, _>>()?,
+            private: self.private,
+        })
+    }
 }
 
 impl FileSettings {

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use self::file::FileSettings;
+use self::file::{FileSettings, GrantSettings};
 use crate::i18n::Lang;
 use crate::limits::Limits;
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{RetryPolicy, RunSettings};
+use crate::source::Grant;
 use crate::store::StoreUrl;
 
 /// The file of settings, in the working directory.
@@ -58,6 +59,7 @@ pub struct Config {
     pub cache: Option<PathBuf>,
     /// How runs go about it.
     pub run: RunSettings,
+    grants: Vec<Grant>,
 }
 
 /// What is wrong with the settings.
@@ -187,7 +189,14 @@ impl Config {
             connectors: connectors_folder(flags, environment, &file),
             cache: cache_folder(environment, &file),
             run: RunSettings { batch, concurrency, sweeps, retry, limits: file.limits },
+            grants: file.grant.iter().map(GrantSettings::check).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// What connectors of an API may do for a client beyond reading below the base URL.
+    pub fn grants(&self, cliente_id: i32, api: &str) -> impl Iterator<Item = &Grant> {
+        let meant = move |grant: &&Grant| grant.client.is_none_or(|client| client == cliente_id);
+        self.grants.iter().filter(move |grant| grant.api == api).filter(meant)
     }
 
     /// The limits of the house.

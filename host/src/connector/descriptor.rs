@@ -3,12 +3,14 @@
 use thiserror::Error;
 
 use super::bindings::atlas::connector::types as wit;
+use super::imports;
 use crate::json::Pointer;
-use crate::source::AuthScheme;
+use crate::source::{AuthScheme, BadPattern, RequestPattern};
 
 const NAME_MAX: usize = 64;
 const PAGE_SIZE_MAX: u32 = 100_000;
 const POINTERS_MAX: usize = 64;
+const REQUESTS_MAX: usize = 64;
 const SCHEMA_MAX: usize = 64 * 1024;
 
 /// A checked description of a connector.
@@ -28,6 +30,8 @@ pub struct Descriptor {
     pub page_size: u32,
     /// Where the API expects its credential.
     pub auth: AuthScheme,
+    /// The requests that it makes, beside GET and HEAD below the base URL.
+    pub requests: Vec<RequestPattern>,
     /// What identifies a record.
     pub key: Vec<Pointer>,
     /// What the content hash leaves out.
@@ -62,6 +66,12 @@ pub enum DescriptorError {
     /// Too many pointers.
     #[error("{0} has more than 64 pointers")]
     TooManyPointers(&'static str),
+    /// Not a request pattern.
+    #[error("requests: {0}")]
+    BadRequest(#[from] BadPattern),
+    /// Too many request patterns.
+    #[error("requests has more than 64 patterns")]
+    TooManyRequests,
     /// The hash would cover nothing that tells records apart.
     #[error("unhashed {0:?} leaves the root or a key out of the content hash")]
     HashesTooLittle(String),
@@ -99,6 +109,7 @@ impl Descriptor {
             takes_period: said.takes_period,
             page_size: said.page_size,
             auth: auth(&said.auth),
+            requests: requests(&said.requests)?,
             key,
             unhashed,
         })
@@ -127,6 +138,14 @@ fn pointers(field: &'static str, texts: &[String]) -> Result<Vec<Pointer>, Descr
         .collect()
 }
 
+fn requests(said: &[wit::RequestPattern]) -> Result<Vec<RequestPattern>, DescriptorError> {
+    if said.len() > REQUESTS_MAX {
+        return Err(DescriptorError::TooManyRequests);
+    }
+    let pattern = |said: &wit::RequestPattern| Ok(RequestPattern::new(imports::method(said.method), &said.path)?);
+    said.iter().map(pattern).collect()
+}
+
 fn auth(scheme: &wit::AuthScheme) -> AuthScheme {
     match scheme {
         wit::AuthScheme::None => AuthScheme::None,
@@ -142,6 +161,7 @@ fn auth(scheme: &wit::AuthScheme) -> AuthScheme {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bindings::atlas::connector::http;
     use super::*;
 
     fn said() -> wit::Descriptor {
@@ -161,6 +181,10 @@ mod tests {
             changed_at: None,
             unhashed: Vec::new(),
         }
+    }
+
+    fn post(path: &str) -> wit::RequestPattern {
+        wit::RequestPattern { method: http::Method::Post, path: path.to_owned() }
     }
 
     fn refusal(change: impl FnOnce(&mut wit::Descriptor)) -> String {
@@ -189,6 +213,9 @@ mod tests {
             }),
             refusal(|d| d.settings_schema = "[]".into()),
             refusal(|d| d.unhashed = vec!["/x".into(); 65]),
+            refusal(|d| d.requests = vec![post("/pedidos/../*")]),
+            refusal(|d| d.requests = vec![post(&"x".repeat(10_000))]),
+            refusal(|d| d.requests = vec![post("/pedidos/*"); 65]),
         ];
         insta::assert_snapshot!(refusals.join("\n"));
     }

@@ -160,7 +160,7 @@ async fn off_the_worker_if_large<T: Send + 'static>(
     Ok(tokio::task::spawn_blocking(work).await?)
 }
 
-fn method(method: Method) -> source::Method {
+pub(super) fn method(method: Method) -> source::Method {
     match method {
         Method::Get => source::Method::Get,
         Method::Head => source::Method::Head,
@@ -174,12 +174,16 @@ fn method(method: Method) -> source::Method {
 fn http_error(error: SendError) -> HttpError {
     // The case says what happened; the text only why.
     match error {
-        SendError::Denied(why) => HttpError::Denied(why),
+        SendError::Denied(why) | SendError::RedirectDenied(why) => HttpError::Denied(why),
+        // Where a name leads within the operator's network is none of the connector's business.
+        SendError::AddressRefused(refused) => {
+            HttpError::Denied(format!("{} is at an address that was not granted", refused.host))
+        }
         SendError::InvalidRequest(why) => HttpError::InvalidRequest(why),
         SendError::Connect(why) => HttpError::Connect(why),
         SendError::Interrupted(why) => HttpError::Interrupted(why),
         SendError::Timeout(why) => HttpError::Timeout(why),
-        SendError::TooLarge(limit) => HttpError::TooLarge(limit as u64),
+        SendError::TooLarge(limit) | SendError::HeadTooLarge(limit) => HttpError::TooLarge(limit as u64),
         SendError::Exhausted(why) => HttpError::Exhausted(why),
     }
 }

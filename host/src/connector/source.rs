@@ -14,7 +14,7 @@ use super::guest::{Guest, GuestHttp, LimitReached};
 use super::load::Connector;
 use crate::limits::Limits;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
-use crate::source::{Endpoint, HttpClient, PageMeter};
+use crate::source::{Endpoint, HttpClient, PageMeter, Refusal};
 
 /// What a connector is told of the scrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +148,19 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
     // A limit is the operator's to raise, whatever the connector makes of it; trying again would only meet it again.
     if let Some((name, value)) = meter.and_then(|m| m.limit) {
         return FetchFailure::Limit { name, value };
+    }
+    // So is what was not granted, be it ever so passing to the connector.
+    match meter.and_then(|m| m.refusal.clone()) {
+        Some(Refusal::NotGranted(what)) => return FetchFailure::NotGranted(what),
+        Some(Refusal::Address(refused)) => {
+            return FetchFailure::AddressRefused {
+                host: refused.host,
+                address: refused.address,
+                class: refused.class.name(),
+                grantable: refused.class.is_grantable(),
+            };
+        }
+        None => {}
     }
     let passing = meter.is_some_and(|m| m.passing_fault);
     let asked = meter.and_then(|m| m.retry_after);

@@ -1,5 +1,6 @@
 //! What a run needs to know, and how it can end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::json::{Pointer, RecordLimits};
@@ -90,6 +91,19 @@ pub enum End {
         /// The last one's cursor.
         cursor: String,
     },
+    /// The connector asked for what nobody granted it.
+    NotGranted(String),
+    /// The source is at an address that was not granted.
+    AddressRefused {
+        /// The host.
+        host: String,
+        /// Where it is.
+        address: IpAddr,
+        /// What kind of address that is.
+        class: &'static str,
+        /// Whether the operator could grant it.
+        grantable: bool,
+    },
     /// The connector trapped.
     ConnectorCrashed(String),
     /// A limit of the house was reached.
@@ -153,6 +167,7 @@ impl End {
             | Self::Quota { reason, .. }
             | Self::Unauthorized(reason)
             | Self::SourceFailed(reason)
+            | Self::NotGranted(reason)
             | Self::ConnectorCrashed(reason) => Some(reason),
             _ => None,
         }
@@ -171,6 +186,8 @@ impl End {
             Self::SourceFailed(_)
             | Self::Loop { .. }
             | Self::Repeating { .. }
+            | Self::NotGranted(_)
+            | Self::AddressRefused { .. }
             | Self::ConnectorCrashed(_)
             | Self::Limit { .. }
             | Self::Store(_) => ScrapState::Falhou,

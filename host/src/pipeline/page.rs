@@ -299,6 +299,10 @@ fn end_of(failure: FetchFailure) -> End {
         FetchFailure::Unauthorized(reason) => End::Unauthorized(reason),
         FetchFailure::Quota { reason, until } => End::Quota { reason, until },
         FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => End::SourceFailed(reason),
+        FetchFailure::NotGranted(reason) => End::NotGranted(reason),
+        FetchFailure::AddressRefused { host, address, class, grantable } => {
+            End::AddressRefused { host, address, class, grantable }
+        }
         FetchFailure::Crashed(reason) => End::ConnectorCrashed(reason),
         FetchFailure::Limit { name, value } => End::Limit { name, value },
     }

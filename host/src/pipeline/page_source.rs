@@ -1,5 +1,6 @@
 //! Where pages come from, as far as the pipeline knows: it asks for a cursor, and gets a page or the reason why not.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,6 +42,19 @@ pub enum FetchFailure {
     InvalidResponse(String),
     /// Nothing that waiting would mend.
     Fatal(String),
+    /// The connector asked for what nobody granted it.
+    NotGranted(String),
+    /// The source is at an address that was not granted.
+    AddressRefused {
+        /// The host.
+        host: String,
+        /// Where it is.
+        address: IpAddr,
+        /// What kind of address that is.
+        class: &'static str,
+        /// Whether the operator could grant it.
+        grantable: bool,
+    },
     /// The connector trapped.
     Crashed(String),
     /// The connector went past a limit.
@@ -62,8 +76,9 @@ impl FetchFailure {
             Self::Quota { reason, until } => Self::Quota { reason: change(reason), until },
             Self::InvalidResponse(reason) => Self::InvalidResponse(change(reason)),
             Self::Fatal(reason) => Self::Fatal(change(reason)),
+            Self::NotGranted(reason) => Self::NotGranted(change(reason)),
             Self::Crashed(reason) => Self::Crashed(change(reason)),
-            Self::Limit { .. } => self,
+            Self::Limit { .. } | Self::AddressRefused { .. } => self,
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use crate::notice;
-use crate::source::{Secret, parse_base_url, shown_base_url};
-use crate::store::{Client, Fault};
+use crate::source::{self, Secret, parse_base_url, shown_base_url};
+use crate::store::{ApiChange, Client, Fault};
 
 /// What changes about a client.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub struct ClientChange {
     pub base_url: Option<String>,
     /// Whether scraps of it may run.
     pub active: Option<bool>,
+    /// Whether its API may be at an address that is not public, whatever the base URL says.
+    pub allow_private: bool,
 }
 
 impl Atlas {
@@ -57,16 +59,28 @@ impl Atlas {
     async fn set_endpoint(&self, cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
         let api = change.api.as_deref().unwrap_or_default();
         let own = change.token.as_ref().filter(|_| change.api.is_some());
-        if change.base_url.is_none() && own.is_none() {
+        if change.base_url.is_none() && own.is_none() && !change.allow_private {
             return Ok(());
         }
-        match self.store().set_api(cliente_id, api, change.base_url.as_deref(), own).await {
+        let private = self.grants_private(change).await;
+        let set = ApiChange { base_url: change.base_url.as_deref(), credential: own, private };
+        match self.store().set_api(cliente_id, api, set).await {
             Ok(()) => Ok(()),
             Err(error) if error.fault == Fault::Missing => {
                 Err(Failure::usage(notice!("error-api-needs-base-url", api = api)))
             }
             Err(error) => Err(Failure::store("op-client", &error)),
         }
+    }
+
+    /// Whether the API may be at an address that is not public: as the operator says, or as the base URL that the operator
+    /// gives says by itself. None: nothing is said of it.
+    async fn grants_private(&self, change: &ClientChange) -> Option<bool> {
+        if change.allow_private {
+            return Some(true);
+        }
+        let base = parse_base_url(change.base_url.as_deref()?)?;
+        Some(source::is_private(&base).await)
     }
 
     /// Removes a client, or one API of it.

@@ -157,6 +157,16 @@ impl Failure {
                 (notice!("end-quota-until", reason = reason, until = until), Exit::Source)
             }
             End::SourceFailed(reason) => (notice!("end-source", reason = reason), Exit::Source),
+            End::NotGranted(reason) => (notice!("end-not-granted", reason = reason), Exit::Connector),
+            End::AddressRefused { host, address, class, grantable } => {
+                let at = address.to_string();
+                let place = if host.trim_matches(['[', ']']) == at { at } else { format!("{host} ({at})") };
+                let notice = match grantable {
+                    true => notice!("end-address", place = place, class = class, client = client),
+                    false => notice!("end-address-never", place = place, class = class),
+                };
+                (notice, Exit::Configuration)
+            }
             End::Loop { cursor } => (notice!("end-loop", cursor = cursor), Exit::Source),
             End::Repeating { pages, cursor } => {
                 (notice!("end-repeating", pages = pages, cursor = cursor), Exit::Source)

@@ -159,8 +159,10 @@ impl Atlas {
             .await
             .map_err(|error| Failure::store("op-run", &error))?
             .ok_or_else(|| no_token(cliente_id))?;
-        Endpoint::resolve(access, &descriptor.api, &descriptor.auth)
-            .map_err(|error| Failure::credential(cliente_id, &error))
+        let endpoint = Endpoint::resolve(access, &descriptor.api, &descriptor.auth)
+            .map_err(|error| Failure::credential(cliente_id, &error))?;
+        let grants = self.config().grants(cliente_id, &descriptor.api);
+        Ok(endpoint.granting(grants, &descriptor.requests))
     }
 
     /// Writes down how a run ended, and sums it up.

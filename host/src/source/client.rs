@@ -1,16 +1,20 @@
-//! One request, one whole answer. Redirects are followed here, within the granted origin, and nothing is ever repeated.
+//! One request, one whole answer. Redirects are followed here, each held against what was granted, and nothing is ever
+//! repeated.
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use thiserror::Error;
-use url::Url;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 
 use super::body::BodyBudget;
 use super::credentials::Endpoint;
-use super::{retry_after, target};
+use super::egress::Pool;
+use super::message::{Answer, PageMeter, Refusal, Request, SendError};
+use super::redirect::{self, Hop};
+use super::resolve::{self, AddressRefused, FilteringResolver};
+use super::{headers, retry_after, target};
 
 /// Redirects followed for one request.
 const REDIRECTS_MAX: usize = 5;
@@ -18,24 +22,8 @@ const REDIRECTS_MAX: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence within an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Headers that the host sets itself, or that say how the connection is used: a connector may not.
-const HOST_HEADERS: [&str; 13] = [
-    "host",
-    "authorization",
-    "cookie",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "proxy-authorization",
-    "proxy-connection",
-];
-/// Headers that a connector never sees: they could carry a credential back.
-const WITHHELD_HEADERS: [&str; 4] = ["set-cookie", "set-cookie2", "authorization", "proxy-authenticate"];
+/// The body of a request: records are fetched here, not delivered.
+const REQUEST_BODY_MAX: usize = 16 * 1024 * 1024;
 
 /// How much one page may ask for. Each has its row in the limits' table.
 #[derive(Debug, Clone, Copy)]
@@ -48,131 +36,12 @@ pub struct HttpLimits {
     pub page_bytes: usize,
 }
 
-/// Request methods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// GET
-    Get,
-    /// HEAD
-    Head,
-    /// POST
-    Post,
-    /// PUT
-    Put,
-    /// PATCH
-    Patch,
-    /// DELETE
-    Delete,
-}
-
-impl Method {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-}
-
-/// A request, as a connector makes it.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// Its method.
-    pub method: Method,
-    /// A path below the base URL, or an absolute URL of its origin.
-    pub target: String,
-    /// Appended to the target's query.
-    pub query: Vec<(String, String)>,
-    /// Beside the host's own.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Option<Vec<u8>>,
-}
-
-/// A whole answer.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    headers: HeaderMap,
-    /// The wait that it asks for.
-    pub retry_after: Option<Duration>,
-    /// The decoded body.
-    pub body: Bytes,
-}
-
-impl Answer {
-    /// A header's value, several of one name joined by `, `; none if absent, withheld, or not text.
-    pub fn header(&self, name: &str) -> Option<String> {
-        let name = name.to_ascii_lowercase();
-        if WITHHELD_HEADERS.contains(&name.as_str()) {
-            return None;
-        }
-        let mut values = self.headers.get_all(&name).iter().map(|v| v.to_str().ok());
-        let first = values.next()??.to_owned();
-        values.try_fold(first, |joined, value| Some(joined + ", " + value?))
-    }
-
-    /// Whether the status means that the same request may well succeed later.
-    pub fn is_passing_fault(&self) -> bool {
-        matches!(self.status, 408 | 425 | 429 | 500..=599)
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SendError {
-    /// Not granted.
-    #[error("the request was not granted: {0}")]
-    Denied(String),
-    /// Not a request.
-    #[error("not a request: {0}")]
-    InvalidRequest(String),
-    /// No connection.
-    #[error("could not connect: {0}")]
-    Connect(String),
-    /// The connection broke before the answer was whole.
-    #[error("the connection broke before the answer was whole: {0}")]
-    Interrupted(String),
-    /// No whole answer in time.
-    #[error("no whole answer in time: {0}")]
-    Timeout(String),
-    /// The body is larger than it may be.
-    #[error("the answer is larger than {0} bytes (limit body_bytes)")]
-    TooLarge(usize),
-    /// The page's budget is spent.
-    #[error("the page's budget is spent: {0}")]
-    Exhausted(String),
-}
-
-impl SendError {
-    /// Whether the same request may well succeed later.
-    pub fn is_passing_fault(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_))
-    }
-}
-
-/// What one page has asked for so far, and what it learned about waiting.
-#[derive(Debug, Default)]
-pub struct PageMeter {
-    requests: u32,
-    bytes: usize,
-    /// The limit of the house that a request of this page went past, by name and value.
-    pub limit: Option<(&'static str, u64)>,
-    /// Whether the last request failed in a passing way.
-    pub passing_fault: bool,
-    /// The wait that the last answer asked for.
-    pub retry_after: Option<Duration>,
-}
-
-/// The host's HTTP client: one pool of connections for all connectors.
+/// The host's HTTP client: two pools of connections for all connectors, so that one that was made under a grant for private
+/// addresses never serves a request without it.
 #[derive(Clone)]
 pub struct HttpClient {
-    http: reqwest::Client,
+    public: reqwest::Client,
+    private: reqwest::Client,
     budget: BodyBudget,
     limits: HttpLimits,
 }
@@ -180,17 +49,20 @@ pub struct HttpClient {
 impl HttpClient {
     /// Sets up the client. Environment proxies are off: where requests go is the operator's to say, not the shell's.
     pub fn new(limits: HttpLimits, budget: BodyBudget) -> Result<Self, reqwest::Error> {
+        let public = FilteringResolver::new(resolve::system_lookup(), resolve::public_only);
+        let private = FilteringResolver::new(resolve::system_lookup(), resolve::private_too);
+        Self::resolving(public, private, limits, budget)
+    }
+
+    pub(super) fn resolving(
+        public: FilteringResolver,
+        private: FilteringResolver,
+        limits: HttpLimits,
+        budget: BodyBudget,
+    ) -> Result<Self, reqwest::Error> {
         // A second client in the same process finds it installed: that is fine, it is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .tcp_nodelay(true)
-            .user_agent(concat!("atlas-data-flow/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { http, budget, limits })
+        Ok(Self { public: pool(public)?, private: pool(private)?, budget, limits })
     }
 
     /// Makes one request at an endpoint, within the page's budget.
@@ -206,6 +78,7 @@ impl HttpClient {
             Err(error) => error.is_passing_fault(),
         };
         meter.retry_after = answer.as_ref().ok().and_then(|a| a.retry_after);
+        meter.refusal = answer.as_ref().err().and_then(Refusal::of);
         answer
     }
 
@@ -215,14 +88,16 @@ impl HttpClient {
         meter: &mut PageMeter,
         request: Request,
     ) -> Result<Answer, SendError> {
-        if !matches!(request.method, Method::Get | Method::Head) {
-            return Err(SendError::Denied(format!(
-                "{} is not granted, only GET and HEAD below the base URL are",
-                request.method.name()
-            )));
+        if request.body.as_ref().is_some_and(|body| body.len() > REQUEST_BODY_MAX) {
+            return Err(SendError::InvalidRequest(format!("a body of more than {REQUEST_BODY_MAX} bytes")));
         }
-        let headers = guest_headers(&request.headers)?;
-        let mut url = target::resolve(endpoint, &request.target, &request.query)?;
+        let mut hop = Hop {
+            method: request.method,
+            url: target::resolve(&endpoint.egress, &request.target, &request.query)?,
+            headers: headers::of_connector(&request.headers)?,
+            body: request.body.map(Bytes::from),
+        };
+        let mut pool = endpoint.egress.check(hop.method, &hop.url)?;
         for _ in 0..=REDIRECTS_MAX {
             if meter.requests >= self.limits.requests_per_page {
                 meter.limit = Some(("requests_per_page", self.limits.requests_per_page.into()));
@@ -232,33 +107,40 @@ impl HttpClient {
                 )));
             }
             meter.requests += 1;
-            let response = self.start(endpoint, &request, &headers, url.clone()).await?;
-            match redirect(endpoint, &url, &response)? {
-                Some(next) => url = next,
+            let response = self.start(endpoint, pool, &hop).await?;
+            let location = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
+            match redirect::follow(&hop, response.status().as_u16(), location)? {
+                Some(next) => {
+                    pool = admit_redirect(endpoint, &next)?;
+                    hop = next;
+                }
                 None => return self.read(meter, response).await,
             }
         }
-        Err(SendError::Denied(format!("more than {REDIRECTS_MAX} redirects")))
+        Err(SendError::RedirectDenied(format!("more than {REDIRECTS_MAX} redirects")))
     }
 
-    async fn start(
-        &self,
-        endpoint: &Endpoint,
-        request: &Request,
-        headers: &HeaderMap,
-        url: Url,
-    ) -> Result<reqwest::Response, SendError> {
-        let method = reqwest::Method::from_bytes(request.method.name().as_bytes())
+    async fn start(&self, endpoint: &Endpoint, pool: Pool, hop: &Hop) -> Result<reqwest::Response, SendError> {
+        let method = reqwest::Method::from_bytes(hop.method.name().as_bytes())
             .map_err(|e| SendError::InvalidRequest(e.to_string()))?;
-        let mut builder = self.http.request(method, url).headers(headers.clone());
-        if !headers.contains_key(ACCEPT) {
+        let client = match pool {
+            Pool::Public => &self.public,
+            Pool::Private => &self.private,
+        };
+        let mut builder = client.request(method, hop.url.clone()).headers(hop.headers.clone());
+        if !hop.headers.contains_key(ACCEPT) {
             builder = builder.header(ACCEPT, "application/json");
         }
-        builder = endpoint.credential.authorize(builder)?;
-        if let Some(body) = &request.body {
+        if let Some(body) = &hop.body {
             builder = builder.body(body.clone());
         }
-        builder.send().await.map_err(sort_error)
+        // Here and nowhere else: no other origin gets it, be it granted or not.
+        if endpoint.egress.is_at_base(&hop.url) {
+            builder = endpoint.credential.authorize(builder)?;
+        }
+        let response = builder.send().await.map_err(sort_error)?;
+        headers::check_answer(response.headers())?;
+        Ok(response)
     }
 
     async fn read(&self, meter: &mut PageMeter, mut response: reqwest::Response) -> Result<Answer, SendError> {
@@ -292,37 +174,35 @@ impl HttpClient {
     }
 }
 
-/// The connector's headers, without those that are the host's.
-fn guest_headers(headers: &[(String, String)]) -> Result<HeaderMap, SendError> {
-    let mut map = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers {
-        let invalid = |what: &str| SendError::InvalidRequest(format!("header {name:?}: {what}"));
-        let key: HeaderName = name.parse().map_err(|_| invalid("not a header name"))?;
-        if HOST_HEADERS.contains(&key.as_str()) {
-            return Err(invalid("set by the host alone"));
-        }
-        let value = HeaderValue::from_str(value).map_err(|_| invalid("not a header value"))?;
-        map.append(key, value);
-    }
-    Ok(map)
+/// One pool of connections.
+fn pool(resolver: FilteringResolver) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .dns_resolver(resolver)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_max_header_list_size(u32::try_from(headers::ANSWER_HEADERS_BYTES_MAX).unwrap_or(u32::MAX))
+        .user_agent(concat!("atlas-data-flow/", env!("CARGO_PKG_VERSION")))
+        .build()
 }
 
-/// Where a redirect leads, if the answer is one: within the granted origin, else it is refused.
-fn redirect(endpoint: &Endpoint, from: &Url, response: &reqwest::Response) -> Result<Option<Url>, SendError> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
+/// Holds a redirect against what was granted. That it leads astray is the source's doing, not the connector's.
+fn admit_redirect(endpoint: &Endpoint, next: &Hop) -> Result<Pool, SendError> {
+    let origin = next.url.origin().ascii_serialization();
+    if !endpoint.egress.covers_origin(&next.url) {
+        return Err(SendError::RedirectDenied(format!("a redirect to {origin}, another origin than the granted one")));
     }
-    let Some(location) = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()) else {
-        return Ok(None);
-    };
-    let next = from.join(location).map_err(|e| SendError::Denied(format!("a redirect to no URL: {e}")))?;
-    if !endpoint.grants(&next) {
-        return Err(SendError::Denied(format!(
-            "a redirect to {}, another origin than the granted one",
-            next.origin().ascii_serialization()
-        )));
+    // A source that writes the credential into the address would carry it where it must not go.
+    let url = next.url.to_string();
+    if !endpoint.egress.is_at_base(&next.url) && endpoint.redact(url.clone()) != url {
+        return Err(SendError::RedirectDenied(format!("a redirect that carries the credential to {origin}")));
     }
-    Ok(Some(next))
+    endpoint.egress.check(next.method, &next.url).map_err(|error| match error {
+        SendError::Denied(why) => SendError::RedirectDenied(format!("a redirect: {why}")),
+        other => other,
+    })
 }
 
 fn charset(headers: &HeaderMap) -> Option<String> {
@@ -335,14 +215,17 @@ fn charset(headers: &HeaderMap) -> Option<String> {
 
 /// The client's error with its causes, and without the URL, whose query may be long or telling.
 fn sort_error(error: reqwest::Error) -> SendError {
+    if let Some(refused) = refused_by_the_resolver(&error) {
+        return refused.clone().into();
+    }
     let (timeout, connect, builder) = (error.is_timeout(), error.is_connect(), error.is_builder());
     let mut text = String::new();
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    let mut cause: Option<&dyn Error> = Some(&error);
     let error_without_url;
     if error.url().is_some() {
         error_without_url = reqwest_without_url(&error);
         text.push_str(&error_without_url);
-        cause = std::error::Error::source(&error);
+        cause = error.source();
     }
     while let Some(e) = cause {
         let separator = if text.is_empty() { "" } else { ": " };
@@ -356,6 +239,18 @@ fn sort_error(error: reqwest::Error) -> SendError {
         () if timeout => SendError::Timeout(text),
         () => SendError::Interrupted(text),
     }
+}
+
+/// What the resolver had against the host, if that is what is behind an error.
+fn refused_by_the_resolver(error: &reqwest::Error) -> Option<&AddressRefused> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref() {
+            return Some(refused);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Host and port are enough for a person to see where it failed.

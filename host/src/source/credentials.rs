@@ -6,11 +6,11 @@
 use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use thiserror::Error;
-use url::Url;
 use zeroize::Zeroizing;
 
-use super::client::SendError;
-use super::target::{origin_of, parse_base_url, shown_base_url};
+use super::egress::{Egress, Grant, RequestPattern};
+use super::message::SendError;
+use super::target::{parse_base_url, shown_base_url};
 use crate::store::Access;
 
 /// A token, password or key.
@@ -68,8 +68,8 @@ impl Credential {
 /// Where a client's API is, and what opens it. Not printable: it holds the credential.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// The base URL; its path ends in a slash.
-    pub base: Url,
+    /// Where requests may go.
+    pub(super) egress: Egress,
     pub(super) credential: Credential,
 }
 
@@ -130,16 +130,15 @@ impl Endpoint {
             return Err(CredentialError::Inactive);
         }
         let missing = || CredentialError::NoCredential { api: api.to_owned() };
-        let (base, token) = match access.api {
-            Some((base, Some(own))) => (base, Some(own)),
+        let (base, private, token) = match access.api {
             // An API without a credential of its own, at the very place that the default token is meant for.
-            Some((base, None)) if access.default_base_url.as_deref() == Some(base.as_str()) => {
-                (base, Some(access.token))
+            Some(own) if own.credential.is_none() && access.default_base_url.as_ref() == Some(&own.base_url) => {
+                (own.base_url, own.private, Some(access.token))
             }
-            Some((base, None)) => (base, None),
+            Some(own) => (own.base_url, own.private, own.credential),
             None => {
                 let base = access.default_base_url.ok_or_else(|| CredentialError::NoBaseUrl { api: api.to_owned() })?;
-                (base, Some(access.token))
+                (base, access.default_private, Some(access.token))
             }
         };
         let base = parse_base_url(&base).ok_or_else(|| CredentialError::BadBaseUrl { url: shown_base_url(&base) })?;
@@ -156,18 +155,20 @@ impl Endpoint {
                 return Err(CredentialError::UnsupportedScheme { scheme });
             }
         };
-        Ok(Self { base, credential })
+        Ok(Self { egress: Egress::at(base, private), credential })
     }
 
-    /// Whether a URL is at the granted origin.
-    pub(super) fn grants(&self, url: &Url) -> bool {
-        origin_of(url) == origin_of(&self.base)
+    /// The same, with what the operator grants beyond the base URL, and what the connector says that it needs.
+    #[must_use]
+    pub fn granting<'a>(self, grants: impl IntoIterator<Item = &'a Grant>, declared: &[RequestPattern]) -> Self {
+        Self { egress: self.egress.with(grants, declared), ..self }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::ApiAccess;
 
     static_assertions::assert_not_impl_any!(Secret: std::fmt::Debug, std::fmt::Display, serde::Serialize, PartialEq);
     static_assertions::assert_not_impl_any!(Credential: std::fmt::Debug, std::fmt::Display, serde::Serialize);
@@ -178,7 +179,12 @@ mod tests {
             active: true,
             token: Secret::new("padrao".into()),
             default_base_url: default.map(str::to_owned),
-            api: api.map(|(url, own)| (url.to_owned(), own.map(|t| Secret::new(t.to_owned())))),
+            default_private: false,
+            api: api.map(|(url, own)| ApiAccess {
+                base_url: url.to_owned(),
+                credential: own.map(|t| Secret::new(t.to_owned())),
+                private: false,
+            }),
         }
     }
 
@@ -195,6 +201,7 @@ mod tests {
             active: true,
             token: Secret::new("a\"b+c/d".into()),
             default_base_url: Some("https://erp.example".into()),
+            default_private: false,
             api: None,
         };
         let endpoint = Endpoint::resolve(access, "jueri", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
@@ -206,7 +213,7 @@ mod tests {
     fn the_default_token_goes_to_the_default_base_url() {
         let endpoint = Endpoint::resolve(access(Some("https://erp.example/api"), None), "jueri", &AuthScheme::Bearer)
             .unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(endpoint.base.as_str(), "https://erp.example/api/");
+        assert_eq!(endpoint.egress.base().as_str(), "https://erp.example/api/");
         assert_eq!(token_of(&endpoint), "padrao");
     }
 

@@ -2,18 +2,36 @@
 //! answer. A request is made once: whether a page is tried again is the pipeline's to decide.
 //!
 //! - `credentials`  the secret, and which of a client's credentials goes where
-//! - `target`       from a connector's target to a URL within the granted origin
+//! - `message`      requests, answers, and why there is none
+//! - `target`       from a connector's target to a URL
+//! - `egress`       what is granted, and whether a request is
+//! - `address`      what kind of address an IP address is
+//! - `resolve`      from a name to the addresses that may be connected to
+//! - `headers`      which headers pass, in either direction
+//! - `redirect`     what an answer that redirects asks for next
 //! - `client`       one request, one whole answer
 //! - `body`         bodies of bounded size, within one budget for the whole host, as UTF-8
 //! - `retry_after`  the wait that an answer asks for
 
+mod address;
 mod body;
 mod client;
 mod credentials;
+mod egress;
+mod headers;
+mod message;
+mod redirect;
+mod resolve;
 mod retry_after;
 mod target;
+#[cfg(test)]
+mod tests;
 
+pub use self::address::{AddressClass, class};
 pub use self::body::BodyBudget;
-pub use self::client::{Answer, HttpClient, HttpLimits, Method, PageMeter, Request, SendError};
+pub use self::client::{HttpClient, HttpLimits};
 pub use self::credentials::{AuthScheme, Credential, CredentialError, Endpoint, Secret};
+pub use self::egress::{BadPattern, Egress, Grant, RequestPattern};
+pub use self::message::{Answer, Method, PageMeter, Refusal, Request, SendError};
+pub use self::resolve::{AddressRefused, is_private};
 pub use self::target::{parse_base_url, shown_base_url};

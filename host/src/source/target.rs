@@ -1,9 +1,17 @@
-//! From a connector's target to a URL, within the origin that the operator granted. A connector cannot choose where it goes.
+//! From a connector's target to a URL. A connector cannot choose where it goes: a path stays below the base URL, however the dots
+//! and slashes in it are spelt, and an absolute URL is at an origin that the operator granted. Servers differ in what they decode,
+//! and how often, so what any of them could take for `..` is refused.
 
-use url::{Origin, Url};
+use percent_encoding::percent_decode;
+use url::Url;
 
-use super::client::SendError;
-use super::credentials::Endpoint;
+use super::egress::Egress;
+use super::message::SendError;
+
+/// The longest URL. Servers take 8 KiB as a rule.
+const URL_MAX: usize = 16 * 1024;
+/// How often a segment is decoded. Nobody encodes what is encoded four times over, except to get it past somebody.
+const DECODED_MAX: usize = 4;
 
 /// Reads a base URL as operators type it: http or https, a host, no credential in it, no query. Its path is made to end in
 /// a slash, so that targets are appended to it.
@@ -36,42 +44,41 @@ pub fn shown_base_url(text: &str) -> String {
     format!("{scheme}{hidden}{rest}{}", if cut.is_empty() { "" } else { "…" })
 }
 
-/// Scheme, host and port, as RFC 6454 compares them.
-pub(super) fn origin_of(url: &Url) -> Origin {
-    url.origin()
-}
-
-/// The URL that a target and a query mean at an endpoint.
-pub(super) fn resolve(endpoint: &Endpoint, target: &str, query: &[(String, String)]) -> Result<Url, SendError> {
+/// The URL that a target and a query mean at the base URL. Whether it is granted is the egress policy's to say.
+pub(super) fn resolve(egress: &Egress, target: &str, query: &[(String, String)]) -> Result<Url, SendError> {
     let invalid = |why: &str| SendError::InvalidRequest(format!("target {}: {why}", cut(target)));
-    if target.chars().any(|c| c.is_control() || c == '\\') {
-        return Err(invalid("control characters and backslashes are refused"));
+    let length = target.len() + query.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    if length > URL_MAX {
+        return Err(invalid(&format!("with its query it is longer than {URL_MAX} bytes")));
     }
-    let mut url = if target.contains("://") || target.starts_with("//") {
-        let url = endpoint.base.join(target).map_err(|e| invalid(&e.to_string()))?;
-        if !endpoint.grants(&url) {
+    // The URL standard would drop some of them, and what is left would be another target.
+    if target.chars().any(|c| c.is_control() || c == '\\') || target.trim() != target {
+        return Err(invalid("control characters, backslashes and spaces around it are refused"));
+    }
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    if path.split('/').any(climbs) {
+        return Err(invalid("`..` is refused, and what could be taken for it or for a control character"));
+    }
+    let base = egress.base();
+    let mut url = if is_absolute(target) {
+        let url = base.join(target).map_err(|e| invalid(&e.to_string()))?;
+        if !egress.covers_origin(&url) {
             return Err(SendError::Denied(format!(
                 "{} is not at the granted origin {}",
                 cut(target),
-                origin_of(&endpoint.base).ascii_serialization()
+                base.origin().ascii_serialization()
             )));
         }
         url
     } else {
-        let path = target.split(['?', '#']).next().unwrap_or_default();
-        if path.split('/').any(is_dot_dot) {
-            return Err(invalid("`..` is refused"));
-        }
         // Appended, not joined: `2151:x` must not be taken for a scheme, nor `/x` for the origin's root.
-        let appended = format!("{}{}", endpoint.base, target.trim_start_matches('/'));
-        Url::parse(&appended).map_err(|e| invalid(&e.to_string()))?
+        let appended = format!("{base}{}", target.trim_start_matches('/'));
+        let url = Url::parse(&appended).map_err(|e| invalid(&e.to_string()))?;
+        if url.origin() != base.origin() || !url.path().starts_with(base.path()) {
+            return Err(SendError::Denied(format!("{} leads away from the base URL", cut(target))));
+        }
+        url
     };
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(SendError::Denied("a URL that carries a credential is refused".to_owned()));
-    }
-    if !endpoint.grants(&url) {
-        return Err(SendError::Denied(format!("{} leads away from the granted origin", cut(target))));
-    }
     url.set_fragment(None);
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
@@ -79,13 +86,43 @@ pub(super) fn resolve(endpoint: &Endpoint, target: &str, query: &[(String, Strin
     Ok(url)
 }
 
-/// `..` in any of the spellings that the URL standard takes for it.
-fn is_dot_dot(segment: &str) -> bool {
-    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "..")
+/// Whether a target names an origin of its own: `scheme://…` or `//…`.
+fn is_absolute(target: &str) -> bool {
+    let is_scheme = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    target.starts_with("//") || target.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
+}
+
+/// Whether any server could take a segment of a path for `..`, for more than one segment with `..` among them, or for a line
+/// break or a NUL: decoded as often as it may be, without parameters behind a semicolon.
+pub(super) fn climbs(segment: &str) -> bool {
+    let Some(plain) = decoded(segment) else { return true };
+    let is_up = |part: &[u8]| part.split(|b| *b == b';').next() == Some(b"..");
+    plain.split(|b| matches!(b, b'/' | b'\\')).any(is_up) || plain.iter().any(u8::is_ascii_control)
+}
+
+/// Whether any server could take a segment of a path for more than that.
+pub(super) fn hides_a_separator(segment: &str) -> bool {
+    climbs(segment) || decoded(segment).is_none_or(|plain| plain.iter().any(|b| b"/\\?#".contains(b)))
+}
+
+/// A segment decoded until nothing is left to decode. None: too often, or to bytes that no UTF-8 has (overlong `.` and `/`).
+fn decoded(segment: &str) -> Option<Vec<u8>> {
+    let mut plain = segment.as_bytes().to_vec();
+    for _ in 0..=DECODED_MAX {
+        let next: Vec<u8> = percent_decode(&plain).collect();
+        if next == plain {
+            return (!plain.iter().any(|b| matches!(b, 0xc0 | 0xc1))).then_some(plain);
+        }
+        plain = next;
+    }
+    None
 }
 
 /// A target as messages show it.
-fn cut(target: &str) -> String {
+pub(super) fn cut(target: &str) -> String {
     const SHOWN: usize = 200;
     match target.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{:?}…", &target[..end]),
@@ -95,22 +132,18 @@ fn cut(target: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::credentials::{AuthScheme, Secret};
-    use super::*;
-    use crate::store::Access;
+    use proptest::prelude::*;
 
-    fn endpoint() -> Endpoint {
-        let access = Access {
-            active: true,
-            token: Secret::new("t".into()),
-            default_base_url: Some("https://erp.example:8443/sis/api/v1".into()),
-            api: None,
-        };
-        Endpoint::resolve(access, "jueri", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"))
+    use super::*;
+
+    const BASE: &str = "https://erp.example:8443/sis/api/v1/";
+
+    fn egress() -> Egress {
+        Egress::at(parse_base_url(BASE).expect("a base URL"), false)
     }
 
     fn url(target: &str) -> Result<String, SendError> {
-        resolve(&endpoint(), target, &[]).map(String::from)
+        resolve(&egress(), target, &[]).map(String::from)
     }
 
     #[test]
@@ -122,28 +155,119 @@ mod tests {
 
     #[test]
     fn the_query_is_encoded_and_joins_the_targets_own() {
-        let query = [("página".to_owned(), "a b&c".to_owned())];
-        let url = resolve(&endpoint(), "x?y=1", &query).map(String::from);
-        assert_eq!(url.ok().as_deref(), Some("https://erp.example:8443/sis/api/v1/x?y=1&p%C3%A1gina=a+b%26c"));
+        let query = [("página".to_owned(), "a b&c\r\n".to_owned())];
+        let url = resolve(&egress(), "x?y=1", &query).map(String::from);
+        assert_eq!(url.ok().as_deref(), Some("https://erp.example:8443/sis/api/v1/x?y=1&p%C3%A1gina=a+b%26c%0D%0A"));
     }
 
     #[test]
     fn an_absolute_url_is_taken_at_the_granted_origin_only() {
         assert!(url("https://erp.example:8443/other?page=2").is_ok());
-        for elsewhere in
-            ["https://evil.example/x", "http://erp.example:8443/", "//evil.example/x", "https://erp.example/"]
-        {
-            assert!(matches!(url(elsewhere), Err(SendError::Denied(_))), "{elsewhere}");
+        assert!(url("HTTPS://ERP.example:8443/other").is_ok());
+        for elsewhere in [
+            "https://evil.example/x",
+            "http://erp.example:8443/",
+            "//evil.example/x",
+            "///evil.example/x",
+            "https://erp.example/",
+            "https://erp.example:8443.evil.example/",
+            "https://erp.example:8443@evil.example/",
+            "ftp://erp.example:8443/",
+            "file:///etc/passwd",
+        ] {
+            assert!(url(elsewhere).is_err(), "{elsewhere}");
         }
-        assert!(url("https://u:p@erp.example:8443/x").is_err());
+    }
+
+    #[test]
+    fn a_url_in_a_query_makes_no_absolute_url_of_a_path() {
+        let asked = url("/x?back=https://evil.example/");
+        assert_eq!(asked.ok().as_deref(), Some("https://erp.example:8443/sis/api/v1/x?back=https://evil.example/"));
+    }
+
+    #[test]
+    fn what_only_looks_like_another_place_stays_below_the_base() {
+        for target in
+            ["@evil.example/x", ":80/x", "https:evil.example", "javascript:x", "?x", "#x", "", "a//b", "..a/b..", "..."]
+        {
+            let asked = url(target).unwrap_or_else(|e| panic!("{target}: {e}"));
+            assert!(asked.starts_with(BASE), "{target}: {asked}");
+        }
     }
 
     #[test]
     fn a_target_cannot_climb_out_of_the_base() {
-        for target in ["../admin", "a/../../b", "a/%2e%2E/b", "/..", "a\\..\\b", "x\r\nHost: evil"] {
+        for target in [
+            "../admin",
+            "a/../../b",
+            "a/%2e%2E/b",
+            "/..",
+            "..",
+            "a/.%2e/b",
+            "a\\..\\b",
+            "..%2fadmin",
+            "a/..%2F..%2Fb",
+            "%2e%2e%2fadmin",
+            "%252e%252e%252fadmin",
+            "%25252e%25252e/admin",
+            "..%5cadmin",
+            "..%255cadmin",
+            "a%2f..%2fb",
+            "..;/admin",
+            "..;x=1/admin",
+            "%2e%2e;/admin",
+            "%c0%ae%c0%ae/admin",
+            "..%c0%afadmin",
+            "https://erp.example:8443/a/../b",
+            "https://erp.example:8443/a/..%2fb",
+        ] {
             assert!(matches!(url(target), Err(SendError::InvalidRequest(_))), "{target}");
         }
-        assert_eq!(url("@evil.example/x").ok().as_deref(), Some("https://erp.example:8443/sis/api/v1/@evil.example/x"));
+    }
+
+    #[test]
+    fn what_the_url_standard_would_drop_in_silence_is_refused() {
+        for target in [
+            "x\r\nHost: evil",
+            "x\n",
+            "\tx",
+            ".\t./admin",
+            "htt\nps://evil.example/",
+            " https://evil.example/",
+            "x ",
+            "x\0",
+            "\u{85}x",
+            "a%0d%0aHost:%20evil",
+            "a%00",
+            "a%250a",
+        ] {
+            assert!(matches!(url(target), Err(SendError::InvalidRequest(_))), "{target:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_has_a_length() {
+        assert!(url(&"a".repeat(URL_MAX)).is_ok());
+        let long = [("q".to_owned(), "v".repeat(URL_MAX))];
+        for refused in [url(&"a".repeat(URL_MAX + 1)), resolve(&egress(), "x", &long).map(String::from)] {
+            assert!(refused.is_err_and(|e| e.to_string().len() < 400));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_target_stays_below_the_base_or_at_its_origin(target in "[a-z./\\\\%:@?#;~ \t2ef5c]{0,24}") {
+            if let Ok(asked) = resolve(&egress(), &target, &[]) {
+                prop_assert_eq!(asked.origin().ascii_serialization(), "https://erp.example:8443");
+                prop_assert!(is_absolute(&target) || asked.path().starts_with("/sis/api/v1/"), "{}", asked);
+                prop_assert!(!asked.path().split('/').any(climbs), "{}", asked);
+            }
+        }
+
+        #[test]
+        fn whatever_a_connector_writes_is_no_panic(target in any::<String>(), name in any::<String>(), value in any::<String>()) {
+            let _ = resolve(&egress(), &target, &[(name, value)]);
+        }
     }
 
     #[test]

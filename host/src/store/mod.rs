@@ -59,13 +59,7 @@ pub trait Store: Send + Sync {
 
     /// Sets where an API of a client is, and its own credential: what is `None` stays as it is. The API `""` is the
     /// client's default. Fails with [`Fault::Missing`] if a new API comes without a base URL.
-    async fn set_api(
-        &self,
-        cliente_id: i32,
-        api: &str,
-        base_url: Option<&str>,
-        credential: Option<&Secret>,
-    ) -> Result<(), StoreError>;
+    async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError>;
 
     /// Removes one API of a client; false if it was not there.
     async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError>;
@@ -170,7 +164,15 @@ pub async fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
-/// The SQL that creates every table by hand, as PostgreSQL takes it.
-pub const POSTGRES_SQL: &str = include_str!("../../../migrations/postgres/0001_base.sql");
+/// The SQL that creates every table by hand, as PostgreSQL takes it: all migrations, in their order.
+pub const POSTGRES_SQL: &str = concat!(
+    include_str!("../../../migrations/postgres/0001_base.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0002_rede_privada.sql"),
+);
 /// The same for SQLite.
-pub const SQLITE_SQL: &str = include_str!("../../../migrations/sqlite/0001_base.sql");
+pub const SQLITE_SQL: &str = concat!(
+    include_str!("../../../migrations/sqlite/0001_base.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0002_rede_privada.sql"),
+);

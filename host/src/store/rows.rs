@@ -20,11 +20,11 @@ pub(super) const SCRAPS: &str = "SELECT id, cliente_id, rota, periodo_inicio, pe
      CAST(criado_em AS TEXT) AS criado_em FROM scraps \
      WHERE $1 IS NULL OR cliente_id = $1 ORDER BY id DESC LIMIT $2";
 
-pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_url, a.credencial IS NOT NULL AS propria \
-     FROM clientes_tokens c LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id ORDER BY c.cliente_id, a.api";
+pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_url, a.credencial IS NOT NULL AS propria, \
+     a.rede_privada FROM clientes_tokens c LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id ORDER BY c.cliente_id, a.api";
 
-pub(super) const ACCESS: &str = "SELECT c.ativo, c.token, p.base_url AS base_padrao, a.base_url, a.credencial \
-     FROM clientes_tokens c \
+pub(super) const ACCESS: &str = "SELECT c.ativo, c.token, p.base_url AS base_padrao, p.rede_privada AS privada_padrao, \
+     a.base_url, a.credencial, a.rede_privada FROM clientes_tokens c \
      LEFT JOIN clientes_apis p ON p.cliente_id = c.cliente_id AND p.api = '' \
      LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id AND a.api = $2 AND $2 <> '' \
      WHERE c.cliente_id = $1";
@@ -158,6 +158,7 @@ pub(super) struct ClientRow {
     api: Option<String>,
     base_url: Option<String>,
     propria: Option<bool>,
+    rede_privada: Option<bool>,
 }
 
 /// Groups the rows of [`CLIENTS`], which come sorted by client.
@@ -168,7 +169,8 @@ pub(super) fn group_clients(rows: Vec<ClientRow>) -> Vec<Client> {
             clients.push(Client { cliente_id: row.cliente_id, active: row.ativo.unwrap_or(true), apis: Vec::new() });
         }
         if let (Some(client), Some((api, base_url))) = (clients.last_mut(), row.api.zip(row.base_url)) {
-            client.apis.push(ClientApi { api, base_url, has_credential: row.propria.unwrap_or(false) });
+            let (has_credential, private) = (row.propria.unwrap_or(false), row.rede_privada.unwrap_or(false));
+            client.apis.push(ClientApi { api, base_url, has_credential, private });
         }
     }
     clients

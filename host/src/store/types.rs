@@ -77,7 +77,7 @@ pub struct SchemaStatus {
     pub version: i64,
     /// The last migration that this program knows.
     pub newest: i64,
-    /// Tables of ours that are missing.
+    /// Tables of ours that are missing, and columns of those that are there (`table.column`).
     pub missing_tables: Vec<String>,
     /// Whether `dados_raw.hash_conteudo` has the unique index that writing needs.
     pub hash_is_unique: bool,
@@ -110,6 +110,29 @@ pub struct ClientApi {
     pub base_url: String,
     /// Whether it has a credential of its own.
     pub has_credential: bool,
+    /// Whether it may be at an address that is not public.
+    pub private: bool,
+}
+
+/// What changes about one API of a client; what is `None` stays as it is.
+#[derive(Clone, Copy, Default)]
+pub struct ApiChange<'a> {
+    /// Its base URL.
+    pub base_url: Option<&'a str>,
+    /// A credential of its own.
+    pub credential: Option<&'a Secret>,
+    /// Whether it may be at an address that is not public. A new API may not, unless this says so.
+    pub private: Option<bool>,
+}
+
+/// Where an API of a client is, and its credential if it has one of its own.
+pub struct ApiAccess {
+    /// Its base URL.
+    pub base_url: String,
+    /// Its own credential.
+    pub credential: Option<Secret>,
+    /// Whether it may be at an address that is not public.
+    pub private: bool,
 }
 
 /// All that decides where a client's API is and which credential goes there.
@@ -120,8 +143,10 @@ pub struct Access {
     pub token: Secret,
     /// The client's default base URL.
     pub default_base_url: Option<String>,
-    /// The API's own entry: base URL, and a credential if it has one.
-    pub api: Option<(String, Option<Secret>)>,
+    /// Whether the default base URL may be at an address that is not public.
+    pub default_private: bool,
+    /// The API's own entry.
+    pub api: Option<ApiAccess>,
 }
 
 /// A scrap to be created.

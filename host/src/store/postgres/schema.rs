@@ -13,6 +13,9 @@ const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 const TABLES: [&str; 6] =
     ["clientes_tokens", "dados_raw", "clientes_apis", "scraps", "scrap_cursores", "dados_rejeitados"];
 
+/// Columns that later migrations add to them.
+const COLUMNS: [(&str, &str); 1] = [("clientes_apis", "rede_privada")];
+
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pg_index i \
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
      WHERE i.indrelid = to_regclass('dados_raw') AND i.indisunique AND i.indisvalid AND i.indpred IS NULL \
@@ -81,6 +84,12 @@ pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
             missing_tables.push(table.to_owned());
         }
     }
+    for (table, column) in COLUMNS {
+        let table_is_missing = missing_tables.iter().any(|missing| missing == table);
+        if !table_is_missing && !has_column(pool, table, column).await.map_err(sort())? {
+            missing_tables.push(format!("{table}.{column}"));
+        }
+    }
     let version = if may_read(pool, MIGRATIONS_TABLE).await.map_err(sort())? {
         sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM atlas_migracoes WHERE success")
             .fetch_one(pool)
@@ -108,4 +117,15 @@ async fn may_read(pool: &PgPool, table: &str) -> Result<bool, sqlx::Error> {
         .bind(table)
         .fetch_one(pool)
         .await
+}
+
+async fn has_column(pool: &PgPool, table: &str, column: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM pg_attribute \
+         WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped)",
+    )
+    .bind(table)
+    .bind(column)
+    .fetch_one(pool)
+    .await
 }

@@ -120,38 +120,37 @@ impl Store for SqliteStore {
         Ok(changed.rows_affected() > 0)
     }
 
-    async fn set_api(
-        &self,
-        cliente_id: i32,
-        api: &str,
-        base_url: Option<&str>,
-        credential: Option<&Secret>,
-    ) -> Result<(), StoreError> {
+    async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError> {
         let doing = "set the client's API";
         // An UPDATE first: a new entry needs its base URL, an old one may keep it.
         let changed = sqlx::query(
             "UPDATE clientes_apis SET base_url = COALESCE($3, base_url), credencial = COALESCE($4, credencial), \
-             atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1 AND api = $2",
+             rede_privada = COALESCE($5, rede_privada), atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1 AND api = $2",
         )
         .bind(cliente_id)
         .bind(api)
-        .bind(base_url)
-        .bind(credential.map(Secret::expose))
+        .bind(change.base_url)
+        .bind(change.credential.map(Secret::expose))
+        .bind(change.private)
         .execute(&self.pool)
         .await
         .map_err(StoreError::sort(doing))?;
         if changed.rows_affected() > 0 {
             return Ok(());
         }
-        let base_url = base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
-        sqlx::query("INSERT INTO clientes_apis (cliente_id, api, base_url, credencial) VALUES ($1, $2, $3, $4)")
-            .bind(cliente_id)
-            .bind(api)
-            .bind(base_url)
-            .bind(credential.map(Secret::expose))
-            .execute(&self.pool)
-            .await
-            .map_err(StoreError::sort(doing))?;
+        let base_url = change.base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
+        sqlx::query(
+            "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) \
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(cliente_id)
+        .bind(api)
+        .bind(base_url)
+        .bind(change.credential.map(Secret::expose))
+        .bind(change.private.unwrap_or(false))
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::sort(doing))?;
         Ok(())
     }
 
@@ -198,9 +197,12 @@ impl Store for SqliteStore {
             active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),
             token: Secret::new(row.get("token")),
             default_base_url: row.get("base_padrao"),
-            api: row
-                .get::<Option<String>, _>("base_url")
-                .map(|url| (url, row.get::<Option<String>, _>("credencial").map(Secret::new))),
+            default_private: row.get::<Option<bool>, _>("privada_padrao").unwrap_or(false),
+            api: row.get::<Option<String>, _>("base_url").map(|base_url| ApiAccess {
+                base_url,
+                credential: row.get::<Option<String>, _>("credencial").map(Secret::new),
+                private: row.get::<Option<bool>, _>("rede_privada").unwrap_or(false),
+            }),
         }))
     }
 

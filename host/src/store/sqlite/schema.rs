@@ -18,6 +18,9 @@ const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 const TABLES: [&str; 6] =
     ["clientes_tokens", "dados_raw", "clientes_apis", "scraps", "scrap_cursores", "dados_rejeitados"];
 
+/// Columns that later migrations add to them.
+const COLUMNS: [(&str, &str); 1] = [("clientes_apis", "rede_privada")];
+
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pragma_index_list('dados_raw') l \
      WHERE l.\"unique\" AND NOT l.partial AND (SELECT COUNT(*) FROM pragma_index_info(l.name)) = 1 \
        AND EXISTS (SELECT 1 FROM pragma_index_info(l.name) WHERE name = 'hash_conteudo'))";
@@ -64,7 +67,9 @@ async fn migrate(pool: &SqlitePool, doing: &'static str) -> Result<(), StoreErro
             Err(MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _)) => StoreError::sort(doing)(e),
             Err(other) => return Err(StoreError::new(Fault::Schema, doing, other.to_string())),
         };
-        if error.fault != Fault::Collision || tries == MIGRATION_TRIES {
+        // The other one added the column between this one's look at the list and its own statement.
+        let added_meanwhile = error.database_message().starts_with("duplicate column name");
+        if !(error.fault == Fault::Collision || added_meanwhile) || tries == MIGRATION_TRIES {
             return Err(error);
         }
         tries += 1;
@@ -80,6 +85,12 @@ pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError
     for table in TABLES {
         if !is_there(pool, table).await.map_err(sort())? {
             missing_tables.push(table.to_owned());
+        }
+    }
+    for (table, column) in COLUMNS {
+        let table_is_missing = missing_tables.iter().any(|missing| missing == table);
+        if !table_is_missing && !has_column(pool, table, column).await.map_err(sort())? {
+            missing_tables.push(format!("{table}.{column}"));
         }
     }
     let version = if is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? {
@@ -102,6 +113,14 @@ pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError
 async fn is_there(pool: &SqlitePool, table: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1)")
         .bind(table)
+        .fetch_one(pool)
+        .await
+}
+
+async fn has_column(pool: &SqlitePool, table: &str, column: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pragma_table_info($1) WHERE name = $2)")
+        .bind(table)
+        .bind(column)
         .fetch_one(pool)
         .await
 }

@@ -9,6 +9,7 @@ on_both!(ready:
     a_token_and_whether_a_client_is_active_are_set_apart,
     a_client_without_a_word_on_it_is_active,
     an_api_begins_with_its_base_url_and_is_changed_piece_by_piece,
+    an_api_may_be_at_a_private_address_only_where_it_was_said,
     an_api_is_removed_once,
     clients_are_listed_by_id_with_their_apis,
     access_shows_what_is_registered_for_the_client_and_the_api,
@@ -60,27 +61,45 @@ async fn a_client_without_a_word_on_it_is_active(ground: &Ground) -> Result<()> 
 async fn an_api_begins_with_its_base_url_and_is_changed_piece_by_piece(ground: &Ground) -> Result<()> {
     let store = &ground.store;
     store.add_client(1, &secret("token")).await?;
-    assert_eq!(fault(store.set_api(1, "jueri", None, Some(&secret("key"))).await), Some(Fault::Missing));
-    assert_eq!(fault(store.set_api(2, "jueri", Some("https://a/"), None).await), Some(Fault::Missing));
+    assert_eq!(fault(store.set_api(1, "jueri", credential(&secret("key"))).await), Some(Fault::Missing));
+    assert_eq!(fault(store.set_api(2, "jueri", at("https://a/")).await), Some(Fault::Missing));
     assert!(store.clients().await?[0].apis.is_empty());
 
-    store.set_api(1, "jueri", Some("https://a/"), None).await?;
+    store.set_api(1, "jueri", at("https://a/")).await?;
     let api = access(ground, 1, "jueri").await?.api.context("no API")?;
-    assert_eq!((api.0.as_str(), api.1.is_none()), ("https://a/", true));
-    store.set_api(1, "jueri", None, Some(&secret("key"))).await?;
+    assert_eq!((api.base_url.as_str(), api.credential.is_none()), ("https://a/", true));
+    store.set_api(1, "jueri", credential(&secret("key"))).await?;
     let api = access(ground, 1, "jueri").await?.api.context("no API")?;
-    assert_eq!((api.0.as_str(), api.1.as_ref().map(Secret::expose)), ("https://a/", Some("key")));
-    store.set_api(1, "jueri", Some("https://b/"), None).await?;
+    assert_eq!((api.base_url.as_str(), api.credential.as_ref().map(Secret::expose)), ("https://a/", Some("key")));
+    store.set_api(1, "jueri", at("https://b/")).await?;
     let api = access(ground, 1, "jueri").await?.api.context("no API")?;
-    assert_eq!((api.0.as_str(), api.1.as_ref().map(Secret::expose)), ("https://b/", Some("key")));
+    assert_eq!((api.base_url.as_str(), api.credential.as_ref().map(Secret::expose)), ("https://b/", Some("key")));
+    Ok(())
+}
+
+async fn an_api_may_be_at_a_private_address_only_where_it_was_said(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    store.add_client(1, &secret("token")).await?;
+    store.set_api(1, "", at("https://a/")).await?;
+    store.set_api(1, "jueri", ApiChange { private: Some(true), ..at("https://b/") }).await?;
+    let seen = access(ground, 1, "jueri").await?;
+    assert_eq!((seen.default_private, seen.api.map(|api| api.private)), (false, Some(true)));
+    // Said once, it holds until it is said anew, whatever else changes.
+    store.set_api(1, "jueri", credential(&secret("key"))).await?;
+    assert_eq!(access(ground, 1, "jueri").await?.api.map(|api| api.private), Some(true));
+    store.set_api(1, "jueri", ApiChange { private: Some(false), ..ApiChange::default() }).await?;
+    store.set_api(1, "", ApiChange { private: Some(true), ..ApiChange::default() }).await?;
+    let seen = access(ground, 1, "jueri").await?;
+    assert_eq!((seen.default_private, seen.api.map(|api| api.private)), (true, Some(false)));
+    assert_eq!(store.clients().await?[0].apis.iter().map(|api| api.private).collect::<Vec<_>>(), [true, false]);
     Ok(())
 }
 
 async fn an_api_is_removed_once(ground: &Ground) -> Result<()> {
     let store = &ground.store;
     store.add_client(1, &secret("token")).await?;
-    store.set_api(1, "", Some("https://a/"), None).await?;
-    store.set_api(1, "jueri", Some("https://b/"), None).await?;
+    store.set_api(1, "", at("https://a/")).await?;
+    store.set_api(1, "jueri", at("https://b/")).await?;
     assert!(store.remove_api(1, "jueri").await?);
     assert!(!store.remove_api(1, "jueri").await?);
     assert!(!store.remove_api(2, "").await?);
@@ -96,12 +115,13 @@ async fn clients_are_listed_by_id_with_their_apis(ground: &Ground) -> Result<()>
         store.add_client(id, &secret("token")).await?;
     }
     store.set_client(11, None, Some(false)).await?;
-    store.set_api(30, "jueri", Some("https://b/"), Some(&secret("key"))).await?;
-    store.set_api(30, "", Some("https://a/"), None).await?;
+    store.set_api(30, "jueri", ApiChange { credential: Some(&secret("key")), ..at("https://b/") }).await?;
+    store.set_api(30, "", at("https://a/")).await?;
     let api = |api: &str, base_url: &str, has_credential| ClientApi {
         api: api.to_owned(),
         base_url: base_url.to_owned(),
         has_credential,
+        private: false,
     };
     let expected = [
         Client { cliente_id: 4, active: true, apis: vec![] },
@@ -120,24 +140,26 @@ async fn access_shows_what_is_registered_for_the_client_and_the_api(ground: &Gro
     let store = &ground.store;
     store.add_client(1, &secret("token")).await?;
     store.add_client(2, &secret("another")).await?;
-    store.set_api(2, "jueri", Some("https://of-client-2/"), Some(&secret("key of 2"))).await?;
+    store
+        .set_api(2, "jueri", ApiChange { credential: Some(&secret("key of 2")), ..at("https://of-client-2/") })
+        .await?;
     assert!(store.access(3, "jueri").await?.is_none());
 
     let bare = access(ground, 1, "jueri").await?;
     assert_eq!(bare.token.expose(), "token");
     assert!(bare.default_base_url.is_none() && bare.api.is_none());
 
-    store.set_api(1, "", Some("https://default/"), None).await?;
+    store.set_api(1, "", at("https://default/")).await?;
     let default = access(ground, 1, "jueri").await?;
     assert_eq!(default.default_base_url.as_deref(), Some("https://default/"));
     assert!(default.api.is_none());
     // The default is no API of its own, even if it is asked for by its name.
     assert!(access(ground, 1, "").await?.api.is_none());
 
-    store.set_api(1, "jueri", Some("https://jueri/"), Some(&secret("key"))).await?;
+    store.set_api(1, "jueri", ApiChange { credential: Some(&secret("key")), ..at("https://jueri/") }).await?;
     let own = access(ground, 1, "jueri").await?;
-    let (url, key) = own.api.context("no API")?;
-    assert_eq!((url.as_str(), key.as_ref().map(Secret::expose)), ("https://jueri/", Some("key")));
+    let api = own.api.context("no API")?;
+    assert_eq!((api.base_url.as_str(), api.credential.as_ref().map(Secret::expose)), ("https://jueri/", Some("key")));
     assert_eq!((own.token.expose(), own.default_base_url.as_deref()), ("token", Some("https://default/")));
     assert!(access(ground, 1, "other").await?.api.is_none());
     Ok(())
@@ -147,8 +169,8 @@ async fn a_client_that_has_nothing_is_removed_with_its_apis(ground: &Ground) -> 
     let store = &ground.store;
     store.add_client(1, &secret("token")).await?;
     store.add_client(2, &secret("token")).await?;
-    store.set_api(1, "jueri", Some("https://a/"), None).await?;
-    store.set_api(2, "jueri", Some("https://a/"), None).await?;
+    store.set_api(1, "jueri", at("https://a/")).await?;
+    store.set_api(2, "jueri", at("https://a/")).await?;
     assert!(store.remove_client(1).await?);
     assert!(!store.remove_client(1).await?);
     assert_eq!(ground.database.texts("SELECT CAST(cliente_id AS TEXT) FROM clientes_apis").await?, ["2"]);

@@ -60,8 +60,8 @@ async fn dba_sql_makes_what_init_makes_and_init_leaves_it() -> Result<()> {
 async fn work(store: &dyn Store) -> Result<()> {
     store.add_client(CLIENT, &secret("token")).await?;
     store.set_client(CLIENT, Some(&secret("other")), Some(true)).await?;
-    store.set_api(CLIENT, "jueri", Some("https://a/"), None).await?;
-    store.set_api(CLIENT, "jueri", None, Some(&secret("key"))).await?;
+    store.set_api(CLIENT, "jueri", at("https://a/")).await?;
+    store.set_api(CLIENT, "jueri", credential(&secret("key"))).await?;
     assert!(store.access(CLIENT, "jueri").await?.is_some());
     let id = store.create_scrap(&new_scrap(CLIENT)).await?;
     let lease = store.claim(id, &stamp("1")).await?;

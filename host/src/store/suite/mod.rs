@@ -102,6 +102,16 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
+/// An API that is at this base URL from now on.
+fn at(base_url: &str) -> ApiChange<'_> {
+    ApiChange { base_url: Some(base_url), ..ApiChange::default() }
+}
+
+/// An API that has a credential of its own from now on.
+fn credential(secret: &Secret) -> ApiChange<'_> {
+    ApiChange { credential: Some(secret), ..ApiChange::default() }
+}
+
 fn new_scrap(cliente_id: i32) -> NewScrap {
     NewScrap { cliente_id, rota: ROUTE.to_owned(), period: None, page_size: 50, settings: "{}".to_owned() }
 }

@@ -9,6 +9,7 @@ on_both!(empty:
     init_creates_everything,
     init_again_leaves_everything,
     init_by_two_at_once_succeeds_for_both,
+    apis_of_before_may_be_at_private_addresses,
     a_missing_hash_index_is_created,
     hashes_that_are_there_twice_are_the_schemas_fault,
     other_tables_are_left_alone,
@@ -76,6 +77,40 @@ async fn init_by_two_at_once_succeeds_for_both(ground: &Ground) -> Result<()> {
     let status = ground.store.schema().await?;
     assert!(status.is_ready() && status.version == status.newest, "{status:?}");
     Ok(())
+}
+
+/// The tables as the first migration alone makes them.
+const BASE: [&str; 2] = [
+    include_str!("../../../../migrations/sqlite/0001_base.sql"),
+    include_str!("../../../../migrations/postgres/0001_base.sql"),
+];
+
+async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<()> {
+    ground.database.execute_either(BASE[0], BASE[1]).await?;
+    ground
+        .database
+        .execute(
+            "INSERT INTO clientes_tokens (cliente_id, token) VALUES (7, 't'); \
+             INSERT INTO clientes_apis (cliente_id, api, base_url) VALUES (7, '', 'http://192.168.0.10/api');",
+        )
+        .await?;
+    assert_eq!(ground.store.schema().await?.missing_tables, ["clientes_apis.rede_privada"]);
+    ground.store.init().await?;
+    assert!(ground.store.schema().await?.is_ready());
+    // The operator's own word, from when there was no other way to say it.
+    assert!(ground.store.access(7, "jueri").await?.is_some_and(|access| access.default_private));
+    ground.store.set_api(7, "jueri", at("https://b/")).await?;
+    assert!(ground.store.access(7, "jueri").await?.is_some_and(|access| access.api.is_some_and(|api| !api.private)));
+    Ok(())
+}
+
+#[test]
+fn the_sql_that_is_given_out_is_every_migration() {
+    let postgres = sqlx::migrate!("../migrations/postgres");
+    let sqlite = sqlx::migrate!("../migrations/sqlite");
+    for (migrator, sql) in [(&postgres, POSTGRES_SQL), (&sqlite, SQLITE_SQL)] {
+        assert!(migrator.iter().all(|migration| sql.contains(migration.sql.as_str())));
+    }
 }
 
 async fn a_missing_hash_index_is_created(ground: &Ground) -> Result<()> {

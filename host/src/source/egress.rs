@@ -1,0 +1,415 @@
+//! Where a connector's requests may go: the origin of the base URL that the operator set for the client and the API, GET and
+//! HEAD only; and what the operator grants beyond that. Every request is held against it before it is made, and every
+//! redirect before it is followed.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use thiserror::Error;
+use url::{Host, Origin, Url};
+
+use super::address::{Reach, class};
+use super::message::{Method, SendError};
+use super::resolve::AddressRefused;
+use super::target;
+
+/// The longest path of a pattern.
+const PATTERN_MAX: usize = 256;
+
+/// A kind of request: a method, and a path below the base URL in which `*` stands for one segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestPattern {
+    method: Method,
+    segments: Vec<String>,
+}
+
+/// A text that is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is no request pattern: a method, a space, and a path such as /pedidos/*, of letters, digits and -._~!$&'()+,;=:@"
+)]
+pub struct BadPattern(String);
+
+impl RequestPattern {
+    /// Reads `METHOD /path`.
+    pub fn parse(text: &str) -> Result<Self, BadPattern> {
+        let shown = || BadPattern(text.chars().take(PATTERN_MAX).collect());
+        let (name, path) = text.trim().split_once(' ').ok_or_else(shown)?;
+        let method = Method::ALL.into_iter().find(|method| method.name() == name).ok_or_else(shown)?;
+        Self::new(method, path.trim()).map_err(|_| shown())
+    }
+
+    /// A pattern of a method and a path. Nothing in the path is percent-encoded: what is, no pattern covers.
+    pub fn new(method: Method, path: &str) -> Result<Self, BadPattern> {
+        let stated = path.strip_prefix('/').unwrap_or(path);
+        let fits = |segment: &str| {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()+,;=:@".contains(&b);
+            segment == "*" || (!segment.is_empty() && segment.bytes().all(plain) && !target::climbs(segment))
+        };
+        // One that ends in a slash covers paths that do.
+        let body = stated.strip_suffix('/').unwrap_or(stated);
+        if path.len() > PATTERN_MAX || !body.split('/').all(fits) {
+            return Err(BadPattern(format!(
+                "{} {}",
+                method.name(),
+                path.chars().take(PATTERN_MAX).collect::<String>()
+            )));
+        }
+        Ok(Self { method, segments: stated.split('/').map(str::to_owned).collect() })
+    }
+
+    /// Whether it covers a request. `path` is what follows the base URL's own path, as it goes onto the wire.
+    fn covers(&self, method: Method, path: &str) -> bool {
+        let found: Vec<&str> = path.split('/').collect();
+        let same = |(pattern, segment): (&String, &&str)| match pattern.as_str() {
+            "*" => !segment.is_empty() && !target::hides_a_separator(segment),
+            pattern => pattern == *segment,
+        };
+        self.method == method && found.len() == self.segments.len() && self.segments.iter().zip(&found).all(same)
+    }
+}
+
+impl fmt::Display for RequestPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} /{}", self.method.name(), self.segments.join("/"))
+    }
+}
+
+/// What the operator grants the connectors of an API beyond GET and HEAD below its base URL: a `[[grant]]` of `atlas.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The API.
+    pub api: String,
+    /// The client; none: every client.
+    pub client: Option<i32>,
+    /// Further origins, for GET and HEAD. No credential goes there.
+    pub origins: Vec<Origin>,
+    /// Further kinds of request below the base URL. Only what the connector declares too is granted.
+    pub requests: Vec<RequestPattern>,
+    /// Whether these origins, and the base URL, may be at addresses that are not public.
+    pub private: bool,
+}
+
+impl Grant {
+    /// Reads an origin, as operators type it: a URL with neither path nor anything behind it.
+    pub fn parse_origin(text: &str) -> Option<Origin> {
+        // A `*` would be taken for a host's name, and grant nothing.
+        let is_origin = |url: &Url| url.path() == "/" && !text.contains('*');
+        target::parse_base_url(text).filter(is_origin).map(|url| url.origin())
+    }
+}
+
+/// One of the two pools of connections: no connection made under a grant serves a request without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pool {
+    /// Public addresses alone.
+    Public,
+    /// Others as well.
+    Private,
+}
+
+/// What is granted for one client at one API.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    base: Url,
+    /// Whether the base URL may be at an address that is not public.
+    private: bool,
+    /// Whether whoever set the base URL said so: if it is an address that no grant covers, that alone counts.
+    by_itself: bool,
+    /// Further origins, and whether each may be at such an address.
+    origins: Vec<(Origin, bool)>,
+    granted: Vec<RequestPattern>,
+    declared: Vec<RequestPattern>,
+}
+
+impl Egress {
+    /// GET and HEAD at the base URL's origin, and nothing else.
+    pub(super) fn at(base: Url, private: bool) -> Self {
+        Self { base, private, by_itself: private, origins: Vec::new(), granted: Vec::new(), declared: Vec::new() }
+    }
+
+    /// The same, with what the operator grants beyond that, and what the connector says that it needs.
+    #[must_use]
+    pub(super) fn with<'a>(mut self, grants: impl IntoIterator<Item = &'a Grant>, declared: &[RequestPattern]) -> Self {
+        for grant in grants {
+            self.private |= grant.private;
+            self.origins.extend(grant.origins.iter().map(|origin| (origin.clone(), grant.private)));
+            self.granted.extend_from_slice(&grant.requests);
+        }
+        self.declared = declared.to_vec();
+        self
+    }
+
+    /// The base URL.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Whether a URL is where the credential belongs.
+    pub(super) fn is_at_base(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    /// Whether requests may go to a URL's origin at all.
+    pub(super) fn covers_origin(&self, url: &Url) -> bool {
+        self.is_at_base(url) || self.origins.iter().any(|(origin, _)| *origin == url.origin())
+    }
+
+    /// Whether a request may be made, and over which connections.
+    pub(super) fn check(&self, method: Method, url: &Url) -> Result<Pool, SendError> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(SendError::Denied("a URL that carries a credential is refused".to_owned()));
+        }
+        let private = if self.is_at_base(url) {
+            self.check_method(method, url)?;
+            self.private
+        } else {
+            let known = self.origins.iter().filter(|(origin, _)| *origin == url.origin());
+            let private = known.map(|(_, private)| *private).reduce(|a, b| a || b);
+            let private = private.ok_or_else(|| {
+                SendError::Denied(format!(
+                    "{} is not at the granted origin {}",
+                    url.origin().ascii_serialization(),
+                    self.base.origin().ascii_serialization()
+                ))
+            })?;
+            if !method.only_reads() {
+                return Err(SendError::Denied(format!(
+                    "{} at {}: beside the base URL's origin only GET and HEAD can be granted",
+                    method.name(),
+                    url.origin().ascii_serialization()
+                )));
+            }
+            private
+        };
+        self.check_literal(url, private)?;
+        Ok(if private { Pool::Private } else { Pool::Public })
+    }
+
+    fn check_method(&self, method: Method, url: &Url) -> Result<(), SendError> {
+        if method.only_reads() {
+            return Ok(());
+        }
+        let below = url.path().strip_prefix(self.base.path());
+        let covered =
+            |patterns: &[RequestPattern]| below.is_some_and(|path| patterns.iter().any(|p| p.covers(method, path)));
+        let asked = format!("{} {}", method.name(), target::cut(below.unwrap_or(url.path())));
+        if !covered(&self.declared) {
+            return Err(SendError::Denied(format!("{asked} is not among the requests that the connector declares")));
+        }
+        if !covered(&self.granted) {
+            return Err(SendError::Denied(format!(
+                "{asked} is declared by the connector, and the operator did not grant it"
+            )));
+        }
+        Ok(())
+    }
+
+    /// An address that stands in the URL itself: no resolver is asked about it. The URL standard has already made one
+    /// spelling of all (octal, hexadecimal, one number, fewer parts).
+    fn check_literal(&self, url: &Url, private: bool) -> Result<(), SendError> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            _ => return Ok(()),
+        };
+        let class = class(address);
+        let granted = match class.reach() {
+            Reach::Anybody => true,
+            Reach::Granted => private,
+            Reach::ByItself => self.by_itself && self.is_at_base(url),
+        };
+        if granted {
+            return Ok(());
+        }
+        Err(AddressRefused { host: url.host_str().unwrap_or_default().to_owned(), address, class }.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    fn patterns(texts: &[&str]) -> Vec<RequestPattern> {
+        texts.iter().map(|text| RequestPattern::parse(text).unwrap_or_else(|e| panic!("{e}"))).collect()
+    }
+
+    fn grant(origins: &[&str], requests: &[&str], private: bool) -> Grant {
+        let origin = |text: &&str| Grant::parse_origin(text).unwrap_or_else(|| panic!("{text} is no origin"));
+        let origins = origins.iter().map(origin).collect();
+        Grant { api: "bling".into(), client: None, origins, requests: patterns(requests), private }
+    }
+
+    fn told(result: Result<Pool, SendError>) -> String {
+        result.map_or_else(|error| error.to_string(), |pool| format!("{pool:?}"))
+    }
+
+    #[test]
+    fn a_pattern_is_a_method_and_a_plain_path() {
+        for good in ["POST /pedidos/*", "PUT /a/b.c/*/d", "DELETE /x", "GET /v2/*", "PATCH /*/", "HEAD /*"] {
+            assert_eq!(patterns(&[good])[0].to_string(), good);
+        }
+        let long = format!("POST /{}", "a".repeat(PATTERN_MAX));
+        for bad in [
+            "",
+            "POST",
+            "POST ",
+            "POST /",
+            "/a",
+            "post /a",
+            "TRACE /a",
+            "POST //a",
+            "POST /a//b",
+            "POST /../a",
+            "POST /a/..",
+            "POST /a%2fb",
+            "POST /a b",
+            "POST /a?x",
+            "POST /a#x",
+            "POST /**",
+            "POST /a*",
+            "POST /ação",
+            "POST /a\\b",
+            &long,
+        ] {
+            assert!(RequestPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_changes_something_has_to_be_declared_and_granted() {
+        let declared = patterns(&["POST /pedidos/*", "DELETE /pedidos/*"]);
+        let granted = [grant(&[], &["POST /pedidos/*", "PUT /pedidos/*"], false)];
+        let egress = Egress::at(url("https://erp.example/api/v1/"), false).with(&granted, &declared);
+        let ask = |method, path: &str| told(egress.check(method, &url(&format!("https://erp.example{path}"))));
+        assert_eq!(ask(Method::Post, "/api/v1/pedidos/7"), "Public");
+        assert_eq!(ask(Method::Post, "/api/v1/pedidos/7?ack=1"), "Public");
+        assert_eq!(ask(Method::Get, "/api/v1/anything"), "Public");
+        let refused = [
+            ask(Method::Delete, "/api/v1/pedidos/7"),
+            ask(Method::Put, "/api/v1/pedidos/7"),
+            ask(Method::Post, "/api/v1/pedidos"),
+            ask(Method::Post, "/api/v1/pedidos/"),
+            ask(Method::Post, "/api/v1/pedidos/7/"),
+            ask(Method::Post, "/api/v1/pedidos/7/itens"),
+            ask(Method::Post, "/api/v1//pedidos/7"),
+            ask(Method::Post, "/pedidos/7"),
+            ask(Method::Post, "/api/v1/pedidos/a%2fb"),
+            ask(Method::Post, "/api/v1/pedidos/a%252Fb"),
+            ask(Method::Post, "/api/v1/pedidos/a%5Cb"),
+            ask(Method::Post, "/api/v1/%70edidos/7"),
+            ask(Method::Post, "/api/v1/Pedidos/7"),
+        ];
+        insta::assert_snapshot!(refused.join("\n"));
+    }
+
+    #[test]
+    fn another_origin_is_reached_where_it_is_granted_to_read_only() {
+        let granted = [grant(&["https://files.example", "http://10.0.0.9:8080"], &["POST /*"], true)];
+        let declared = patterns(&["POST /*"]);
+        let egress = Egress::at(url("https://erp.example/"), false).with(&granted, &declared);
+        assert_eq!(told(egress.check(Method::Get, &url("https://files.example/a"))), "Private");
+        assert_eq!(told(egress.check(Method::Head, &url("http://10.0.0.9:8080/a"))), "Private");
+        for (method, elsewhere) in [
+            (Method::Post, "https://files.example/a"),
+            (Method::Get, "http://files.example/a"),
+            (Method::Get, "https://files.example:444/a"),
+            (Method::Get, "https://files.example.evil.example/"),
+            (Method::Get, "https://user@files.example/"),
+            (Method::Get, "https://:p@files.example/"),
+            (Method::Get, "http://10.0.0.9/a"),
+        ] {
+            assert!(matches!(egress.check(method, &url(elsewhere)), Err(SendError::Denied(_))), "{elsewhere}");
+        }
+        assert!(!egress.is_at_base(&url("https://files.example/a")));
+    }
+
+    #[test]
+    fn an_origin_is_a_url_without_a_path() {
+        assert!(Grant::parse_origin("https://files.example:8443").is_some());
+        for bad in [
+            "files.example",
+            "ftp://files.example",
+            "https://files.example/a",
+            "https://u:p@files.example",
+            "https://*",
+        ] {
+            assert!(Grant::parse_origin(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_the_url_is_checked_however_it_is_spelt() {
+        for spelt in [
+            "127.0.0.1",
+            "127.1",
+            "0177.0.0.1",
+            "0x7f.1",
+            "2130706433",
+            "0x7f000001",
+            "017700000001",
+            "127.0.0.1.",
+            "１２７.0.0.1",
+            "127。0。0。1",
+            "%31%32%37.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::7f00:1]",
+            "[0:0:0:0:0:0:0:1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "0",
+            "0.0.0.0",
+            "10.0.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "0xa9fea9fe",
+            "2852039166",
+            "[::ffff:a9fe:a9fe]",
+            "[fd00:ec2::254]",
+            "[fe80::1]",
+            "224.0.0.1",
+            "255.255.255.255",
+        ] {
+            let base = url(&format!("http://{spelt}:8080/"));
+            let refused = Egress::at(base.clone(), false).check(Method::Get, &base);
+            assert!(matches!(refused, Err(SendError::AddressRefused(_))), "{spelt}: {refused:?}");
+            // The operator's own word for this very place.
+            assert_eq!(told(Egress::at(base.clone(), true).check(Method::Get, &base)), "Private", "{spelt}");
+        }
+    }
+
+    #[test]
+    fn a_grant_for_private_addresses_covers_no_metadata() {
+        let origins = ["http://169.254.169.254", "http://[fd00:ec2::254]", "http://0.0.0.0", "http://10.0.0.1"];
+        let egress = Egress::at(url("https://erp.example/"), true).with(&[grant(&origins, &[], true)], &[]);
+        for origin in &origins[..3] {
+            assert!(matches!(egress.check(Method::Get, &url(origin)), Err(SendError::AddressRefused(_))), "{origin}");
+        }
+        assert_eq!(told(egress.check(Method::Get, &url(origins[3]))), "Private");
+        // Nor for a base URL that somebody set whose word is no grant.
+        let metadata = url("http://169.254.169.254/");
+        let egress = Egress::at(metadata.clone(), false).with(&[grant(&[], &[], true)], &[]);
+        assert!(matches!(egress.check(Method::Get, &metadata), Err(SendError::AddressRefused(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_url_gets_past_its_origin(text in "(https?|ftp|file)://[a-z0-9.@:%\\[\\]/\\\\?#-]{0,40}") {
+            let egress = Egress::at(url("https://erp.example/api/"), false);
+            if let Ok(asked) = Url::parse(&text)
+                && egress.check(Method::Get, &asked).is_ok()
+            {
+                prop_assert_eq!(asked.origin().ascii_serialization(), "https://erp.example");
+                prop_assert!(asked.username().is_empty() && asked.password().is_none());
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What goes to a source and what comes back: requests as connectors make them, whole answers, and why there is none.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use thiserror::Error;
+
+use super::headers;
+use super::resolve::AddressRefused;
+
+/// Request methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// HEAD
+    Head,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Get, Self::Head, Self::Post, Self::Put, Self::Patch, Self::Delete];
+
+    /// Its name, as it stands in a request.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whether it only reads (RFC 9110, section 9.2.1), and so needs no grant below the base URL.
+    pub(super) fn only_reads(self) -> bool {
+        matches!(self, Self::Get | Self::Head)
+    }
+}
+
+/// A request, as a connector makes it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// A path below the base URL, or an absolute URL of a granted origin.
+    pub target: String,
+    /// Appended to the target's query.
+    pub query: Vec<(String, String)>,
+    /// Beside the host's own.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    pub(super) headers: HeaderMap,
+    /// The wait that it asks for.
+    pub retry_after: Option<Duration>,
+    /// The decoded body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A header's value, several of one name joined by `, `; none if absent, withheld, or not text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let name = name.to_ascii_lowercase();
+        if headers::is_withheld(&name) {
+            return None;
+        }
+        let mut values = self.headers.get_all(&name).iter().map(|v| v.to_str().ok());
+        let first = values.next()??.to_owned();
+        values.try_fold(first, |joined, value| Some(joined + ", " + value?))
+    }
+
+    /// Whether the status means that the same request may well succeed later.
+    pub fn is_passing_fault(&self) -> bool {
+        matches!(self.status, 408 | 425 | 429 | 500..=599)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// The connector asked for what was not granted.
+    #[error("the request was not granted: {0}")]
+    Denied(String),
+    /// The source redirected to where it must not be followed.
+    #[error("the request was not granted: {0}")]
+    RedirectDenied(String),
+    /// The host is at an address that was not granted.
+    #[error(transparent)]
+    AddressRefused(#[from] AddressRefused),
+    /// Not a request.
+    #[error("not a request: {0}")]
+    InvalidRequest(String),
+    /// No connection.
+    #[error("could not connect: {0}")]
+    Connect(String),
+    /// The connection broke before the answer was whole.
+    #[error("the connection broke before the answer was whole: {0}")]
+    Interrupted(String),
+    /// No whole answer in time.
+    #[error("no whole answer in time: {0}")]
+    Timeout(String),
+    /// The body is larger than it may be.
+    #[error("the answer is larger than {0} bytes (limit body_bytes)")]
+    TooLarge(usize),
+    /// The headers are larger than they may be.
+    #[error("the answer's headers are larger than {0} bytes")]
+    HeadTooLarge(usize),
+    /// The page's budget is spent.
+    #[error("the page's budget is spent: {0}")]
+    Exhausted(String),
+}
+
+impl SendError {
+    /// Whether the same request may well succeed later.
+    pub fn is_passing_fault(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_))
+    }
+}
+
+/// What a page's last request was refused for, where only the operator can do something about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The connector asked for what was not granted.
+    NotGranted(String),
+    /// The host is at an address that was not granted.
+    Address(AddressRefused),
+}
+
+impl Refusal {
+    pub(super) fn of(error: &SendError) -> Option<Self> {
+        match error {
+            SendError::Denied(what) => Some(Self::NotGranted(what.clone())),
+            SendError::AddressRefused(refused) => Some(Self::Address(refused.clone())),
+            _ => None,
+        }
+    }
+}
+
+/// What one page has asked for so far, and what its last request taught.
+#[derive(Debug, Default)]
+pub struct PageMeter {
+    pub(super) requests: u32,
+    pub(super) bytes: usize,
+    /// The limit of the house that a request of this page went past, by name and value.
+    pub limit: Option<(&'static str, u64)>,
+    /// Whether the last request failed in a passing way.
+    pub passing_fault: bool,
+    /// The wait that the last answer asked for.
+    pub retry_after: Option<Duration>,
+    /// What the last request was refused for.
+    pub refusal: Option<Refusal>,
+}

@@ -1,0 +1,339 @@
+//! The client against servers of our own, which redirect, rebind, echo and overdo.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::resolve::tests::answers;
+use super::resolve::{FilteringResolver, Lookup, private_too, public_only};
+use super::*;
+use crate::store::Access;
+
+const TOKEN: &str = "segredo-9f3a";
+const LIMITS: HttpLimits = HttpLimits { requests_per_page: 20, body_bytes: 1 << 20, page_bytes: 1 << 20 };
+
+/// A server that answers by path, and remembers what it was asked.
+struct Server {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Listens at an address. Paths without an answer of their own are answered 200.
+    async fn at(address: &str, paths: &[(&str, String)]) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap_or_else(|e| panic!("{address}: {e}"));
+        let server = Self { address: listener.local_addr().expect("an address"), seen: Arc::default() };
+        let paths: Arc<HashMap<String, String>> =
+            Arc::new(paths.iter().map(|(p, a)| ((*p).to_owned(), a.clone())).collect());
+        let seen = Arc::clone(&server.seen);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&paths), Arc::clone(&seen)));
+            }
+        });
+        server
+    }
+
+    async fn on_loopback(paths: &[(&str, String)]) -> Self {
+        Self::at("127.0.0.1:0", paths).await
+    }
+
+    fn url(&self, host: &str) -> String {
+        format!("http://{host}:{}", self.address.port())
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().expect("no server panics").clone()
+    }
+}
+
+/// Answers one request and closes, or goes on where the answer says `keep-alive`.
+async fn serve(mut stream: TcpStream, paths: Arc<HashMap<String, String>>, seen: Arc<Mutex<Vec<String>>>) {
+    let mut asked = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        let Ok(read @ 1..) = stream.read(&mut buffer).await else { return };
+        asked.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&asked).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+        if body.len() < length {
+            continue;
+        }
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        seen.lock().expect("no server panics").push(text);
+        asked.clear();
+        let answer = paths.get(&path).cloned().unwrap_or_else(|| ok(""));
+        if stream.write_all(answer.as_bytes()).await.is_err() || !answer.contains("keep-alive") {
+            return;
+        }
+    }
+}
+
+fn ok(headers: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{headers}\r\n{{}}")
+}
+
+fn redirect(status: u16, location: &str) -> String {
+    format!("HTTP/1.1 {status} Elsewhere\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+}
+
+/// An endpoint with a token, at a base URL whose private address was granted or not.
+fn endpoint(base: &str, private: bool, grants: &[Grant], declared: &[&str]) -> Endpoint {
+    let access = Access {
+        active: true,
+        token: Secret::new(TOKEN.to_owned()),
+        default_base_url: Some(base.to_owned()),
+        default_private: private,
+        api: None,
+    };
+    let declared: Vec<_> = declared.iter().map(|text| pattern(text)).collect();
+    let endpoint = Endpoint::resolve(access, "bling", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
+    endpoint.granting(grants, &declared)
+}
+
+fn pattern(text: &str) -> RequestPattern {
+    RequestPattern::parse(text).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn grant(origins: &[&str], requests: &[&str], private: bool) -> Grant {
+    Grant {
+        api: "bling".to_owned(),
+        client: None,
+        origins: origins.iter().map(|o| Grant::parse_origin(o).unwrap_or_else(|| panic!("{o}"))).collect(),
+        requests: requests.iter().map(|text| pattern(text)).collect(),
+        private,
+    }
+}
+
+fn client(lookup: &Lookup) -> HttpClient {
+    client_that_admits(lookup, public_only)
+}
+
+fn client_that_admits(lookup: &Lookup, public: fn(IpAddr) -> bool) -> HttpClient {
+    let resolver = |admits| FilteringResolver::new(Arc::clone(lookup), admits);
+    let budget = BodyBudget::new(4 << 20, 1 << 20);
+    HttpClient::resolving(resolver(public), resolver(private_too), LIMITS, budget).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn request(method: Method, target: &str) -> Request {
+    let headers = [("x-tenant", "7"), ("content-type", "application/json")];
+    Request {
+        method,
+        target: target.to_owned(),
+        query: Vec::new(),
+        headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        body: (!matches!(method, Method::Get | Method::Head)).then(|| b"{\"a\":1}".to_vec()),
+    }
+}
+
+async fn get(client: &HttpClient, endpoint: &Endpoint, target: &str) -> Result<Answer, SendError> {
+    client.send(endpoint, &mut PageMeter::default(), request(Method::Get, target)).await
+}
+
+#[tokio::test]
+async fn a_name_that_is_bound_anew_between_two_requests_leads_nowhere() {
+    // 127.0.0.2 stands for a public address; what is at 127.0.0.1, on the same port, must never be asked.
+    let outside = Server::at("127.0.0.2:0", &[]).await;
+    let inside = Server::at(&format!("127.0.0.1:{}", outside.address.port()), &[]).await;
+    let client = client_that_admits(&answers(&[&["127.0.0.2"], &["127.0.0.1"]]), |address| {
+        address == IpAddr::from([127, 0, 0, 2])
+    });
+    let endpoint = endpoint(&outside.url("rebind.example"), false, &[], &[]);
+    assert_eq!(get(&client, &endpoint, "a").await.map(|answer| answer.status), Ok(200));
+    let mut meter = PageMeter::default();
+    let refused = client.send(&endpoint, &mut meter, request(Method::Get, "b")).await.err();
+    assert!(matches!(&refused, Some(SendError::AddressRefused(r)) if r.host == "rebind.example"), "{refused:?}");
+    // Nothing that waiting would mend, and the operator's to judge.
+    assert!(!meter.passing_fault && matches!(meter.refusal, Some(Refusal::Address(_))));
+    assert_eq!((outside.seen().len(), inside.seen().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_private_address_is_reached_with_a_grant_and_not_without() {
+    let server = Server::on_loopback(&[]).await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    for host in ["erp.example", "127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"] {
+        let base = server.url(host);
+        let refused = get(&client, &endpoint(&base, false, &[], &[]), "a").await.err();
+        assert!(matches!(refused, Some(SendError::AddressRefused(_))), "{host}: {refused:?}");
+    }
+    assert!(server.seen().is_empty());
+    let base = server.url("erp.example");
+    assert!(get(&client, &endpoint(&base, true, &[], &[]), "a").await.is_ok());
+    assert!(get(&client, &endpoint(&base, false, &[grant(&[], &[], true)], &[]), "a").await.is_ok());
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_made_under_a_grant_serves_no_request_without_it() {
+    let keep = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\n{}".to_owned();
+    let server = Server::on_loopback(&[("/a", keep)]).await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    let base = server.url("erp.example");
+    for _ in 0..2 {
+        assert!(get(&client, &endpoint(&base, true, &[], &[]), "a").await.is_ok());
+    }
+    assert!(get(&client, &endpoint(&base, false, &[], &[]), "a").await.is_err());
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_redirect_leads_to_granted_origins_only_and_the_credential_to_none_of_them() {
+    let files = Server::on_loopback(&[]).await;
+    let evil = Server::on_loopback(&[]).await;
+    let api = Server::on_loopback(&[
+        ("/files", redirect(302, &files.url("files.example"))),
+        ("/evil", redirect(302, &evil.url("evil.example"))),
+        ("/echo", redirect(302, &format!("{}/?token={TOKEN}", files.url("files.example")))),
+        ("/user", redirect(302, &format!("http://u:p@api.example:{}/", files.address.port()))),
+        ("/own", redirect(302, "/here?page=2#x")),
+    ])
+    .await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    let grants = [grant(&[&files.url("files.example")], &[], true)];
+    let endpoint = endpoint(&api.url("api.example"), true, &grants, &[]);
+
+    assert!(get(&client, &endpoint, "own").await.is_ok());
+    let asked = api.seen();
+    assert!(asked[1].starts_with("GET /here?page=2 HTTP/1.1") && asked[1].contains("x-tenant"), "{}", asked[1]);
+    assert!(asked.iter().all(|request| request.contains(TOKEN)));
+
+    assert!(get(&client, &endpoint, "files").await.is_ok());
+    let asked = files.seen().concat();
+    assert!(asked.starts_with("GET / HTTP/1.1"), "{asked}");
+    assert!(!asked.contains(TOKEN) && !asked.contains("authorization") && !asked.contains("x-tenant"), "{asked}");
+    // Nor to one that the connector asks at by itself.
+    assert!(get(&client, &endpoint, &files.url("files.example")).await.is_ok());
+    assert!(!files.seen().concat().contains(TOKEN));
+
+    for path in ["evil", "echo", "user"] {
+        let refused = get(&client, &endpoint, path).await.err();
+        assert!(matches!(refused, Some(SendError::RedirectDenied(_))), "{path}: {refused:?}");
+        assert!(!refused.is_some_and(|e| e.to_string().contains(TOKEN)));
+    }
+    assert_eq!((files.seen().len(), evil.seen().len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_redirect_to_an_address_that_was_not_granted_is_not_followed() {
+    let inside = Server::on_loopback(&[]).await;
+    let literal = inside.url("127.0.0.1");
+    let api = Server::on_loopback(&[("/a", redirect(307, &literal))]).await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    // The origin is granted, its address is not; the base URL's is.
+    let endpoint = endpoint(&api.url("api.example"), true, &[grant(&[&literal], &[], false)], &[]);
+    let refused = get(&client, &endpoint, "a").await.err();
+    assert!(matches!(refused, Some(SendError::AddressRefused(_))), "{refused:?}");
+    assert!(inside.seen().is_empty());
+}
+
+#[tokio::test]
+async fn five_redirects_are_followed_and_a_sixth_is_not() {
+    let paths: Vec<(String, String)> =
+        (0..6).map(|n| (format!("/{n}"), redirect(302, &format!("/{}", n + 1)))).collect();
+    let paths: Vec<(&str, String)> = paths.iter().map(|(path, answer)| (path.as_str(), answer.clone())).collect();
+    let server = Server::on_loopback(&paths).await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    let endpoint = endpoint(&server.url("127.0.0.1"), true, &[], &[]);
+    assert!(get(&client, &endpoint, "1").await.is_ok());
+    assert_eq!(server.seen().len(), 6);
+    let refused = get(&client, &endpoint, "0").await.err();
+    assert_eq!(refused, Some(SendError::RedirectDenied("more than 5 redirects".into())));
+    assert_eq!(server.seen().len(), 12);
+}
+
+#[tokio::test]
+async fn a_request_that_changes_something_goes_only_where_it_was_granted_redirected_or_not() {
+    let files = Server::on_loopback(&[]).await;
+    let server = Server::on_loopback(&[
+        ("/pedidos/see-other", redirect(303, "/lista")),
+        ("/pedidos/other-path", redirect(307, "/clientes/1")),
+        ("/pedidos/other-origin", redirect(308, &files.url("files.example"))),
+        ("/pedidos/moved", redirect(308, "/pedidos/1")),
+    ])
+    .await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    let grants = [grant(&[&files.url("files.example")], &["POST /pedidos/*"], true)];
+    let endpoint = endpoint(&server.url("api.example"), true, &grants, &["POST /pedidos/*"]);
+    let mut meter = PageMeter::default();
+    for (target, allowed) in [
+        ("pedidos/1", true),
+        ("pedidos/see-other", true),
+        ("pedidos/moved", true),
+        ("pedidos/other-path", false),
+        ("pedidos/other-origin", false),
+        ("clientes/1", false),
+    ] {
+        let sent = client.send(&endpoint, &mut meter, request(Method::Post, target)).await;
+        assert_eq!(sent.is_ok(), allowed, "{target}: {:?}", sent.err());
+    }
+    assert!(matches!(&meter.refusal, Some(Refusal::NotGranted(what)) if what.contains("POST \"clientes/1\"")));
+    let first = |request: &String| request.lines().next().unwrap_or_default().replace(" HTTP/1.1", "");
+    let asked: Vec<String> = server.seen().iter().map(first).collect();
+    assert_eq!(
+        asked,
+        [
+            "POST /pedidos/1",
+            "POST /pedidos/see-other",
+            "GET /lista",
+            "POST /pedidos/moved",
+            "POST /pedidos/1",
+            "POST /pedidos/other-path",
+            "POST /pedidos/other-origin",
+        ]
+    );
+    let seen = server.seen();
+    assert!(seen[0].ends_with("{\"a\":1}") && seen[4].ends_with("{\"a\":1}"));
+    assert!(!seen[2].contains("{\"a\":1}") && !seen[2].contains("content-type"), "{}", seen[2]);
+    assert!(files.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_carries_no_credential_back_in_its_headers() {
+    let server = Server::on_loopback(&[(
+        "/a",
+        ok("Set-Cookie: session=1\r\nSET-COOKIE2: x\r\nAuthorization: Bearer x\r\nWWW-Authenticate: Bearer realm=x\r\n\
+            Proxy-Authenticate: Basic\r\nAuthentication-Info: x\r\nX-Auth-Token: x\r\nLink: </b>; rel=next\r\nX-Total: 7\r\n"),
+    )])
+    .await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    let answer = get(&client, &endpoint(&server.url("127.0.0.1"), true, &[], &[]), "a").await;
+    let answer = answer.unwrap_or_else(|e| panic!("{e}"));
+    for withheld in [
+        "set-cookie",
+        "Set-Cookie",
+        "set-cookie2",
+        "authorization",
+        "www-authenticate",
+        "proxy-authenticate",
+        "authentication-info",
+        "x-auth-token",
+    ] {
+        assert_eq!(answer.header(withheld), None, "{withheld}");
+    }
+    assert_eq!(answer.header("link").as_deref(), Some("</b>; rel=next"));
+    assert_eq!(answer.header("X-Total").as_deref(), Some("7"));
+}
+
+#[tokio::test]
+async fn an_answers_headers_have_an_end() {
+    let many: String = (0..200).map(|n| format!("x-{n}: v\r\n")).collect();
+    let endless = "x-long: ".to_owned() + &"v".repeat(1 << 20) + "\r\n";
+    let server = Server::on_loopback(&[
+        ("/large", ok(&format!("x-large: {}\r\n", "v".repeat(70 * 1024)))),
+        ("/many", ok(&many)),
+        ("/endless", ok(&endless)),
+    ])
+    .await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    let endpoint = endpoint(&server.url("127.0.0.1"), true, &[], &[]);
+    let large = get(&client, &endpoint, "large").await.err();
+    assert_eq!(large, Some(SendError::HeadTooLarge(64 * 1024)));
+    for path in ["many", "endless"] {
+        assert!(get(&client, &endpoint, path).await.is_err(), "{path}");
+    }
+}
