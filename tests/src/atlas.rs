@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sample_api::SampleApi;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use crate::database::Database;
@@ -90,6 +90,7 @@ impl Atlas {
             .current_dir(self.folder.path())
             .env("ATLAS_CONNECTORS", connectors()?)
             .env("ATLAS_CACHE", cache()?)
+            .env("ATLAS_STATE", self.folder.path().join("state"))
             .env("DATABASE_URL", self.database.url())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -112,7 +113,7 @@ impl Atlas {
     /// Starts a command.
     pub fn start(&self, arguments: &[&str]) -> anyhow::Result<Running> {
         let child = self.command(arguments)?.spawn().context("start atlas")?;
-        Ok(Running { child, log: self.log() })
+        Ok(Running { child, log: self.log(), said: Vec::new() })
     }
 
     /// Runs a command with something on its standard input.
@@ -121,7 +122,7 @@ impl Atlas {
         let mut stdin = child.stdin.take().context("standard input")?;
         stdin.write_all(input.as_bytes()).await?;
         drop(stdin);
-        Running { child, log: self.log() }.finish().await
+        Running { child, log: self.log(), said: Vec::new() }.finish().await
     }
 
     /// Runs a command once in each language. Both must end with this exit code and, if that is not 0, say what to do.
@@ -183,6 +184,8 @@ pub struct Running {
     /// The process.
     pub child: Child,
     log: PathBuf,
+    /// What it printed for people and was read already.
+    said: Vec<u8>,
 }
 
 impl Running {
@@ -193,13 +196,28 @@ impl Running {
         let finished = Finished {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            stderr: String::from_utf8_lossy(&[self.said, stderr].concat()).into_owned(),
         };
         let log = std::fs::read(&self.log).unwrap_or_default();
         for text in [&finished.stdout, &finished.stderr, &String::from_utf8_lossy(&log).into_owned()] {
             anyhow::ensure!(!text.contains(TOKEN), "the token was shown:\n{text}");
         }
         Ok(finished)
+    }
+
+    /// Waits until it has printed this for people.
+    pub async fn until_it_says(&mut self, text: &str) -> anyhow::Result<()> {
+        let stderr = self.child.stderr.as_mut().context("standard error")?;
+        let told = async {
+            while !String::from_utf8_lossy(&self.said).contains(text) {
+                if stderr.read_buf(&mut self.said).await? == 0 {
+                    bail!("it ended without saying {text:?}:\n{}", String::from_utf8_lossy(&self.said));
+                }
+            }
+            Ok(())
+        };
+        let waited = tokio::time::timeout(PATIENCE, told).await;
+        waited.unwrap_or_else(|_| bail!("it does not say {text:?}:\n{}", String::from_utf8_lossy(&self.said)))
     }
 
     /// Sends a signal by its name (`INT`, `KILL`, …).

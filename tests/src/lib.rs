@@ -5,6 +5,7 @@
 
 mod atlas;
 mod database;
+pub mod versions;
 
 pub use self::atlas::{Atlas, Finished, Running, test_guests};
 pub use self::database::{Database, Row};

@@ -1,0 +1,82 @@
+//! The route `pedido` in any version that a test wants. What a version is stands in one place of the component, `NAME=VALUE`
+//! with blanks between, and the tests write over it: so one build gives as many versions as they need.
+
+use std::hint::black_box;
+
+use atlas_connector_sdk::{Connector, Descriptor, FetchError, Page, Scrap};
+
+/// What the tests look for in the file, and how much of it they may write over.
+const LENGTH: usize = 256;
+static VERSION: [u8; LENGTH] = padded(b"ATLAS-TEST-VERSION: version=1");
+
+const fn padded(text: &[u8]) -> [u8; LENGTH] {
+    let mut padded = [b' '; LENGTH];
+    let mut at = 0;
+    while at < text.len() {
+        padded[at] = text[at];
+        at += 1;
+    }
+    padded
+}
+
+/// One thing that a version is.
+fn set(name: &str) -> Option<&'static str> {
+    // The compiler must not know what stands there.
+    let text = std::str::from_utf8(black_box(&VERSION)).unwrap_or_default();
+    text.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn number(name: &str) -> Option<u32> {
+    set(name)?.parse().ok()
+}
+
+struct Changeable;
+
+impl Connector for Changeable {
+    fn describe(_definition: Option<&str>) -> Result<Descriptor, String> {
+        Ok(Descriptor {
+            takes_period: true,
+            version: set("version").unwrap_or("0").to_owned(),
+            cursor_format: number("cursor-format").unwrap_or(1),
+            unhashed: set("unhashed").map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+            ..jueri::descriptor(set("route").unwrap_or("pedido"))
+        })
+    }
+
+    fn fetch_page(scrap: &Scrap, cursor: Option<&str>) -> Result<Page, FetchError> {
+        match set("fails") {
+            Some("trap") => panic!("a version that traps"),
+            Some("error") => return Err(FetchError::Fatal("a version that gives up".to_owned())),
+            _ => {}
+        }
+        // Where cursors mean something else, they look different as well.
+        let prefix = number("cursor-format").filter(|format| *format > 1).map(|format| format!("v{format}:"));
+        let prefix = prefix.unwrap_or_default();
+        let cursor = match cursor {
+            Some(cursor) => Some(cursor.strip_prefix(&prefix).ok_or_else(|| not_ours(cursor))?),
+            None => None,
+        };
+        let page = jueri::page_number(cursor)?;
+        let period = scrap.period()?;
+        let mut request =
+            jueri::request(scrap, "pedido", page).query("data_inicial", &period.start).query("data_final", &period.end);
+        if let Some(value) = set("asks") {
+            request = request.query("extra", value);
+        }
+        let answer = request.send()?.ok()?;
+        let mut fetched = jueri::read(&answer, page)?;
+        for next in &mut fetched.next {
+            next.insert_str(0, &prefix);
+        }
+        Ok(match set("records") {
+            Some("none") => Page::json(Vec::new()).then(fetched.next).of_total(fetched.total_records),
+            _ => fetched,
+        })
+    }
+}
+
+fn not_ours(cursor: &str) -> FetchError {
+    FetchError::Fatal(format!("not a cursor of this version: {cursor:.40}"))
+}
+
+atlas_connector_sdk::export!(Changeable);
