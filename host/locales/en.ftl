@@ -259,8 +259,39 @@ load-describe = { $file } could not describe itself: { $reason }
     .fix = Tell the connector's author.
 load-descriptor = { $file } describes itself in a way that will not do: { $reason }
     .fix = Tell the connector's author.
+load-compile-limit = Compiling { $file } took more than the limit { $name } ({ $value })
+    .fix = Tell the connector's author; if it is legitimate, raise { $name } in the section [limits] of atlas.toml.
+load-trial = { $file } failed at a page that the present version fetched well: { $reason }
+    .fix = Tell the connector's author; the present version goes on until the file changes.
 load-route-taken = { $file } serves the route { $route }, which { $other } serves too
     .fix = Leave only one of the two in the connectors' folder.
+
+## Connectors that change
+
+connector-took-over = 🔄 Route { $route }: version { $version } ({ $digest }) serves from the next page on
+connector-untried-no-page = {"   "}↳ untried: this process has fetched no page of this route yet
+connector-untried-cursors = {"   "}↳ untried: cursors changed their meaning; each scrap under way stays on the version that it began with
+connector-untried-request = {"   "}↳ untried: the new version asks for what the kept page does not have ({ $request })
+connector-held = Route { $route }: the new version { $version } ({ $digest }) waits for your word
+    .fix = Look at it with: atlas connector list. To let it serve: atlas connector accept { $route }.
+connector-goes-on = ↪️ The route { $route } goes on with version { $version } ({ $digest })
+connector-rolled-back = ↩️ Route { $route }: back to version { $version } ({ $digest }), until the file changes
+connector-removed = 🗑️ { $file } was removed: the route { $route } goes on with version { $version } ({ $digest }) until this process ends
+connector-accepted = ✅ Route { $route }: version { $version } ({ $digest }) accepted. Running processes use it within a second.
+connector-went-back = ✅ Route { $route }: back to version { $version } ({ $digest }) until the file changes. Running processes use it within a second.
+connector-servindo = serves
+connector-retida = waits for your word
+connector-revertida = rolled back
+connector-recusada = refused
+hold-records = from the same answers a page gave { $after } records instead of { $before }
+hold-requests = it declares further requests ({ $requests })
+hold-unhashed = it leaves more out of the content hash ({ $pointers }): rows that are there would look new
+error-nothing-held = No version of the route { $route } waits for your word
+    .fix = See how the connectors stand with: atlas connector list.
+error-version-not-kept = There is no earlier version of the route { $route } to go back to ({ $digest })
+    .fix = The last ten versions that served the route are kept; for another, copy its file into the connectors' folder.
+error-connector-state = What is remembered of connectors could not be changed: { $reason }
+    .fix = Check that the folder of ATLAS_STATE belongs to this user, and that there is room on the disk.
 
 ## Database
 

@@ -265,8 +265,39 @@ load-describe = { $file } não soube se descrever: { $reason }
     .fix = Avise o autor do conector.
 load-descriptor = { $file } se descreve de um modo que não serve: { $reason }
     .fix = Avise o autor do conector.
+load-compile-limit = Compilar { $file } passou do limite { $name } ({ $value })
+    .fix = Avise o autor do conector; se for legítimo, aumente { $name } na seção [limits] do atlas.toml.
+load-trial = { $file } falhou com uma página que a versão atual buscou bem: { $reason }
+    .fix = Avise o autor do conector; a versão atual continua até que o arquivo mude.
 load-route-taken = { $file } atende a rota { $route }, que { $other } também atende
     .fix = Deixe só um dos dois na pasta de conectores.
+
+## Recarga de conectores
+
+connector-took-over = 🔄 Rota { $route }: a versão { $version } ({ $digest }) atende a partir da próxima página
+connector-untried-no-page = {"   "}↳ sem prova: este processo ainda não buscou nenhuma página desta rota
+connector-untried-cursors = {"   "}↳ sem prova: os cursores mudaram de significado; cada scrap em andamento fica na versão que o começou
+connector-untried-request = {"   "}↳ sem prova: a nova versão pede o que a página guardada não tem ({ $request })
+connector-held = Rota { $route }: a nova versão { $version } ({ $digest }) espera a sua palavra
+    .fix = Confira com: atlas connector list. Para deixá-la atender: atlas connector accept { $route }.
+connector-goes-on = ↪️ A rota { $route } continua com a versão { $version } ({ $digest })
+connector-rolled-back = ↩️ Rota { $route }: de volta à versão { $version } ({ $digest }), até que o arquivo mude
+connector-removed = 🗑️ { $file } foi removido: a rota { $route } continua com a versão { $version } ({ $digest }) até o fim deste processo
+connector-accepted = ✅ Rota { $route }: versão { $version } ({ $digest }) aceita. Os processos em andamento a usam em até um segundo.
+connector-went-back = ✅ Rota { $route }: de volta à versão { $version } ({ $digest }) até que o arquivo mude. Os processos em andamento a usam em até um segundo.
+connector-servindo = atende
+connector-retida = espera a sua palavra
+connector-revertida = revertida
+connector-recusada = recusada
+hold-records = com as mesmas respostas, uma página deu { $after } registros em vez de { $before }
+hold-requests = declara mais requisições ({ $requests })
+hold-unhashed = deixa mais fora do hash do conteúdo ({ $pointers }): linhas já gravadas pareceriam novas
+error-nothing-held = Nenhuma versão da rota { $route } espera a sua palavra
+    .fix = Veja o estado dos conectores com: atlas connector list.
+error-version-not-kept = Não há uma versão anterior da rota { $route } para voltar ({ $digest })
+    .fix = Ficam guardadas as dez últimas versões que atenderam a rota; para outra, copie o arquivo dela para a pasta de conectores.
+error-connector-state = O que se lembra dos conectores não pôde ser alterado: { $reason }
+    .fix = Confira se a pasta de ATLAS_STATE pertence a este usuário e se há espaço em disco.
 
 ## Banco
 

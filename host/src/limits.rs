@@ -6,7 +6,7 @@ use serde::Deserialize;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// The limits. Sizes are bytes, times are milliseconds.
+/// The limits. Sizes are bytes, times are milliseconds unless their name says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -48,6 +48,10 @@ pub struct Limits {
     pub log_lines: usize,
     /// A component's file.
     pub component_bytes: usize,
+    /// CPU time of compiling one component, in seconds. It happens in a process of its own.
+    pub compile_cpu_s: u64,
+    /// That process's memory.
+    pub compile_memory: usize,
 }
 
 impl Default for Limits {
@@ -72,6 +76,8 @@ impl Default for Limits {
             log_bytes: 64 * KIB,
             log_lines: 1_000,
             component_bytes: 64 * MIB,
+            compile_cpu_s: 60,
+            compile_memory: 2048 * MIB,
         }
     }
 }

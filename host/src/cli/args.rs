@@ -109,6 +109,9 @@ pub(super) enum Command {
     /// What is wrong with this installation, and how to mend it
     #[command(alias = "diagnostico", after_help = "Example: atlas doctor")]
     Doctor,
+    /// The compiler of connectors, as this program starts it: not for people
+    #[command(hide = true, name = crate::connector::CHILD_COMMAND)]
+    CompileComponent(CompileComponentArgs),
     /// Completions for a shell
     #[command(after_help = "Example: atlas completions bash > /etc/bash_completion.d/atlas")]
     Completions(CompletionsArgs),
@@ -273,6 +276,33 @@ pub(super) enum ConnectorCommand {
         /// The component
         file: PathBuf,
     },
+    /// Let a new version serve that waits for your word
+    #[command(alias = "aceitar", after_help = "Example: atlas connector accept pedido")]
+    Accept {
+        /// The route
+        #[arg(value_name = "ROUTE")]
+        route: String,
+    },
+    /// Go back to an earlier version, until the route's file changes
+    #[command(alias = "reverter", after_help = "Example: atlas connector rollback pedido --to 1f8a3c")]
+    Rollback {
+        /// The route
+        #[arg(value_name = "ROUTE")]
+        route: String,
+        /// A digest, or how it begins [default: the version before the present one]
+        #[arg(long, alias = "para", value_name = "DIGEST")]
+        to: Option<String>,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct CompileComponentArgs {
+    /// CPU time, in seconds
+    pub(super) cpu_s: u64,
+    /// Memory, in bytes
+    pub(super) memory: u64,
+    /// What the engine is set to: a guest's memory, in bytes
+    pub(super) guest_memory: usize,
 }
 
 #[derive(Args)]

@@ -1,14 +1,14 @@
-//! `atlas connector list|inspect`.
+//! `atlas connector list|inspect|accept|rollback`.
 
 use serde::Serialize;
 
 use super::args::{ConnectorArgs, ConnectorCommand};
 use super::output::Output;
 use crate::config::Config;
-use crate::connector::Connector;
+use crate::connector::{Connector, Standing};
 use crate::notice;
 use crate::notice::Notice;
-use crate::service::{Connectors, Exit, Failure};
+use crate::service::{Connectors, Exit, Failure, hold_notice};
 
 pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) -> Result<Exit, Failure> {
     let connectors = Connectors::new(&config);
@@ -19,7 +19,37 @@ pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) ->
             inspect(&connector, output);
             Ok(Exit::Done)
         }
+        ConnectorCommand::Accept { route } => {
+            let held = connectors.accept(&route).await?;
+            say_version("connector-accepted", &route, &held.version, &held.sha256, output);
+            Ok(Exit::Done)
+        }
+        ConnectorCommand::Rollback { route, to } => {
+            let earlier = connectors.roll_back(&route, to.as_deref()).await?;
+            say_version("connector-went-back", &route, &earlier.version, &earlier.sha256, output);
+            Ok(Exit::Done)
+        }
     }
+}
+
+/// Which version the operator's word was about.
+fn say_version(key: &str, route: &str, version: &str, sha256: &str, output: &Output) {
+    if output.is_json() {
+        output.json(&serde_json::json!({ "rota": route, "versao": version, "sha256": sha256 }));
+    }
+    output.remark(&Notice::new(key).with("route", route).with("version", version).with("digest", digest(sha256)));
+}
+
+fn digest(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}
+
+/// A version that serves in place of the file's.
+#[derive(Serialize)]
+struct Instead {
+    rota: String,
+    versao: String,
+    sha256: String,
 }
 
 #[derive(Serialize)]
@@ -29,6 +59,11 @@ struct Row {
     api: Option<String>,
     versao: Option<String>,
     sha256: Option<String>,
+    /// `servindo`, `retida`, `revertida` or `recusada`.
+    estado: &'static str,
+    /// Why it waits for the operator's word, if it does.
+    motivos: Vec<String>,
+    servindo: Option<Instead>,
     erro: Option<String>,
 }
 
@@ -45,7 +80,17 @@ async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure>
                 rota: descriptor.map(|d| d.route.clone()),
                 api: descriptor.map(|d| d.api.clone()),
                 versao: descriptor.map(|d| d.version.clone()),
-                sha256: connector.map(|c| c.sha256.clone()),
+                sha256: entry.sha256.clone(),
+                estado: state(&entry.standing),
+                motivos: match &entry.standing {
+                    Standing::Held(reasons) => reasons.iter().map(|r| output.text(&hold_notice(r))).collect(),
+                    _ => Vec::new(),
+                },
+                servindo: entry.instead.as_ref().map(|c| Instead {
+                    rota: c.descriptor.route.clone(),
+                    versao: c.descriptor.version.clone(),
+                    sha256: c.sha256.clone(),
+                }),
                 erro: error.map(|failure| output.text(&failure.notice)),
             }
         })
@@ -53,17 +98,32 @@ async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure>
     if rows.is_empty() {
         output.remark(&notice!("doctor-no-connectors", folder = connectors.folder().display()));
     }
-    let headings = ["heading-route", "heading-api", "heading-version", "heading-sha256", "heading-file"];
+    let headings =
+        ["heading-route", "heading-api", "heading-version", "heading-sha256", "heading-state", "heading-file"];
     output.list(&headings, &rows, |row| {
         let dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-        let digest = row.sha256.as_deref().and_then(|sha| sha.get(..12)).unwrap_or("-").to_owned();
+        let mut state = output.text(&Notice::new(&format!("connector-{}", row.estado)));
+        if let Some(Instead { rota, versao, sha256 }) = &row.servindo {
+            let goes_on = notice!("connector-goes-on", route = rota, version = versao, digest = digest(sha256));
+            state = format!("{state}\n{}", output.text(&goes_on));
+        }
         let file = match &row.erro {
             Some(error) => format!("⚠️ {error}"),
-            None => row.arquivo.clone(),
+            None => [std::slice::from_ref(&row.arquivo), &row.motivos[..]].concat().join("\n"),
         };
-        vec![dash(&row.rota), dash(&row.api), dash(&row.versao), digest, file]
+        let sha256 = row.sha256.as_deref().map_or("-", digest).to_owned();
+        vec![dash(&row.rota), dash(&row.api), dash(&row.versao), sha256, state, file]
     });
     Ok(Exit::Done)
+}
+
+fn state(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Serves => "servindo",
+        Standing::Held(_) => "retida",
+        Standing::RolledBack => "revertida",
+        Standing::Refused => "recusada",
+    }
 }
 
 fn inspect(connector: &Connector, output: &Output) {

@@ -79,6 +79,11 @@ impl<'a> Console<'a> {
         }
     }
 
+    /// Where somebody else prints lines, above whatever is updated in place.
+    pub(super) fn lines(&self) -> Lines {
+        Lines { texts: Catalogue::new(self.output.catalogue.lang()), bars: self.bars.clone(), quiet: self.output.quiet }
+    }
+
     /// Who watches one scrap.
     pub(super) fn scrap(&self, id: i64) -> ScrapConsole {
         let bar = |template: &str| {
@@ -117,6 +122,28 @@ impl<'a> Console<'a> {
         if let Some(bars) = &self.bars {
             // What cannot be cleared stays on the screen, and harms nobody.
             let _ = bars.clear();
+        }
+    }
+}
+
+/// A way to print lines while runs go on.
+pub(super) struct Lines {
+    pub(super) texts: Catalogue,
+    bars: Option<MultiProgress>,
+    quiet: bool,
+}
+
+impl Lines {
+    pub(super) fn say(&self, line: &str) {
+        if !self.quiet {
+            self.suspend(|| eprintln!("{line}"));
+        }
+    }
+
+    pub(super) fn suspend(&self, print: impl FnOnce()) {
+        match &self.bars {
+            Some(bars) => bars.suspend(print),
+            None => print(),
         }
     }
 }

@@ -7,9 +7,11 @@
 //! - `report`   failures: on the console, and in full in the error log
 //! - `usage`    command lines that were not understood
 //! - `console`  a run as it goes: lines and progress
+//! - `reload`   what happens to connectors while runs go on
 
 mod args;
 mod client;
+mod compile;
 mod completions;
 mod connector;
 mod console;
@@ -17,6 +19,7 @@ mod db;
 mod doctor;
 mod output;
 mod rejects;
+mod reload;
 mod report;
 mod run;
 mod scrap;
@@ -40,6 +43,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::refuse(&error),
     };
+    if let Command::CompileComponent(args) = cli.command {
+        return compile::run(&args);
+    }
     let environment = Environment::read();
     let catalogue = Catalogue::new(config::language(&cli.common.flags(), &environment));
     start_logging(&cli.common);
@@ -76,7 +82,11 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
                 Command::Rejects(args) => rejects::run(args, &atlas, output).await,
                 Command::Verify(args) => verify::run(&args, &atlas, output).await,
                 // Handled above: these need no open installation.
-                Command::Completions(_) | Command::Db(_) | Command::Doctor | Command::Connector(_) => Ok(Exit::Done),
+                Command::Completions(_)
+                | Command::CompileComponent(_)
+                | Command::Db(_)
+                | Command::Doctor
+                | Command::Connector(_) => Ok(Exit::Done),
             };
             atlas.store().close().await;
             done

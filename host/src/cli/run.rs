@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::RunArgs;
 use super::console::Console;
 use super::output::Output;
+use super::reload::ConnectorConsole;
 use super::report;
 use super::signals::stop_on_interrupt;
 use crate::notice;
@@ -27,6 +28,8 @@ pub(super) fn request(args: RunArgs) -> ScrapRequest {
 pub(super) async fn run_all(atlas: &Atlas, ids: &[i64], init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let stop = stop_on_interrupt(output);
     let console = Console::new(output, ids.len() > 1);
+    let told = Arc::new(ConnectorConsole { lines: console.lines() });
+    let _watching = atlas.watch_connectors(told).await?;
     let runs = ids.iter().map(|id| run_one(atlas, *id, init, output, &console, stop.clone()));
     let exits = join_all(runs).await;
     console.finish();

@@ -15,6 +15,7 @@ pub(super) struct FileSettings {
     pub(super) database: Option<String>,
     pub(super) connectors: Option<PathBuf>,
     pub(super) cache: Option<PathBuf>,
+    pub(super) state: Option<PathBuf>,
     pub(super) batch: Option<usize>,
     pub(super) retries: Option<u32>,
     pub(super) retry_base_ms: Option<u64>,

@@ -57,6 +57,8 @@ pub struct Config {
     pub connectors: PathBuf,
     /// Where precompiled connectors are kept; none: nowhere.
     pub cache: Option<PathBuf>,
+    /// Where versions of connectors are kept, and what is remembered of their routes; none: nowhere.
+    pub state: Option<PathBuf>,
     /// How runs go about it.
     pub run: RunSettings,
     grants: Vec<Grant>,
@@ -188,6 +190,7 @@ impl Config {
             store: database::choose(flags, environment, &file)?,
             connectors: connectors_folder(flags, environment, &file),
             cache: cache_folder(environment, &file),
+            state: state_folder(environment, &file),
             run: RunSettings { batch, concurrency, sweeps, retry, limits: file.limits },
             grants: file.grant.iter().map(GrantSettings::check).collect::<Result<_, _>>()?,
         })
@@ -256,5 +259,13 @@ fn cache_folder(environment: &Environment, file: &FileSettings) -> Option<PathBu
     named.or_else(|| {
         let directories = directories::ProjectDirs::from("", "", "atlas-data-flow")?;
         Some(directories.cache_dir().join("components"))
+    })
+}
+
+fn state_folder(environment: &Environment, file: &FileSettings) -> Option<PathBuf> {
+    let named = environment.get("ATLAS_STATE").map(PathBuf::from).or_else(|| file.state.clone());
+    named.or_else(|| {
+        let directories = directories::ProjectDirs::from("", "", "atlas-data-flow")?;
+        Some(directories.data_local_dir().join("connectors"))
     })
 }

@@ -8,9 +8,16 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use super::private::{make_private, write_aside};
+
+/// Copies that are kept, the newest: a folder of connectors with some versions of each, and no end of them if somebody
+/// overwrites one all day.
+const COPIES_MAX: usize = 256;
 
 /// The cache directory, or none: then every start compiles.
 #[derive(Debug, Clone)]
@@ -31,34 +38,67 @@ impl ComponentCache {
         Self { directory }
     }
 
-    /// The compiled component: the copy if there is one, else compiled now and kept. Takes tens of milliseconds to
-    /// minutes when it compiles: call it where blocking is allowed.
-    pub(super) fn compile(&self, engine: &Engine, sha256: &str, component: &[u8]) -> wasmtime::Result<Component> {
-        let Some(directory) = &self.directory else {
-            return Component::new(engine, component);
-        };
-        let path = directory.join(format!("{sha256}-{:016x}.cwasm", engine_hash(engine)));
-        if path.is_file() {
-            match load(engine, &path) {
-                Ok(component) => return Ok(component),
-                Err(error) => {
-                    tracing::warn!(file = %path.display(), %error, "a precompiled connector is compiled again")
-                }
+    /// The copy of a component, if there is one that fits. Reads a file: call it where blocking is allowed.
+    pub(super) fn find(&self, engine: &Engine, sha256: &str) -> Option<Component> {
+        let path = self.path(engine, sha256)?;
+        if !path.is_file() {
+            return None;
+        }
+        match load(engine, &path) {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "a precompiled connector is compiled again");
+                None
             }
         }
-        let compiled = Component::new(engine, component)?;
-        if let Err(error) = write_aside(&path, &compiled.serialize()?) {
+    }
+
+    /// Keeps a copy, in the compiler's own words. Writes a file: call it where blocking is allowed.
+    pub(super) fn keep(&self, engine: &Engine, sha256: &str, compiled: &[u8]) {
+        let Some(path) = self.path(engine, sha256) else {
+            return;
+        };
+        let kept = write_aside(&path, compiled).and_then(|()| self.forget_the_oldest());
+        if let Err(error) = kept {
             tracing::warn!(file = %path.display(), %error, "a precompiled connector was not kept");
         }
-        Ok(compiled)
     }
+
+    fn path(&self, engine: &Engine, sha256: &str) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join(format!("{sha256}-{:016x}.cwasm", engine_hash(engine))))
+    }
+
+    /// A copy that is in use stays mapped: only its name goes.
+    fn forget_the_oldest(&self) -> io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let mut copies: Vec<(SystemTime, PathBuf)> = fs::read_dir(directory)?
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+            })
+            .collect();
+        copies.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, path) in copies.iter().skip(COPIES_MAX) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Code that was compiled just now. Takes milliseconds: call it where blocking is allowed.
+#[allow(unsafe_code)]
+pub(super) fn take_over(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: this is native code, and must be what `Engine::precompile_component` gave. The one caller is
+    // `compile::Compiler`, which has it from this very program, started as a child with nothing to do but that, through a
+    // pipe that nobody else holds.
+    unsafe { Component::deserialize(engine, compiled) }
 }
 
 #[allow(unsafe_code)]
 fn load(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
-    // SAFETY: the file is native code, and must be one that `Component::serialize` wrote. `open` made sure that the
-    // directory belongs to this user and that nobody else can write to it; `compile` alone writes to it, under a name of
-    // the digest and the engine, by renaming a whole file into place; nothing changes a file once it stands there.
+    // SAFETY: the file is native code, and must be one that wasmtime's compiler wrote. `open` made sure that the directory
+    // belongs to this user and that nobody else can write to it; `keep` alone writes to it, under a name of the digest and
+    // the engine, by renaming a whole file into place; nothing changes a file once it stands there.
     unsafe { Component::deserialize_file(engine, path) }
 }
 
@@ -69,29 +109,48 @@ fn engine_hash(engine: &Engine) -> u64 {
     hasher.finish()
 }
 
-fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = path.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&aside, bytes)?;
-    fs::rename(&aside, path)
-}
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
 
-#[cfg(unix)]
-fn make_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    use super::super::ConnectorEngine;
+    use super::*;
+    use crate::limits::Limits;
 
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    let metadata = fs::symlink_metadata(path)?;
-    let ours = fs::metadata("/proc/self").map_or(metadata.uid(), |own| own.uid());
-    if !metadata.is_dir() || metadata.mode() & 0o022 != 0 || metadata.uid() != ours {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "the directory must belong to this user, and nobody else may write to it (chmod 700)",
-        ));
+    /// The smallest component.
+    const NOTHING: &[u8] = b"\0asm\x0d\0\x01\0";
+    const SHA256: &str = "00";
+
+    #[test]
+    fn a_copy_is_found_again_by_digest_and_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = ConnectorEngine::new(&Limits::default()).unwrap();
+        let cache = ComponentCache::open(Some(&folder.path().join("cache")));
+        assert!(cache.find(engine.engine(), SHA256).is_none());
+        cache.keep(engine.engine(), SHA256, &engine.engine().precompile_component(NOTHING).unwrap());
+        assert!(cache.find(engine.engine(), SHA256).is_some());
+        assert!(cache.find(engine.engine(), "01").is_none());
     }
-    Ok(())
-}
 
-#[cfg(not(unix))]
-fn make_private(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
+    #[test]
+    fn a_copy_in_a_folder_that_others_may_write_to_is_not_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("cache");
+        let engine = ConnectorEngine::new(&Limits::default()).unwrap();
+        let cache = ComponentCache::open(Some(&directory));
+        cache.keep(engine.engine(), SHA256, &engine.engine().precompile_component(NOTHING).unwrap());
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(ComponentCache::open(Some(&directory)).find(engine.engine(), SHA256).is_none());
+    }
+
+    #[test]
+    fn a_damaged_copy_is_compiled_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = ConnectorEngine::new(&Limits::default()).unwrap();
+        let cache = ComponentCache::open(Some(&folder.path().join("cache")));
+        let mut compiled = engine.engine().precompile_component(NOTHING).unwrap();
+        compiled.truncate(compiled.len() / 2);
+        cache.keep(engine.engine(), SHA256, &compiled);
+        assert!(cache.find(engine.engine(), SHA256).is_none());
+    }
 }

@@ -50,18 +50,8 @@ impl ConnectorEngine {
             .max_core_instance_size(INSTANCE_SIZE)
             .table_elements(TABLE_ELEMENTS)
             .max_memory_size(limits.guest_memory);
-        let mut config = Config::new();
-        config
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-            .cranelift_opt_level(OptLevel::Speed)
-            .epoch_interruption(true)
-            .concurrency_support(false)
-            .wasm_component_model(true)
-            .max_wasm_stack(GUEST_STACK)
-            .async_stack_size(GUEST_STACK * 2)
-            // What the pool reserves for each memory, instead of 4 GiB: no guest may grow past its limit in any case.
-            .memory_reservation(limits.guest_memory as u64)
-            .memory_guard_size(64 * 1024);
+        let mut config = config(limits.guest_memory);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config)?;
         let running = Arc::new(AtomicBool::new(true));
         let clock = (engine.weak(), Arc::clone(&running));
@@ -87,6 +77,27 @@ impl ConnectorEngine {
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
     }
+}
+
+/// All that decides what code the compiler makes.
+fn config(guest_memory: usize) -> Config {
+    let mut config = Config::new();
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .wasm_component_model(true)
+        .max_wasm_stack(GUEST_STACK)
+        .async_stack_size(GUEST_STACK * 2)
+        // What the pool reserves for each memory, instead of 4 GiB: no guest may grow past its limit in any case.
+        .memory_reservation(guest_memory as u64)
+        .memory_guard_size(64 * 1024);
+    config
+}
+
+/// An engine that compiles for [`ConnectorEngine`] and runs nothing, so it reserves no pool.
+pub(super) fn compiler(guest_memory: usize) -> wasmtime::Result<Engine> {
+    Engine::new(&config(guest_memory))
 }
 
 impl Drop for ConnectorEngine {

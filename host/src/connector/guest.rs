@@ -10,8 +10,8 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use super::engine::ConnectorEngine;
+use super::exchange::GuestHttp;
 use crate::limits::Limits;
-use crate::source::{Endpoint, HttpClient, PageMeter};
 
 /// Handles that a guest may hold at once: responses and selections.
 const HANDLES_MAX: usize = 10_000;
@@ -22,13 +22,6 @@ const HANDLES_MAX: usize = 10_000;
 pub(super) struct LimitReached {
     pub(super) name: &'static str,
     pub(super) value: u64,
-}
-
-/// The HTTP that a guest may use; none in `describe`.
-pub(super) struct GuestHttp {
-    pub(super) client: HttpClient,
-    pub(super) endpoint: Endpoint,
-    pub(super) meter: PageMeter,
 }
 
 /// What an instance holds in the host.
@@ -165,6 +158,11 @@ pub(super) struct GuestLog {
 impl GuestLog {
     fn new(route: &str, limits: &Limits) -> Self {
         Self { route: route.to_owned(), bytes_left: limits.log_bytes, lines_left: limits.log_lines, cut: false }
+    }
+
+    /// Takes no line from here on.
+    pub(super) fn discard(&mut self) {
+        self.cut = true;
     }
 
     /// Adds a line. Control characters are shown as escapes, so that a connector cannot write to somebody's terminal.

@@ -57,10 +57,9 @@ impl http::Host for Guest {
             headers: request.headers,
             body: request.body,
         };
-        let sent = http.client.send(&http.endpoint, &mut http.meter, request).await;
-        match sent {
+        match http.send(request).await {
             Ok(answer) => {
-                let held = HeldResponse { answer: Arc::new(answer), selected: None };
+                let held = HeldResponse { answer, selected: None };
                 Ok(Ok(self.table.push(held)?))
             }
             Err(error) => Ok(Err(http_error(error))),

@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::{self, ConnectorPre};
 use super::cache::ComponentCache;
+use super::compile::{CompileError, Compiler};
 use super::descriptor::{Descriptor, DescriptorError};
 use super::engine::ConnectorEngine;
 use super::guest::Guest;
 use super::source::reason_of_trap;
 use crate::limits::Limits;
+use crate::pipeline::Fetcher;
 
 /// A connector that is ready to fetch pages.
 pub struct Connector {
@@ -26,6 +29,10 @@ pub struct Connector {
     pub descriptor: Descriptor,
     /// Its file.
     pub path: PathBuf,
+    /// The file's bytes: the file itself may be another by now.
+    pub(super) component: Bytes,
+    /// What its pages say of it.
+    pub(super) fetcher: Arc<Fetcher>,
     pub(super) pre: ConnectorPre<Guest>,
 }
 
@@ -49,6 +56,14 @@ pub enum LoadError {
     /// Neither.
     #[error("this is not a WebAssembly component: {0}")]
     NotAComponent(String),
+    /// Compiling it takes more than it may.
+    #[error("compiling it took more than the limit {name} ({value})")]
+    CompileLimit {
+        /// The limit's name.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+    },
     /// It wants something that no connector may have.
     #[error("it imports {import}, which connectors cannot have")]
     ForbiddenImport {
@@ -80,38 +95,69 @@ pub enum LoadError {
         /// The other file's name.
         other: String,
     },
+    /// It failed at a page that the version before it had fetched.
+    #[error("it failed at a page that the present version had fetched: {0}")]
+    FailedTrial(String),
 }
 
-/// Loads one file.
-pub(super) async fn load(
-    engine: &Arc<ConnectorEngine>,
-    limits: &Limits,
-    path: &Path,
-    cache: &ComponentCache,
-) -> Result<Connector, LoadError> {
-    let (path, cache, limits) = (path.to_owned(), cache.clone(), *limits);
-    let compiling = Arc::clone(engine);
-    let (path, sha256, component) = tokio::task::spawn_blocking(move || {
-        let bytes = read(&path, &limits)?;
-        let sha256 = hex(&Sha256::digest(&bytes));
+/// What loading takes.
+#[derive(Clone)]
+pub(super) struct Loader {
+    pub(super) engine: Arc<ConnectorEngine>,
+    pub(super) limits: Limits,
+    pub(super) cache: ComponentCache,
+    pub(super) compiler: Compiler,
+}
+
+/// A component's file, as it was read.
+pub(super) struct ComponentFile {
+    path: PathBuf,
+    /// SHA-256, lower-case hex.
+    pub(super) sha256: String,
+    bytes: Bytes,
+}
+
+impl Loader {
+    /// Loads one file.
+    pub(super) async fn load(&self, path: &Path) -> Result<Connector, LoadError> {
+        self.load_file(self.read(path).await?).await
+    }
+
+    /// Reads a file.
+    pub(super) async fn read(&self, path: &Path) -> Result<ComponentFile, LoadError> {
+        let (path, limits) = (path.to_owned(), self.limits);
+        let read = tokio::task::spawn_blocking(move || {
+            let bytes = Bytes::from(read(&path, &limits)?);
+            Ok(ComponentFile { path, sha256: hex(&Sha256::digest(&bytes)), bytes })
+        });
+        read.await.map_err(|e| LoadError::Unreadable(e.to_string()))?
+    }
+
+    /// Makes a file that was read a connector. Dropping the future ends its compilation.
+    pub(super) async fn load_file(&self, file: ComponentFile) -> Result<Connector, LoadError> {
+        let ComponentFile { path, sha256, bytes } = file;
         refuse_core_module(&bytes)?;
-        let component = cache
-            .compile(compiling.engine(), &sha256, &bytes)
-            .map_err(|e| LoadError::NotAComponent(format!("{e:#}")))?;
-        Ok::<_, LoadError>((path, sha256, component))
-    })
-    .await
-    .map_err(|e| LoadError::NotAComponent(e.to_string()))??;
-    check_imports(engine, &component)?;
-    let mut linker = Linker::<Guest>::new(engine.engine());
-    bindings::Connector::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)
-        .map_err(|e| LoadError::DoesNotFit(format!("{e:#}")))?;
-    let pre = linker
-        .instantiate_pre(&component)
-        .and_then(ConnectorPre::new)
-        .map_err(|e| LoadError::DoesNotFit(format!("{e:#}")))?;
-    let descriptor = describe(engine, &limits, &path, &pre).await?;
-    Ok(Connector { sha256, descriptor, path, pre })
+        let compiled = self.compiler.compile(&self.engine, &self.cache, &sha256, bytes.clone()).await;
+        let component = compiled.map_err(|error| match error {
+            CompileError::Limit { name, value } => LoadError::CompileLimit { name, value },
+            CompileError::Failed(reason) => LoadError::NotAComponent(reason),
+        })?;
+        check_imports(&self.engine, &component)?;
+        let mut linker = Linker::<Guest>::new(self.engine.engine());
+        bindings::Connector::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)
+            .map_err(|e| LoadError::DoesNotFit(format!("{e:#}")))?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .and_then(ConnectorPre::new)
+            .map_err(|e| LoadError::DoesNotFit(format!("{e:#}")))?;
+        let descriptor = describe(&self.engine, &self.limits, &path, &pre).await?;
+        let fetcher = Arc::new(Fetcher {
+            sha256: sha256.clone(),
+            key: descriptor.key.clone(),
+            unhashed: descriptor.unhashed.clone(),
+        });
+        Ok(Connector { sha256, descriptor, path, component: bytes, fetcher, pre })
+    }
 }
 
 fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, LoadError> {

@@ -1,28 +1,52 @@
 //! Connectors: WASM components that nobody has to trust. A closed world, a fresh instance for each page, limits on all that a
-//! guest can use up.
+//! guest can use up; and files that may change at any time, without a running scrap taking harm.
 //!
 //! - `bindings`    the contract, generated from `wit/`
 //! - `engine`      one engine: pooling allocator, epochs
+//! - `compile`     from a component to native code, in a child process
 //! - `cache`       precompiled copies, in a private directory
 //! - `load`        from a file to a connector, or to the reason why it is none
-//! - `registry`    the folder of connectors: which file serves which route
 //! - `descriptor`  what a connector says of itself, checked
+//! - `registry`    the folder of connectors: which file serves which route
+//! - `verdict`     whether a new version serves, waits, or is refused
+//! - `trial`       a new version fetches the last page once more
+//! - `watch`       the folder's changes, while a process runs
+//! - `events`      what is told of them
+//! - `state`       what is remembered of each route: versions, and the operator's word
+//! - `word`        the operator's word: accept, go back
+//! - `private`     folders and files that only this user may write to
 //! - `guest`       one instance at work: its limits, its meters
+//! - `exchange`    the line between a guest and its source: live, recorded, replayed
 //! - `imports`     the host's side of the contract: `http` and `log`
 //! - `source`      a connector as the pipeline sees it: a source of pages
 
 mod bindings;
 mod cache;
+mod compile;
 mod descriptor;
 mod engine;
+mod events;
+mod exchange;
 mod guest;
 mod imports;
 mod load;
+mod private;
 mod registry;
 mod source;
+mod state;
+mod trial;
+mod verdict;
+mod watch;
+mod word;
 
+pub use self::compile::{CHILD_COMMAND, compile_as_child};
 pub use self::descriptor::{Descriptor, DescriptorError};
 pub use self::engine::ConnectorEngine;
+pub use self::events::{RegistryEvent, RegistryObserver};
 pub use self::load::{Connector, LoadError};
-pub use self::registry::{Registry, RegistryEntry};
+pub use self::registry::{Registry, RegistryEntry, RegistryFolders, Standing};
 pub use self::source::{ConnectorSource, ScrapFacts};
+pub use self::state::{HISTORY, Held, HoldReason, KeptVersion, Refusal, Rollback, RouteState};
+pub use self::trial::{Skipped, Trial};
+pub use self::watch::{VersionsInUse, Watching};
+pub use self::word::{WordError, accept, roll_back};

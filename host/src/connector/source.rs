@@ -1,7 +1,7 @@
 //! A connector as the pipeline sees it: a source of pages. Each page runs on a fresh instance, which is dropped with it, so
 //! nothing leaks between pages, clients or versions, and a trap poisons nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,8 +10,11 @@ use chrono::{SecondsFormat, Utc};
 
 use super::bindings::atlas::connector::types as wit;
 use super::engine::ConnectorEngine;
-use super::guest::{Guest, GuestHttp, LimitReached};
+use super::exchange::GuestHttp;
+use super::guest::{Guest, LimitReached};
 use super::load::Connector;
+use super::registry::Registry;
+use super::verdict::understands;
 use crate::limits::Limits;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
 use crate::source::{Endpoint, HttpClient, PageMeter, Refusal};
@@ -29,117 +32,169 @@ pub struct ScrapFacts {
     pub settings: String,
 }
 
-/// One connector, for one scrap.
+/// The connector of one scrap's route, whichever version of it serves.
 pub struct ConnectorSource {
-    engine: Arc<ConnectorEngine>,
-    connector: Arc<Connector>,
+    registry: Arc<Registry>,
+    /// The version that fetched the scrap's pages so far.
+    connector: Mutex<Arc<Connector>>,
     client: HttpClient,
     endpoint: Endpoint,
-    limits: Limits,
     facts: ScrapFacts,
 }
 
 impl ConnectorSource {
     /// Puts a connector to work for a scrap.
     pub fn new(
-        engine: Arc<ConnectorEngine>,
+        registry: Arc<Registry>,
         connector: Arc<Connector>,
         client: HttpClient,
         endpoint: Endpoint,
-        limits: Limits,
         facts: ScrapFacts,
     ) -> Self {
-        Self { engine, connector, client, endpoint, limits, facts }
+        Self { registry, connector: Mutex::new(connector), client, endpoint, facts }
     }
 
-    fn scrap(&self) -> wit::Scrap {
-        wit::Scrap {
-            client_id: self.facts.cliente_id.unsigned_abs(),
-            route: self.connector.descriptor.route.clone(),
-            period: self.facts.period.clone().map(|(start, end)| wit::Period { start, end }),
-            page_size: self.facts.page_size.unsigned_abs(),
-            settings: self.facts.settings.clone(),
-            definition: None,
-            now: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+    /// The version that fetches the next page: the one that serves, unless the scrap's cursors mean nothing to it.
+    fn current(&self) -> Arc<Connector> {
+        let mut current = self.connector.lock().unwrap_or_else(PoisonError::into_inner);
+        let serving = self.registry.connector(&current.descriptor.route);
+        if let Some(serving) = serving.filter(|serving| understands(&current.descriptor, &serving.descriptor)) {
+            *current = serving;
         }
-    }
-
-    /// Takes the records that a guest named out of its table.
-    fn records(&self, guest: &mut Guest, records: wit::Records) -> Result<Vec<Bytes>, FetchFailure> {
-        let all = match records {
-            wit::Records::Json(texts) => texts.into_iter().map(Bytes::from).collect(),
-            wit::Records::Selected(selections) => {
-                let mut all = Vec::new();
-                for selection in selections {
-                    let held = guest
-                        .table
-                        .delete(selection)
-                        .map_err(|e| FetchFailure::Crashed(format!("a selection that is not there: {e}")))?;
-                    all.extend(held.records);
-                    self.within("records_per_page", all.len(), self.limits.records_per_page)?;
-                }
-                all
-            }
-        };
-        self.within("records_per_page", all.len(), self.limits.records_per_page)?;
-        Ok(all)
-    }
-
-    fn page(&self, guest: &mut Guest, page: wit::Page) -> Result<FetchedPage, FetchFailure> {
-        let cursors = page.next.len() + page.after_commit.len();
-        self.within("cursors_per_page", cursors, self.limits.cursors_per_page)?;
-        let longest = page.next.iter().chain(&page.after_commit).map(String::len).max();
-        self.within("cursor_bytes", longest.unwrap_or(0), self.limits.cursor_bytes)?;
-        if page.next.iter().chain(&page.after_commit).any(|cursor| cursor.contains('\0')) {
-            return Err(FetchFailure::Crashed("a cursor with a NUL character, which no table can hold".to_owned()));
-        }
-        Ok(FetchedPage {
-            records: self.records(guest, page.records)?,
-            next: page.next,
-            after_commit: page.after_commit,
-            total_records: page.total_records,
-        })
-    }
-
-    fn within(&self, name: &'static str, found: usize, limit: usize) -> Result<(), FetchFailure> {
-        if found > limit {
-            return Err(FetchFailure::Limit { name, value: limit as u64 });
-        }
-        Ok(())
+        Arc::clone(&current)
     }
 }
 
 #[async_trait]
 impl PageSource for ConnectorSource {
     async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
-        let http =
-            GuestHttp { client: self.client.clone(), endpoint: self.endpoint.clone(), meter: PageMeter::default() };
-        let route = &self.connector.descriptor.route;
-        let _place = self.engine.place().await;
-        let mut store = Guest::store(&self.engine, &self.limits, route, Some(http));
-        let cpu = store.data().cpu();
-        let cursor = cursor.map(str::to_owned);
-        let scrap = self.scrap();
-        let call = async {
-            let connector = self.connector.pre.instantiate_async(&mut store).await?;
-            connector.call_fetch_page(&mut store, &scrap, cursor.as_ref()).await
-        };
-        let wall = Duration::from_millis(self.limits.page_wall_ms);
-        let Ok(called) = tokio::time::timeout(wall, cpu.charge(call)).await else {
-            return Err(FetchFailure::Passing {
-                reason: format!("the page took longer than {} ms (limit page_wall_ms)", self.limits.page_wall_ms),
-                wait: None,
-            });
-        };
-        let guest = store.data_mut();
-        let fetched = match called {
-            Ok(Ok(page)) => self.page(guest, page),
-            Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
-            Err(trap) => Err(trapped(&trap, guest)),
-        };
+        // Held until the page is there: a version that takes over meanwhile takes the next one.
+        let connector = self.current();
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+        let (fetched, http) = call(
+            self.registry.engine(),
+            self.registry.limits(),
+            &connector,
+            Call {
+                http: GuestHttp::live(self.client.clone(), self.endpoint.clone(), self.registry.is_watched()),
+                facts: &self.facts,
+                now: &now,
+                cursor,
+                log: true,
+            },
+        )
+        .await;
+        if let (Ok(page), Some(mut http)) = (&fetched, http) {
+            let format = connector.descriptor.cursor_format;
+            if let Some(recorded) = http.recorded(&self.facts, &now, cursor, format, page.records.len()) {
+                self.registry.remember(&connector.descriptor.route, recorded);
+            }
+        }
         // A reason is shown, logged and stored, and a source may answer with the very token that it refuses.
         fetched.map_err(|failure| failure.map_reason(|reason| self.endpoint.redact(reason)))
     }
+}
+
+/// One call of `fetch-page`.
+pub(super) struct Call<'a> {
+    pub(super) http: GuestHttp,
+    pub(super) facts: &'a ScrapFacts,
+    /// The only clock that the guest has.
+    pub(super) now: &'a str,
+    pub(super) cursor: Option<&'a str>,
+    /// Whether what the guest logs is shown.
+    pub(super) log: bool,
+}
+
+/// Calls `fetch-page` on a fresh instance. Gives the line to the source back, if the call ended by itself.
+pub(super) async fn call(
+    engine: &ConnectorEngine,
+    limits: &Limits,
+    connector: &Connector,
+    call: Call<'_>,
+) -> (Result<FetchedPage, FetchFailure>, Option<GuestHttp>) {
+    let Call { http, facts, now, cursor, log } = call;
+    let _place = engine.place().await;
+    let mut store = Guest::store(engine, limits, &connector.descriptor.route, Some(http));
+    if !log {
+        store.data_mut().log.discard();
+    }
+    let cpu = store.data().cpu();
+    let cursor = cursor.map(str::to_owned);
+    let scrap = wit::Scrap {
+        client_id: facts.cliente_id.unsigned_abs(),
+        route: connector.descriptor.route.clone(),
+        period: facts.period.clone().map(|(start, end)| wit::Period { start, end }),
+        page_size: facts.page_size.unsigned_abs(),
+        settings: facts.settings.clone(),
+        definition: None,
+        now: now.to_owned(),
+    };
+    let work = async {
+        let guest = connector.pre.instantiate_async(&mut store).await?;
+        guest.call_fetch_page(&mut store, &scrap, cursor.as_ref()).await
+    };
+    let wall = Duration::from_millis(limits.page_wall_ms);
+    let Ok(called) = tokio::time::timeout(wall, cpu.charge(work)).await else {
+        let reason = format!("the page took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms);
+        return (Err(FetchFailure::Passing { reason, wait: None }), None);
+    };
+    let guest = store.data_mut();
+    let fetched = match called {
+        Ok(Ok(page)) => fetched_page(guest, limits, connector, page),
+        Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
+        Err(trap) => Err(trapped(&trap, guest)),
+    };
+    (fetched, guest.http.take())
+}
+
+fn fetched_page(
+    guest: &mut Guest,
+    limits: &Limits,
+    connector: &Connector,
+    page: wit::Page,
+) -> Result<FetchedPage, FetchFailure> {
+    within("cursors_per_page", page.next.len() + page.after_commit.len(), limits.cursors_per_page)?;
+    let longest = page.next.iter().chain(&page.after_commit).map(String::len).max();
+    within("cursor_bytes", longest.unwrap_or(0), limits.cursor_bytes)?;
+    if page.next.iter().chain(&page.after_commit).any(|cursor| cursor.contains('\0')) {
+        return Err(FetchFailure::Crashed("a cursor with a NUL character, which no table can hold".to_owned()));
+    }
+    Ok(FetchedPage {
+        records: fetched_records(guest, limits, page.records)?,
+        next: page.next,
+        after_commit: page.after_commit,
+        total_records: page.total_records,
+        fetched_by: Arc::clone(&connector.fetcher),
+    })
+}
+
+/// Takes the records that a guest named out of its table.
+fn fetched_records(guest: &mut Guest, limits: &Limits, records: wit::Records) -> Result<Vec<Bytes>, FetchFailure> {
+    let all = match records {
+        wit::Records::Json(texts) => texts.into_iter().map(Bytes::from).collect(),
+        wit::Records::Selected(selections) => {
+            let mut all = Vec::new();
+            for selection in selections {
+                let held = guest
+                    .table
+                    .delete(selection)
+                    .map_err(|e| FetchFailure::Crashed(format!("a selection that is not there: {e}")))?;
+                all.extend(held.records);
+                within("records_per_page", all.len(), limits.records_per_page)?;
+            }
+            all
+        }
+    };
+    within("records_per_page", all.len(), limits.records_per_page)?;
+    Ok(all)
+}
+
+fn within(name: &'static str, found: usize, limit: usize) -> Result<(), FetchFailure> {
+    if found > limit {
+        return Err(FetchFailure::Limit { name, value: limit as u64 });
+    }
+    Ok(())
 }
 
 /// The connector's verdict, with what the host itself saw: an answer that was a passing fault stays one if the connector

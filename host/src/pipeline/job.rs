@@ -3,25 +3,19 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::json::{Pointer, RecordLimits};
+use crate::json::RecordLimits;
 use crate::limits::Limits;
 use crate::store::{Lease, Scrap, ScrapState, StoreError};
 
 use super::retry::RetryPolicy;
 
-/// A scrap that was claimed, and what its connector says of its records.
+/// A scrap that was claimed.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// The right to write for it.
     pub lease: Lease,
     /// The scrap as it stood when it was claimed.
     pub scrap: Scrap,
-    /// The digest of the connector that fetches.
-    pub connector_sha256: String,
-    /// What identifies a record.
-    pub key: Vec<Pointer>,
-    /// What the content hash leaves out.
-    pub unhashed: Vec<Pointer>,
 }
 
 /// How a run goes about it.

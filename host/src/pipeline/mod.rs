@@ -38,7 +38,7 @@ mod writer;
 
 pub use self::coordinator::run;
 pub use self::job::{End, Job, Reservation, RunSettings};
-pub use self::page_source::{FetchFailure, FetchedPage, PageSource};
+pub use self::page_source::{FetchFailure, FetchedPage, Fetcher, PageSource};
 pub use self::progress::{Event, Observer};
 pub use self::record::content_hash;
 pub use self::retry::RetryPolicy;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::frontier::Frontier;
 use super::job::{End, Job, RunSettings};
 use super::ledger::{Ledger, LedgerError};
-use super::page_source::{FetchFailure, FetchedPage, PageSource};
+use super::page_source::{FetchFailure, FetchedPage, Fetcher, PageSource};
 use super::patience::patiently;
 use super::progress::{Event, Observer};
 use super::queue::{PageTally, QueueSender, Record, Room};
@@ -150,14 +150,14 @@ pub(super) async fn run(
 ) -> Result<PageReport, PageStop> {
     let began = Instant::now();
     let (fetched, attempts, slot) = fetch(&shared, &task.cursor, slot).await?;
-    let FetchedPage { records, mut next, after_commit, total_records } = fetched;
+    let FetchedPage { records, mut next, after_commit, total_records, fetched_by } = fetched;
     let id = task.cursor.id;
     let total_records = total_records.and_then(|total| i64::try_from(total).ok());
     let only_next = single_next(&next, &after_commit);
     if only_next.is_some_and(|cursor| CursorId::of(Some(cursor)) == id) {
         return Err(PageStop::Ends(End::Loop { cursor: task.cursor.cursor.unwrap_or_default() }));
     }
-    let checked = check(&shared, records, id == CursorId::ROOT).await;
+    let checked = check(&shared, &fetched_by, records, id == CursorId::ROOT).await;
     let branches = branches_hash(&next);
 
     let mut look = None;
@@ -230,7 +230,7 @@ pub(super) async fn run(
             counts,
             attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
             facts,
-            connector_sha256: shared.job.connector_sha256.clone(),
+            connector_sha256: fetched_by.sha256.clone(),
             next,
         })
         .await?;
@@ -309,14 +309,14 @@ fn end_of(failure: FetchFailure) -> End {
 }
 
 /// Checks and hashes a page's records, away from the workers if there is much to do.
-async fn check(shared: &Arc<Shared>, records: Vec<Bytes>, with_members: bool) -> CheckedPage {
+async fn check(shared: &Arc<Shared>, fetcher: &Fetcher, records: Vec<Bytes>, with_members: bool) -> CheckedPage {
     let job = &shared.job;
     let mut checker = RecordChecker::new(
         job.lease.cliente_id,
         &job.lease.origem,
         shared.settings.record_limits(),
-        job.key.clone(),
-        job.unhashed.clone(),
+        fetcher.key.clone(),
+        fetcher.unhashed.clone(),
     );
     let size: usize = records.iter().map(Bytes::len).sum();
     if size < LARGE_PAGE {

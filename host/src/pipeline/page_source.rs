@@ -1,10 +1,25 @@
 //! Where pages come from, as far as the pipeline knows: it asks for a cursor, and gets a page or the reason why not.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+use crate::json::Pointer;
+
+/// The version of a connector that fetched a page. Versions may change from one page to the next: each page is hashed as the
+/// one that fetched it says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fetcher {
+    /// The component's digest.
+    pub sha256: String,
+    /// What identifies a record.
+    pub key: Vec<Pointer>,
+    /// What the content hash leaves out.
+    pub unhashed: Vec<Pointer>,
+}
 
 /// A page, fetched and split.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,12 +32,15 @@ pub struct FetchedPage {
     pub after_commit: Vec<String>,
     /// How many records the source says the whole scrap has.
     pub total_records: Option<u64>,
+    /// What fetched it.
+    pub fetched_by: Arc<Fetcher>,
 }
 
 /// Why there is no page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchFailure {
     /// A passing fault: the same again, not before `wait` if there is one.
+    #[error("{reason}")]
     Passing {
         /// What happened.
         reason: String,
@@ -30,8 +48,10 @@ pub enum FetchFailure {
         wait: Option<Duration>,
     },
     /// The credential was refused.
+    #[error("the credential was refused: {0}")]
     Unauthorized(String),
     /// The source's quota is spent.
+    #[error("the quota is spent: {reason}")]
     Quota {
         /// What the source said.
         reason: String,
@@ -39,12 +59,16 @@ pub enum FetchFailure {
         until: Option<String>,
     },
     /// The source broke its own contract.
+    #[error("not the answer that was expected: {0}")]
     InvalidResponse(String),
     /// Nothing that waiting would mend.
+    #[error("{0}")]
     Fatal(String),
     /// The connector asked for what nobody granted it.
+    #[error("not granted: {0}")]
     NotGranted(String),
     /// The source is at an address that was not granted.
+    #[error("{host} is at {address}, an address that was not granted")]
     AddressRefused {
         /// The host.
         host: String,
@@ -56,8 +80,10 @@ pub enum FetchFailure {
         grantable: bool,
     },
     /// The connector trapped.
+    #[error("the connector crashed: {0}")]
     Crashed(String),
     /// The connector went past a limit.
+    #[error("limit {name} ({value})")]
     Limit {
         /// The limit's name.
         name: &'static str,

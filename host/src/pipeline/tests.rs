@@ -32,6 +32,7 @@ impl PageSource for FirstPage {
             next: Vec::new(),
             after_commit: Vec::new(),
             total_records: Some(records.len() as u64),
+            fetched_by: fetcher(),
         })
     }
 }
@@ -51,8 +52,14 @@ impl PageSource for Unstable {
             next: next.iter().map(|cursor| (*cursor).to_owned()).collect(),
             after_commit: Vec::new(),
             total_records: Some(4),
+            fetched_by: fetcher(),
         })
     }
+}
+
+fn fetcher() -> Arc<Fetcher> {
+    let key = vec![Pointer::parse("/id").unwrap_or_else(|e| panic!("{e}"))];
+    Arc::new(Fetcher { sha256: "ab".repeat(32), key, unhashed: Vec::new() })
 }
 
 struct Nobody;
@@ -77,13 +84,7 @@ async fn run_to_the_end(source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<
     let stamp = ConnectorStamp { version: "1.0.0".to_owned(), sha256: "ab".repeat(32), cursor_format: 1 };
     let lease = store.claim(id, &stamp).await?;
     let read = async |id| store.scrap(id).await?.ok_or_else(|| anyhow::anyhow!("scrap {id} is gone"));
-    let job = Job {
-        lease,
-        scrap: read(id).await?,
-        connector_sha256: stamp.sha256,
-        key: vec![Pointer::parse("/id").map_err(|e| anyhow::anyhow!("{e}"))?],
-        unhashed: Vec::new(),
-    };
+    let job = Job { lease, scrap: read(id).await? };
     let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO).ok_or_else(|| anyhow::anyhow!("no policy"))?;
     let settings = RunSettings { batch: 10, concurrency: 4, sweeps: 1, retry, limits: Limits::default() };
     let end = run(job, settings, source, Arc::clone(&store), Arc::new(Nobody), CancellationToken::new()).await;

@@ -1,31 +1,36 @@
 //! The folder of connectors, and the engine that they run on. Needs no database.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
 use super::failure::{Exit, Failure};
+use super::reload::held;
 use crate::config::Config;
-use crate::connector::{Connector, ConnectorEngine, Registry};
+use crate::connector::{
+    Connector, ConnectorEngine, Held, KeptVersion, Registry, RegistryFolders, Standing, WordError, accept, roll_back,
+};
 use crate::limits::Limits;
 use crate::notice;
 
 /// The connectors, loaded when they are first asked for.
 pub struct Connectors {
-    folder: PathBuf,
-    cache: Option<PathBuf>,
+    folders: RegistryFolders,
     limits: Limits,
     engine: OnceCell<Arc<ConnectorEngine>>,
-    registry: OnceCell<Registry>,
+    registry: OnceCell<Arc<Registry>>,
 }
 
 impl Connectors {
     /// Those of the configured folder.
     pub fn new(config: &Config) -> Self {
         Self {
-            folder: config.connectors.clone(),
-            cache: config.cache.clone(),
+            folders: RegistryFolders {
+                connectors: config.connectors.clone(),
+                cache: config.cache.clone(),
+                state: config.state.clone(),
+            },
             limits: *config.limits(),
             engine: OnceCell::new(),
             registry: OnceCell::new(),
@@ -34,7 +39,7 @@ impl Connectors {
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.folders.connectors
     }
 
     /// Loads one file, wherever it is.
@@ -44,34 +49,64 @@ impl Connectors {
     }
 
     /// The connectors of the configured folder, loaded at the first call.
-    pub async fn registry(&self) -> Result<&Registry, Failure> {
+    pub async fn registry(&self) -> Result<&Arc<Registry>, Failure> {
         self.registry
             .get_or_try_init(|| async {
                 let engine = self.engine().await?;
-                let folder = &self.folder;
-                Registry::load(engine, &self.limits, folder, self.cache.as_deref()).await.map_err(|error| {
-                    let notice = notice!("error-connectors-folder", folder = folder.display(), reason = error);
+                Registry::load(engine, &self.limits, &self.folders).await.map(Arc::new).map_err(|error| {
+                    let folder = self.folder().display();
+                    let notice = notice!("error-connectors-folder", folder = folder, reason = error);
                     Failure::new("op-connector", notice, Exit::Connector).because(&error)
                 })
             })
             .await
     }
 
-    /// The connector of a route.
+    /// The connector that serves a route, for fetching with it.
     pub async fn connector(&self, route: &str) -> Result<Arc<Connector>, Failure> {
         let registry = self.registry().await?;
-        if let Some(connector) = registry.connector(route) {
+        if let Some(connector) = registry.use_connector(route).await {
             return Ok(connector);
         }
-        let folder = self.folder.display().to_string();
+        let folder = self.folder().display().to_string();
+        let entries = registry.entries();
+        // Nothing serves in its place: whatever was kept is gone.
+        let waits = entries.iter().filter(|entry| matches!(entry.standing, Standing::Held(_)));
+        let waits = waits.filter_map(|entry| entry.loaded.as_ref().ok()).find(|held| held.descriptor.route == route);
+        if let Some(waiting) = waits {
+            return Err(held(waiting));
+        }
         // The file that bears the route's name is most likely the one that was meant.
-        let meant = registry.entries().iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));
+        let meant = entries.iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));
         let notice = match meant.map(|entry| (&entry.path, &entry.loaded)) {
             Some((path, Err(error))) => return Err(Failure::load(path, error)),
-            _ if registry.entries().is_empty() => notice!("doctor-no-connectors", folder = folder),
+            _ if entries.is_empty() => notice!("doctor-no-connectors", folder = folder),
             _ => notice!("error-route-unknown", route = route, folder = folder, routes = registry.routes().join(", ")),
         };
         Err(Failure::new("op-connector", notice, Exit::Connector))
+    }
+
+    /// Accepts the version of a route that waits for the operator's word. Running processes notice within a second.
+    pub async fn accept(&self, route: &str) -> Result<Held, Failure> {
+        let route = route.to_owned();
+        self.word(move |folders| accept(folders, &route)).await
+    }
+
+    /// Has an earlier version of a route serve until its file changes: the one whose digest begins like this, else the one
+    /// before the present one. Running processes notice within a second.
+    pub async fn roll_back(&self, route: &str, digest: Option<&str>) -> Result<KeptVersion, Failure> {
+        let (route, digest) = (route.to_owned(), digest.map(str::to_owned));
+        self.word(move |folders| roll_back(folders, &route, digest.as_deref())).await
+    }
+
+    async fn word<T: Send + 'static>(
+        &self,
+        word: impl FnOnce(&RegistryFolders) -> Result<T, WordError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let folders = self.folders.clone();
+        let taken = tokio::task::spawn_blocking(move || word(&folders)).await;
+        let taken = taken.unwrap_or_else(|panicked| Err(WordError::State(std::io::Error::other(panicked))));
+        taken.map_err(|error| Failure::word(&error))
     }
 
     /// The engine that connectors run on.

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 use crate::config::ConfigError;
-use crate::connector::LoadError;
+use crate::connector::{LoadError, WordError};
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{End, Reservation};
@@ -108,6 +108,18 @@ impl Failure {
     /// A file that is no connector.
     pub fn load(path: &Path, error: &LoadError) -> Self {
         Self::new("op-connector", load_notice(path, error), Exit::Connector).because(error)
+    }
+
+    /// The operator's word on a version could not be taken.
+    pub(super) fn word(error: &WordError) -> Self {
+        let (notice, exit) = match error {
+            WordError::NothingHeld { route } => (notice!("error-nothing-held", route = route), Exit::Usage),
+            WordError::NoSuchVersion { route, digest } => {
+                (notice!("error-version-not-kept", route = route, digest = digest), Exit::Usage)
+            }
+            WordError::State(reason) => (notice!("error-connector-state", reason = reason), Exit::Configuration),
+        };
+        Self::new("op-connector", notice, exit).because(error)
     }
 
     /// The client's credential or base URL is not there.
@@ -223,6 +235,10 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
         LoadError::NotAComponent(reason) => {
             notice!("load-not-a-component", file = file, reason = reason)
         }
+        LoadError::CompileLimit { name, value } => {
+            notice!("load-compile-limit", file = file, name = name, value = value)
+        }
+        LoadError::FailedTrial(reason) => notice!("load-trial", file = file, reason = reason),
         LoadError::ForbiddenImport { import } => {
             notice!("load-import", file = file, import = import)
         }

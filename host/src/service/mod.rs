@@ -5,6 +5,7 @@
 //! - `clients`     clients and where their APIs are
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, running, cancelling
+//! - `reload`      connectors that change while scraps run
 //! - `report`      what a run came to
 //! - `doctor`      what is wrong with this installation
 
@@ -12,6 +13,7 @@ mod clients;
 mod connectors;
 mod doctor;
 mod failure;
+mod reload;
 mod report;
 mod scraps;
 
@@ -23,6 +25,7 @@ pub use self::clients::ClientChange;
 pub use self::connectors::Connectors;
 pub use self::doctor::{Finding, Health};
 pub use self::failure::{Exit, Failure};
+pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;
 pub use self::scraps::{Announcement, ScrapRequest};
 use crate::config::Config;

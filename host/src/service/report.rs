@@ -33,7 +33,7 @@ pub struct RunReport {
     pub total_declarado: Option<i64>,
     /// Over all runs of the scrap.
     pub duracao_ms: i64,
-    /// The connector that ran it last.
+    /// The version of the connector that the last run began with. Each page records the one that fetched it.
     pub conector: Option<ConnectorReport>,
     /// Why it ended as it did, in the operator's language.
     pub motivo: Option<String>,

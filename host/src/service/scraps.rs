@@ -104,19 +104,13 @@ impl Atlas {
         if scrap.state.is_done() {
             return Ok(RunReport::of(&scrap));
         }
-        let connector = self.connectors().connector(&scrap.rota).await?;
+        let connector = self.connector_for(&scrap).await?;
         let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor).await?;
-        let format = i64::from(connector.descriptor.cursor_format);
-        if let Some(began_with) = scrap.cursor_format.filter(|began_with| *began_with != format) {
-            let notice = notice!("error-cursor-format", id = id, began = began_with, now = format);
-            return Err(Failure::new("op-run", notice, Exit::Connector));
-        }
         let source = ConnectorSource::new(
-            Arc::clone(self.connectors().engine().await?),
+            Arc::clone(self.connectors().registry().await?),
             Arc::clone(&connector),
             self.http().await?,
             endpoint,
-            *self.config().limits(),
             ScrapFacts {
                 cliente_id: scrap.cliente_id,
                 period: scrap.period.clone(),
@@ -129,17 +123,29 @@ impl Atlas {
         let scrap = self.scrap(id).await?;
         announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
         let began = Instant::now();
-        let job = Job {
-            lease: lease.clone(),
-            scrap,
-            connector_sha256: connector.sha256.clone(),
-            key: connector.descriptor.key.clone(),
-            unhashed: connector.descriptor.unhashed.clone(),
-        };
+        let job = Job { lease: lease.clone(), scrap };
         let settings = self.config().run.clone();
         let store = Arc::clone(self.store());
         let end = pipeline::run(job, settings, Arc::new(source), store, observer, stop).await;
         self.finish(&lease, &end, began.elapsed()).await
+    }
+
+    /// The version that goes on with a scrap: the one that serves, else, if the scrap's cursors mean nothing to it, the one
+    /// that the scrap had.
+    async fn connector_for(&self, scrap: &Scrap) -> Result<Arc<Connector>, Failure> {
+        let serving = self.connectors().connector(&scrap.rota).await?;
+        let now = i64::from(serving.descriptor.cursor_format);
+        let Some(began) = scrap.cursor_format.filter(|began| *began != now) else {
+            return Ok(serving);
+        };
+        if let Some((_, sha256)) = &scrap.connector
+            && let Some(kept) = self.connectors().registry().await?.kept(sha256).await
+            && i64::from(kept.descriptor.cursor_format) == began
+        {
+            return Ok(kept);
+        }
+        let notice = notice!("error-cursor-format", id = scrap.id, began = began, now = now);
+        Err(Failure::new("op-run", notice, Exit::Connector))
     }
 
     async fn claim(&self, id: i64, connector: &Connector) -> Result<Lease, Failure> {

@@ -49,7 +49,7 @@ impl Method {
 }
 
 /// A request, as a connector makes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Its method.
     pub method: Method,
@@ -61,6 +61,23 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
+}
+
+/// Characters of a request's target that are shown.
+const TARGET_SHOWN: usize = 100;
+
+impl Request {
+    /// Its bytes: target, query, headers and body.
+    pub fn size(&self) -> usize {
+        let pairs = self.query.iter().chain(&self.headers).map(|(name, value)| name.len() + value.len());
+        self.target.len() + pairs.sum::<usize>() + self.body.as_ref().map_or(0, Vec::len)
+    }
+
+    /// What a person recognises it by. Its maker is not trusted, so it is short and on one line.
+    pub fn shown(&self) -> String {
+        let target: String = self.target.chars().take(TARGET_SHOWN).collect();
+        format!("{} {}", self.method.name(), target.escape_debug())
+    }
 }
 
 /// A whole answer.
@@ -85,6 +102,17 @@ impl Answer {
         let mut values = self.headers.get_all(&name).iter().map(|v| v.to_str().ok());
         let first = values.next()??.to_owned();
         values.try_fold(first, |joined, value| Some(joined + ", " + value?))
+    }
+
+    /// Its bytes: headers and body.
+    pub fn size(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        headers.sum::<usize>() + self.body.len()
+    }
+
+    /// A copy with a body of its own, which holds nothing of the budget of bodies in flight.
+    pub fn copied(&self) -> Self {
+        Self { body: Bytes::copy_from_slice(&self.body), ..self.clone() }
     }
 
     /// Whether the status means that the same request may well succeed later.

@@ -102,6 +102,9 @@ pub trait Store: Send + Sync {
     /// Cancels a scrap that has not ended, whoever runs it; false if it had.
     async fn cancel(&self, id: i64, reason: &str) -> Result<bool, StoreError>;
 
+    /// The digests of the connectors that fetched for scraps that are not done, each once.
+    async fn connectors_in_use(&self) -> Result<Vec<String>, StoreError>;
+
     // --- frontier -----------------------------------------------------------------------------------------------------
 
     /// The cursors of a sweep still to be fetched, in the order in which they became known, after `after`.

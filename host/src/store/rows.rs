@@ -50,6 +50,9 @@ pub(super) const FINISH: &str = "UPDATE scraps SET estado = $3, motivo = $4, dur
 pub(super) const CANCEL: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'cancelado', motivo = $2, \
      terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
 
+pub(super) const CONNECTORS_IN_USE: &str = "SELECT DISTINCT conector_sha256 FROM scraps \
+     WHERE conector_sha256 IS NOT NULL AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
+
 /// Changes nothing the second time, so that it may be repeated.
 pub(super) const OPEN_SWEEP: &str = "UPDATE scraps SET varredura = $3, \
        fronteira = fronteira + CASE WHEN varredura < $3 THEN 1 ELSE 0 END \

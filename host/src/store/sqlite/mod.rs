@@ -303,6 +303,11 @@ impl Store for SqliteStore {
         Ok(done.rows_affected() > 0)
     }
 
+    async fn connectors_in_use(&self) -> Result<Vec<String>, StoreError> {
+        let digests = sqlx::query_scalar(rows::CONNECTORS_IN_USE).fetch_all(&self.readers).await;
+        digests.map_err(StoreError::sort("list the connectors that are needed"))
+    }
+
     async fn pending(
         &self,
         lease: &Lease,

@@ -14,6 +14,7 @@ on_both!(ready:
     an_end_has_a_state_a_reason_and_a_duration,
     a_cancel_takes_the_scrap_from_whoever_runs_it,
     a_cancel_refuses_what_is_done_and_nothing_else,
+    connectors_of_scraps_that_are_not_done_are_in_use,
 );
 
 async fn a_scrap_is_read_back_as_it_was_created(ground: &Ground) -> Result<()> {
@@ -194,5 +195,22 @@ async fn a_cancel_refuses_what_is_done_and_nothing_else(ground: &Ground) -> Resu
         let expected = if state.is_done() { (state, "before") } else { (ScrapState::Cancelado, "after") };
         assert_eq!((scrap.state, scrap.reason.as_deref()), (expected.0, Some(expected.1)));
     }
+    Ok(())
+}
+
+async fn connectors_of_scraps_that_are_not_done_are_in_use(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let digest = |state: ScrapState| state.name().repeat(2);
+    assert_eq!(store.connectors_in_use().await?, [""; 0]);
+    for state in ScrapState::ALL {
+        let lease = ground.lease().await?;
+        let lease = store.claim(lease.scrap_id, &ConnectorStamp { sha256: digest(state), ..stamp("1") }).await?;
+        store.finish(&lease, state, None, 1).await?;
+    }
+    let mut in_use = store.connectors_in_use().await?;
+    in_use.sort();
+    let mut needed: Vec<String> = ScrapState::ALL.into_iter().filter(|state| !state.is_done()).map(digest).collect();
+    needed.sort();
+    assert_eq!(in_use, needed);
     Ok(())
 }

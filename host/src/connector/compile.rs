@@ -1,0 +1,237 @@
+//! Compiling, in a child process: a component can be made so that the compiler takes minutes or gigabytes over it, and nothing
+//! inside a process stops that. The child is this very program, told to do nothing else. It limits itself before it reads a
+//! byte, gets the component on its standard input, and gives the compiled code on its standard output. Whoever no longer wants
+//! the result drops the future, and the child is killed.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+use wasmtime::component::Component;
+
+use super::cache::{self, ComponentCache};
+use super::engine::{self, ConnectorEngine};
+use crate::limits::Limits;
+
+/// The hidden command that makes a process the child.
+pub const CHILD_COMMAND: &str = "compile-component";
+/// Children at the same time: each may use what [`Limits::compile_memory`] says.
+const AT_ONCE: usize = 2;
+/// Threads of one child. Its stacks count as its memory.
+const THREADS: &str = "4";
+/// The child's own words about a failure, as much of them as is worth reading.
+const COMPLAINT_MAX: u64 = 4 * 1024;
+/// What Rust and the system say when there is no more memory: for a value, a mapping, a thread's stack.
+const NO_MEMORY: [&str; 3] = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable"];
+/// What a busy machine may take for a second of CPU time.
+const WALL_FACTOR: u32 = 3;
+
+/// Why a component was not compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CompileError {
+    /// It took more than it may.
+    #[error("compiling it took more than the limit {name} ({value})")]
+    Limit { name: &'static str, value: u64 },
+    /// The compiler refused it, or there is no compiler.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Compiles components.
+#[derive(Clone)]
+pub(super) struct Compiler {
+    /// The program to start; none: in this process.
+    program: Option<PathBuf>,
+    limits: Limits,
+    at_once: Arc<Semaphore>,
+}
+
+impl Compiler {
+    /// Compiles in children of this program.
+    pub(super) fn new(limits: &Limits) -> Self {
+        // The running program, even if its file was replaced meanwhile; where there is no /proc, its file.
+        let own = PathBuf::from("/proc/self/exe");
+        let own = if own.exists() { Some(own) } else { std::env::current_exe().ok() };
+        // The tests of the library are another program, which knows no such command.
+        let program = own.filter(|_| !cfg!(test));
+        Self { program, limits: *limits, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The compiled component: the copy if there is one, else compiled now, and kept.
+    pub(super) async fn compile(
+        &self,
+        engine: &Arc<ConnectorEngine>,
+        cache: &ComponentCache,
+        sha256: &str,
+        component: Bytes,
+    ) -> Result<Component, CompileError> {
+        let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
+        let (its_engine, its_cache, its_sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
+        let found = tokio::task::spawn_blocking(move || its_cache.find(its_engine.engine(), &its_sha256));
+        if let Some(component) = found.await.map_err(|e| failed(&e))? {
+            return Ok(component);
+        }
+        let compiled = match &self.program {
+            Some(program) => self.in_child(program, component).await?,
+            None => engine.engine().precompile_component(&component).map_err(|e| failed(&format!("{e:#}")))?,
+        };
+        let (its_engine, cache, sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
+        let taken = tokio::task::spawn_blocking(move || {
+            let component = cache::take_over(its_engine.engine(), &compiled);
+            // Nobody has to wait for the disk.
+            tokio::task::spawn_blocking(move || cache.keep(its_engine.engine(), &sha256, &compiled));
+            component
+        });
+        taken.await.map_err(|e| failed(&e))?.map_err(|e| failed(&format!("{e:#}")))
+    }
+
+    async fn in_child(&self, program: &PathBuf, component: Bytes) -> Result<Vec<u8>, CompileError> {
+        let limits = &self.limits;
+        let failed = |what: &str, error: &std::io::Error| CompileError::Failed(format!("{what}: {error}"));
+        // The semaphore is never closed.
+        let _place = self.at_once.acquire().await.ok();
+        let mut child = Command::new(program)
+            .arg(CHILD_COMMAND)
+            .arg(limits.compile_cpu_s.to_string())
+            .arg(limits.compile_memory.to_string())
+            .arg(limits.guest_memory.to_string())
+            // It needs nothing of ours, and ours may hold a password.
+            .env_clear()
+            .env("RAYON_NUM_THREADS", THREADS)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|e| failed("the compiler did not start", &e))?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let feed = async {
+            if let Some(mut stdin) = stdin {
+                // A child that ended early says why itself.
+                let _ = stdin.write_all(&component).await;
+            }
+        };
+        let work = async {
+            let memory = limits.compile_memory as u64;
+            let (compiled, complaint, ()) = tokio::join!(read(stdout, memory), read(stderr, COMPLAINT_MAX), feed);
+            let status = child.wait().await?;
+            Ok((compiled?, complaint?, status))
+        };
+        let wall = Duration::from_secs(limits.compile_cpu_s).saturating_mul(WALL_FACTOR);
+        let done = tokio::time::timeout(wall, work).await;
+        let Ok(done) = done else { return Err(self.cpu_limit()) };
+        let (compiled, complaint, status) =
+            done.map_err(|e: std::io::Error| failed("the compiler was not understood", &e))?;
+        if status.success() {
+            return Ok(compiled);
+        }
+        Err(self.verdict(status, String::from_utf8_lossy(&complaint).trim()))
+    }
+
+    fn cpu_limit(&self) -> CompileError {
+        CompileError::Limit { name: "compile_cpu_s", value: self.limits.compile_cpu_s }
+    }
+
+    fn verdict(&self, status: ExitStatus, complaint: &str) -> CompileError {
+        if ended_by_cpu_limit(status) {
+            return self.cpu_limit();
+        }
+        if NO_MEMORY.iter().any(|words| complaint.contains(words)) {
+            return CompileError::Limit { name: "compile_memory", value: self.limits.compile_memory as u64 };
+        }
+        match (complaint, status.code()) {
+            (_, None) => CompileError::Failed(format!("the compiler crashed ({status})")),
+            ("", Some(_)) => CompileError::Failed(format!("the compiler gave up ({status})")),
+            (complaint, Some(_)) => CompileError::Failed(complaint.to_owned()),
+        }
+    }
+}
+
+async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(from) = from {
+        from.take(limit).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn ended_by_cpu_limit(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+
+    use rustix::process::Signal;
+    // The hard limit, a second later, kills.
+    [Signal::XCPU, Signal::KILL].iter().any(|signal| status.signal() == Some(signal.as_raw()))
+}
+
+#[cfg(not(unix))]
+fn ended_by_cpu_limit(_: ExitStatus) -> bool {
+    false
+}
+
+/// What the child does: limits itself, reads a component, compiles it, writes the code. `Err`: what to say before it ends.
+pub fn compile_as_child(
+    cpu_s: u64,
+    memory: u64,
+    guest_memory: usize,
+    mut from: impl Read,
+    mut to: impl Write,
+) -> Result<(), String> {
+    limit_self(cpu_s, memory).map_err(|e| format!("the compiler could not limit itself: {e}"))?;
+    let mut component = Vec::new();
+    from.read_to_end(&mut component).map_err(|e| e.to_string())?;
+    let engine = engine::compiler(guest_memory).map_err(|e| format!("{e:#}"))?;
+    let compiled = engine.precompile_component(&component).map_err(|e| format!("{e:#}"))?;
+    to.write_all(&compiled).and_then(|()| to.flush()).map_err(|e| e.to_string())
+}
+
+/// CPU time, memory (what a process can write to: reserved addresses cost nothing), and no core file, which would hold a
+/// third party's code.
+#[cfg(unix)]
+fn limit_self(cpu_s: u64, memory: u64) -> rustix::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    let limits = [(Resource::Cpu, cpu_s, cpu_s + 1), (Resource::Data, memory, memory), (Resource::Core, 0, 0)];
+    for (resource, soft, hard) in limits {
+        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn limit_self(_: u64, _: u64) -> Result<(), std::convert::Infallible> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    use super::*;
+
+    #[test]
+    fn what_the_child_compiles_fits_the_engine_that_runs_it() {
+        let limits = Limits::default();
+        let hash = |engine: &wasmtime::Engine| {
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let running = ConnectorEngine::new(&limits).unwrap();
+        assert_eq!(hash(running.engine()), hash(&engine::compiler(limits.guest_memory).unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_is_not_there_is_told() {
+        let limits = Limits::default();
+        let compiler = Compiler { program: Some(PathBuf::from("/nowhere/atlas")), ..Compiler::new(&limits) };
+        let refused = compiler.in_child(&PathBuf::from("/nowhere/atlas"), Bytes::new()).await.unwrap_err();
+        assert!(refused.to_string().starts_with("the compiler did not start"), "{refused}");
+    }
+}

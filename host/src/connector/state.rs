@@ -1,0 +1,347 @@
+//! What this installation remembers of the routes of one folder of connectors: which version served last, those before it,
+//! what the operator accepted or went back to, and what waits for a word. In files, so that a start, a command and every
+//! running process know the same.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use chrono::{SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::load::Connector;
+use super::private::{make_private, write_aside};
+
+/// Versions of a route that can be gone back to.
+pub const HISTORY: usize = 10;
+/// Digests that the operator accepted, of one route: older ones have long been replaced.
+const ACCEPTED_MAX: usize = 32;
+/// A version this young is not removed, whoever seems to need it or not: the scrap that it was chosen for may not have said so
+/// in the database yet.
+const SPARED: Duration = Duration::from_secs(60);
+
+/// What is remembered of one route.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteState {
+    /// The name of the file in the folder that serves the route.
+    pub file: String,
+    /// The digest that serves.
+    pub serving: Option<String>,
+    /// The versions that served, the newest first, at most [`HISTORY`].
+    pub history: Vec<KeptVersion>,
+    /// Digests that the operator accepted.
+    pub accepted: Vec<String>,
+    /// What waits for the operator's word.
+    pub held: Option<Held>,
+    /// What failed its trial.
+    pub refused: Option<Refusal>,
+    /// What the operator went back to.
+    pub rollback: Option<Rollback>,
+}
+
+/// A version that served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptVersion {
+    /// Its digest.
+    pub sha256: String,
+    /// Its own version, for people.
+    pub version: String,
+    /// When it took over, RFC 3339.
+    pub since: String,
+}
+
+/// A version that waits for the operator's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its digest.
+    pub sha256: String,
+    /// Its own version, for people.
+    pub version: String,
+    /// Why.
+    pub reasons: Vec<HoldReason>,
+}
+
+/// Why a version does not take over by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldReason {
+    /// From the same answers it took another number of records.
+    Records {
+        /// How many the page had.
+        before: usize,
+        /// How many it took.
+        after: usize,
+    },
+    /// It declares requests that the present version does not.
+    Requests {
+        /// The patterns that are new.
+        added: Vec<String>,
+    },
+    /// It leaves more out of the content hash: every row that it fetches again would look new.
+    Unhashed {
+        /// The pointers that are new.
+        added: Vec<String>,
+    },
+}
+
+/// A version that failed its trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Its digest.
+    pub sha256: String,
+    /// How.
+    pub reason: String,
+}
+
+/// A version that the operator went back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The digest that serves.
+    pub to: String,
+    /// The digest of the file that it serves instead of; the rollback ends when the file is another.
+    pub over: String,
+}
+
+impl RouteState {
+    /// A version serves from now on, out of this file.
+    pub(super) fn take_over(&mut self, file: &str, connector: &Connector) {
+        file.clone_into(&mut self.file);
+        let sha256 = &connector.sha256;
+        if self.history.first().is_none_or(|newest| newest.sha256 != *sha256) {
+            self.history.retain(|version| version.sha256 != *sha256);
+            let version = connector.descriptor.version.clone();
+            let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+            self.history.insert(0, KeptVersion { sha256: sha256.clone(), version, since });
+            self.history.truncate(HISTORY);
+        }
+        self.serving = Some(sha256.clone());
+        (self.held, self.refused, self.rollback) = (None, None, None);
+    }
+
+    /// The operator accepts what is held. Gives it, if there is anything.
+    pub(super) fn accept(&mut self) -> Option<Held> {
+        let held = self.held.take()?;
+        self.accepted.retain(|sha256| *sha256 != held.sha256);
+        self.accepted.insert(0, held.sha256.clone());
+        self.accepted.truncate(ACCEPTED_MAX);
+        self.rollback = self.rollback.take().filter(|rollback| rollback.over != held.sha256);
+        Some(held)
+    }
+
+    /// The version to go back to: the one whose digest begins like this, else the one that served before the present one.
+    pub(super) fn earlier(&self, digest: Option<&str>) -> Option<&KeptVersion> {
+        match digest {
+            Some(digest) => self.history.iter().find(|version| version.sha256.starts_with(digest)),
+            None => {
+                let serving = self.serving.as_deref();
+                let present = self.history.iter().position(|version| Some(version.sha256.as_str()) == serving);
+                self.history.get(present.map_or(0, |present| present + 1))
+            }
+        }
+    }
+}
+
+/// The folder in which it is remembered, or none: then nothing is.
+#[derive(Debug, Clone)]
+pub(super) struct StateFolder {
+    directory: Option<PathBuf>,
+}
+
+impl StateFolder {
+    /// Opens what is remembered of a folder of connectors, below `directory`. A place that others may write to is not used,
+    /// and said so: connectors are loaded from it.
+    pub(super) fn open(directory: Option<&Path>, connectors: &Path) -> Self {
+        let opened = directory.map(|directory| {
+            let connectors = fs::canonicalize(connectors)?;
+            let digest = Sha256::digest(connectors.as_os_str().as_encoded_bytes());
+            let name: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+            make_private(directory)?;
+            let own = directory.join(name);
+            for folder in [&own, &own.join("routes"), &own.join("versions")] {
+                make_private(folder)?;
+            }
+            Ok::<_, io::Error>(own)
+        });
+        let directory = opened.and_then(|opened| match opened {
+            Ok(own) => Some(own),
+            Err(error) => {
+                let directory = directory.map(Path::display).map(|d| d.to_string()).unwrap_or_default();
+                tracing::warn!(directory, %error, "versions of connectors are not kept");
+                None
+            }
+        });
+        Self { directory }
+    }
+
+    /// Where the routes' files are, for whoever watches them.
+    pub(super) fn routes_folder(&self) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join("routes"))
+    }
+
+    /// What is remembered of a route; nothing of one that is new.
+    pub(super) fn route(&self, route: &str) -> RouteState {
+        let Some(path) = self.route_file(route) else { return RouteState::default() };
+        let read = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return RouteState::default(),
+            Err(error) => Err(error),
+        };
+        read.unwrap_or_else(|error| {
+            tracing::warn!(file = %path.display(), %error, "what is remembered of a route cannot be read");
+            RouteState::default()
+        })
+    }
+
+    /// Every route of which something is remembered.
+    pub(super) fn routes(&self) -> Vec<(String, RouteState)> {
+        let Some(folder) = self.routes_folder() else { return Vec::new() };
+        let files = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| entry.ok().map(|e| e.path()));
+        let json = files.filter(|path| path.extension().is_some_and(|e| e == "json"));
+        let names = json.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+        names.map(|route| (route.clone(), self.route(&route))).collect()
+    }
+
+    /// Changes what is remembered of a route, with every other process held off meanwhile. Does nothing if nothing is
+    /// remembered at all. Reads and writes files: call it where blocking is allowed.
+    pub(super) fn update<T>(&self, route: &str, change: impl FnOnce(&mut RouteState) -> T) -> io::Result<Option<T>> {
+        let (Some(directory), Some(path)) = (&self.directory, self.route_file(route)) else {
+            return Ok(None);
+        };
+        // Let go of when the file is closed, however this ends.
+        let lock = File::create(directory.join("lock"))?;
+        lock.lock()?;
+        let before = self.route(route);
+        let mut after = before.clone();
+        let given = change(&mut after);
+        if after != before {
+            write_aside(&path, &serde_json::to_vec_pretty(&after)?)?;
+        }
+        Ok(Some(given))
+    }
+
+    /// Keeps a version's file.
+    pub(super) fn keep(&self, connector: &Connector) -> io::Result<()> {
+        match self.version_file(&connector.sha256) {
+            Some(path) if !path.exists() => write_aside(&path, &connector.component),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a version is kept, if it is.
+    pub(super) fn kept(&self, sha256: &str) -> Option<PathBuf> {
+        self.version_file(sha256).filter(|path| path.is_file())
+    }
+
+    /// Removes the versions that no route's history has and nobody needs.
+    pub(super) fn prune(&self, needed: &HashSet<String>) -> io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let routes = self.routes();
+        let mut wanted: HashSet<&str> = needed.iter().map(String::as_str).collect();
+        for (_, state) in &routes {
+            wanted.extend(state.history.iter().map(|version| version.sha256.as_str()));
+            wanted.extend(state.serving.as_deref());
+        }
+        for entry in fs::read_dir(directory.join("versions"))? {
+            let entry = entry?;
+            let is_wanted = entry.path().file_stem().and_then(|stem| stem.to_str()).is_some_and(|s| wanted.contains(s));
+            let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+            if !is_wanted && age > SPARED {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn route_file(&self, route: &str) -> Option<PathBuf> {
+        // A route's name is checked when its connector is loaded; a command may ask for any.
+        let is_name = route.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        self.routes_folder().filter(|_| is_name).map(|folder| folder.join(format!("{route}.json")))
+    }
+
+    fn version_file(&self, sha256: &str) -> Option<PathBuf> {
+        let is_digest = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
+        Some(self.directory.as_ref().filter(|_| is_digest)?.join("versions").join(format!("{sha256}.wasm")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(sha256: &str) -> KeptVersion {
+        KeptVersion { sha256: sha256.to_owned(), version: "1".to_owned(), since: String::new() }
+    }
+
+    fn state(serving: &str, history: &[&str]) -> RouteState {
+        let history = history.iter().map(|sha256| version(sha256)).collect();
+        RouteState { serving: Some(serving.to_owned()), history, ..RouteState::default() }
+    }
+
+    fn earlier<'a>(state: &'a RouteState, digest: Option<&str>) -> Option<&'a str> {
+        state.earlier(digest).map(|version| version.sha256.as_str())
+    }
+
+    #[test]
+    fn the_version_before_the_present_one_is_gone_back_to_step_by_step() {
+        let history = ["cc3", "bb2", "aa1"];
+        assert_eq!(earlier(&state("cc3", &history), None), Some("bb2"));
+        assert_eq!(earlier(&state("bb2", &history), None), Some("aa1"));
+        assert_eq!(earlier(&state("aa1", &history), None), None);
+        assert_eq!(earlier(&state("cc3", &history), Some("aa")), Some("aa1"));
+        assert_eq!(earlier(&state("cc3", &history), Some("dd")), None);
+    }
+
+    #[test]
+    fn accepting_takes_what_is_held_once_and_ends_a_rollback_over_it() {
+        let held = Held { sha256: "new".to_owned(), version: "2".to_owned(), reasons: Vec::new() };
+        let rollback = Rollback { to: "old".to_owned(), over: "new".to_owned() };
+        let mut state = RouteState { held: Some(held), rollback: Some(rollback), ..RouteState::default() };
+        assert_eq!(state.accept().map(|held| held.sha256).as_deref(), Some("new"));
+        assert_eq!((state.accepted.as_slice(), &state.rollback), (&["new".to_owned()][..], &None));
+        assert_eq!(state.accept(), None);
+    }
+
+    #[test]
+    fn what_is_remembered_is_read_back_by_another_process_and_for_this_folder_alone() {
+        let (place, folder, other) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let open = |connectors: &tempfile::TempDir| StateFolder::open(Some(&place.path().join("s")), connectors.path());
+        open(&folder).update("pedido", |route| route.serving = Some("aa".to_owned())).unwrap();
+        assert_eq!(open(&folder).route("pedido").serving.as_deref(), Some("aa"));
+        assert_eq!(open(&folder).routes().len(), 1);
+        assert_eq!(open(&other).route("pedido"), RouteState::default());
+        assert_eq!(open(&folder).route("../pedido"), RouteState::default());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_place_that_others_may_write_to_is_not_used() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let (place, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let state = StateFolder::open(Some(place.path()), folder.path());
+        assert_eq!(state.update("pedido", |_| ()).unwrap(), None);
+    }
+
+    #[test]
+    fn versions_that_nobody_needs_are_removed_and_young_ones_spared() {
+        let (place, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let state = StateFolder::open(Some(place.path()), folder.path());
+        let digest = |n: u8| format!("{n:02x}").repeat(32);
+        let file = |n: u8| state.version_file(&digest(n)).unwrap();
+        for n in 0..4 {
+            let age = if n == 3 { Duration::ZERO } else { SPARED * 2 };
+            let written = File::create(file(n)).unwrap();
+            written.set_modified(SystemTime::now() - age).unwrap();
+        }
+        state.update("pedido", |route| route.history.push(version(&digest(0)))).unwrap();
+        state.prune(&HashSet::from([digest(1)])).unwrap();
+        let left: Vec<bool> = (0..4).map(|n| file(n).exists()).collect();
+        assert_eq!(left, [true, true, false, true]);
+    }
+}

@@ -1,0 +1,207 @@
+//! What becomes of a version that was loaded: whether it serves, waits for the operator's word, or is refused. No file, clock
+//! or guest is asked here: the rules stand alone.
+
+use super::descriptor::Descriptor;
+use super::state::{HoldReason, RouteState};
+use super::trial::Trial;
+
+/// What becomes of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It serves.
+    Serve,
+    /// It waits; the present version goes on.
+    Hold(Vec<HoldReason>),
+    /// The operator went back to this digest, and the file has not changed since.
+    RollBack(String),
+    /// It failed its trial; the present version goes on.
+    Refuse(String),
+}
+
+/// A version as far as the rules look at it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Version<'a> {
+    pub(super) sha256: &'a str,
+    pub(super) descriptor: &'a Descriptor,
+}
+
+/// Judges a version of a route. `present`: the one that serves, if one does.
+pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<Version<'_>>, trial: &Trial) -> Verdict {
+    let sha256 = version.sha256;
+    if let Some(rollback) = state.rollback.as_ref().filter(|rollback| rollback.over == sha256) {
+        return Verdict::RollBack(rollback.to.clone());
+    }
+    if state.accepted.iter().any(|accepted| accepted == sha256) {
+        return Verdict::Serve;
+    }
+    if let Some(held) = state.held.as_ref().filter(|held| held.sha256 == sha256) {
+        return Verdict::Hold(held.reasons.clone());
+    }
+    if let Some(refused) = state.refused.as_ref().filter(|refused| refused.sha256 == sha256) {
+        return Verdict::Refuse(refused.reason.clone());
+    }
+    let Some(present) = present.filter(|present| present.sha256 != sha256) else {
+        return Verdict::Serve;
+    };
+    let mut reasons = widened(present.descriptor, version.descriptor);
+    match trial {
+        Trial::Failed(reason) => return Verdict::Refuse(reason.clone()),
+        Trial::Records { before, after } => reasons.push(HoldReason::Records { before: *before, after: *after }),
+        Trial::Same | Trial::Skipped(_) => {}
+    }
+    if reasons.is_empty() { Verdict::Serve } else { Verdict::Hold(reasons) }
+}
+
+/// What a version leaves out of the hash, or wants to request, that the present one does not.
+fn widened(present: &Descriptor, version: &Descriptor) -> Vec<HoldReason> {
+    let mut reasons = Vec::new();
+    let covered = |pointer: &crate::json::Pointer| present.unhashed.iter().any(|known| known.is_prefix_of(pointer));
+    let added: Vec<String> = version.unhashed.iter().filter(|p| !covered(p)).map(|p| p.as_str().to_owned()).collect();
+    if !added.is_empty() {
+        reasons.push(HoldReason::Unhashed { added });
+    }
+    let added = version.requests.iter().filter(|pattern| !present.requests.contains(pattern));
+    let added: Vec<String> = added.map(ToString::to_string).collect();
+    if !added.is_empty() {
+        reasons.push(HoldReason::Requests { added });
+    }
+    reasons
+}
+
+/// Whether a scrap that is fetched by `present` can go on with `version` from the next page: its cursors mean the same, and
+/// what the host prepared for the scrap still fits.
+pub(super) fn understands(present: &Descriptor, version: &Descriptor) -> bool {
+    present.cursor_format == version.cursor_format
+        && present.api == version.api
+        && present.auth == version.auth
+        && present.takes_period == version.takes_period
+        // What the operator granted was worked out for these.
+        && present.requests == version.requests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::{Held, Refusal, Rollback};
+    use super::super::trial::Skipped;
+    use super::*;
+    use crate::json::Pointer;
+    use crate::source::{AuthScheme, RequestPattern};
+
+    fn descriptor(unhashed: &[&str]) -> Descriptor {
+        let pointer = |text: &&str| Pointer::parse(text).unwrap_or_else(|e| panic!("{e}"));
+        Descriptor {
+            route: "pedido".to_owned(),
+            api: "jueri".to_owned(),
+            version: "1".to_owned(),
+            cursor_format: 1,
+            takes_period: true,
+            page_size: 100,
+            auth: AuthScheme::Bearer,
+            requests: Vec::new(),
+            key: Vec::new(),
+            unhashed: unhashed.iter().map(pointer).collect(),
+        }
+    }
+
+    /// A new version with this list, against a present one with that list.
+    fn verdict(state: &RouteState, before: &[&str], after: &[&str], trial: &Trial) -> Verdict {
+        let (before, after) = (descriptor(before), descriptor(after));
+        let present = Version { sha256: "old", descriptor: &before };
+        judge(state, Version { sha256: "new", descriptor: &after }, Some(present), trial)
+    }
+
+    fn fresh(before: &[&str], after: &[&str], trial: &Trial) -> Verdict {
+        verdict(&RouteState::default(), before, after, trial)
+    }
+
+    const RECORDS: Trial = Trial::Records { before: 50, after: 49 };
+
+    #[test]
+    fn a_version_that_takes_the_same_records_serves() {
+        assert_eq!(fresh(&[], &[], &Trial::Same), Verdict::Serve);
+        assert_eq!(fresh(&["/a", "/b"], &["/a"], &Trial::Same), Verdict::Serve);
+        assert_eq!(fresh(&["/a"], &["/a/b"], &Trial::Same), Verdict::Serve);
+    }
+
+    #[test]
+    fn a_version_that_could_not_be_tried_serves() {
+        assert_eq!(fresh(&[], &[], &Trial::Skipped(Skipped::NoPage)), Verdict::Serve);
+    }
+
+    #[test]
+    fn another_number_of_records_waits_for_the_operators_word() {
+        let reasons = vec![HoldReason::Records { before: 50, after: 49 }];
+        assert_eq!(fresh(&[], &[], &RECORDS), Verdict::Hold(reasons));
+    }
+
+    #[test]
+    fn a_wider_list_of_what_is_not_hashed_waits_even_untried() {
+        let reasons = vec![HoldReason::Unhashed { added: vec!["/b".to_owned(), "/c/d".to_owned()] }];
+        let untried = Trial::Skipped(Skipped::NoPage);
+        assert_eq!(fresh(&["/a", "/c/d/e"], &["/a", "/b", "/c/d"], &untried), Verdict::Hold(reasons));
+    }
+
+    #[test]
+    fn a_wider_list_of_requests_waits_even_untried() {
+        let pattern = RequestPattern::parse("POST /pedidos/*").unwrap();
+        let (before, after) = (descriptor(&[]), Descriptor { requests: vec![pattern.clone()], ..descriptor(&[]) });
+        let judged = |version, present| {
+            let present = Version { sha256: "old", descriptor: present };
+            judge(&RouteState::default(), Version { sha256: "new", descriptor: version }, Some(present), &Trial::Same)
+        };
+        let reasons = vec![HoldReason::Requests { added: vec![pattern.to_string()] }];
+        assert_eq!(judged(&after, &before), Verdict::Hold(reasons));
+        assert_eq!(judged(&before, &after), Verdict::Serve);
+        assert!(!understands(&before, &after));
+    }
+
+    #[test]
+    fn a_version_that_fails_its_trial_is_refused_whatever_else_it_is() {
+        let failed = Trial::Failed("unreachable".to_owned());
+        assert_eq!(fresh(&[], &["/a"], &failed), Verdict::Refuse("unreachable".to_owned()));
+    }
+
+    #[test]
+    fn the_first_version_of_a_route_serves() {
+        let first = descriptor(&["/a"]);
+        let version = Version { sha256: "new", descriptor: &first };
+        assert_eq!(judge(&RouteState::default(), version, None, &RECORDS), Verdict::Serve);
+    }
+
+    #[test]
+    fn what_the_operator_accepted_serves() {
+        let state = RouteState { accepted: vec!["new".to_owned()], ..RouteState::default() };
+        assert_eq!(verdict(&state, &[], &["/a"], &RECORDS), Verdict::Serve);
+    }
+
+    #[test]
+    fn what_was_held_or_refused_once_stays_so_without_another_trial() {
+        let reasons = vec![HoldReason::Records { before: 1, after: 2 }];
+        let held = Held { sha256: "new".to_owned(), version: "2".to_owned(), reasons: reasons.clone() };
+        let state = RouteState { held: Some(held), ..RouteState::default() };
+        assert_eq!(verdict(&state, &[], &[], &Trial::Same), Verdict::Hold(reasons));
+
+        let refused = Refusal { sha256: "new".to_owned(), reason: "trap".to_owned() };
+        let state = RouteState { refused: Some(refused), ..RouteState::default() };
+        assert_eq!(verdict(&state, &[], &[], &Trial::Same), Verdict::Refuse("trap".to_owned()));
+    }
+
+    #[test]
+    fn a_rollback_holds_for_the_file_that_it_was_made_over_and_no_other() {
+        let rollback = |over: &str| Some(Rollback { to: "older".to_owned(), over: over.to_owned() });
+        let state = RouteState { rollback: rollback("new"), accepted: vec!["new".to_owned()], ..RouteState::default() };
+        assert_eq!(verdict(&state, &[], &[], &Trial::Same), Verdict::RollBack("older".to_owned()));
+        let state = RouteState { rollback: rollback("another"), ..RouteState::default() };
+        assert_eq!(verdict(&state, &[], &[], &Trial::Same), Verdict::Serve);
+    }
+
+    #[test]
+    fn a_scrap_changes_only_to_a_version_that_understands_it() {
+        let present = descriptor(&[]);
+        assert!(understands(&present, &Descriptor { version: "2".to_owned(), page_size: 7, ..present.clone() }));
+        assert!(!understands(&present, &Descriptor { cursor_format: 2, ..present.clone() }));
+        assert!(!understands(&present, &Descriptor { api: "outra".to_owned(), ..present.clone() }));
+        assert!(!understands(&present, &Descriptor { auth: AuthScheme::None, ..present.clone() }));
+        assert!(!understands(&present, &Descriptor { takes_period: false, ..present.clone() }));
+    }
+}
