@@ -268,6 +268,8 @@ load-route-taken = { $file } serves the route { $route }, which { $other } serve
 
 ## Connectors that change
 
+connector-used = { $pages } pages, { $traps } traps, { $refusals } refused
+    CPU { $cpu } s, memory up to { $memory } MiB
 connector-took-over = 🔄 Route { $route }: version { $version } ({ $digest }) serves from the next page on
 connector-untried-no-page = {"   "}↳ untried: this process has fetched no page of this route yet
 connector-untried-cursors = {"   "}↳ untried: cursors changed their meaning; each scrap under way stays on the version that it began with
@@ -366,6 +368,7 @@ heading-base-url = address
 heading-private = private address
 heading-version = version
 heading-sha256 = sha256
+heading-used = used here
 heading-file = file
 heading-takes-period = takes a period
 heading-page-size = records a page

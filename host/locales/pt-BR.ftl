@@ -274,6 +274,8 @@ load-route-taken = { $file } atende a rota { $route }, que { $other } também at
 
 ## Recarga de conectores
 
+connector-used = { $pages } páginas, { $traps } traps, { $refusals } recusas
+    CPU { $cpu } s, memória até { $memory } MiB
 connector-took-over = 🔄 Rota { $route }: a versão { $version } ({ $digest }) atende a partir da próxima página
 connector-untried-no-page = {"   "}↳ sem prova: este processo ainda não buscou nenhuma página desta rota
 connector-untried-cursors = {"   "}↳ sem prova: os cursores mudaram de significado; cada scrap em andamento fica na versão que o começou
@@ -372,6 +374,7 @@ heading-base-url = endereço
 heading-private = endereço privado
 heading-version = versão
 heading-sha256 = sha256
+heading-used = uso aqui
 heading-file = arquivo
 heading-takes-period = usa período
 heading-page-size = registros por página

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use crate::atlas::test_guests;
+use crate::test_guests;
 
 /// Where the guest keeps what it is, and how much of it there is.
 const MARKER: &[u8] = b"ATLAS-TEST-VERSION: ";

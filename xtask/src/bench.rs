@@ -9,6 +9,17 @@ use crate::command::{cargo, execute, step, target_dir, without_databases};
 use crate::connectors;
 use crate::postgres::Postgres;
 
+/// What a greedy connector costs its neighbour. `rounds`: how many.
+pub(crate) fn fairness(rounds: &[String]) -> Result<()> {
+    let connectors = connectors::build()?;
+    let guests = connectors::guests::build()?;
+    execute(&mut cargo(["build", "--quiet", "--release", "--bins"]))?;
+    step("measuring; leave the machine alone meanwhile");
+    let mut bench = Command::new(target_dir()?.join("release/atlas-fairness"));
+    bench.args(rounds).env("ATLAS_CONNECTORS", connectors).env("ATLAS_TEST_GUESTS", guests);
+    execute(without_databases(&mut bench))
+}
+
 /// `arguments`: records, single rows, rounds.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let connectors = connectors::build()?;

@@ -32,6 +32,11 @@ enum Task {
         /// How many: records (100000), single rows (20000), rounds (3)
         numbers: Vec<String>,
     },
+    /// Measure what a connector that spins or allocates costs its neighbour: [rounds]
+    Fairness {
+        /// How many rounds (3)
+        rounds: Vec<String>,
+    },
     /// Check the dependencies' licences and sources, and known-bad crates
     Deny,
     /// Check what ARCHITECTURE.md promises and a program can see
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Test { filter } => test::run(&filter),
         Task::Bench { numbers } => bench::run(&numbers),
+        Task::Fairness { rounds } => bench::fairness(&rounds),
         Task::Deny => deny::run(),
         Task::Tidy => tidy::run(),
     });

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::args::{ConnectorArgs, ConnectorCommand};
 use super::output::Output;
 use crate::config::Config;
-use crate::connector::{Connector, Standing};
+use crate::connector::{Connector, Standing, Usage};
 use crate::notice;
 use crate::notice::Notice;
 use crate::service::{Connectors, Exit, Failure, hold_notice};
@@ -52,6 +52,43 @@ struct Instead {
     sha256: String,
 }
 
+/// What the route's pages have used on this installation.
+#[derive(Serialize)]
+struct Used {
+    paginas: u64,
+    traps: u64,
+    recusas: u64,
+    cpu_ms: u64,
+    memoria_pico: u64,
+}
+
+impl From<Usage> for Used {
+    fn from(usage: Usage) -> Self {
+        Self {
+            paginas: usage.pages,
+            traps: usage.traps,
+            recusas: usage.refusals,
+            cpu_ms: usage.cpu_us / 1_000,
+            memoria_pico: usage.peak_memory,
+        }
+    }
+}
+
+impl Used {
+    fn text(&self, output: &Output) -> String {
+        let cpu = format!("{:.1}", self.cpu_ms as f64 / 1_000.0);
+        let memory = format!("{:.1}", self.memoria_pico as f64 / (1024.0 * 1024.0));
+        output.text(&notice!(
+            "connector-used",
+            pages = self.paginas,
+            traps = self.traps,
+            refusals = self.recusas,
+            cpu = cpu,
+            memory = memory
+        ))
+    }
+}
+
 #[derive(Serialize)]
 struct Row {
     arquivo: String,
@@ -64,11 +101,13 @@ struct Row {
     /// Why it waits for the operator's word, if it does.
     motivos: Vec<String>,
     servindo: Option<Instead>,
+    uso: Option<Used>,
     erro: Option<String>,
 }
 
 async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure> {
-    let entries = connectors.registry().await?.entries();
+    let registry = connectors.registry().await?;
+    let entries = registry.entries();
     let rows: Vec<Row> = entries
         .iter()
         .map(|entry| {
@@ -91,6 +130,7 @@ async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure>
                     versao: c.descriptor.version.clone(),
                     sha256: c.sha256.clone(),
                 }),
+                uso: descriptor.map(|d| registry.usage(&d.route).into()),
                 erro: error.map(|failure| output.text(&failure.notice)),
             }
         })
@@ -98,8 +138,15 @@ async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure>
     if rows.is_empty() {
         output.remark(&notice!("doctor-no-connectors", folder = connectors.folder().display()));
     }
-    let headings =
-        ["heading-route", "heading-api", "heading-version", "heading-sha256", "heading-state", "heading-file"];
+    let headings = [
+        "heading-route",
+        "heading-api",
+        "heading-version",
+        "heading-sha256",
+        "heading-state",
+        "heading-used",
+        "heading-file",
+    ];
     output.list(&headings, &rows, |row| {
         let dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
         let mut state = output.text(&Notice::new(&format!("connector-{}", row.estado)));
@@ -111,8 +158,9 @@ async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure>
             Some(error) => format!("⚠️ {error}"),
             None => [std::slice::from_ref(&row.arquivo), &row.motivos[..]].concat().join("\n"),
         };
+        let used = row.uso.as_ref().map_or_else(|| "-".to_owned(), |used| used.text(output));
         let sha256 = row.sha256.as_deref().map_or("-", digest).to_owned();
-        vec![dash(&row.rota), dash(&row.api), dash(&row.versao), sha256, state, file]
+        vec![dash(&row.rota), dash(&row.api), dash(&row.versao), sha256, state, used, file]
     });
     Ok(Exit::Done)
 }

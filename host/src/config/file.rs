@@ -1,11 +1,12 @@
 //! `atlas.toml`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
-use crate::limits::Limits;
+use crate::limits::{Limits, OwnLimits};
 use crate::source::{Grant, RequestPattern};
 
 /// What the file may say. A name that is not here is an error: a setting that is misspelt must not be passed over.
@@ -25,6 +26,10 @@ pub(super) struct FileSettings {
     pub(super) lang: Option<String>,
     pub(super) limits: Limits,
     pub(super) grant: Vec<GrantSettings>,
+    /// By route.
+    pub(super) connector: BTreeMap<String, ConnectorSettings>,
+    /// By id.
+    pub(super) client: BTreeMap<String, ClientSettings>,
 }
 
 /// One `[[grant]]`, as it is written.
@@ -58,6 +63,20 @@ impl GrantSettings {
             private: self.private,
         })
     }
+}
+
+/// What is set for one connector alone.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ConnectorSettings {
+    pub(super) limits: OwnLimits,
+}
+
+/// What is set for one client alone.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ClientSettings {
+    pub(super) limits: OwnLimits,
 }
 
 impl FileSettings {

@@ -4,7 +4,7 @@
 mod database;
 mod file;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use self::file::{FileSettings, GrantSettings};
 use crate::i18n::Lang;
-use crate::limits::Limits;
+use crate::limits::{Limits, OwnLimits};
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{RetryPolicy, RunSettings};
@@ -62,6 +62,8 @@ pub struct Config {
     /// How runs go about it.
     pub run: RunSettings,
     grants: Vec<Grant>,
+    connector_limits: BTreeMap<String, OwnLimits>,
+    client_limits: BTreeMap<i32, OwnLimits>,
 }
 
 /// What is wrong with the settings.
@@ -193,6 +195,8 @@ impl Config {
             state: state_folder(environment, &file),
             run: RunSettings { batch, concurrency, sweeps, retry, limits: file.limits },
             grants: file.grant.iter().map(GrantSettings::check).collect::<Result<_, _>>()?,
+            client_limits: client_limits(&file)?,
+            connector_limits: file.connector.into_iter().map(|(route, own)| (route, own.limits)).collect(),
         })
     }
 
@@ -206,6 +210,27 @@ impl Config {
     pub fn limits(&self) -> &Limits {
         &self.run.limits
     }
+
+    /// The limits of a route's pages for a client.
+    pub fn limits_of(&self, rota: &str, cliente_id: i32) -> Limits {
+        let none = OwnLimits::default();
+        let (connector, client) = (self.connector_limits.get(rota), self.client_limits.get(&cliente_id));
+        self.limits().with(connector.unwrap_or(&none), client.unwrap_or(&none))
+    }
+
+    /// The most memory that any guest may have: what the pool of instances has to have room for.
+    pub fn largest_guest(&self) -> usize {
+        let own = self.connector_limits.values().chain(self.client_limits.values());
+        own.filter_map(|limits| limits.guest_memory).chain([self.limits().guest_memory]).max().unwrap_or_default()
+    }
+}
+
+fn client_limits(file: &FileSettings) -> Result<BTreeMap<i32, OwnLimits>, ConfigError> {
+    let own = file.client.iter().map(|(id, own)| match id.parse() {
+        Ok(id) => Ok((id, own.limits)),
+        Err(_) => Err(bad("[client.ID]", id, "1..2147483647")),
+    });
+    own.collect()
 }
 
 /// A language that was asked for by name has to be one that there is. Each is told as its place writes it.

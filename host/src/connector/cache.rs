@@ -121,10 +121,10 @@ mod tests {
     const NOTHING: &[u8] = b"\0asm\x0d\0\x01\0";
     const SHA256: &str = "00";
 
-    #[test]
-    fn a_copy_is_found_again_by_digest_and_engine() {
+    #[tokio::test]
+    async fn a_copy_is_found_again_by_digest_and_engine() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = ConnectorEngine::new(&Limits::default()).unwrap();
+        let engine = ConnectorEngine::new(Limits::default().guest_memory, Limits::default().host_guests).unwrap();
         let cache = ComponentCache::open(Some(&folder.path().join("cache")));
         assert!(cache.find(engine.engine(), SHA256).is_none());
         cache.keep(engine.engine(), SHA256, &engine.engine().precompile_component(NOTHING).unwrap());
@@ -132,21 +132,21 @@ mod tests {
         assert!(cache.find(engine.engine(), "01").is_none());
     }
 
-    #[test]
-    fn a_copy_in_a_folder_that_others_may_write_to_is_not_loaded() {
+    #[tokio::test]
+    async fn a_copy_in_a_folder_that_others_may_write_to_is_not_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("cache");
-        let engine = ConnectorEngine::new(&Limits::default()).unwrap();
+        let engine = ConnectorEngine::new(Limits::default().guest_memory, Limits::default().host_guests).unwrap();
         let cache = ComponentCache::open(Some(&directory));
         cache.keep(engine.engine(), SHA256, &engine.engine().precompile_component(NOTHING).unwrap());
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o770)).unwrap();
         assert!(ComponentCache::open(Some(&directory)).find(engine.engine(), SHA256).is_none());
     }
 
-    #[test]
-    fn a_damaged_copy_is_compiled_again() {
+    #[tokio::test]
+    async fn a_damaged_copy_is_compiled_again() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = ConnectorEngine::new(&Limits::default()).unwrap();
+        let engine = ConnectorEngine::new(Limits::default().guest_memory, Limits::default().host_guests).unwrap();
         let cache = ComponentCache::open(Some(&folder.path().join("cache")));
         let mut compiled = engine.engine().precompile_component(NOTHING).unwrap();
         compiled.truncate(compiled.len() / 2);

@@ -78,7 +78,7 @@ impl Compiler {
             return Ok(component);
         }
         let compiled = match &self.program {
-            Some(program) => self.in_child(program, component).await?,
+            Some(program) => self.in_child(program, engine.largest_guest(), component).await?,
             None => engine.engine().precompile_component(&component).map_err(|e| failed(&format!("{e:#}")))?,
         };
         let (its_engine, cache, sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
@@ -91,7 +91,12 @@ impl Compiler {
         taken.await.map_err(|e| failed(&e))?.map_err(|e| failed(&format!("{e:#}")))
     }
 
-    async fn in_child(&self, program: &PathBuf, component: Bytes) -> Result<Vec<u8>, CompileError> {
+    async fn in_child(
+        &self,
+        program: &PathBuf,
+        largest_guest: usize,
+        component: Bytes,
+    ) -> Result<Vec<u8>, CompileError> {
         let limits = &self.limits;
         let failed = |what: &str, error: &std::io::Error| CompileError::Failed(format!("{what}: {error}"));
         // The semaphore is never closed.
@@ -100,7 +105,7 @@ impl Compiler {
             .arg(CHILD_COMMAND)
             .arg(limits.compile_cpu_s.to_string())
             .arg(limits.compile_memory.to_string())
-            .arg(limits.guest_memory.to_string())
+            .arg(largest_guest.to_string())
             // It needs nothing of ours, and ours may hold a password.
             .env_clear()
             .env("RAYON_NUM_THREADS", THREADS)
@@ -215,15 +220,15 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_the_child_compiles_fits_the_engine_that_runs_it() {
+    #[tokio::test]
+    async fn what_the_child_compiles_fits_the_engine_that_runs_it() {
         let limits = Limits::default();
         let hash = |engine: &wasmtime::Engine| {
             let mut hasher = DefaultHasher::new();
             engine.precompile_compatibility_hash().hash(&mut hasher);
             hasher.finish()
         };
-        let running = ConnectorEngine::new(&limits).unwrap();
+        let running = ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap();
         assert_eq!(hash(running.engine()), hash(&engine::compiler(limits.guest_memory).unwrap()));
     }
 
@@ -231,7 +236,8 @@ mod tests {
     async fn a_compiler_that_is_not_there_is_told() {
         let limits = Limits::default();
         let compiler = Compiler { program: Some(PathBuf::from("/nowhere/atlas")), ..Compiler::new(&limits) };
-        let refused = compiler.in_child(&PathBuf::from("/nowhere/atlas"), Bytes::new()).await.unwrap_err();
+        let refused =
+            compiler.in_child(&PathBuf::from("/nowhere/atlas"), limits.guest_memory, Bytes::new()).await.unwrap_err();
         assert!(refused.to_string().starts_with("the compiler did not start"), "{refused}");
     }
 }

@@ -5,17 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-
+use tokio::runtime::{Handle, Runtime};
+use tokio_util::task::AbortOnDropHandle;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-use crate::limits::Limits;
+use super::share::{PageShare, SharePlan, Shares};
 
 /// How often time passes for guests: the grain of their CPU limit, and how soon a busy guest lets others run.
-pub(super) const TICK: Duration = Duration::from_millis(10);
-/// Instances at the same time, over all scraps of the process. Each reserves address space, not memory.
-/// Whoever wants one more waits.
-const INSTANCES: u32 = 64;
+const TICK: Duration = Duration::from_millis(2);
+/// Instances at the same time, over all scraps of the process; one client or connector may have half of them. Each reserves
+/// address space, not memory. Whoever wants one more waits.
+const INSTANCES: u32 = 128;
+/// Threads that run guest code, for each core. More than one, so that a page that has little to do finds a thread while
+/// others keep theirs busy: the system then shares the cores out, by what each thread has used.
+const THREADS_PER_CORE: usize = 4;
+/// Threads for work that a guest asks for and that blocks: going through large bodies.
+const BLOCKING_THREADS: usize = 8;
 /// Core modules within one component: Python guests have dozens.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 const MEMORIES_PER_COMPONENT: u32 = 8;
@@ -27,16 +32,25 @@ const INSTANCE_SIZE: usize = 8 * 1024 * 1024;
 /// A guest's call stack; deeper recursion is a trap.
 const GUEST_STACK: usize = 1024 * 1024;
 
-/// The engine and the thread that drives its epochs.
+/// The engine, the thread that drives its epochs, and the threads that guests run on.
+///
+/// Guests have threads of their own, so that one that keeps a thread busy holds up neither the reading of answers nor the
+/// writing of records; what they ask of the host runs on the host's threads.
 pub struct ConnectorEngine {
     engine: Engine,
     running: Arc<AtomicBool>,
-    instances: Semaphore,
+    shares: Shares,
+    /// Always there but while this is being dropped.
+    guests: Option<Runtime>,
+    host: Handle,
+    largest_guest: usize,
 }
 
 impl ConnectorEngine {
-    /// Sets the engine up. Fails where the machine refuses the address space.
-    pub fn new(limits: &Limits) -> wasmtime::Result<Self> {
+    /// Sets the engine up, within a runtime: the one that the host's own work runs on. No guest's memories may be larger than
+    /// `largest_guest` bytes, nor all guests' larger than `host_guests` (see [`SharePlan::memory`]). Fails where the machine
+    /// refuses the address space.
+    pub fn new(largest_guest: usize, host_guests: usize) -> wasmtime::Result<Self> {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(INSTANCES)
             .total_core_instances(INSTANCES * CORE_INSTANCES_PER_COMPONENT)
@@ -49,10 +63,18 @@ impl ConnectorEngine {
             .max_component_instance_size(INSTANCE_SIZE)
             .max_core_instance_size(INSTANCE_SIZE)
             .table_elements(TABLE_ELEMENTS)
-            .max_memory_size(limits.guest_memory);
-        let mut config = config(limits.guest_memory);
+            .max_memory_size(largest_guest);
+        let mut config = config(largest_guest);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let guests = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("atlas-guest")
+            .worker_threads(cores * THREADS_PER_CORE)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .enable_time()
+            .build()?;
+        let plan = SharePlan { instances: INSTANCES as usize, threads_each: cores, memory: host_guests };
         let running = Arc::new(AtomicBool::new(true));
         let clock = (engine.weak(), Arc::clone(&running));
         // A thread of its own: guests may keep every worker busy, and time must pass all the same.
@@ -66,12 +88,38 @@ impl ConnectorEngine {
                 engine.increment_epoch();
             }
         })?;
-        Ok(Self { engine, running, instances: Semaphore::new(INSTANCES as usize) })
+        Ok(Self {
+            engine,
+            running,
+            shares: Shares::new(plan),
+            guests: Some(guests),
+            host: Handle::current(),
+            largest_guest,
+        })
     }
 
-    /// A place in the pool, to be held while an instance lives. `None` only if the semaphore were closed, which it never is.
-    pub(super) async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.instances.acquire().await.ok()
+    /// What a route's pages may take while they work for a client; no client: a call of `describe`.
+    pub(super) fn share(&self, client: Option<i32>, route: &str) -> PageShare {
+        self.shares.of(client, route)
+    }
+
+    /// Runs a call of a guest on the guests' threads. Dropping the future abandons the call.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> wasmtime::Result<T> {
+        let guests = self.guests.as_ref().ok_or_else(|| wasmtime::format_err!("the engine is being closed"))?;
+        Ok(AbortOnDropHandle::new(guests.spawn(call)).await?)
+    }
+
+    /// The most memory that a guest may have here: what is compiled depends on it.
+    pub(super) fn largest_guest(&self) -> usize {
+        self.largest_guest
+    }
+
+    /// Where the host's own work for guests runs.
+    pub(super) fn host(&self) -> &Handle {
+        &self.host
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -103,5 +151,9 @@ pub(super) fn compiler(guest_memory: usize) -> wasmtime::Result<Engine> {
 impl Drop for ConnectorEngine {
     fn drop(&mut self) {
         self.running.store(false, Ordering::Relaxed);
+        if let Some(guests) = self.guests.take() {
+            // Guests that still run are abandoned; waiting for them is not allowed where this may be dropped.
+            guests.shutdown_background();
+        }
     }
 }

@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+
 use super::source::ScrapFacts;
 use crate::source::{Answer, Endpoint, HttpClient, PageMeter, Request, SendError};
 
@@ -18,7 +21,13 @@ pub(super) struct GuestHttp {
 }
 
 enum Line {
-    Live { client: HttpClient, endpoint: Endpoint, recording: Option<Recording> },
+    Live {
+        client: HttpClient,
+        endpoint: Endpoint,
+        /// Where requests are made: not on the guests' threads.
+        host: Handle,
+        recording: Option<Recording>,
+    },
     Replay(Replay),
 }
 
@@ -53,10 +62,10 @@ struct Replay {
 }
 
 impl GuestHttp {
-    /// A line to the source. `record`: whether the page may be wanted for a trial.
-    pub(super) fn live(client: HttpClient, endpoint: Endpoint, record: bool) -> Self {
+    /// A line to the source, that works on `host`'s threads. `record`: whether the page may be wanted for a trial.
+    pub(super) fn live(client: HttpClient, endpoint: Endpoint, host: Handle, record: bool) -> Self {
         let recording = record.then(Recording::default);
-        Self { meter: PageMeter::default(), line: Line::Live { client, endpoint, recording } }
+        Self { meter: PageMeter::default(), line: Line::Live { client, endpoint, host, recording } }
     }
 
     /// A recorded page instead of a source.
@@ -68,9 +77,19 @@ impl GuestHttp {
     pub(super) async fn send(&mut self, request: Request) -> Result<Arc<Answer>, SendError> {
         match &mut self.line {
             Line::Replay(replay) => replay.send(request),
-            Line::Live { client, endpoint, recording } => {
+            Line::Live { client, endpoint, host, recording } => {
                 let asked = recording.is_some().then(|| request.clone());
-                let answer = client.send(endpoint, &mut self.meter, request).await.map(Arc::new);
+                let (client, endpoint, mut meter) = (client.clone(), endpoint.clone(), std::mem::take(&mut self.meter));
+                let sending = host.spawn(async move {
+                    let answer = client.send(&endpoint, &mut meter, request).await;
+                    (answer, meter)
+                });
+                let (answer, meter) = match AbortOnDropHandle::new(sending).await {
+                    Ok(sent) => sent,
+                    Err(lost) => return Err(SendError::Interrupted(lost.to_string())),
+                };
+                self.meter = meter;
+                let answer = answer.map(Arc::new);
                 if let (Some(asked), Some(taken)) = (asked, recording.as_mut()) {
                     taken.bytes += asked.size() + answer.as_ref().map_or(0, |answer| answer.size());
                     taken.exchanges.push((asked, answer.clone()));

@@ -4,13 +4,16 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::task::ready;
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use super::engine::ConnectorEngine;
 use super::exchange::GuestHttp;
+use super::share::{GuestMemory, PageShare, Turnstile};
 use crate::limits::Limits;
 
 /// Handles that a guest may hold at once: responses and selections.
@@ -40,6 +43,7 @@ impl Guest {
     pub(super) fn store(
         engine: &ConnectorEngine,
         limits: &Limits,
+        share: &PageShare,
         route: &str,
         http: Option<GuestHttp>,
     ) -> Store<Self> {
@@ -50,7 +54,7 @@ impl Guest {
             http,
             log: GuestLog::new(route, limits),
             records_max: limits.records_per_page,
-            memory: GuestMemory { used: 0, limit: limits.guest_memory, reached: false },
+            memory: share.memory(limits.guest_memory),
             cpu: Arc::new(CpuMeter::new(Duration::from_millis(limits.guest_cpu_ms))),
         };
         let mut store = Store::new(engine.engine(), guest);
@@ -70,9 +74,9 @@ impl Guest {
         store
     }
 
-    /// The memory limit, if it is what stopped the guest. A guest that is refused memory traps in ways of its own.
-    pub(super) fn memory_limit_reached(&self) -> Option<LimitReached> {
-        self.memory.reached.then_some(LimitReached { name: "guest_memory", value: self.memory.limit as u64 })
+    /// Its memory, and the limit that it was refused more for.
+    pub(super) fn memory(&self) -> &GuestMemory {
+        &self.memory
     }
 
     /// The meter to run the call under.
@@ -81,22 +85,9 @@ impl Guest {
     }
 }
 
-/// The sum of an instance's memories. wasmtime's own `StoreLimits` caps each of them, not their sum.
-struct GuestMemory {
-    used: usize,
-    limit: usize,
-    reached: bool,
-}
-
 impl ResourceLimiter for GuestMemory {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let used = self.used.saturating_add(desired.saturating_sub(current));
-        if used > self.limit {
-            self.reached = true;
-            return Ok(false);
-        }
-        self.used = used;
-        Ok(true)
+        Ok(self.take(desired.saturating_sub(current)))
     }
 
     fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
@@ -105,42 +96,47 @@ impl ResourceLimiter for GuestMemory {
     }
 }
 
-/// CPU time of guest code: the time during which the call's future is being polled, which leaves out whatever it awaits.
-/// Shared, because the call borrows the store: the future that polls it writes here, and the epoch callback reads.
+/// CPU time of guest code: what its thread uses while the call's future is being polled, which leaves out whatever it
+/// awaits, and the time for which the system gives the thread's core to somebody else. Shared, because the call borrows the
+/// store: the future that polls it writes here, and the epoch callback reads.
 pub(super) struct CpuMeter {
-    base: Instant,
     limit: Duration,
     spent_ns: AtomicU64,
-    /// When the present poll began, in nanoseconds from `base`; [`NOT_POLLED`] between polls.
+    /// The thread's CPU time when the present poll began; [`NOT_POLLED`] between polls.
     poll_began_ns: AtomicU64,
 }
 
 const NOT_POLLED: u64 = u64::MAX;
 
+/// CPU time of this thread, in nanoseconds.
+fn thread_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
+    seconds * 1_000_000_000 + nanos
+}
+
 impl CpuMeter {
     fn new(limit: Duration) -> Self {
-        Self { base: Instant::now(), limit, spent_ns: AtomicU64::new(0), poll_began_ns: AtomicU64::new(NOT_POLLED) }
+        Self { limit, spent_ns: AtomicU64::new(0), poll_began_ns: AtomicU64::new(NOT_POLLED) }
     }
 
-    fn now_ns(&self) -> u64 {
-        u64::try_from(self.base.elapsed().as_nanos()).unwrap_or(NOT_POLLED - 1)
-    }
-
-    fn spent(&self) -> Duration {
+    /// What has been used so far. Within a poll, to be asked on the thread that polls.
+    pub(super) fn spent(&self) -> Duration {
         let began = self.poll_began_ns.load(Ordering::Relaxed);
-        let current = if began == NOT_POLLED { 0 } else { self.now_ns().saturating_sub(began) };
+        let current = if began == NOT_POLLED { 0 } else { thread_ns().saturating_sub(began) };
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed) + current)
     }
 
-    /// Runs a call, charging it for the time that it is polled.
-    pub(super) async fn charge<T>(&self, call: impl Future<Output = T>) -> T {
+    /// Runs a call, taking its turn each time that it is polled, and charging it for the time that it is.
+    pub(super) async fn charge<T>(&self, mut turnstile: Turnstile, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         std::future::poll_fn(|context| {
-            let began = self.now_ns();
+            let _turn = ready!(turnstile.poll_turn(context));
+            let began = thread_ns();
             self.poll_began_ns.store(began, Ordering::Relaxed);
             let polled = call.as_mut().poll(context);
             self.poll_began_ns.store(NOT_POLLED, Ordering::Relaxed);
-            self.spent_ns.fetch_add(self.now_ns().saturating_sub(began), Ordering::Relaxed);
+            self.spent_ns.fetch_add(thread_ns().saturating_sub(began), Ordering::Relaxed);
             polled
         })
         .await

@@ -206,19 +206,26 @@ async fn describe(
     pre: &ConnectorPre<Guest>,
 ) -> Result<Descriptor, LoadError> {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let _place = engine.place().await;
-    let mut store = Guest::store(engine, limits, &file, None);
-    let cpu = store.data().cpu();
-    let call = async {
-        let connector = pre.instantiate_async(&mut store).await?;
-        connector.call_describe(&mut store, None).await
-    };
+    let share = engine.share(None, &file);
+    let place = share.place().await;
+    let mut store = Guest::store(engine, limits, &share, &file, None);
+    let (cpu, turnstile) = (store.data().cpu(), share.turnstile());
+    let pre = pre.clone();
+    let call = engine.run(async move {
+        let _place = place;
+        let call = async {
+            let connector = pre.instantiate_async(&mut store).await?;
+            connector.call_describe(&mut store, None).await
+        };
+        cpu.charge(turnstile, call).await
+    });
     let wall = Duration::from_millis(limits.page_wall_ms);
-    let said = tokio::time::timeout(wall, cpu.charge(call))
+    let said = tokio::time::timeout(wall, call)
         .await
         .map_err(|_| {
             LoadError::DescribeFailed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms))
         })?
+        .flatten()
         .map_err(|trap| LoadError::DescribeFailed(reason_of_trap(&trap)))?
         .map_err(LoadError::DescribeFailed)?;
     Ok(Descriptor::check(said)?)

@@ -15,6 +15,8 @@
 //! - `state`       what is remembered of each route: versions, and the operator's word
 //! - `word`        the operator's word: accept, go back
 //! - `private`     folders and files that only this user may write to
+//! - `usage`       what each route's pages use
+//! - `share`       what one client, and one connector, may take of the house
 //! - `guest`       one instance at work: its limits, its meters
 //! - `exchange`    the line between a guest and its source: live, recorded, replayed
 //! - `imports`     the host's side of the contract: `http` and `log`
@@ -32,9 +34,11 @@ mod imports;
 mod load;
 mod private;
 mod registry;
+mod share;
 mod source;
 mod state;
 mod trial;
+mod usage;
 mod verdict;
 mod watch;
 mod word;
@@ -48,5 +52,6 @@ pub use self::registry::{Registry, RegistryEntry, RegistryFolders, Standing};
 pub use self::source::{ConnectorSource, ScrapFacts};
 pub use self::state::{HISTORY, Held, HoldReason, KeptVersion, Refusal, Rollback, RouteState};
 pub use self::trial::{Skipped, Trial};
+pub use self::usage::Usage;
 pub use self::watch::{VersionsInUse, Watching};
 pub use self::word::{WordError, accept, roll_back};

@@ -17,6 +17,7 @@ use super::exchange::RecordedPage;
 use super::load::{Connector, LoadError, Loader};
 use super::state::{Held, HoldReason, Refusal, RouteState, StateFolder};
 use super::trial::{Skipped, Trial};
+use super::usage::{Usage, UsageMeter};
 use super::verdict::{Verdict, Version, judge};
 use crate::limits::Limits;
 
@@ -67,6 +68,7 @@ pub struct Registry {
     pub(super) loader: Loader,
     pub(super) folder: PathBuf,
     pub(super) state: StateFolder,
+    pub(super) usage: UsageMeter,
     live: RwLock<Live>,
     watched: AtomicBool,
 }
@@ -113,7 +115,8 @@ impl Registry {
         });
         let (paths, folder, cache, state) = opened.await.map_err(std::io::Error::other)??;
         let loader = Loader { engine: Arc::clone(engine), limits: *limits, cache, compiler: Compiler::new(limits) };
-        let registry = Self { loader, folder, state, live: RwLock::default(), watched: AtomicBool::new(false) };
+        let usage = UsageMeter::default();
+        let registry = Self { loader, folder, state, usage, live: RwLock::default(), watched: AtomicBool::new(false) };
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
             files.push(registry.go_through(path, None).await);
@@ -177,6 +180,18 @@ impl Registry {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.loader.limits
+    }
+
+    /// What the pages of a route have used, in all processes of this installation, as far as they have written it down.
+    pub fn usage(&self, route: &str) -> Usage {
+        self.state.usage(route)
+    }
+
+    /// Writes down what this process has counted.
+    pub async fn write_usage(self: &Arc<Self>) {
+        let registry = Arc::clone(self);
+        // What is not written now is written the next time.
+        let _ = tokio::task::spawn_blocking(move || registry.usage.write_down(&registry.state)).await;
     }
 
     /// Whether changes are looked for, and so pages are worth recording.

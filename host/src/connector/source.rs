@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{SecondsFormat, Utc};
+use wasmtime::Store;
 
 use super::bindings::atlas::connector::types as wit;
 use super::engine::ConnectorEngine;
@@ -14,6 +15,8 @@ use super::exchange::GuestHttp;
 use super::guest::{Guest, LimitReached};
 use super::load::Connector;
 use super::registry::Registry;
+use super::share::{HOST_GUESTS, PageShare, Place, Turnstile};
+use super::usage::Usage;
 use super::verdict::understands;
 use crate::limits::Limits;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
@@ -39,19 +42,23 @@ pub struct ConnectorSource {
     connector: Mutex<Arc<Connector>>,
     client: HttpClient,
     endpoint: Endpoint,
+    limits: Limits,
     facts: ScrapFacts,
+    share: PageShare,
 }
 
 impl ConnectorSource {
-    /// Puts a connector to work for a scrap.
+    /// Puts a connector to work for a scrap, within these limits.
     pub fn new(
         registry: Arc<Registry>,
         connector: Arc<Connector>,
         client: HttpClient,
         endpoint: Endpoint,
+        limits: Limits,
         facts: ScrapFacts,
     ) -> Self {
-        Self { registry, connector: Mutex::new(connector), client, endpoint, facts }
+        let share = registry.engine().share(Some(facts.cliente_id), &connector.descriptor.route);
+        Self { registry, connector: Mutex::new(connector), client, endpoint, limits, facts, share }
     }
 
     /// The version that fetches the next page: the one that serves, unless the scrap's cursors mean nothing to it.
@@ -71,12 +78,18 @@ impl PageSource for ConnectorSource {
         // Held until the page is there: a version that takes over meanwhile takes the next one.
         let connector = self.current();
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        let (fetched, http) = call(
+        let Called { fetched, http, usage } = call(
             self.registry.engine(),
-            self.registry.limits(),
+            &self.limits,
             &connector,
             Call {
-                http: GuestHttp::live(self.client.clone(), self.endpoint.clone(), self.registry.is_watched()),
+                share: &self.share,
+                http: GuestHttp::live(
+                    self.client.clone(),
+                    self.endpoint.clone(),
+                    self.registry.engine().host().clone(),
+                    self.registry.is_watched(),
+                ),
                 facts: &self.facts,
                 now: &now,
                 cursor,
@@ -84,6 +97,7 @@ impl PageSource for ConnectorSource {
             },
         )
         .await;
+        self.registry.usage.note(&connector.descriptor.route, &usage);
         if let (Ok(page), Some(mut http)) = (&fetched, http) {
             let format = connector.descriptor.cursor_format;
             if let Some(recorded) = http.recorded(&self.facts, &now, cursor, format, page.records.len()) {
@@ -97,6 +111,7 @@ impl PageSource for ConnectorSource {
 
 /// One call of `fetch-page`.
 pub(super) struct Call<'a> {
+    pub(super) share: &'a PageShare,
     pub(super) http: GuestHttp,
     pub(super) facts: &'a ScrapFacts,
     /// The only clock that the guest has.
@@ -106,46 +121,93 @@ pub(super) struct Call<'a> {
     pub(super) log: bool,
 }
 
-/// Calls `fetch-page` on a fresh instance. Gives the line to the source back, if the call ended by itself.
+/// What came of a call.
+pub(super) struct Called {
+    pub(super) fetched: Result<FetchedPage, FetchFailure>,
+    /// The line to the source, if the call ended by itself.
+    pub(super) http: Option<GuestHttp>,
+    pub(super) usage: Usage,
+}
+
+impl Called {
+    /// The call did not end by itself; what it used is not known.
+    fn lost(failure: FetchFailure) -> Self {
+        let usage = Usage::of_attempt(Some(&failure), 0, Duration::ZERO, 0);
+        Self { fetched: Err(failure), http: None, usage }
+    }
+}
+
+/// Calls `fetch-page` on a fresh instance.
 pub(super) async fn call(
     engine: &ConnectorEngine,
     limits: &Limits,
-    connector: &Connector,
+    connector: &Arc<Connector>,
     call: Call<'_>,
-) -> (Result<FetchedPage, FetchFailure>, Option<GuestHttp>) {
-    let Call { http, facts, now, cursor, log } = call;
-    let _place = engine.place().await;
-    let mut store = Guest::store(engine, limits, &connector.descriptor.route, Some(http));
+) -> Called {
+    let Call { share, http, facts, now, cursor, log } = call;
+    let place = share.place().await;
+    let mut store = Guest::store(engine, limits, share, &connector.descriptor.route, Some(http));
     if !log {
         store.data_mut().log.discard();
     }
-    let cpu = store.data().cpu();
-    let cursor = cursor.map(str::to_owned);
-    let scrap = wit::Scrap {
-        client_id: facts.cliente_id.unsigned_abs(),
-        route: connector.descriptor.route.clone(),
-        period: facts.period.clone().map(|(start, end)| wit::Period { start, end }),
-        page_size: facts.page_size.unsigned_abs(),
-        settings: facts.settings.clone(),
-        definition: None,
-        now: now.to_owned(),
-    };
-    let work = async {
-        let guest = connector.pre.instantiate_async(&mut store).await?;
-        guest.call_fetch_page(&mut store, &scrap, cursor.as_ref()).await
+    let call = PageCall {
+        store,
+        connector: Arc::clone(connector),
+        limits: *limits,
+        scrap: wit::Scrap {
+            client_id: facts.cliente_id.unsigned_abs(),
+            route: connector.descriptor.route.clone(),
+            period: facts.period.clone().map(|(start, end)| wit::Period { start, end }),
+            page_size: facts.page_size.unsigned_abs(),
+            settings: facts.settings.clone(),
+            definition: None,
+            now: now.to_owned(),
+        },
+        cursor: cursor.map(str::to_owned),
+        turnstile: share.turnstile(),
+        _place: place,
     };
     let wall = Duration::from_millis(limits.page_wall_ms);
-    let Ok(called) = tokio::time::timeout(wall, cpu.charge(work)).await else {
-        let reason = format!("the page took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms);
-        return (Err(FetchFailure::Passing { reason, wait: None }), None);
-    };
-    let guest = store.data_mut();
-    let fetched = match called {
-        Ok(Ok(page)) => fetched_page(guest, limits, connector, page),
-        Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
-        Err(trap) => Err(trapped(&trap, guest)),
-    };
-    (fetched, guest.http.take())
+    match tokio::time::timeout(wall, engine.run(call.run())).await {
+        Ok(Ok(called)) => called,
+        Ok(Err(lost)) => Called::lost(FetchFailure::Crashed(format!("{lost:#}"))),
+        Err(_) => {
+            let reason = format!("the page took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms);
+            Called::lost(FetchFailure::Passing { reason, wait: None })
+        }
+    }
+}
+
+/// A call with all that it needs, to be run on the guests' threads.
+struct PageCall {
+    store: Store<Guest>,
+    connector: Arc<Connector>,
+    limits: Limits,
+    scrap: wit::Scrap,
+    cursor: Option<String>,
+    turnstile: Turnstile,
+    /// After the store: the place is given back once the instance is gone.
+    _place: Place,
+}
+
+impl PageCall {
+    async fn run(mut self) -> Called {
+        let cpu = self.store.data().cpu();
+        let work = async {
+            let guest = self.connector.pre.instantiate_async(&mut self.store).await?;
+            guest.call_fetch_page(&mut self.store, &self.scrap, self.cursor.as_ref()).await
+        };
+        let called = cpu.charge(self.turnstile, work).await;
+        let guest = self.store.data_mut();
+        let fetched = match called {
+            Ok(Ok(page)) => fetched_page(guest, &self.limits, &self.connector, page),
+            Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
+            Err(trap) => Err(trapped(&trap, guest)),
+        };
+        let refusals = guest.http.as_ref().map_or(0, |http| http.meter.refused);
+        let usage = Usage::of_attempt(fetched.as_ref().err(), refusals, cpu.spent(), guest.memory().peak());
+        Called { fetched, http: guest.http.take(), usage }
+    }
 }
 
 fn fetched_page(
@@ -232,8 +294,12 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
 }
 
 fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
-    let limit = trap.downcast_ref::<LimitReached>().copied().or_else(|| guest.memory_limit_reached());
+    let limit = trap.downcast_ref::<LimitReached>().copied().or_else(|| guest.memory().limit_reached());
     match limit {
+        // Its own pages, or those of its client, hold the memory now; when they are done there will be some.
+        Some(limit) if limit.name == HOST_GUESTS => {
+            FetchFailure::Passing { reason: format!("no memory for guests is left ({limit})"), wait: None }
+        }
         Some(limit) => FetchFailure::Limit { name: limit.name, value: limit.value },
         None => FetchFailure::Crashed(reason_of_trap(trap)),
     }

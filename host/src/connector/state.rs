@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::load::Connector;
 use super::private::{make_private, write_aside};
+use super::usage::Usage;
 
 /// Versions of a route that can be gone back to.
 pub const HISTORY: usize = 10;
@@ -161,7 +162,7 @@ impl StateFolder {
             let name: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
             make_private(directory)?;
             let own = directory.join(name);
-            for folder in [&own, &own.join("routes"), &own.join("versions")] {
+            for folder in [&own, &own.join("routes"), &own.join("versions"), &own.join("usage")] {
                 make_private(folder)?;
             }
             Ok::<_, io::Error>(own)
@@ -223,6 +224,25 @@ impl StateFolder {
         Ok(Some(given))
     }
 
+    /// What the pages of a route have used.
+    pub(super) fn usage(&self, route: &str) -> Usage {
+        let read = self.file("usage", route).and_then(|path| fs::read(path).ok());
+        // One that is damaged counts from nothing again: nothing is decided by it.
+        read.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Adds to it, with every other process held off meanwhile. Reads and writes files: call it where blocking is allowed.
+    pub(super) fn add_usage(&self, route: &str, more: &Usage) -> io::Result<()> {
+        let (Some(directory), Some(path)) = (&self.directory, self.file("usage", route)) else {
+            return Ok(());
+        };
+        let lock = File::create(directory.join("lock"))?;
+        lock.lock()?;
+        let mut usage = self.usage(route);
+        usage.add(more);
+        write_aside(&path, &serde_json::to_vec(&usage)?)
+    }
+
     /// Keeps a version's file.
     pub(super) fn keep(&self, connector: &Connector) -> io::Result<()> {
         match self.version_file(&connector.sha256) {
@@ -257,9 +277,13 @@ impl StateFolder {
     }
 
     fn route_file(&self, route: &str) -> Option<PathBuf> {
+        self.file("routes", route)
+    }
+
+    fn file(&self, folder: &str, route: &str) -> Option<PathBuf> {
         // A route's name is checked when its connector is loaded; a command may ask for any.
         let is_name = route.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        self.routes_folder().filter(|_| is_name).map(|folder| folder.join(format!("{route}.json")))
+        Some(self.directory.as_ref().filter(|_| is_name)?.join(folder).join(format!("{route}.json")))
     }
 
     fn version_file(&self, sha256: &str) -> Option<PathBuf> {
@@ -315,6 +339,17 @@ mod tests {
         assert_eq!(open(&folder).routes().len(), 1);
         assert_eq!(open(&other).route("pedido"), RouteState::default());
         assert_eq!(open(&folder).route("../pedido"), RouteState::default());
+    }
+
+    #[test]
+    fn what_two_processes_counted_adds_up() {
+        let (place, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let open = || StateFolder::open(Some(&place.path().join("s")), folder.path());
+        open().add_usage("pedido", &Usage { pages: 2, cpu_us: 10, peak_memory: 5, ..Usage::default() }).unwrap();
+        open().add_usage("pedido", &Usage { pages: 1, traps: 1, peak_memory: 3, ..Usage::default() }).unwrap();
+        let sum = Usage { pages: 3, traps: 1, refusals: 0, cpu_us: 10, peak_memory: 5 };
+        assert_eq!(open().usage("pedido"), sum);
+        assert_eq!(open().usage("venda"), Usage::default());
     }
 
     #[cfg(unix)]

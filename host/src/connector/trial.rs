@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::engine::ConnectorEngine;
 use super::exchange::{GuestHttp, RecordedPage};
 use super::load::Connector;
-use super::source::{Call, call};
+use super::source::{Call, Called, call};
 use crate::limits::Limits;
 
 /// What a trial showed.
@@ -42,18 +42,20 @@ pub enum Skipped {
 pub(super) async fn hold(
     engine: &ConnectorEngine,
     limits: &Limits,
-    connector: &Connector,
+    connector: &Arc<Connector>,
     page: Option<Arc<RecordedPage>>,
 ) -> Trial {
     let Some(page) = page else { return Trial::Skipped(Skipped::NoPage) };
     if page.cursor.is_some() && page.cursor_format != connector.descriptor.cursor_format {
         return Trial::Skipped(Skipped::OtherCursors);
     }
+    let share = engine.share(None, &connector.descriptor.route);
     let fetched = call(
         engine,
         limits,
         connector,
         Call {
+            share: &share,
             http: GuestHttp::replay(Arc::clone(&page)),
             facts: &page.facts,
             now: &page.now,
@@ -61,7 +63,7 @@ pub(super) async fn hold(
             log: false,
         },
     );
-    let (fetched, http) = fetched.await;
+    let Called { fetched, http, .. } = fetched.await;
     if let Some(request) = http.as_ref().and_then(GuestHttp::strange_request) {
         return Trial::Skipped(Skipped::OtherRequest(request.to_owned()));
     }

@@ -144,7 +144,10 @@ impl Watch {
                     }
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.catch_up().await,
-                _ = look_around.tick() => self.look_around().await,
+                _ = look_around.tick() => {
+                    self.look_around().await;
+                    self.registry.write_usage().await;
+                }
             }
         }
     }

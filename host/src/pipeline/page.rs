@@ -236,6 +236,8 @@ pub(super) async fn run(
         .await?;
     // Whoever ran ahead may be gone.
     let _ = checkpointed.send(true);
+    let elapsed = began.elapsed();
+    tracing::debug!(scrap = shared.job.lease.scrap_id, ms = elapsed.as_secs_f64() * 1000.0, "page");
     if end == PageEnd::Feita {
         shared.observer.on(Event::Page {
             // Not the receipt's: pages that were checkpointed together have one receipt.
@@ -243,7 +245,7 @@ pub(super) async fn run(
             frontier: receipt.frontier,
             counts,
             total_records,
-            elapsed: began.elapsed(),
+            elapsed,
         });
     }
     Ok(PageReport { id, receipt, named_any, look })

@@ -18,6 +18,7 @@ use crate::notice;
 pub struct Connectors {
     folders: RegistryFolders,
     limits: Limits,
+    largest_guest: usize,
     engine: OnceCell<Arc<ConnectorEngine>>,
     registry: OnceCell<Arc<Registry>>,
 }
@@ -32,6 +33,7 @@ impl Connectors {
                 state: config.state.clone(),
             },
             limits: *config.limits(),
+            largest_guest: config.largest_guest(),
             engine: OnceCell::new(),
             registry: OnceCell::new(),
         }
@@ -113,7 +115,7 @@ impl Connectors {
     pub async fn engine(&self) -> Result<&Arc<ConnectorEngine>, Failure> {
         self.engine
             .get_or_try_init(|| async {
-                ConnectorEngine::new(&self.limits).map(Arc::new).map_err(|error| {
+                ConnectorEngine::new(self.largest_guest, self.limits.host_guests).map(Arc::new).map_err(|error| {
                     let notice = notice!("error-engine", reason = format!("{error:#}"));
                     Failure::new("op-connector", notice, Exit::Connector)
                 })

@@ -17,7 +17,8 @@ mod reload;
 mod report;
 mod scraps;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
@@ -29,8 +30,9 @@ pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;
 pub use self::scraps::{Announcement, ScrapRequest};
 use crate::config::Config;
+use crate::limits::Limits;
 use crate::notice;
-use crate::source::{BodyBudget, HttpClient, HttpLimits};
+use crate::source::{BodyBudget, HttpClient};
 use crate::store::{self, InitReport, Store};
 
 /// An open installation: settings, store, connectors.
@@ -39,13 +41,21 @@ pub struct Atlas {
     store: Arc<dyn Store>,
     connectors: Connectors,
     http: OnceCell<HttpClient>,
+    /// Each client's share of the memory for bodies, over all of its scraps in this process.
+    body_shares: Mutex<HashMap<i32, BodyBudget>>,
 }
 
 impl Atlas {
     /// Opens the store, without touching its tables.
     pub async fn connect(config: Config) -> Result<Self, Failure> {
         let store = store::open(&config.store).await.map_err(|error| Failure::connecting(&config.store, &error))?;
-        Ok(Self { connectors: Connectors::new(&config), config, store, http: OnceCell::new() })
+        Ok(Self {
+            connectors: Connectors::new(&config),
+            config,
+            store,
+            http: OnceCell::new(),
+            body_shares: Mutex::default(),
+        })
     }
 
     /// Opens the store and sees to its tables: creates what is missing, adopts what is there.
@@ -70,23 +80,21 @@ impl Atlas {
         &self.connectors
     }
 
-    async fn http(&self) -> Result<HttpClient, Failure> {
-        let limits = self.config.limits();
+    /// The HTTP client, as one client's pages may use it.
+    async fn http(&self, cliente_id: i32, limits: &Limits) -> Result<HttpClient, Failure> {
+        let house = self.config.limits();
         let client = self
             .http
             .get_or_try_init(|| async {
-                let budget = BodyBudget::new(limits.host_bodies, limits.body_bytes);
-                let limits = HttpLimits {
-                    requests_per_page: limits.requests_per_page,
-                    body_bytes: limits.body_bytes,
-                    page_bytes: limits.page_bytes,
-                };
-                HttpClient::new(limits, budget).map_err(|error| {
+                let budget = BodyBudget::new(house.host_bodies, house.body_bytes);
+                HttpClient::new(house.into(), budget).map_err(|error| {
                     let notice = notice!("error-http", reason = error);
                     Failure::new("op-run", notice, Exit::Configuration).because(&error)
                 })
             })
             .await?;
-        Ok(client.clone())
+        let mut shares = self.body_shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = shares.entry(cliente_id).or_insert_with(|| client.budget().share()).clone();
+        Ok(client.within(limits.into(), share))
     }
 }

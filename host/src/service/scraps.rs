@@ -12,7 +12,7 @@ use super::report::{RunReport, write_reasons};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::notice;
 use crate::notice::Notice;
-use crate::pipeline::{self, End, Job, Observer};
+use crate::pipeline::{self, End, Job, Observer, RunSettings};
 use crate::source::Endpoint;
 use crate::store::{ConnectorStamp, Fault, Lease, NewScrap, Scrap, ScrapState, Store, StoreError};
 
@@ -106,11 +106,13 @@ impl Atlas {
         }
         let connector = self.connector_for(&scrap).await?;
         let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor).await?;
+        let limits = self.config().limits_of(&scrap.rota, scrap.cliente_id);
         let source = ConnectorSource::new(
             Arc::clone(self.connectors().registry().await?),
             Arc::clone(&connector),
-            self.http().await?,
+            self.http(scrap.cliente_id, &limits).await?,
             endpoint,
+            limits,
             ScrapFacts {
                 cliente_id: scrap.cliente_id,
                 period: scrap.period.clone(),
@@ -124,9 +126,10 @@ impl Atlas {
         announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
         let began = Instant::now();
         let job = Job { lease: lease.clone(), scrap };
-        let settings = self.config().run.clone();
+        let settings = RunSettings { limits, ..self.config().run.clone() };
         let store = Arc::clone(self.store());
         let end = pipeline::run(job, settings, Arc::new(source), store, observer, stop).await;
+        self.connectors().registry().await?.write_usage().await;
         self.finish(&lease, &end, began.elapsed()).await
     }
 

@@ -14,33 +14,90 @@ const PIECE: usize = 16 * 1024;
 
 /// Memory for bodies in flight. When it is spent, whoever reads a body waits, except for one at a time: that one goes on to
 /// its end in a reserve as large as the largest body, so that readers who each hold a part can never wait for each other.
+///
+/// A client reads within a share of it as well, half of the whole, so that no client's bodies make all others wait.
 #[derive(Clone)]
 pub struct BodyBudget {
+    house: Level,
+    share: Option<Level>,
+    total: usize,
+    largest: usize,
+}
+
+/// One budget: the house's, or a client's.
+#[derive(Clone)]
+struct Level {
     shared: Arc<Semaphore>,
     reserve: Arc<Mutex<()>>,
 }
 
-impl BodyBudget {
-    /// A budget of `total` bytes, for bodies of at most `largest` each. The reserve is part of it.
-    pub fn new(total: usize, largest: usize) -> Self {
+impl Level {
+    /// The reserve is part of the total.
+    fn new(total: usize, largest: usize) -> Self {
         let pieces = total.saturating_sub(largest).div_ceil(PIECE).min(Semaphore::MAX_PERMITS);
         Self { shared: Arc::new(Semaphore::new(pieces)), reserve: Arc::new(Mutex::new(())) }
+    }
+}
+
+impl BodyBudget {
+    /// A budget of `total` bytes, for bodies of at most `largest` each.
+    pub fn new(total: usize, largest: usize) -> Self {
+        Self { house: Level::new(total, largest), share: None, total, largest }
+    }
+
+    /// The same budget, as one client may use it.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self { share: Some(Level::new(self.total / 2, self.largest)), ..self.clone() }
     }
 
     /// A body that is being read.
     pub(super) fn begin(&self) -> BodyInProgress {
-        BodyInProgress { budget: self.clone(), bytes: Vec::new(), paid: 0, permits: Vec::new(), reserve: None }
+        let (share, house) = (self.share.as_ref().map(Account::at), Account::at(&self.house));
+        BodyInProgress { bytes: Vec::new(), share, house }
     }
 }
 
 /// A body that is being read.
 pub(super) struct BodyInProgress {
-    budget: BodyBudget,
     bytes: Vec<u8>,
+    share: Option<Account>,
+    house: Account,
+}
+
+/// What one body has taken of one budget.
+struct Account {
+    level: Level,
     /// Bytes covered by the permits.
     paid: usize,
     permits: Vec<OwnedSemaphorePermit>,
     reserve: Option<OwnedMutexGuard<()>>,
+}
+
+impl Account {
+    fn at(level: &Level) -> Self {
+        Self { level: level.clone(), paid: 0, permits: Vec::new(), reserve: None }
+    }
+
+    async fn pay(&mut self, size: usize) {
+        if self.reserve.is_some() || size <= self.paid {
+            return;
+        }
+        // Ahead in growing steps, so that a long body does not come back here for each of its chunks.
+        let wanted = size.max(self.paid * 2);
+        let pieces = u32::try_from((wanted - self.paid).div_ceil(PIECE)).unwrap_or(u32::MAX);
+        tokio::select! {
+            biased;
+            permit = self.level.shared.clone().acquire_many_owned(pieces) => {
+                // The semaphore is never closed.
+                if let Ok(permit) = permit {
+                    self.permits.push(permit);
+                    self.paid += pieces as usize * PIECE;
+                }
+            }
+            guard = self.level.reserve.clone().lock_owned() => self.reserve = Some(guard),
+        }
+    }
 }
 
 impl BodyInProgress {
@@ -55,23 +112,14 @@ impl BodyInProgress {
     }
 
     async fn pay(&mut self, size: usize) {
-        if self.reserve.is_some() || size <= self.paid {
+        // Whoever has the house's reserve waits for nothing any more, or two could wait for each other's.
+        if self.house.reserve.is_some() {
             return;
         }
-        // Ahead in growing steps, so that a long body does not come back here for each of its chunks.
-        let wanted = size.max(self.paid * 2);
-        let pieces = u32::try_from((wanted - self.paid).div_ceil(PIECE)).unwrap_or(u32::MAX);
-        tokio::select! {
-            biased;
-            permit = self.budget.shared.clone().acquire_many_owned(pieces) => {
-                // The semaphore is never closed.
-                if let Ok(permit) = permit {
-                    self.permits.push(permit);
-                    self.paid += pieces as usize * PIECE;
-                }
-            }
-            guard = self.budget.reserve.clone().lock_owned() => self.reserve = Some(guard),
+        if let Some(share) = &mut self.share {
+            share.pay(size).await;
         }
+        self.house.pay(size).await;
     }
 
     /// The whole body, as UTF-8 if its charset says that it is something else. `None`: the text grew past `limit`.
@@ -89,15 +137,15 @@ impl BodyInProgress {
             self.pay(text.len()).await;
             self.bytes = text;
         }
-        Some(Bytes::from_owner(PaidBody { bytes: self.bytes, _permits: self.permits, _reserve: self.reserve }))
+        Some(Bytes::from_owner(PaidBody { bytes: self.bytes, _share: self.share, _house: self.house }))
     }
 }
 
 /// A body and its share of the budget.
 struct PaidBody {
     bytes: Vec<u8>,
-    _permits: Vec<OwnedSemaphorePermit>,
-    _reserve: Option<OwnedMutexGuard<()>>,
+    _share: Option<Account>,
+    _house: Account,
 }
 
 impl AsRef<[u8]> for PaidBody {
@@ -120,9 +168,9 @@ mod tests {
         let bytes = body.finish(None, usize::MAX).await.expect("no charset, no growth");
         let slice = bytes.slice(10..20);
         drop(bytes);
-        assert_eq!(budget.shared.available_permits(), 1);
+        assert_eq!(budget.house.shared.available_permits(), 1);
         drop(slice);
-        assert_eq!(budget.shared.available_permits(), 3);
+        assert_eq!(budget.house.shared.available_permits(), 3);
     }
 
     #[tokio::test]
@@ -142,6 +190,25 @@ mod tests {
         let all = futures_util::future::join_all(readers);
         let done = tokio::time::timeout(Duration::from_secs(10), all).await;
         assert!(done.is_ok(), "the readers wait for each other");
+    }
+
+    #[tokio::test]
+    async fn one_clients_bodies_leave_room_for_another_clients() {
+        let budget = BodyBudget::new(8 * PIECE, PIECE);
+        let (hog, other) = (budget.share(), budget.share());
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let mut body = hog.begin();
+            body.push(&[b'x'; PIECE]).await;
+            held.push(body);
+        }
+        let mut one_more = hog.begin();
+        let waits = tokio::time::timeout(Duration::from_millis(20), one_more.push(b"x")).await;
+        assert!(waits.is_err(), "a client holds more than half of the budget");
+        let mut others = other.begin();
+        let passes = tokio::time::timeout(Duration::from_secs(5), others.push(&[b'x'; PIECE])).await;
+        assert!(passes.is_ok(), "another client waits for the hog");
+        drop(held);
     }
 
     #[tokio::test]

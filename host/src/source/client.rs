@@ -15,6 +15,7 @@ use super::message::{Answer, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
 use super::resolve::{self, AddressRefused, FilteringResolver};
 use super::{headers, retry_after, target};
+use crate::limits::Limits;
 
 /// Redirects followed for one request.
 const REDIRECTS_MAX: usize = 5;
@@ -34,6 +35,16 @@ pub struct HttpLimits {
     pub body_bytes: usize,
     /// Decoded bytes of all the bodies of one page.
     pub page_bytes: usize,
+}
+
+impl From<&Limits> for HttpLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            requests_per_page: limits.requests_per_page,
+            body_bytes: limits.body_bytes,
+            page_bytes: limits.page_bytes,
+        }
+    }
 }
 
 /// The host's HTTP client: two pools of connections for all connectors, so that one that was made under a grant for private
@@ -65,6 +76,18 @@ impl HttpClient {
         Ok(Self { public: pool(public)?, private: pool(private)?, budget, limits })
     }
 
+    /// The memory for bodies.
+    pub fn budget(&self) -> &BodyBudget {
+        &self.budget
+    }
+
+    /// The same client, and its pools of connections, for one client's pages: within their own limits, and within a share of
+    /// the memory for bodies.
+    #[must_use]
+    pub fn within(&self, limits: HttpLimits, budget: BodyBudget) -> Self {
+        Self { public: self.public.clone(), private: self.private.clone(), budget, limits }
+    }
+
     /// Makes one request at an endpoint, within the page's budget.
     pub async fn send(
         &self,
@@ -79,6 +102,7 @@ impl HttpClient {
         };
         meter.retry_after = answer.as_ref().ok().and_then(|a| a.retry_after);
         meter.refusal = answer.as_ref().err().and_then(Refusal::of);
+        meter.refused += u32::from(meter.refusal.is_some());
         answer
     }
 

@@ -193,6 +193,8 @@ pub struct PageMeter {
     pub passing_fault: bool,
     /// The wait that the last answer asked for.
     pub retry_after: Option<Duration>,
+    /// Requests that were refused.
+    pub refused: u32,
     /// What the last request was refused for.
     pub refusal: Option<Refusal>,
 }

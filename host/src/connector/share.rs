@@ -1,0 +1,301 @@
+//! Fair shares: what one client, and one connector, may take of the house while others wait.
+//!
+//! Three things are shared out: instances, threads that run guest code, and memory. A page belongs to two shares, its
+//! client's and its connector's, and keeps within both. So a connector that spins or allocates slows its own pages down, and
+//! those of its client, and nobody else's.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
+
+use super::guest::LimitReached;
+
+/// Memory of a guest that is not counted against anybody's share. Most guests stay below it, so they never fail because of
+/// what others use; together with the number of instances it is bounded all the same.
+const FREE_MEMORY: usize = 16 * 1024 * 1024;
+
+/// The limit of the house on guests' memory, by its name.
+pub(super) const HOST_GUESTS: &str = "host_guests";
+
+/// Whose share it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    Client(i32),
+    Route(String),
+}
+
+/// What there is to be shared out in this process, and who has which share at present.
+pub(super) struct Shares {
+    owners: Mutex<HashMap<Owner, Weak<Share>>>,
+    instances: Arc<Semaphore>,
+    memory: Arc<AtomicUsize>,
+    plan: SharePlan,
+}
+
+/// How much there is, and how much of it one owner may have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SharePlan {
+    /// Instances at the same time.
+    pub(super) instances: usize,
+    /// Guests of one owner that run code at the same time.
+    pub(super) threads_each: usize,
+    /// Bytes of all guests' memories beyond [`FREE_MEMORY`]; one owner may have half of them.
+    pub(super) memory: usize,
+}
+
+/// One owner's share.
+struct Share {
+    instances: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
+    memory: AtomicUsize,
+}
+
+/// The two shares of a page, and the house that they are of. Held while a scrap runs.
+#[derive(Clone)]
+pub(super) struct PageShare {
+    client: Option<Arc<Share>>,
+    route: Arc<Share>,
+    house_instances: Arc<Semaphore>,
+    house_memory: Arc<AtomicUsize>,
+    plan: SharePlan,
+}
+
+/// Permission for one instance; it is given back when this is dropped.
+pub(super) struct Place {
+    _permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl Shares {
+    pub(super) fn new(plan: SharePlan) -> Self {
+        Self {
+            owners: Mutex::new(HashMap::new()),
+            instances: Arc::new(Semaphore::new(plan.instances)),
+            memory: Arc::new(AtomicUsize::new(0)),
+            plan,
+        }
+    }
+
+    /// The shares of a route's pages for a client; no client: a call of `describe`.
+    pub(super) fn of(&self, client: Option<i32>, route: &str) -> PageShare {
+        PageShare {
+            client: client.map(|client| self.share(Owner::Client(client))),
+            route: self.share(Owner::Route(route.to_owned())),
+            house_instances: Arc::clone(&self.instances),
+            house_memory: Arc::clone(&self.memory),
+            plan: self.plan,
+        }
+    }
+
+    fn share(&self, owner: Owner) -> Arc<Share> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.retain(|_, share| share.strong_count() > 0);
+        if let Some(share) = owners.get(&owner).and_then(Weak::upgrade) {
+            return share;
+        }
+        let share = Arc::new(Share {
+            instances: Arc::new(Semaphore::new((self.plan.instances / 2).max(1))),
+            threads: Arc::new(Semaphore::new(self.plan.threads_each)),
+            memory: AtomicUsize::new(0),
+        });
+        owners.insert(owner, Arc::downgrade(&share));
+        share
+    }
+}
+
+impl PageShare {
+    /// Waits for a place for one instance: in the owners' shares first, so that whoever has used up its own takes none of
+    /// the house's while it waits.
+    pub(super) async fn place(&self) -> Place {
+        let shares = self.client.iter().chain([&self.route]).map(|share| &share.instances);
+        let mut permits = Vec::with_capacity(3);
+        for semaphore in shares.chain([&self.house_instances]) {
+            // None of these is ever closed.
+            permits.extend(Arc::clone(semaphore).acquire_owned().await);
+        }
+        Place { _permits: permits }
+    }
+
+    /// The turnstile that a page's guest code passes each time it runs.
+    pub(super) fn turnstile(&self) -> Turnstile {
+        Turnstile {
+            client: self.client.as_ref().map(|share| PollSemaphore::new(Arc::clone(&share.threads))),
+            route: PollSemaphore::new(Arc::clone(&self.route.threads)),
+            queued_at_route: false,
+        }
+    }
+
+    /// The account of one instance's memory.
+    pub(super) fn memory(&self, limit: usize) -> GuestMemory {
+        GuestMemory { share: self.clone(), used: 0, peak: 0, limit, reached: None }
+    }
+}
+
+/// Lets only so many guests of one owner run code at the same time; the others' turn comes when one of them yields, which
+/// it does at each tick of the epochs.
+pub(super) struct Turnstile {
+    client: Option<PollSemaphore>,
+    route: PollSemaphore,
+    queued_at_route: bool,
+}
+
+/// A turn; it ends when this is dropped.
+pub(super) struct Turn {
+    _permits: [Option<OwnedSemaphorePermit>; 2],
+}
+
+impl Turnstile {
+    /// Waits for a turn in both shares. Never waits for one while it holds the other: what it cannot use it gives back.
+    pub(super) fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+        let Some(client) = &mut self.client else {
+            return self.route.poll_acquire(context).map(|permit| Turn { _permits: [permit, None] });
+        };
+        let Poll::Ready(of_client) = client.poll_acquire(context) else {
+            if self.queued_at_route {
+                // A turn may have been kept for us there meanwhile.
+                self.route = PollSemaphore::new(self.route.clone_inner());
+                self.queued_at_route = false;
+            }
+            return Poll::Pending;
+        };
+        let of_route = self.route.poll_acquire(context);
+        self.queued_at_route = of_route.is_pending();
+        of_route.map(|of_route| Turn { _permits: [of_client, of_route] })
+    }
+}
+
+/// The sum of an instance's memories, and its part in its owners' shares. wasmtime's own `StoreLimits` caps each memory, not
+/// their sum.
+pub(super) struct GuestMemory {
+    share: PageShare,
+    used: usize,
+    peak: usize,
+    limit: usize,
+    reached: Option<LimitReached>,
+}
+
+impl GuestMemory {
+    /// Takes so many bytes more; false: it may not have them.
+    pub(super) fn take(&mut self, more: usize) -> bool {
+        let used = self.used.saturating_add(more);
+        if used > self.limit {
+            self.reached = Some(LimitReached { name: "guest_memory", value: self.limit as u64 });
+            return false;
+        }
+        let counted = used.saturating_sub(FREE_MEMORY) - self.used.saturating_sub(FREE_MEMORY);
+        if counted > 0 && !self.count(counted) {
+            self.reached = Some(LimitReached { name: HOST_GUESTS, value: self.share.plan.memory as u64 });
+            return false;
+        }
+        self.used = used;
+        self.peak = self.peak.max(used);
+        true
+    }
+
+    /// The most that it has held.
+    pub(super) fn peak(&self) -> usize {
+        self.peak
+    }
+
+    /// The limit that it was refused memory for. A guest that is refused memory traps in ways of its own.
+    pub(super) fn limit_reached(&self) -> Option<LimitReached> {
+        self.reached
+    }
+
+    fn count(&self, bytes: usize) -> bool {
+        let mut taken: Vec<&AtomicUsize> = Vec::with_capacity(3);
+        for (account, limit) in self.accounts() {
+            taken.push(account);
+            if account.fetch_add(bytes, Ordering::Relaxed) + bytes > limit {
+                for account in taken {
+                    account.fetch_sub(bytes, Ordering::Relaxed);
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    fn accounts(&self) -> impl Iterator<Item = (&AtomicUsize, usize)> {
+        let half = self.share.plan.memory / 2;
+        let owners = self.share.client.iter().chain([&self.share.route]).map(move |share| (&share.memory, half));
+        owners.chain([(self.share.house_memory.as_ref(), self.share.plan.memory)])
+    }
+}
+
+impl Drop for GuestMemory {
+    fn drop(&mut self) {
+        let counted = self.used.saturating_sub(FREE_MEMORY);
+        for (account, _) in self.accounts() {
+            account.fetch_sub(counted, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    fn shares() -> Shares {
+        Shares::new(SharePlan { instances: 4, threads_each: 1, memory: 100 * MIB })
+    }
+
+    #[tokio::test]
+    async fn one_client_leaves_half_of_the_instances_to_the_others() {
+        let shares = shares();
+        let (hog, other) = (shares.of(Some(1), "a"), shares.of(Some(2), "b"));
+        let held = [hog.place().await, hog.place().await];
+        let third = tokio::time::timeout(std::time::Duration::from_millis(20), hog.place()).await;
+        assert!(third.is_err(), "a third of four places for one client");
+        let others = [other.place().await, other.place().await];
+        drop((held, others));
+    }
+
+    #[tokio::test]
+    async fn a_connector_has_one_share_whatever_clients_it_works_for() {
+        let shares = shares();
+        let pages = [shares.of(Some(1), "a"), shares.of(Some(2), "a"), shares.of(Some(3), "a")];
+        let held = [pages[0].place().await, pages[1].place().await];
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), pages[2].place()).await.is_err());
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn a_guest_waits_for_its_owners_turn_and_not_for_strangers() {
+        let shares = shares();
+        let turn = |page: &PageShare| {
+            let mut turnstile = page.turnstile();
+            std::future::poll_fn(move |context| Poll::Ready(turnstile.poll_turn(context).is_ready()))
+        };
+        let (hog, stranger) = (shares.of(Some(1), "a"), shares.of(Some(2), "b"));
+        let mut turnstile = hog.turnstile();
+        let held = std::future::poll_fn(|context| turnstile.poll_turn(context)).await;
+        assert!(!turn(&shares.of(Some(1), "b")).await, "another connector of the same client");
+        assert!(!turn(&shares.of(Some(2), "a")).await, "the same connector for another client");
+        assert!(turn(&stranger).await);
+        drop(held);
+        assert!(turn(&hog).await);
+    }
+
+    #[test]
+    fn memory_is_bounded_for_a_guest_for_its_owner_and_for_all() {
+        let shares = shares();
+        let named = |memory: &GuestMemory| memory.limit_reached().map(|limit| limit.name);
+        let mut guest = shares.of(Some(1), "a").memory(40 * MIB);
+        assert!(guest.take(40 * MIB) && !guest.take(1));
+        assert_eq!(named(&guest), Some("guest_memory"));
+        let mut second = shares.of(Some(1), "b").memory(90 * MIB);
+        assert!(!second.take(16 * MIB + 27 * MIB), "client 1 would hold 51 MiB of its 50");
+        assert_eq!(named(&second), Some("host_guests"));
+        let mut stranger = shares.of(Some(2), "c").memory(90 * MIB);
+        assert!(stranger.take(16 * MIB + 50 * MIB));
+        drop(guest);
+        assert!(second.take(16 * MIB + 27 * MIB), "what is given back can be taken again");
+        assert_eq!(stranger.peak(), 66 * MIB);
+    }
+}
