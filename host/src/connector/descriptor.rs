@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::bindings::atlas::connector::types as wit;
 use super::imports;
+use super::schema;
 use crate::json::Pointer;
 use crate::source::{AuthScheme, BadPattern, RequestPattern};
 
@@ -11,7 +12,9 @@ const NAME_MAX: usize = 64;
 const PAGE_SIZE_MAX: u32 = 100_000;
 const POINTERS_MAX: usize = 64;
 const REQUESTS_MAX: usize = 64;
-const SCHEMA_MAX: usize = 64 * 1024;
+const POINTER_MAX: usize = 1024;
+/// All texts of a description together: twice what its longest, the schema, may have.
+const TEXT_MAX: usize = 128 * 1024;
 
 /// A checked description of a connector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,14 +78,27 @@ pub enum DescriptorError {
     /// The hash would cover nothing that tells records apart.
     #[error("unhashed {0:?} leaves the root or a key out of the content hash")]
     HashesTooLittle(String),
+    /// A pointer that is too long.
+    #[error("{0} has a pointer of more than 1024 bytes")]
+    LongPointer(&'static str),
+    /// More text than a description needs.
+    #[error("it has {0} bytes of text, more than 131072")]
+    TooLong(usize),
+    /// A rate that is none.
+    #[error("rate: per-second must be a positive number, and the others at least 1")]
+    BadRate,
     /// Settings nobody could fill in.
-    #[error("settings-schema must be a JSON object of at most 64 KiB")]
-    BadSchema,
+    #[error("settings-schema: {0}")]
+    BadSchema(String),
 }
 
 impl Descriptor {
     /// Checks what `describe` returned.
     pub(super) fn check(said: wit::Descriptor) -> Result<Self, DescriptorError> {
+        let text = text_bytes(&said);
+        if text > TEXT_MAX {
+            return Err(DescriptorError::TooLong(text));
+        }
         let key = pointers("key", &said.key)?;
         let unhashed = pointers("unhashed", &said.unhashed)?;
         if let Some(bad) = unhashed.iter().find(|u| u.is_root() || key.iter().any(|k| u.is_prefix_of(k))) {
@@ -96,11 +112,10 @@ impl Descriptor {
         if !(1..=PAGE_SIZE_MAX).contains(&said.page_size) {
             return Err(DescriptorError::BadPageSize(said.page_size));
         }
-        let schema_is_object = said.settings_schema.len() <= SCHEMA_MAX
-            && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&said.settings_schema).is_ok();
-        if !schema_is_object {
-            return Err(DescriptorError::BadSchema);
+        if said.rate.as_ref().is_some_and(|rate| !is_sound(rate)) {
+            return Err(DescriptorError::BadRate);
         }
+        schema::check(&said.settings_schema).map_err(DescriptorError::BadSchema)?;
         Ok(Self {
             route: name("route", said.route)?,
             api: name("api", said.api)?,
@@ -129,6 +144,9 @@ fn pointers(field: &'static str, texts: &[String]) -> Result<Vec<Pointer>, Descr
     if texts.len() > POINTERS_MAX {
         return Err(DescriptorError::TooManyPointers(field));
     }
+    if texts.iter().any(|text| text.len() > POINTER_MAX) {
+        return Err(DescriptorError::LongPointer(field));
+    }
     texts
         .iter()
         .map(|text| {
@@ -144,6 +162,32 @@ fn requests(said: &[wit::RequestPattern]) -> Result<Vec<RequestPattern>, Descrip
     }
     let pattern = |said: &wit::RequestPattern| Ok(RequestPattern::new(imports::method(said.method), &said.path)?);
     said.iter().map(pattern).collect()
+}
+
+/// The bytes of all texts of a description: whatever holds one, holds no more than this.
+fn text_bytes(said: &wit::Descriptor) -> usize {
+    let auth = match &said.auth {
+        wit::AuthScheme::Header(name) | wit::AuthScheme::Query(name) => name.len(),
+        wit::AuthScheme::Placeholders(all) => all.iter().map(placeholder_bytes).sum(),
+        _ => 0,
+    };
+    let one = [&said.route, &said.api, &said.version, &said.settings_schema].map(String::len);
+    let many = said.key.iter().chain(&said.unhashed).chain(&said.changed_at).map(String::len);
+    // An empty text costs its place in a list all the same.
+    let paths = said.requests.iter().map(|request| request.path.len() + 1);
+    auth + one.iter().sum::<usize>() + many.sum::<usize>() + paths.sum::<usize>()
+}
+
+fn placeholder_bytes(placeholder: &wit::Placeholder) -> usize {
+    let position = match &placeholder.position {
+        wit::PlaceholderPosition::Header(name) | wit::PlaceholderPosition::Body(name) => name.len(),
+    };
+    placeholder.name.len() + position + 1
+}
+
+fn is_sound(rate: &wit::RateBudget) -> bool {
+    let positive = rate.per_second.is_none_or(|rate| rate.is_finite() && rate > 0.0);
+    positive && rate.burst != Some(0) && rate.per_day != Some(0) && rate.concurrency != Some(0)
 }
 
 fn auth(scheme: &wit::AuthScheme) -> AuthScheme {
@@ -187,6 +231,10 @@ mod tests {
         wit::RequestPattern { method: http::Method::Post, path: path.to_owned() }
     }
 
+    fn rate(per_second: f64) -> wit::RateBudget {
+        wit::RateBudget { per_second: Some(per_second), burst: None, per_day: None, concurrency: None }
+    }
+
     fn refusal(change: impl FnOnce(&mut wit::Descriptor)) -> String {
         let mut descriptor = said();
         change(&mut descriptor);
@@ -216,6 +264,11 @@ mod tests {
             refusal(|d| d.requests = vec![post("/pedidos/../*")]),
             refusal(|d| d.requests = vec![post(&"x".repeat(10_000))]),
             refusal(|d| d.requests = vec![post("/pedidos/*"); 65]),
+            refusal(|d| d.changed_at = Some(format!("/{}", "x".repeat(1024)))),
+            refusal(|d| d.settings_schema = r#"{"$ref":"https://example.com/"}"#.into()),
+            refusal(|d| d.auth = wit::AuthScheme::Header("x".repeat(200_000))),
+            refusal(|d| d.rate = Some(rate(f64::NAN))),
+            refusal(|d| d.rate = Some(rate(0.0))),
         ];
         insta::assert_snapshot!(refusals.join("\n"));
     }

@@ -17,6 +17,7 @@
 //! - `private`     folders and files that only this user may write to
 //! - `usage`       what each route's pages use
 //! - `share`       what one client, and one connector, may take of the house
+//! - `schema`      the schema of its settings, checked
 //! - `guest`       one instance at work: its limits, its meters
 //! - `exchange`    the line between a guest and its source: live, recorded, replayed
 //! - `imports`     the host's side of the contract: `http` and `log`
@@ -35,6 +36,7 @@ mod load;
 mod private;
 mod registry;
 mod share;
+mod schema;
 mod source;
 mod state;
 mod trial;
