@@ -245,12 +245,41 @@ load-unreadable = { $file } could not be read: { $reason }
     .fix = Check that the file is there and may be read.
 load-too-large = { $file } has { $bytes } bytes; the most is { $limit }
     .fix = Make the component smaller, or raise component_bytes in the section [limits] of atlas.toml.
+load-link = { $file } is a symbolic link to { $target }, outside the folder of connectors
+    .fix = Put the file itself into the folder; links are followed only within it.
+load-parts = { $file } has { $found } { $part }; the most is { $limit }
+    .fix = No connector needs so many: tell its author, and do not take it from whoever made it so.
+load-pin = { $file } is not the file that route { $route } is pinned to: its SHA-256 is { $found }, atlas.toml says { $pinned }
+    .fix = Bring the pinned file back; or, if you trust this one, set sha256 in the section [connector.{ $route }] of atlas.toml to { $found }.
+load-unsigned = { $file } is not signed: there is no { $signature }
+    .fix = Put the signature beside the file; whoever holds the key makes it with: atlas connector sign { $file } --key KEY.
+load-signature = { $file } is not what was signed: { $signature } does not hold ({ $reason })
+    .fix = Get file and signature again from whoever signed them; atlas.toml lists the keys in the section [connector.{ $route }].
 load-core-module = { $file } is a plain WebAssembly module, not a component
     .fix = Make it a component: cargo xtask connectors does that, or wasm-tools component new.
 load-not-a-component = { $file } is not a WebAssembly component: { $reason }
     .fix = Build the file again; it may be cut short or of another kind.
-load-import = { $file } imports { $import }, which no connector may use
-    .fix = Build it without WASI: wasm32-unknown-unknown in Rust, --stub-wasi in JavaScript and Python.
+load-imports = { $file } imports what no connector may use: { $imports }
+    .fix =
+        Build it without them.{ $filesystem ->
+            [0] {""}
+           *[other] {" "}wasi:filesystem: Rust for wasm32-unknown-unknown instead of wasm32-wasip2, or #![no_std]; componentize-qjs and componentize-py with --stub-wasi; TinyGo with -target=wasm-unknown.
+        }{ $sockets ->
+            [0] {""}
+           *[other] {" "}wasi:sockets: Rust for wasm32-unknown-unknown and without std::net; componentize-py with --stub-wasi; TinyGo with -target=wasm-unknown; requests go through atlas:connector/http.
+        }{ $http ->
+            [0] {""}
+           *[other] {" "}wasi:http: componentize-js with disableFeatures: ['http', 'fetch-event'], jco with --disable http --disable fetch-event, componentize-qjs and componentize-py with --stub-wasi; requests go through atlas:connector/http.
+        }{ $version ->
+            [0] {""}
+           *[other] {" "}WASI of another version: only 0.2 is served; update the toolchain or build with --stub-wasi.
+        }{ $wasi ->
+            [0] {""}
+           *[other] {" "}Other WASI packages: leave out the library that asks for them, or build with --stub-wasi.
+        }{ $foreign ->
+            [0] {""}
+           *[other] {" "}Other imports: leave them out of the connector's world; it may import atlas:connector, wasi:cli, wasi:io, wasi:clocks and wasi:random alone.
+        }
 load-version = { $file } was made for atlas:connector@{ $found }; this version has { $have }
     .fix = Build the connector again with this version's wit/ folder, or update Atlas.
 load-does-not-fit = { $file } does not follow the connectors' contract: { $reason }
@@ -265,6 +294,21 @@ load-trial = { $file } failed at a page that the present version fetched well: {
     .fix = Tell the connector's author; the present version goes on until the file changes.
 load-route-taken = { $file } serves the route { $route }, which { $other } serves too
     .fix = Leave only one of the two in the connectors' folder.
+connector-key-made = ✅ Secret key in { $key }, public key in { $public }. Keep the first to yourself; list the second as keys in atlas.toml
+connector-signed = ✅ { $file } signed: { $signature }
+connector-verified = ✅ { $file } is what was signed: { $signature }
+error-no-keys = No key to check { $file } by: atlas.toml lists none for route { $route }
+    .fix = Name one with --key, or list it as keys in the section [connector.{ $route }] of atlas.toml.
+error-key-file = The key in { $file } cannot be used: { $reason }
+    .fix = Name a key file of minisign's format; atlas connector keygen makes one.
+error-key-exists = { $file } is there already, and no key is overwritten
+    .fix = Choose another name, or move the file away.
+error-key-password = The password of the key { $file } is missing or wrong
+    .fix = Set ATLAS_SIGNING_PASSWORD, or pass the password through a pipe.
+error-no-password = No password for the key
+    .fix = Set ATLAS_SIGNING_PASSWORD, or pass the password through a pipe; for a key without one, give --no-password.
+error-file-unwritable = { $file } could not be written: { $reason }
+    .fix = Check the folder, its permissions and the disk.
 
 ## Connectors that change
 

@@ -251,12 +251,47 @@ load-unreadable = { $file } não pôde ser lido: { $reason }
     .fix = Confira se o arquivo existe e se há permissão de leitura.
 load-too-large = { $file } tem { $bytes } bytes; o máximo é { $limit }
     .fix = Reduza o componente, ou aumente component_bytes na seção [limits] do atlas.toml.
+load-link = { $file } é um link simbólico para { $target }, fora da pasta de conectores
+    .fix = Coloque o próprio arquivo na pasta; links só são seguidos dentro dela.
+load-parts = { $file } tem { $found } { $part ->
+        [imports] importações
+        [modules] módulos
+        [components] componentes
+        [instances] instâncias
+       *[functions] funções
+    }; o máximo é { $limit }
+    .fix = Nenhum conector precisa de tantas partes: avise o autor, e não o aceite de quem o fez assim.
+load-pin = { $file } não é o arquivo fixado para a rota { $route }: seu SHA-256 é { $found }, o atlas.toml diz { $pinned }
+    .fix = Traga de volta o arquivo fixado; ou, se confia neste, ponha { $found } em sha256, na seção [connector.{ $route }] do atlas.toml.
+load-unsigned = { $file } não está assinado: não há { $signature }
+    .fix = Coloque a assinatura ao lado do arquivo; quem tem a chave a faz com: atlas connector sign { $file } --key CHAVE.
+load-signature = { $file } não é o que foi assinado: { $signature } não confere ({ $reason })
+    .fix = Peça arquivo e assinatura de novo a quem assinou; o atlas.toml lista as chaves na seção [connector.{ $route }].
 load-core-module = { $file } é um módulo WebAssembly simples, não um componente
     .fix = Transforme-o em componente: cargo xtask connectors faz isso, ou wasm-tools component new.
 load-not-a-component = { $file } não é um componente WebAssembly: { $reason }
     .fix = Gere o arquivo de novo; ele pode estar truncado ou ser de outro tipo.
-load-import = { $file } importa { $import }, que um conector não pode usar
-    .fix = Gere-o sem WASI: wasm32-unknown-unknown em Rust, --stub-wasi em JavaScript e Python.
+load-imports = { $file } importa o que um conector não pode usar: { $imports }
+    .fix =
+        Gere-o sem isso.{ $filesystem ->
+            [0] {""}
+           *[other] {" "}wasi:filesystem: Rust para wasm32-unknown-unknown em vez de wasm32-wasip2, ou #![no_std]; componentize-qjs e componentize-py com --stub-wasi; TinyGo com -target=wasm-unknown.
+        }{ $sockets ->
+            [0] {""}
+           *[other] {" "}wasi:sockets: Rust para wasm32-unknown-unknown e sem std::net; componentize-py com --stub-wasi; TinyGo com -target=wasm-unknown; as requisições passam por atlas:connector/http.
+        }{ $http ->
+            [0] {""}
+           *[other] {" "}wasi:http: componentize-js com disableFeatures: ['http', 'fetch-event'], jco com --disable http --disable fetch-event, componentize-qjs e componentize-py com --stub-wasi; as requisições passam por atlas:connector/http.
+        }{ $version ->
+            [0] {""}
+           *[other] {" "}WASI de outra versão: só a 0.2 é atendida; atualize a ferramenta ou gere com --stub-wasi.
+        }{ $wasi ->
+            [0] {""}
+           *[other] {" "}Outros pacotes WASI: retire a biblioteca que os pede, ou gere com --stub-wasi.
+        }{ $foreign ->
+            [0] {""}
+           *[other] {" "}Outras importações: retire-as do world do conector; ele só pode importar atlas:connector, wasi:cli, wasi:io, wasi:clocks e wasi:random.
+        }
 load-version = { $file } foi feito para atlas:connector@{ $found }; esta versão atende { $have }
     .fix = Gere o conector de novo com a pasta wit/ desta versão, ou atualize o Atlas.
 load-does-not-fit = { $file } não segue o contrato de conectores: { $reason }
@@ -271,6 +306,21 @@ load-trial = { $file } falhou com uma página que a versão atual buscou bem: { 
     .fix = Avise o autor do conector; a versão atual continua até que o arquivo mude.
 load-route-taken = { $file } atende a rota { $route }, que { $other } também atende
     .fix = Deixe só um dos dois na pasta de conectores.
+connector-key-made = ✅ Chave secreta em { $key }, chave pública em { $public }. Guarde a primeira só com você; liste a segunda em keys no atlas.toml
+connector-signed = ✅ { $file } assinado: { $signature }
+connector-verified = ✅ { $file } é o que foi assinado: { $signature }
+error-no-keys = Nenhuma chave para conferir { $file }: o atlas.toml não lista nenhuma para a rota { $route }
+    .fix = Indique uma com --key, ou liste-a em keys na seção [connector.{ $route }] do atlas.toml.
+error-key-file = A chave em { $file } não pode ser usada: { $reason }
+    .fix = Indique um arquivo de chave no formato do minisign; atlas connector keygen faz um.
+error-key-exists = { $file } já existe, e nenhuma chave é sobrescrita
+    .fix = Escolha outro nome, ou mova o arquivo.
+error-key-password = A senha da chave { $file } falta ou está errada
+    .fix = Defina ATLAS_SIGNING_PASSWORD, ou passe a senha por um pipe.
+error-no-password = Falta a senha da chave
+    .fix = Defina ATLAS_SIGNING_PASSWORD, ou passe a senha por um pipe; para uma chave sem senha, use --no-password.
+error-file-unwritable = Não foi possível gravar { $file }: { $reason }
+    .fix = Confira a pasta, as permissões e o disco.
 
 ## Recarga de conectores
 

@@ -29,7 +29,7 @@ pub const FILTERS: [(&str, &str); 9] = [
     (r"(aguardando|waiting) \d+\.\ds", "$1 WAITs"),
     (r" (em|in) \d+\.\ds: ", " $1 TIMEs: "),
     (r"expected one of `.*", "expected one of SETTINGS"),
-    (r"section range \d+..\d+ is out of bounds \(bound = \d+\)", "section range RANGE is out of bounds"),
+    (r"at offset 0x[0-9a-f]+", "at offset OFFSET"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", "TIMESTAMP"),
 ];
 

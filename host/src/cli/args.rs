@@ -293,6 +293,37 @@ pub(super) enum ConnectorCommand {
         #[arg(long, alias = "para", value_name = "DIGEST")]
         to: Option<String>,
     },
+    /// Make a key pair to sign connectors with, in minisign's format
+    #[command(alias = "chave", after_help = "Example: atlas connector keygen --key atlas.key")]
+    Keygen {
+        /// The secret key's new file; the public key goes beside it, as FILE.pub
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Leave the secret key unencrypted. Else its password is ATLAS_SIGNING_PASSWORD, or a line of standard input
+        #[arg(long)]
+        no_password: bool,
+    },
+    /// Sign a component; the signature goes beside it, as FILE.minisig
+    #[command(alias = "assinar", after_help = "Example: atlas connector sign pedido.wasm --key atlas.key")]
+    Sign {
+        /// The component
+        file: PathBuf,
+        /// The secret key's file. Its password is ATLAS_SIGNING_PASSWORD, or a line of standard input
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The secret key has no password
+        #[arg(long)]
+        no_password: bool,
+    },
+    /// Check a component's signature
+    #[command(alias = "verificar", after_help = "Example: atlas connector verify pedido.wasm --key atlas.key.pub")]
+    Verify {
+        /// The component
+        file: PathBuf,
+        /// A public key (RW…), or a file with one [default: the keys that atlas.toml lists for the route of the file's name]
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
 }
 
 #[derive(Args)]

@@ -1,4 +1,6 @@
-//! `atlas connector list|inspect|accept|rollback`.
+//! `atlas connector list|inspect|accept|rollback|keygen|sign|verify`.
+
+use std::io::{BufRead, BufReader, Read};
 
 use serde::Serialize;
 
@@ -8,7 +10,11 @@ use crate::config::Config;
 use crate::connector::{Connector, Standing, Usage};
 use crate::notice;
 use crate::notice::Notice;
-use crate::service::{Connectors, Exit, Failure, hold_notice};
+use crate::service::{Connectors, Exit, Failure, Signed, hold_notice};
+use crate::source::Secret;
+
+/// More than any password is long.
+const PASSWORD_MAX: u64 = 4 * 1024;
 
 pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) -> Result<Exit, Failure> {
     let connectors = Connectors::new(&config);
@@ -29,7 +35,55 @@ pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) ->
             say_version("connector-went-back", &route, &earlier.version, &earlier.sha256, output);
             Ok(Exit::Done)
         }
+        ConnectorCommand::Keygen { key, no_password } => {
+            let password = if no_password { None } else { Some(password(&config)?) };
+            let (public, public_key) = connectors.make_key(&key, password.as_ref())?;
+            output.remark(&notice!("connector-key-made", key = key.display(), public = public.display()));
+            result(output, &serde_json::json!({ "chave_publica": public_key }), &public_key);
+            Ok(Exit::Done)
+        }
+        ConnectorCommand::Sign { file, key, no_password } => {
+            let password = if no_password { None } else { Some(password(&config)?) };
+            let signed = connectors.sign(&file, &key, password.as_ref())?;
+            output.remark(&notice!("connector-signed", file = file.display(), signature = signed.signature.display()));
+            result(output, &told(&signed), &signed.sha256);
+            Ok(Exit::Done)
+        }
+        ConnectorCommand::Verify { file, key } => {
+            let signed = connectors.verify(&file, key.as_deref())?;
+            output.remark(&notice!(
+                "connector-verified",
+                file = file.display(),
+                signature = signed.signature.display()
+            ));
+            result(output, &told(&signed), &signed.sha256);
+            Ok(Exit::Done)
+        }
     }
+}
+
+/// The signing key's password: the environment's, else the first line of standard input. Never an argument, which every list
+/// of processes would show.
+fn password(config: &Config) -> Result<Secret, Failure> {
+    if let Some(password) = &config.signing_password {
+        return Ok(password.clone());
+    }
+    let mut line = String::new();
+    let read = BufReader::new(std::io::stdin().take(PASSWORD_MAX)).read_line(&mut line);
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
+    let password = Secret::new(line);
+    match read {
+        Ok(_) if !password.is_empty() => Ok(password),
+        _ => Err(Failure::usage(notice!("error-no-password"))),
+    }
+}
+
+fn told(signed: &Signed) -> serde_json::Value {
+    serde_json::json!({ "sha256": signed.sha256, "assinatura": signed.signature.display().to_string() })
+}
+
+fn result(output: &Output, json: &serde_json::Value, text: &str) {
+    if output.is_json() { output.json(json) } else { output.line(text) }
 }
 
 /// Which version the operator's word was about.

@@ -26,9 +26,9 @@ pub(super) struct FileSettings {
     pub(super) lang: Option<String>,
     pub(super) limits: Limits,
     pub(super) grant: Vec<GrantSettings>,
-    /// By route.
+    /// `[connector.ROUTE]`
     pub(super) connector: BTreeMap<String, ConnectorSettings>,
-    /// By id.
+    /// `[client.ID]`
     pub(super) client: BTreeMap<String, ClientSettings>,
 }
 
@@ -65,10 +65,14 @@ impl GrantSettings {
     }
 }
 
-/// What is set for one connector alone.
+/// What is set for one route's connector alone.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ConnectorSettings {
+    /// The one file that may serve the route.
+    pub(super) sha256: Option<String>,
+    /// Whose signature its file must bear: any of these.
+    pub(super) keys: Option<Vec<String>>,
     pub(super) limits: OwnLimits,
 }
 

@@ -11,12 +11,13 @@ use std::time::Duration;
 use thiserror::Error;
 
 use self::file::{FileSettings, GrantSettings};
+use crate::connector::{Pin, TrustPolicy};
 use crate::i18n::Lang;
 use crate::limits::{Limits, OwnLimits};
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{RetryPolicy, RunSettings};
-use crate::source::Grant;
+use crate::source::{Grant, Secret};
 use crate::store::StoreUrl;
 
 /// The file of settings, in the working directory.
@@ -59,6 +60,10 @@ pub struct Config {
     pub cache: Option<PathBuf>,
     /// Where versions of connectors are kept, and what is remembered of their routes; none: nowhere.
     pub state: Option<PathBuf>,
+    /// What is demanded of connectors' files before they are loaded.
+    pub trust: TrustPolicy,
+    /// The password of the key that connectors are signed with (`ATLAS_SIGNING_PASSWORD`).
+    pub signing_password: Option<Secret>,
     /// How runs go about it.
     pub run: RunSettings,
     grants: Vec<Grant>,
@@ -193,6 +198,8 @@ impl Config {
             connectors: connectors_folder(flags, environment, &file),
             cache: cache_folder(environment, &file),
             state: state_folder(environment, &file),
+            trust: trust(&file)?,
+            signing_password: environment.get("ATLAS_SIGNING_PASSWORD").map(Secret::new),
             run: RunSettings { batch, concurrency, sweeps, retry, limits: file.limits },
             grants: file.grant.iter().map(GrantSettings::check).collect::<Result<_, _>>()?,
             client_limits: client_limits(&file)?,
@@ -277,6 +284,20 @@ fn connectors_folder(flags: &Flags, environment: &Environment, file: &FileSettin
     let beside = program.iter().flat_map(|program| program.ancestors().skip(1).take(2));
     let found = beside.map(|folder| folder.join("connectors")).find(|folder| folder.is_dir());
     named.or(found).unwrap_or_else(|| PathBuf::from("connectors"))
+}
+
+fn trust(file: &FileSettings) -> Result<TrustPolicy, ConfigError> {
+    let mut pins = BTreeMap::new();
+    for (route, settings) in &file.connector {
+        let pin = Pin::new(settings.sha256.as_deref(), settings.keys.as_deref()).map_err(|error| {
+            let reason = format!("[connector.{route}]: {error}");
+            ConfigError::BadFile { file: FILE.to_owned(), reason }
+        })?;
+        if let Some(pin) = pin {
+            pins.insert(route.clone(), pin);
+        }
+    }
+    Ok(TrustPolicy::new(pins))
 }
 
 fn cache_folder(environment: &Environment, file: &FileSettings) -> Option<PathBuf> {

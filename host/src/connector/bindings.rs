@@ -1,4 +1,5 @@
-//! The contract, generated from `wit/`. One directory and one module for each version of `atlas:connector` that the host has.
+//! The newest version of the contract, generated from `wit/`. Its types are those that the house speaks; `contract` has the
+//! other versions.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -12,8 +13,3 @@ wasmtime::component::bindgen!({
         "atlas:connector/http.selection": super::imports::HeldSelection,
     },
 });
-
-/// The version that this module speaks.
-pub const VERSION: &str = "0.1.0";
-/// The package that every import must come from.
-pub const PACKAGE: &str = "atlas:connector/";

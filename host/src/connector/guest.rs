@@ -14,6 +14,7 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use super::engine::ConnectorEngine;
 use super::exchange::GuestHttp;
 use super::share::{GuestMemory, PageShare, Turnstile};
+use super::wasi::Wasi;
 use crate::limits::Limits;
 
 /// Handles that a guest may hold at once: responses and selections.
@@ -32,6 +33,8 @@ pub(super) struct Guest {
     pub(super) table: ResourceTable,
     pub(super) http: Option<GuestHttp>,
     pub(super) log: GuestLog,
+    /// Time and random numbers, for a guest that asks WASI for them.
+    pub(super) wasi: Wasi,
     /// Records that one selection may have.
     pub(super) records_max: usize,
     memory: GuestMemory,
@@ -46,6 +49,7 @@ impl Guest {
         share: &PageShare,
         route: &str,
         http: Option<GuestHttp>,
+        wasi: Wasi,
     ) -> Store<Self> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
@@ -53,6 +57,7 @@ impl Guest {
             table,
             http,
             log: GuestLog::new(route, limits),
+            wasi,
             records_max: limits.records_per_page,
             memory: share.memory(limits.guest_memory),
             cpu: Arc::new(CpuMeter::new(Duration::from_millis(limits.guest_cpu_ms))),
@@ -143,17 +148,62 @@ impl CpuMeter {
     }
 }
 
+/// A standard stream that a guest may write to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stdio {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// A line of a standard stream is logged when it is this long, if it has no end before.
+const STDIO_LINE_MAX: usize = 4 * 1024;
+
 /// What a connector logs, cut at its limits.
 pub(super) struct GuestLog {
     route: String,
     bytes_left: usize,
     lines_left: usize,
     cut: bool,
+    /// What was written to standard output and standard error since the last end of a line.
+    unfinished: [Vec<u8>; 2],
 }
 
 impl GuestLog {
     fn new(route: &str, limits: &Limits) -> Self {
-        Self { route: route.to_owned(), bytes_left: limits.log_bytes, lines_left: limits.log_lines, cut: false }
+        Self {
+            route: route.to_owned(),
+            bytes_left: limits.log_bytes,
+            lines_left: limits.log_lines,
+            cut: false,
+            unfinished: [Vec::new(), Vec::new()],
+        }
+    }
+
+    /// Takes what a guest wrote to a standard stream: each line of it becomes a line of the log.
+    pub(super) fn write(&mut self, stdio: Stdio, contents: &[u8]) {
+        for piece in contents.split_inclusive(|byte| *byte == b'\n') {
+            for piece in piece.chunks(STDIO_LINE_MAX) {
+                let unfinished = &mut self.unfinished[stdio as usize];
+                unfinished.extend_from_slice(piece);
+                if piece.ends_with(b"\n") || unfinished.len() >= STDIO_LINE_MAX {
+                    self.finish_line(stdio);
+                }
+            }
+        }
+    }
+
+    fn finish_line(&mut self, stdio: Stdio) {
+        let line = std::mem::take(&mut self.unfinished[stdio as usize]);
+        let text = String::from_utf8_lossy(&line);
+        let level = match stdio {
+            Stdio::Out => tracing::Level::INFO,
+            Stdio::Err => tracing::Level::WARN,
+        };
+        if !line.is_empty() {
+            self.line(level, text.trim_end_matches(['\r', '\n']));
+        }
     }
 
     /// Takes no line from here on.
@@ -180,5 +230,13 @@ impl GuestLog {
             tracing::Level::INFO => tracing::info!(rota = %self.route, "{message}"),
             _ => tracing::debug!(rota = %self.route, "{message}"),
         }
+    }
+}
+
+/// The guest is gone: what it did not end with a line break was its last line.
+impl Drop for GuestLog {
+    fn drop(&mut self) {
+        self.finish_line(Stdio::Out);
+        self.finish_line(Stdio::Err);
     }
 }

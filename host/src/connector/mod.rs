@@ -1,11 +1,12 @@
 //! Connectors: WASM components that nobody has to trust. A closed world, a fresh instance for each page, limits on all that a
 //! guest can use up; and files that may change at any time, without a running scrap taking harm.
 //!
-//! - `bindings`    the contract, generated from `wit/`
+//! - `bindings`    the newest version of the contract, generated from `wit/`
+//! - `contract`    all versions of the contract that components may have been made for
 //! - `engine`      one engine: pooling allocator, epochs
 //! - `compile`     from a component to native code, in a child process
 //! - `cache`       precompiled copies, in a private directory
-//! - `load`        from a file to a connector, or to the reason why it is none
+//! - `load`        from a file to a connector, or to the reason why it is none: reading, pins, imports
 //! - `descriptor`  what a connector says of itself, checked
 //! - `registry`    the folder of connectors: which file serves which route
 //! - `verdict`     whether a new version serves, waits, or is refused
@@ -21,11 +22,14 @@
 //! - `guest`       one instance at work: its limits, its meters
 //! - `exchange`    the line between a guest and its source: live, recorded, replayed
 //! - `imports`     the host's side of the contract: `http` and `log`
+//! - `wasi`        what guests may have of WASI
+//! - `sign`        signing components, for those who publish them
 //! - `source`      a connector as the pipeline sees it: a source of pages
 
 mod bindings;
 mod cache;
 mod compile;
+mod contract;
 mod descriptor;
 mod engine;
 mod events;
@@ -35,13 +39,17 @@ mod imports;
 mod load;
 mod private;
 mod registry;
-mod share;
 mod schema;
+mod share;
+mod sign;
 mod source;
 mod state;
+#[cfg(test)]
+mod testing;
 mod trial;
 mod usage;
 mod verdict;
+mod wasi;
 mod watch;
 mod word;
 
@@ -49,8 +57,12 @@ pub use self::compile::{CHILD_COMMAND, compile_as_child};
 pub use self::descriptor::{Descriptor, DescriptorError};
 pub use self::engine::ConnectorEngine;
 pub use self::events::{RegistryEvent, RegistryObserver};
-pub use self::load::{Connector, LoadError};
+pub use self::load::{
+    ComponentFile, Connector, ImportFamily, LoadError, Pin, PinError, PublicKey, Refused, TrustError, TrustPolicy,
+    public_key, read_checked, read_small, signature_file, verify_signature,
+};
 pub use self::registry::{Registry, RegistryEntry, RegistryFolders, Standing};
+pub use self::sign::{NewKey, SignError, generate as generate_key, sign};
 pub use self::source::{ConnectorSource, ScrapFacts};
 pub use self::state::{HISTORY, Held, HoldReason, KeptVersion, Refusal, Rollback, RouteState};
 pub use self::trial::{Skipped, Trial};

@@ -14,7 +14,7 @@ use super::compile::Compiler;
 use super::engine::ConnectorEngine;
 use super::events::RegistryEvent;
 use super::exchange::RecordedPage;
-use super::load::{Connector, LoadError, Loader};
+use super::load::{Connector, LoadError, Loader, Origin, TrustPolicy};
 use super::state::{Held, HoldReason, Refusal, RouteState, StateFolder};
 use super::trial::{Skipped, Trial};
 use super::usage::{Usage, UsageMeter};
@@ -105,6 +105,7 @@ impl Registry {
     pub async fn load(
         engine: &Arc<ConnectorEngine>,
         limits: &Limits,
+        trust: &Arc<TrustPolicy>,
         folders: &RegistryFolders,
     ) -> std::io::Result<Self> {
         let RegistryFolders { connectors: folder, cache, state } = folders.clone();
@@ -114,7 +115,8 @@ impl Registry {
             Ok::<_, std::io::Error>((paths, folder, ComponentCache::open(cache.as_deref()), state))
         });
         let (paths, folder, cache, state) = opened.await.map_err(std::io::Error::other)??;
-        let loader = Loader { engine: Arc::clone(engine), limits: *limits, cache, compiler: Compiler::new(limits) };
+        let (trust, compiler) = (Arc::clone(trust), Compiler::new(limits));
+        let loader = Loader { engine: Arc::clone(engine), limits: *limits, trust, cache, compiler };
         let usage = UsageMeter::default();
         let registry = Self { loader, folder, state, usage, live: RwLock::default(), watched: AtomicBool::new(false) };
         let mut files = Vec::with_capacity(paths.len());
@@ -126,9 +128,14 @@ impl Registry {
     }
 
     /// Loads one file, wherever it is.
-    pub async fn inspect(engine: &Arc<ConnectorEngine>, limits: &Limits, path: &Path) -> Result<Connector, LoadError> {
-        let (cache, compiler) = (ComponentCache::open(None), Compiler::new(limits));
-        Loader { engine: Arc::clone(engine), limits: *limits, cache, compiler }.load(path).await
+    pub async fn inspect(
+        engine: &Arc<ConnectorEngine>,
+        limits: &Limits,
+        trust: &Arc<TrustPolicy>,
+        path: &Path,
+    ) -> Result<Connector, LoadError> {
+        let (trust, cache, compiler) = (Arc::clone(trust), ComponentCache::open(None), Compiler::new(limits));
+        Loader { engine: Arc::clone(engine), limits: *limits, trust, cache, compiler }.load(path, Origin::Named).await
     }
 
     /// Every file of the folder, in the order of their names.
@@ -161,7 +168,7 @@ impl Registry {
             return live;
         }
         let path = self.state.kept(sha256)?;
-        match self.loader.load(&path).await {
+        match self.loader.load(&path, Origin::Folder).await {
             Ok(connector) if connector.sha256 == sha256 => Some(Arc::new(connector)),
             Ok(_) => {
                 tracing::warn!(file = %path.display(), "a kept version is not what its name says");
@@ -229,7 +236,7 @@ impl Registry {
     /// Reads, loads and tries a file. `known`: the digest that needs none of it. Dropping the future ends it all.
     pub(super) async fn go_through(&self, path: PathBuf, known: Option<&str>) -> Loaded {
         let skipped = Trial::Skipped(Skipped::NoPage);
-        let file = match self.loader.read(&path).await {
+        let file = match self.loader.read(&path, Origin::Folder).await {
             Ok(file) => file,
             Err(error) => return Loaded { path, sha256: None, connector: Err(error), trial: skipped },
         };

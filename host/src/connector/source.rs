@@ -18,6 +18,7 @@ use super::registry::Registry;
 use super::share::{HOST_GUESTS, PageShare, Place, Turnstile};
 use super::usage::Usage;
 use super::verdict::understands;
+use super::wasi::Wasi;
 use crate::limits::Limits;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
 use crate::source::{Endpoint, HttpClient, PageMeter, Refusal};
@@ -146,7 +147,17 @@ pub(super) async fn call(
 ) -> Called {
     let Call { share, http, facts, now, cursor, log } = call;
     let place = share.place().await;
-    let mut store = Guest::store(engine, limits, share, &connector.descriptor.route, Some(http));
+    let scrap = wit::Scrap {
+        client_id: facts.cliente_id.unsigned_abs(),
+        route: connector.descriptor.route.clone(),
+        period: facts.period.clone().map(|(start, end)| wit::Period { start, end }),
+        page_size: facts.page_size.unsigned_abs(),
+        settings: facts.settings.clone(),
+        definition: None,
+        now: now.to_owned(),
+    };
+    let wasi = Wasi::of_page(&scrap, cursor);
+    let mut store = Guest::store(engine, limits, share, &connector.descriptor.route, Some(http), wasi);
     if !log {
         store.data_mut().log.discard();
     }
@@ -154,15 +165,7 @@ pub(super) async fn call(
         store,
         connector: Arc::clone(connector),
         limits: *limits,
-        scrap: wit::Scrap {
-            client_id: facts.cliente_id.unsigned_abs(),
-            route: connector.descriptor.route.clone(),
-            period: facts.period.clone().map(|(start, end)| wit::Period { start, end }),
-            page_size: facts.page_size.unsigned_abs(),
-            settings: facts.settings.clone(),
-            definition: None,
-            now: now.to_owned(),
-        },
+        scrap,
         cursor: cursor.map(str::to_owned),
         turnstile: share.turnstile(),
         _place: place,
@@ -193,10 +196,7 @@ struct PageCall {
 impl PageCall {
     async fn run(mut self) -> Called {
         let cpu = self.store.data().cpu();
-        let work = async {
-            let guest = self.connector.pre.instantiate_async(&mut self.store).await?;
-            guest.call_fetch_page(&mut self.store, &self.scrap, self.cursor.as_ref()).await
-        };
+        let work = self.connector.contract.fetch_page(&mut self.store, &self.scrap, self.cursor);
         let called = cpu.charge(self.turnstile, work).await;
         let guest = self.store.data_mut();
         let fetched = match called {

@@ -12,7 +12,7 @@ use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::load::Connector;
+use super::load::{Connector, signature_file};
 use super::private::{make_private, write_aside};
 use super::usage::Usage;
 
@@ -246,7 +246,11 @@ impl StateFolder {
     /// Keeps a version's file.
     pub(super) fn keep(&self, connector: &Connector) -> io::Result<()> {
         match self.version_file(&connector.sha256) {
-            Some(path) if !path.exists() => write_aside(&path, &connector.component),
+            Some(path) if !path.exists() => {
+                // The signature first: a version that is there is one that may serve.
+                connector.signature.as_ref().map_or(Ok(()), |text| write_aside(&signature_file(&path), text))?;
+                write_aside(&path, &connector.component)
+            }
             _ => Ok(()),
         }
     }
@@ -267,7 +271,10 @@ impl StateFolder {
         }
         for entry in fs::read_dir(directory.join("versions"))? {
             let entry = entry?;
-            let is_wanted = entry.path().file_stem().and_then(|stem| stem.to_str()).is_some_and(|s| wanted.contains(s));
+            // A version and its signature are named by the same digest.
+            let name = entry.file_name();
+            let digest = name.to_str().and_then(|name| name.split('.').next());
+            let is_wanted = digest.is_some_and(|digest| wanted.contains(digest));
             let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
             if !is_wanted && age > SPARED {
                 fs::remove_file(entry.path())?;

@@ -9,7 +9,8 @@ use super::failure::{Exit, Failure};
 use super::reload::held;
 use crate::config::Config;
 use crate::connector::{
-    Connector, ConnectorEngine, Held, KeptVersion, Registry, RegistryFolders, Standing, WordError, accept, roll_back,
+    Connector, ConnectorEngine, Held, KeptVersion, Registry, RegistryFolders, Standing, TrustPolicy, WordError, accept,
+    roll_back,
 };
 use crate::limits::Limits;
 use crate::notice;
@@ -19,6 +20,7 @@ pub struct Connectors {
     folders: RegistryFolders,
     limits: Limits,
     largest_guest: usize,
+    trust: Arc<TrustPolicy>,
     engine: OnceCell<Arc<ConnectorEngine>>,
     registry: OnceCell<Arc<Registry>>,
 }
@@ -34,6 +36,7 @@ impl Connectors {
             },
             limits: *config.limits(),
             largest_guest: config.largest_guest(),
+            trust: Arc::new(config.trust.clone()),
             engine: OnceCell::new(),
             registry: OnceCell::new(),
         }
@@ -44,9 +47,19 @@ impl Connectors {
         &self.folders.connectors
     }
 
+    /// What is demanded of files before they are loaded.
+    pub(super) fn trust(&self) -> &TrustPolicy {
+        &self.trust
+    }
+
+    /// The limits of the house.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Loads one file, wherever it is.
     pub async fn inspect(&self, file: &Path) -> Result<Connector, Failure> {
-        let loaded = Registry::inspect(self.engine().await?, &self.limits, file).await;
+        let loaded = Registry::inspect(self.engine().await?, &self.limits, &self.trust, file).await;
         loaded.map_err(|error| Failure::load(file, &error))
     }
 
@@ -55,7 +68,7 @@ impl Connectors {
         self.registry
             .get_or_try_init(|| async {
                 let engine = self.engine().await?;
-                Registry::load(engine, &self.limits, &self.folders).await.map(Arc::new).map_err(|error| {
+                Registry::load(engine, &self.limits, &self.trust, &self.folders).await.map(Arc::new).map_err(|error| {
                     let folder = self.folder().display();
                     let notice = notice!("error-connectors-folder", folder = folder, reason = error);
                     Failure::new("op-connector", notice, Exit::Connector).because(&error)

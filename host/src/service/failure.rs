@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 use crate::config::ConfigError;
-use crate::connector::{LoadError, WordError};
+use crate::connector::{ImportFamily, LoadError, TrustError, WordError};
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{End, Reservation};
@@ -239,9 +239,22 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
             notice!("load-compile-limit", file = file, name = name, value = value)
         }
         LoadError::FailedTrial(reason) => notice!("load-trial", file = file, reason = reason),
-        LoadError::ForbiddenImport { import } => {
-            notice!("load-import", file = file, import = import)
+        LoadError::LinkLeadsOut { target } => notice!("load-link", file = file, target = target),
+        LoadError::Untrusted(error) => trust_notice(file, error),
+        LoadError::TooManyParts { part, found, limit } => {
+            notice!("load-parts", file = file, part = part, found = found, limit = limit)
         }
+        LoadError::ForbiddenImports(refused) => notice!(
+            "load-imports",
+            file = file,
+            imports = refused,
+            filesystem = refused.of(ImportFamily::Filesystem),
+            sockets = refused.of(ImportFamily::Sockets),
+            http = refused.of(ImportFamily::Http),
+            version = refused.of(ImportFamily::OtherWasiVersion),
+            wasi = refused.of(ImportFamily::OtherWasi),
+            foreign = refused.of(ImportFamily::Foreign),
+        ),
         LoadError::OtherVersion { found, have } => {
             notice!("load-version", file = file, found = found, have = have)
         }
@@ -250,6 +263,19 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
         LoadError::BadDescriptor(error) => notice!("load-descriptor", file = file, reason = error),
         LoadError::RouteTaken { route, other } => {
             notice!("load-route-taken", file = file, route = route, other = other)
+        }
+    }
+}
+
+/// What to say of a file that is not the one that the operator demands.
+fn trust_notice(file: String, error: &TrustError) -> Notice {
+    match error {
+        TrustError::OtherDigest { route, pinned, found } => {
+            notice!("load-pin", file = file, route = route, pinned = pinned, found = found)
+        }
+        TrustError::Unsigned { signature, .. } => notice!("load-unsigned", file = file, signature = signature),
+        TrustError::BadSignature { route, signature, reason } => {
+            notice!("load-signature", file = file, route = route, signature = signature, reason = reason)
         }
     }
 }

@@ -6,6 +6,7 @@
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, running, cancelling
 //! - `reload`      connectors that change while scraps run
+//! - `signing`     signing connectors, and checking signatures
 //! - `report`      what a run came to
 //! - `doctor`      what is wrong with this installation
 
@@ -16,6 +17,7 @@ mod failure;
 mod reload;
 mod report;
 mod scraps;
+mod signing;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +31,7 @@ pub use self::failure::{Exit, Failure};
 pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;
 pub use self::scraps::{Announcement, ScrapRequest};
+pub use self::signing::Signed;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::notice;

@@ -1,0 +1,172 @@
+//! From a file to a connector that is ready to fetch pages, or to the reason why it is none. The checks stand in the order in
+//! which they are made, the cheapest first, and each is a step of its own:
+//!
+//! 1. `file`: a regular file within its size, read once, and its digest
+//! 2. `trust`: the operator's pins and signatures, by the file's name
+//! 3. `anatomy`: a component, of a bounded number of parts
+//! 4. `policy`: what it imports, and for which version of the contract it was made
+//! 5. compiled, and linked against that version
+//! 6. what it says of itself: `describe`, under all limits and without HTTP
+//! 7. `trust` once more, by the route that it claims: no file gets round a pin by another name
+
+mod anatomy;
+mod error;
+mod file;
+mod policy;
+mod trust;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use self::error::LoadError;
+pub use self::file::ComponentFile;
+pub(super) use self::file::Origin;
+pub use self::policy::{ImportFamily, Refused};
+#[cfg(test)]
+pub(super) use self::trust::verify;
+pub use self::trust::{
+    Pin, PinError, PublicKey, TrustError, TrustPolicy, public_key, signature_file, verify_signature,
+};
+use super::cache::ComponentCache;
+use super::compile::{CompileError, Compiler};
+use super::contract::{self, ContractPre};
+use super::descriptor::Descriptor;
+use super::engine::ConnectorEngine;
+use super::guest::Guest;
+use super::source::reason_of_trap;
+use super::wasi::Wasi;
+use crate::limits::Limits;
+use crate::pipeline::Fetcher;
+
+/// What is shown of the text of a `describe` that failed.
+const REASON_SHOWN: usize = 512;
+
+/// A connector that is ready to fetch pages.
+pub struct Connector {
+    /// The component's SHA-256, lower-case hex.
+    pub sha256: String,
+    /// What it says of itself.
+    pub descriptor: Descriptor,
+    /// Its file.
+    pub path: PathBuf,
+    /// The file's bytes: the file itself may be another by now.
+    pub(super) component: Bytes,
+    /// Its signature's file, if it has one: whoever keeps the bytes keeps it with them.
+    pub(super) signature: Option<Vec<u8>>,
+    /// What its pages say of it.
+    pub(super) fetcher: Arc<Fetcher>,
+    pub(super) contract: ContractPre,
+}
+
+/// What loading a file takes.
+#[derive(Clone)]
+pub(super) struct Loader {
+    pub(super) engine: Arc<ConnectorEngine>,
+    pub(super) limits: Limits,
+    pub(super) trust: Arc<TrustPolicy>,
+    pub(super) cache: ComponentCache,
+    pub(super) compiler: Compiler,
+}
+
+impl Loader {
+    /// Loads one file.
+    pub(super) async fn load(&self, path: &Path, origin: Origin) -> Result<Connector, LoadError> {
+        self.load_file(self.read(path, origin).await?).await
+    }
+
+    /// Reads a file.
+    pub(super) async fn read(&self, path: &Path, origin: Origin) -> Result<ComponentFile, LoadError> {
+        let (path, limit) = (path.to_owned(), self.limits.component_bytes);
+        let read = tokio::task::spawn_blocking(move || file::read(&path, origin, limit));
+        read.await.map_err(|error| LoadError::Unreadable(error.to_string()))?
+    }
+
+    /// Makes a file that was read a connector. Dropping the future ends its compilation.
+    pub(super) async fn load_file(&self, file: ComponentFile) -> Result<Connector, LoadError> {
+        let (version, file) = off_the_worker(self.clone(), file).await?;
+        let compiled = self.compiler.compile(&self.engine, &self.cache, &file.sha256, file.bytes.clone()).await;
+        let component = compiled.map_err(|error| match error {
+            CompileError::Limit { name, value } => LoadError::CompileLimit { name, value },
+            CompileError::Failed(reason) => LoadError::NotAComponent(reason),
+        })?;
+        let contract = contract::link(self.engine.engine(), &component, version.as_deref())
+            .map_err(|error| LoadError::DoesNotFit(format!("{error:#}")))?;
+        let descriptor = describe(&self.engine, &self.limits, &file.path, &contract).await?;
+        self.trust.check(&descriptor.route, &file)?;
+        let fetcher = Arc::new(Fetcher {
+            sha256: file.sha256.clone(),
+            key: descriptor.key.clone(),
+            unhashed: descriptor.unhashed.clone(),
+        });
+        let ComponentFile { path, bytes, sha256, signature } = file;
+        Ok(Connector {
+            sha256,
+            descriptor,
+            path,
+            component: bytes,
+            signature: signature.ok().flatten(),
+            fetcher,
+            contract,
+        })
+    }
+}
+
+/// The steps that look at a file's bytes: its pin by the file's name, and all that can be seen of it without compiling it.
+async fn off_the_worker(loader: Loader, file: ComponentFile) -> Result<(Option<String>, ComponentFile), LoadError> {
+    let looked = tokio::task::spawn_blocking(move || {
+        let name = file.path.file_stem().unwrap_or_default().to_string_lossy();
+        loader.trust.check(&name, &file)?;
+        Ok((check(&file.bytes)?, file))
+    });
+    looked.await.map_err(|error| LoadError::NotAComponent(error.to_string()))?
+}
+
+/// Reads a component that the operator named, and looks at it without compiling it.
+pub fn read_checked(path: &Path, limits: &Limits) -> Result<ComponentFile, LoadError> {
+    let file = file::read(path, Origin::Named, limits.component_bytes)?;
+    check(&file.bytes)?;
+    Ok(file)
+}
+
+/// Reads a small regular file that the operator named.
+pub fn read_small(path: &Path, limit: usize) -> Result<Vec<u8>, LoadError> {
+    file::read_bytes(path, Origin::Named, limit)
+}
+
+/// Looks at a component without compiling it: what it is made of, and what it imports. Gives the version of the contract that
+/// it was made for; none if it imports nothing of it.
+pub(super) fn check(bytes: &[u8]) -> Result<Option<String>, LoadError> {
+    anatomy::check_preamble(bytes)?;
+    policy::check(&anatomy::imports(bytes)?, &contract::versions())
+}
+
+/// Asks a connector what it is: under all limits, without HTTP.
+pub(super) async fn describe(
+    engine: &ConnectorEngine,
+    limits: &Limits,
+    path: &Path,
+    contract: &ContractPre,
+) -> Result<Descriptor, LoadError> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let share = engine.share(None, &file);
+    let place = share.place().await;
+    let mut store = Guest::store(engine, limits, &share, &file, None, Wasi::of_describe());
+    let (cpu, turnstile, contract) = (store.data().cpu(), share.turnstile(), Arc::clone(contract));
+    let call = engine.run(async move {
+        let _place = place;
+        cpu.charge(turnstile, contract.describe(&mut store)).await
+    });
+    let wall = Duration::from_millis(limits.page_wall_ms);
+    let said = tokio::time::timeout(wall, call)
+        .await
+        .map_err(|_| {
+            LoadError::DescribeFailed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms))
+        })?
+        .flatten()
+        .map_err(|trap| LoadError::DescribeFailed(reason_of_trap(&trap)))?
+        .map_err(|reason| LoadError::DescribeFailed(reason.chars().take(REASON_SHOWN).collect()))?;
+    Ok(Descriptor::check(said)?)
+}

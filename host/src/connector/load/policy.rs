@@ -1,0 +1,141 @@
+//! The closed world: what a component may import. Its own contract, and of WASI the four packages that reach nothing outside
+//! the sandbox. Decided on the names alone, before anything of the component is compiled.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::LoadError;
+use super::anatomy::Import;
+
+/// The package of the contract.
+const CONTRACT: &str = "atlas:connector/";
+/// What a guest may have of WASI: no file, no socket, no host's clock or randomness behind any of it.
+const GRANTED: [&str; 4] = ["wasi:cli", "wasi:io", "wasi:clocks", "wasi:random"];
+/// The line of WASI versions that the host links: any of them serves guests made for an earlier one.
+const WASI_LINE: &str = "0.2.";
+/// A refusal shows this many characters of a name.
+const NAME_SHOWN: usize = 128;
+
+/// Where a refused import comes from, and with it what removes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImportFamily {
+    /// `wasi:filesystem`
+    Filesystem,
+    /// `wasi:sockets`
+    Sockets,
+    /// `wasi:http`
+    Http,
+    /// A granted package of another WASI than 0.2.
+    OtherWasiVersion,
+    /// Any other package of WASI.
+    OtherWasi,
+    /// Anything else.
+    Foreign,
+}
+
+/// Every import that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(Vec<(ImportFamily, String)>);
+
+impl Refused {
+    /// How many there are of a family.
+    pub fn of(&self, family: ImportFamily) -> usize {
+        self.0.iter().filter(|(of, _)| *of == family).count()
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(|(_, name)| name.as_str()).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
+/// Refuses every import that is neither ours nor granted, and gives the version of the contract that the component was made
+/// for; none if it imports nothing of it.
+pub(super) fn check(imports: &[Import], versions: &[&str]) -> Result<Option<String>, LoadError> {
+    let mut refused = Vec::new();
+    let mut found = BTreeSet::new();
+    for import in imports.iter().filter(|import| import.must_be_provided) {
+        if let Some(interface) = import.name.strip_prefix(CONTRACT) {
+            found.insert(interface.split_once('@').map_or("?", |(_, version)| version).to_owned());
+        } else if let Some(family) = refused_family(&import.name) {
+            refused.push((family, shown(&import.name)));
+        }
+    }
+    if !refused.is_empty() {
+        refused.sort();
+        return Err(LoadError::ForbiddenImports(Refused(refused)));
+    }
+    let known = found.iter().all(|version| versions.contains(&version.as_str()));
+    if found.len() > 1 || !known {
+        let found: Vec<_> = found.iter().map(|version| shown(version)).collect();
+        return Err(LoadError::OtherVersion { found: found.join(", "), have: versions.join(", ") });
+    }
+    Ok(found.pop_first())
+}
+
+fn refused_family(name: &str) -> Option<ImportFamily> {
+    let package = name.split('/').next().unwrap_or(name);
+    let version = name.split_once('@').map_or("", |(_, version)| version);
+    Some(match package {
+        package if GRANTED.contains(&package) && version.starts_with(WASI_LINE) => return None,
+        package if GRANTED.contains(&package) => ImportFamily::OtherWasiVersion,
+        "wasi:filesystem" => ImportFamily::Filesystem,
+        "wasi:sockets" => ImportFamily::Sockets,
+        "wasi:http" => ImportFamily::Http,
+        package if package.starts_with("wasi:") => ImportFamily::OtherWasi,
+        _ => ImportFamily::Foreign,
+    })
+}
+
+/// A name as it may be shown: it was made by a stranger.
+fn shown(name: &str) -> String {
+    let name: String = name.chars().take(NAME_SHOWN).collect();
+    name.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(names: &[&str]) -> Result<Option<String>, LoadError> {
+        let imports: Vec<_> =
+            names.iter().map(|name| Import { name: (*name).to_owned(), must_be_provided: true }).collect();
+        check(&imports, &["0.0.9", "0.1.0"])
+    }
+
+    fn refusal(names: &[&str]) -> String {
+        checked(names).err().map_or_else(|| "accepted".to_owned(), |error| error.to_string())
+    }
+
+    #[test]
+    fn the_contract_and_the_four_granted_packages_are_accepted() {
+        let granted = [
+            "atlas:connector/http@0.1.0",
+            "atlas:connector/types@0.1.0",
+            "wasi:cli/stdout@0.2.0",
+            "wasi:io/streams@0.2.6",
+            "wasi:clocks/monotonic-clock@0.2.12",
+            "wasi:random/insecure-seed@0.2.3",
+        ];
+        assert_eq!(checked(&granted).unwrap().as_deref(), Some("0.1.0"));
+        assert_eq!(checked(&["atlas:connector/log@0.0.9"]).unwrap().as_deref(), Some("0.0.9"));
+        assert_eq!(checked(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn every_other_import_is_named_and_not_the_first_alone() {
+        let long = "x".repeat(1000);
+        let refusals = [
+            refusal(&["wasi:sockets/tcp@0.2.0", "atlas:connector/http@0.1.0", "wasi:filesystem/types@0.2.0", "env"]),
+            refusal(&["wasi:http/types@0.2.0", "wasi:cli/stdin@0.3.0", "wasi:keyvalue/store@0.2.0", "wasi:cli"]),
+            refusal(&["wasi:clipboard/x@0.2.0", "wasi:io-uring/x@0.2.0", "atlas:connectors/http@0.1.0", "\u{1b}[2J"]),
+            refusal(&[&long]),
+            refusal(&["atlas:connector/http@9.0.0"]),
+            refusal(&["atlas:connector/http"]),
+            refusal(&["atlas:connector/http@0.1.0", "atlas:connector/log@0.0.9"]),
+        ];
+        insta::assert_snapshot!(refusals.join("\n"));
+    }
+}

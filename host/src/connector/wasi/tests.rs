@@ -1,0 +1,65 @@
+//! What a guest sees of WASI, by a guest that looks.
+
+use super::*;
+use crate::connector::load::{Connector, Loader, TrustPolicy};
+use crate::connector::source::reason_of_trap;
+use crate::connector::testing::{load, loader, scrap, wasi_guest};
+
+async fn clockwork() -> (Loader, Connector) {
+    let loader = loader(TrustPolicy::default());
+    let connector = load(&loader, "relogio.wasm", &wasi_guest()).await.unwrap();
+    (loader, connector)
+}
+
+/// What the guest saw: seconds, nanoseconds, a random number, the monotonic clock after its sleep.
+async fn seen(loader: &Loader, connector: &Connector, scrap: &wit::Scrap) -> (u64, u32, u64, u64) {
+    let mut store = Guest::store(
+        &loader.engine,
+        &loader.limits,
+        &loader.engine.share(None, "relogio"),
+        "relogio",
+        None,
+        Wasi::of_page(scrap, None),
+    );
+    let page = connector.contract.fetch_page(&mut store, scrap, None).await.unwrap().unwrap();
+    let wit::Records::Json(texts) = page.records else { panic!("no records") };
+    let digits = texts[0].trim_matches('"');
+    let bytes: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&digits[i * 2..i * 2 + 2], 16).unwrap()).collect();
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    (number(0), u32::from_le_bytes(bytes[8..12].try_into().unwrap()), number(16), number(24))
+}
+
+#[tokio::test]
+async fn the_time_is_the_scraps_and_passes_only_in_sleep() {
+    let (loader, connector) = clockwork().await;
+    let began = std::time::Instant::now();
+    let (seconds, nanoseconds, _, after_sleep) = seen(&loader, &connector, &scrap()).await;
+    assert!(began.elapsed() >= std::time::Duration::from_millis(20));
+    assert_eq!((seconds, nanoseconds), (1_760_961_600, 0));
+    assert_eq!(after_sleep, 20_000_000);
+}
+
+#[tokio::test]
+async fn a_replay_sees_the_very_same_and_another_moment_other_numbers() {
+    let (loader, connector) = clockwork().await;
+    let first = seen(&loader, &connector, &scrap()).await;
+    assert_eq!(first, seen(&loader, &connector, &scrap()).await);
+    let later = wit::Scrap { now: "2025-10-20T12:00:01Z".to_owned(), ..scrap() };
+    assert_ne!(first.2, seen(&loader, &connector, &later).await.2);
+}
+
+#[tokio::test]
+async fn to_exit_is_a_trap_with_its_reason() {
+    let (loader, connector) = clockwork().await;
+    let scrap = scrap();
+    let mut store = Guest::store(
+        &loader.engine,
+        &loader.limits,
+        &loader.engine.share(None, "relogio"),
+        "relogio",
+        None,
+        Wasi::of_page(&scrap, Some("exit")),
+    );
+    let trap = connector.contract.fetch_page(&mut store, &scrap, Some("exit".to_owned())).await.err().unwrap();
+    assert_eq!(reason_of_trap(&trap), "the connector exited with failure instead of returning");
+}

@@ -1,0 +1,296 @@
+//! What may be loaded: the closed world of imports, pins and signatures, and files that are not what their names say. Whatever is
+//! refused is refused by its name and for its reason, in both languages, and the other connectors go on.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use atlas_tests::{Atlas, FROM, Faults, SampleApi, TO, api, assert_said};
+use tokio::process::Command;
+
+const CLIENT: u32 = 2151;
+const PEDIDO: [&str; 9] = ["run", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO];
+const PASSWORD: &str = "senha da chave";
+/// An empty custom section: the same component to whoever runs it, and another file.
+const CUSTOM_SECTION: [u8; 4] = [0, 2, 1, b'x'];
+
+/// An installation with a client, and a folder of connectors that may be tampered with.
+async fn ready(api: &SampleApi) -> anyhow::Result<(Atlas, PathBuf)> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let folder = atlas.own_connectors()?;
+    atlas.register(CLIENT, api).await?;
+    Ok((atlas, folder))
+}
+
+fn write_settings(atlas: &Atlas, settings: &str) -> anyhow::Result<()> {
+    std::fs::write(atlas.folder().join("atlas.toml"), settings).context("atlas.toml")
+}
+
+/// Changes a file without changing what it does.
+fn alter(file: &Path) -> anyhow::Result<()> {
+    let mut bytes = std::fs::read(file)?;
+    bytes.extend(CUSTOM_SECTION);
+    std::fs::write(file, bytes).context("alter")
+}
+
+async fn sha256(atlas: &Atlas, file: &str) -> anyhow::Result<String> {
+    atlas.run(&["connector", "inspect", file, "--output", "json"]).await?.expect(0)?.text("sha256")
+}
+
+/// A component of these imports.
+fn importing(names: &[&str]) -> anyhow::Result<Vec<u8>> {
+    let imports: String = names.iter().map(|name| format!("(import \"{name}\" (instance))")).collect();
+    Ok(wat::parse_str(format!("(component {imports})"))?)
+}
+
+#[tokio::test]
+async fn every_refused_import_is_named_with_what_removes_it() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let folder = atlas.own_connectors()?;
+    let mut said = String::new();
+    for (file, imports) in [
+        // What Rust's standard library brings along for wasm32-wasip2.
+        (
+            "rust-wasip2",
+            vec![
+                "wasi:io/error@0.2.6",
+                "wasi:io/streams@0.2.6",
+                "wasi:cli/environment@0.2.6",
+                "wasi:cli/exit@0.2.6",
+                "wasi:filesystem/types@0.2.6",
+                "wasi:filesystem/preopens@0.2.6",
+                "atlas:connector/http@0.1.0",
+            ],
+        ),
+        (
+            "javascript",
+            vec!["wasi:http/types@0.2.10", "wasi:http/outgoing-handler@0.2.10", "wasi:clocks/wall-clock@0.2.10"],
+        ),
+        ("sockets", vec!["wasi:sockets/tcp@0.2.0", "wasi:sockets/instance-network@0.2.0", "atlas:connector/log@9.0.0"]),
+        ("others", vec!["wasi:cli/stdout@0.3.0", "wasi:keyvalue/store@0.2.0-draft", "vendor:database/query@1.0.0"]),
+    ] {
+        std::fs::write(folder.join(format!("{file}.wasm")), importing(&imports)?)?;
+        let path = format!("connectors/{file}.wasm");
+        said.push_str(&atlas.run_in_both_languages(&["connector", "inspect", &path], 7).await?);
+    }
+    assert_said!(said);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_component_of_more_parts_than_any_connector_needs_is_refused() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let folder = atlas.own_connectors()?;
+    // Each holds two of the one before: 2^29 instances, in a few kilobytes.
+    let doubled: String = (1..30)
+        .map(|i| {
+            let two = "(instance (instantiate $x))".repeat(2);
+            format!("(component $c{i} (alias outer 1 $c{} (component $x)) {two})", i - 1)
+        })
+        .collect();
+    let bomb = wat::parse_str(format!("(component (component $c0) {doubled} (instance (instantiate $c29)))"))?;
+    ensure!(bomb.len() < 4096);
+    std::fs::write(folder.join("bomba.wasm"), bomb)?;
+    let modules = wat::parse_str(format!("(component {})", "(core module)".repeat(1000)))?;
+    std::fs::write(folder.join("modulos.wasm"), modules)?;
+    let mut said = atlas.run_in_both_languages(&["connector", "inspect", "connectors/bomba.wasm"], 7).await?;
+    said.push_str(&atlas.run_in_both_languages(&["connector", "inspect", "connectors/modulos.wasm"], 7).await?);
+    assert_said!(said);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pinned_route_runs_from_the_pinned_file_and_from_no_other() -> anyhow::Result<()> {
+    let api = api(2, Faults::default()).await?;
+    let (atlas, folder) = ready(&api).await?;
+    let digest = sha256(&atlas, "connectors/pedido.wasm").await?;
+    write_settings(&atlas, &format!("[connector.pedido]\nsha256 = \"{}\"\n", digest.to_uppercase()))?;
+    atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
+
+    let file = folder.join("pedido.wasm");
+    alter(&file)?;
+    let altered = atlas.run_in_both_languages(&PEDIDO, 7).await?;
+    // Refused before anything of it is looked at: what is no component at all is told the same.
+    std::fs::write(&file, "nem WebAssembly é")?;
+    let no_component = atlas.run_in_both_languages(&PEDIDO, 7).await?;
+    // And no other name gets round the pin.
+    std::fs::remove_file(&file)?;
+    std::fs::copy(folder.join("venda.wasm"), folder.join("outro.wasm"))?;
+    write_settings(&atlas, &format!("[connector.venda]\nsha256 = \"{digest}\"\n"))?;
+    let another_name = atlas.run_in_both_languages(&["connector", "inspect", "connectors/outro.wasm"], 7).await?;
+    let said = [altered, no_component, another_name].join("");
+    let digits = |c: char| c.is_ascii_hexdigit();
+    let without_digests: Vec<_> = said
+        .split_inclusive(|c: char| !digits(c))
+        .map(|word| {
+            if word.trim_end_matches(|c| !digits(c)).len() == 64 {
+                format!("SHA256{}", &word[64..])
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect();
+    assert_said!(without_digests.concat());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_route_whose_signers_are_listed_runs_only_what_one_of_them_signed() -> anyhow::Result<()> {
+    let api = api(2, Faults::default()).await?;
+    let (mut atlas, folder) = ready(&api).await?;
+    atlas.set("ATLAS_SIGNING_PASSWORD", PASSWORD);
+    let key = make_key(&atlas, "equipe.key").await?;
+    let other = make_key(&atlas, "outra.key").await?;
+    let keys = |keys: &str| format!("[connector.pedido]\nkeys = [{keys}]\n");
+    write_settings(&atlas, &keys(&format!("\"{other}\", \"{key}\"")))?;
+    let mut said = atlas.run_in_both_languages(&PEDIDO, 7).await?;
+
+    atlas.run(&["connector", "sign", "connectors/pedido.wasm", "--key", "equipe.key"]).await?.expect(0)?;
+    atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
+    atlas.run(&["connector", "verify", "connectors/pedido.wasm"]).await?.expect(0)?;
+
+    // Signed by somebody who is not listed.
+    write_settings(&atlas, &keys(&format!("\"{other}\"")))?;
+    said.push_str(&atlas.run_in_both_languages(&PEDIDO, 7).await?);
+    // Altered after it was signed.
+    write_settings(&atlas, &keys(&format!("\"{key}\"")))?;
+    alter(&folder.join("pedido.wasm"))?;
+    said.push_str(&atlas.run_in_both_languages(&PEDIDO, 7).await?);
+    said.push_str(&atlas.run_in_both_languages(&["connector", "verify", "connectors/pedido.wasm"], 7).await?);
+    // A signature that is a pipe: nobody waits for it.
+    let signature = folder.join("pedido.wasm.minisig");
+    std::fs::remove_file(&signature)?;
+    ensure!(Command::new("mkfifo").arg(&signature).status().await?.success());
+    said.push_str(&atlas.run_in_both_languages(&PEDIDO, 7).await?);
+    assert_said!(said);
+    Ok(())
+}
+
+/// Makes a key pair with the environment's password, and gives the public key.
+async fn make_key(atlas: &Atlas, file: &str) -> anyhow::Result<String> {
+    let made = atlas.run(&["connector", "keygen", "--key", file]).await?.expect(0)?;
+    Ok(made.stdout.trim().to_owned())
+}
+
+#[tokio::test]
+async fn signing_says_what_it_lacks() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let folder = atlas.own_connectors()?;
+    std::fs::write(folder.join("texto.wasm"), "não é um componente")?;
+    let sign = ["connector", "sign", "connectors/pedido.wasm", "--key", "equipe.key"];
+    let mut said = atlas.run_in_both_languages(&sign, 2).await?;
+    atlas.set("ATLAS_SIGNING_PASSWORD", PASSWORD);
+    said.push_str(&atlas.run_in_both_languages(&sign, 3).await?);
+    make_key(&atlas, "equipe.key").await?;
+    said.push_str(&atlas.run_in_both_languages(&["connector", "keygen", "--key", "equipe.key"], 3).await?);
+    said.push_str(&atlas.run_in_both_languages(&["connector", "verify", "connectors/pedido.wasm"], 3).await?);
+    let verify = ["connector", "verify", "connectors/pedido.wasm", "--key", "equipe.key.pub"];
+    said.push_str(&atlas.run_in_both_languages(&verify, 7).await?);
+    let text = ["connector", "sign", "connectors/texto.wasm", "--key", "equipe.key"];
+    said.push_str(&atlas.run_in_both_languages(&text, 7).await?);
+    atlas.set("ATLAS_SIGNING_PASSWORD", "outra");
+    said.push_str(&atlas.run_in_both_languages(&sign, 3).await?);
+    write_settings(&atlas, "[connector.pedido]\nkeys = []\n")?;
+    said.push_str(&atlas.run_in_both_languages(&["connector", "list"], 3).await?);
+    write_settings(&atlas, "[connector.pedido]\nsha256 = \"abc\"\n")?;
+    said.push_str(&atlas.run_in_both_languages(&["connector", "list"], 3).await?);
+    assert_said!(said);
+    assert!(!folder.join("texto.wasm.minisig").exists());
+
+    // A password comes from standard input as well, and the secret key is nobody else's to read.
+    atlas.unset("ATLAS_SIGNING_PASSWORD");
+    write_settings(&atlas, "")?;
+    atlas.run_with_input(&sign, &format!("{PASSWORD}\n")).await?.expect(0)?;
+    atlas.run(&verify).await?.expect(0)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(atlas.folder().join("equipe.key"))?.permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn minisign_itself_verifies_what_atlas_signed_and_atlas_what_minisign_signed() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    atlas.own_connectors()?;
+    let (file, signature) = ("connectors/pedido.wasm", atlas.folder().join("connectors/pedido.wasm.minisig"));
+    atlas.set("ATLAS_SIGNING_PASSWORD", PASSWORD);
+    let key = make_key(&atlas, "atlas.key").await?;
+
+    // Ours, by our key, and our key in its hands.
+    atlas.run(&["connector", "sign", file, "--key", "atlas.key"]).await?.expect(0)?;
+    minisign(&atlas, &["-V", "-m", file, "-P", &key], "").await?;
+    minisign(&atlas, &["-V", "-m", file, "-p", "atlas.key.pub"], "").await?;
+    std::fs::remove_file(&signature)?;
+    minisign(&atlas, &["-S", "-m", file, "-s", "atlas.key"], PASSWORD).await?;
+    atlas.run(&["connector", "verify", file, "--key", &key]).await?.expect(0)?;
+
+    // Its own, without a password and over the file itself rather than its hash; and its key in our hands.
+    minisign(&atlas, &["-G", "-W", "-p", "mini.pub", "-s", "mini.key"], "").await?;
+    for more in [&["-S", "-m", file, "-s", "mini.key"][..], &["-S", "-l", "-m", file, "-s", "mini.key"]] {
+        std::fs::remove_file(&signature)?;
+        minisign(&atlas, more, "").await?;
+        atlas.run(&["connector", "verify", file, "--key", "mini.pub"]).await?.expect(0)?;
+        atlas.run(&["connector", "verify", file, "--key", &key]).await?.expect(7)?;
+    }
+    std::fs::remove_file(&signature)?;
+    atlas.run(&["connector", "sign", file, "--key", "mini.key", "--no-password"]).await?.expect(0)?;
+    minisign(&atlas, &["-V", "-m", file, "-p", "mini.pub"], "").await
+}
+
+/// Runs the real tool.
+async fn minisign(atlas: &Atlas, arguments: &[&str], password: &str) -> anyhow::Result<()> {
+    use tokio::io::AsyncWriteExt;
+
+    let mut command = Command::new("minisign");
+    command
+        .args(arguments)
+        .current_dir(atlas.folder())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let started = command.spawn();
+    let mut child = started.context("this test needs minisign itself (Debian: apt-get install minisign)")?;
+    let mut stdin = child.stdin.take().context("standard input")?;
+    // Where it asks for no password, it may be gone before it could be told one.
+    let _ = stdin.write_all(format!("{password}\n").as_bytes()).await;
+    drop(stdin);
+    let output = child.wait_with_output().await?;
+    ensure!(output.status.success(), "minisign {arguments:?}: {output:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_regular_file_is_refused_and_nobody_waits_for_it() -> anyhow::Result<()> {
+    let api = api(2, Faults::default()).await?;
+    let (atlas, folder) = ready(&api).await?;
+    std::fs::create_dir(folder.join("pasta.wasm"))?;
+    ensure!(Command::new("mkfifo").arg(folder.join("pipe.wasm")).status().await?.success());
+    // Half a gigabyte that takes no room on the disk.
+    std::fs::File::create(folder.join("enorme.wasm"))?.set_len(500 << 20)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::symlink;
+        std::fs::copy(folder.join("cliente.wasm"), atlas.folder().join("fora.wasm"))?;
+        symlink("../fora.wasm", folder.join("link-para-fora.wasm"))?;
+        symlink("nada.wasm", folder.join("link-para-nada.wasm"))?;
+        symlink("/dev/zero", folder.join("zero.wasm"))?;
+        // As a folder that is mounted into a container has them.
+        std::fs::create_dir(folder.join("..data"))?;
+        std::fs::rename(folder.join("pedido.wasm"), folder.join("..data/pedido.wasm"))?;
+        symlink("..data/pedido.wasm", folder.join("pedido.wasm"))?;
+    }
+    atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
+    let mut said = String::new();
+    for lang in ["pt-BR", "en"] {
+        let listed = atlas.run(&["connector", "list", "--output", "json", "--lang", lang]).await?.expect(0)?;
+        for line in listed.stdout.lines() {
+            let row: serde_json::Value = serde_json::from_str(line)?;
+            said.extend(row["erro"].as_str().map(|error| format!("{error}\n")));
+        }
+    }
+    assert_said!(said);
+    Ok(())
+}
