@@ -8,8 +8,9 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::egress::{Egress, Grant, RequestPattern};
+use super::egress::{Egress, Grant};
 use super::message::SendError;
+use super::pattern::RequestPattern;
 use super::target::{parse_base_url, shown_base_url};
 use crate::store::Access;
 

@@ -5,6 +5,7 @@
 //! - `message`      requests, answers, and why there is none
 //! - `target`       from a connector's target to a URL
 //! - `egress`       what is granted, and whether a request is
+//! - `pattern`      kinds of request, by method and path
 //! - `address`      what kind of address an IP address is
 //! - `resolve`      from a name to the addresses that may be connected to
 //! - `headers`      which headers pass, in either direction
@@ -20,6 +21,7 @@ mod credentials;
 mod egress;
 mod headers;
 mod message;
+mod pattern;
 mod redirect;
 mod resolve;
 mod retry_after;
@@ -31,7 +33,8 @@ pub use self::address::{AddressClass, class};
 pub use self::body::BodyBudget;
 pub use self::client::{HttpClient, HttpLimits};
 pub use self::credentials::{AuthScheme, Credential, CredentialError, Endpoint, Secret};
-pub use self::egress::{BadPattern, Egress, Grant, RequestPattern};
+pub use self::egress::{Egress, Grant};
 pub use self::message::{Answer, Method, PageMeter, Refusal, Request, SendError};
+pub use self::pattern::{BadPattern, RequestPattern};
 pub use self::resolve::{AddressRefused, is_private};
 pub use self::target::{parse_base_url, shown_base_url};
