@@ -416,6 +416,7 @@ heading-used = used here
 heading-file = file
 heading-takes-period = takes a period
 heading-page-size = records a page
+heading-requests = requests that it needs
 heading-key = key
 heading-unhashed = left out of the hash
 heading-cursor = cursor

@@ -428,6 +428,7 @@ heading-used = uso aqui
 heading-file = arquivo
 heading-takes-period = usa período
 heading-page-size = registros por página
+heading-requests = requisições de que precisa
 heading-key = chave
 heading-unhashed = fora do hash
 heading-cursor = cursor

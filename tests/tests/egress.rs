@@ -206,3 +206,14 @@ async fn a_grant_that_is_none_is_refused_before_anything_runs() -> anyhow::Resul
     assert_said!(said);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_a_connector_declares_is_shown_before_anybody_grants_it() -> anyhow::Result<()> {
+    let atlas = Atlas::on_sqlite()?;
+    let file = test_guests()?.join("pede.wasm").display().to_string();
+    let shown = atlas.run(&["connector", "inspect", &file, "--lang", "en"]).await?.expect(0)?;
+    assert!(shown.stdout.contains("requests that it needs: POST /pedidos/*, DELETE /pedidos/*"), "{}", shown.stdout);
+    let shown = atlas.run(&["connector", "inspect", &file, "--output", "json"]).await?.expect(0)?;
+    assert_eq!(shown.json()?["pedidos_http"], serde_json::json!(["POST /pedidos/*", "DELETE /pedidos/*"]));
+    Ok(())
+}

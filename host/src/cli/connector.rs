@@ -231,6 +231,7 @@ fn state(standing: &Standing) -> &'static str {
 fn inspect(connector: &Connector, output: &Output) {
     let descriptor = &connector.descriptor;
     let pointers = |list: &[crate::json::Pointer]| list.iter().map(|p| p.as_str().to_owned()).collect::<Vec<_>>();
+    let requests: Vec<String> = descriptor.requests.iter().map(ToString::to_string).collect();
     if output.is_json() {
         output.json(&serde_json::json!({
             "rota": descriptor.route,
@@ -240,6 +241,7 @@ fn inspect(connector: &Connector, output: &Output) {
             "formato_cursor": descriptor.cursor_format,
             "usa_periodo": descriptor.takes_period,
             "tamanho_pagina": descriptor.page_size,
+            "pedidos_http": requests,
             "chave": pointers(&descriptor.key),
             "fora_do_hash": pointers(&descriptor.unhashed),
         }));
@@ -253,6 +255,7 @@ fn inspect(connector: &Connector, output: &Output) {
         ("heading-sha256", connector.sha256.clone()),
         ("heading-takes-period", yes_no(descriptor.takes_period)),
         ("heading-page-size", descriptor.page_size.to_string()),
+        ("heading-requests", if requests.is_empty() { "GET".to_owned() } else { requests.join(", ") }),
         ("heading-key", pointers(&descriptor.key).join(", ")),
         ("heading-unhashed", pointers(&descriptor.unhashed).join(", ")),
     ];
