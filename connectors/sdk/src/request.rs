@@ -10,7 +10,8 @@ use crate::{HttpError, Method, Response};
 pub struct Request(http::Request);
 
 impl Request {
-    /// A GET for a path below the base URL that the operator set, or an absolute URL of the same origin.
+    /// A GET for a path below the base URL that the operator set, or an absolute URL of the same origin
+    /// or of one that the operator granted.
     pub fn get(target: impl Into<String>) -> Self {
         Self::new(Method::Get, target)
     }

@@ -337,3 +337,17 @@ async fn an_answers_headers_have_an_end() {
         assert!(get(&client, &endpoint, path).await.is_err(), "{path}");
     }
 }
+
+#[tokio::test]
+async fn the_body_of_a_request_has_an_end() {
+    let server = Server::on_loopback(&[]).await;
+    let client = client(&answers(&[&["127.0.0.1"]]));
+    let declared = ["POST /*"];
+    let endpoint = endpoint(&server.url("127.0.0.1"), true, &[grant(&[], &declared, false)], &declared);
+    let post = |size: usize| Request { body: Some(vec![b' '; size]), ..request(Method::Post, "a") };
+    let mut meter = PageMeter::default();
+    assert!(client.send(&endpoint, &mut meter, post(1 << 16)).await.is_ok());
+    let refused = client.send(&endpoint, &mut meter, post((16 << 20) + 1)).await.err();
+    assert!(matches!(refused, Some(SendError::InvalidRequest(_))), "{refused:?}");
+    assert_eq!(server.seen().len(), 1);
+}
