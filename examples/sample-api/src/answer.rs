@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use crate::{
     app::App,
     conn::Connection,
     delivery::{Delivery, UnderWay},
+    echo,
     log::{Authorization, WholePage},
     page::{Envelope, Page},
     request::{self, REDIRECTED, Refusal, Wanted},
@@ -30,7 +31,7 @@ pub(crate) async fn handle(
     request: Request,
 ) -> Response {
     let path = request::parse_path(request.uri().path());
-    let authorization = app.authorization(path.map(|(cliente, _)| cliente), request.headers());
+    let authorization = app.authorization(path.map(|(cliente, _)| cliente), request.uri(), request.headers());
     app.log.begin(request.uri().to_string(), authorization);
     let under_way = UnderWay::new(app.clone());
     let faults = app.faults();
@@ -38,7 +39,9 @@ pub(crate) async fn handle(
         tokio::time::sleep(Duration::from_millis(faults.latency_ms)).await;
     }
     let response = match path {
-        _ if authorization != Authorization::Right => unauthorized(),
+        _ if authorization != Authorization::Right => {
+            unauthorized(faults.echo.then(|| request.uri()), request.headers())
+        }
         _ if request.method() != Method::GET => {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.").into_response()
         }
@@ -59,8 +62,11 @@ pub(crate) async fn handle(
     response
 }
 
-fn unauthorized() -> Response {
-    let mut response = Refusal::new(StatusCode::UNAUTHORIZED, "Unauthenticated.").into_response();
+/// A refusal; with the request's credential in it where the source echoes.
+fn unauthorized(echoed: Option<&Uri>, headers: &HeaderMap) -> Response {
+    let message = echoed.map(|uri| format!("Unauthenticated: {}", echo::forms(uri, headers).join(" ")));
+    let message = message.as_deref().unwrap_or("Unauthenticated.");
+    let mut response = Refusal::new(StatusCode::UNAUTHORIZED, message).into_response();
     let scheme = HeaderValue::from_static("Bearer");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     response
@@ -92,13 +98,18 @@ fn page(
         Some(FaultKind::Status500) => {
             return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"));
         }
-        Some(FaultKind::Unauthorized) => return Ok(Some(unauthorized())),
+        Some(FaultKind::Unauthorized) => {
+            return Ok(Some(unauthorized(faults.echo.then(|| request.uri()), request.headers())));
+        }
         Some(FaultKind::Html) => return Ok(Some(axum::response::Html(HTML).into_response())),
         Some(FaultKind::Truncated | FaultKind::TruncatedJson | FaultKind::SlowBody) | None => {}
     }
     let (records, total, prerendered) = content(app, faults, &wanted);
     let envelope = envelope(faults, &wanted, total, &url);
     let mut pieces = vec![records.open(&faults.malformed, faults.charset), envelope.close()];
+    if faults.echo {
+        pieces.insert(1, echo::elements(request.uri(), request.headers()));
+    }
     let mut under_way = under_way;
     if fault == Some(FaultKind::TruncatedJson) {
         // Inside the records where there are any, so that a lenient parser does not take the page for a short one.

@@ -6,9 +6,10 @@ use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 use anyhow::Context;
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Query, State},
-    http::StatusCode,
-    routing::get,
+    extract::{DefaultBodyLimit, Form, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+    routing::{get, post},
 };
 use serde::Deserialize;
 use tokio::{
@@ -17,10 +18,11 @@ use tokio::{
 };
 
 use crate::{
-    Faults, Rota, Served, Settings, answer,
+    Faults, Opens, Rota, Served, Settings, TokensServed, answer,
     app::App,
     conn::{Connection, Listening},
     listing::{ListKey, Period},
+    opens::TokenForm,
     page::Page,
     request::BASE,
 };
@@ -95,6 +97,21 @@ impl SampleApi {
     /// What was asked for and handed out so far.
     pub fn served(&self) -> Served {
         self.app.log.served()
+    }
+
+    /// What was asked of the token endpoint.
+    pub fn tokens(&self) -> TokensServed {
+        self.app.tokens.served()
+    }
+
+    /// The access and the refresh token that are good now, once there are any.
+    pub fn current_tokens(&self) -> (Option<String>, Option<String>) {
+        self.app.tokens.current()
+    }
+
+    /// Makes the access token worthless before its time.
+    pub fn forget_access_token(&self) {
+        self.app.tokens.forget_access();
     }
 
     /// How it misbehaves now.
@@ -187,9 +204,15 @@ fn router(app: Arc<App>) -> Router {
     let served = get(|State(app): State<Arc<App>>, Query(query): Query<ServedQuery>| async move {
         Json(app.log.served().to_json(query.records))
     });
+    let token = post(|State(app): State<Arc<App>>, headers: HeaderMap, form: Form<TokenForm>| async move {
+        let Opens::OAuth(oauth) = &app.settings.opens else { return StatusCode::NOT_FOUND.into_response() };
+        tokio::time::sleep(Duration::from_millis(oauth.latency_ms)).await;
+        app.tokens.answer(oauth, app.faults().revoked, &headers, form)
+    });
     Router::new()
         .route("/_faults", faults)
         .route("/_served", served)
+        .route("/oauth/token", token)
         .fallback(answer::handle)
         // A raw element of 20 MiB is one of the things to be asked for.
         .layer(DefaultBodyLimit::disable())

@@ -6,13 +6,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri};
 
 use crate::{
     FaultKind, Faults, Settings,
     dice::Dice,
     listing::{ListKey, Listings},
     log::{Authorization, Log, WholePage},
+    opens::Tokens,
     page::{Page, Prerendered},
 };
 
@@ -22,6 +23,7 @@ pub(crate) struct App {
     pub(crate) listings: Listings,
     pub(crate) prerendered: Prerendered,
     pub(crate) log: Log,
+    pub(crate) tokens: Tokens,
     faults: RwLock<Arc<Faults>>,
     /// Attempts at each page since the faults were set.
     attempts: Mutex<HashMap<(ListKey, u64), u64>>,
@@ -36,6 +38,7 @@ impl App {
             address,
             listings: Listings::default(),
             log: Log::default(),
+            tokens: Tokens::default(),
             attempts: Mutex::default(),
         })
     }
@@ -51,17 +54,10 @@ impl App {
         Ok(())
     }
 
-    pub(crate) fn authorization(&self, cliente: Option<u32>, headers: &HeaderMap) -> Authorization {
-        let Some(given) = headers.get(header::AUTHORIZATION) else {
-            return Authorization::Missing;
-        };
+    pub(crate) fn authorization(&self, cliente: Option<u32>, uri: &Uri, headers: &HeaderMap) -> Authorization {
         let token =
             cliente.and_then(|cliente| self.settings.client_tokens.get(&cliente)).unwrap_or(&self.settings.token);
-        if given.as_bytes() == format!("Bearer {token}").as_bytes() {
-            Authorization::Right
-        } else {
-            Authorization::Wrong
-        }
+        self.settings.opens.judge(token, &self.tokens, uri, headers)
     }
 
     /// Counts an attempt at a page, and says whether and how it fails.

@@ -119,6 +119,9 @@ struct FaultArgs {
     /// Redirect requests: same-origin, or an absolute URL
     #[arg(long, value_name = "WHERE")]
     redirect: Option<Redirect>,
+    /// Write the request's credential into the answer, in every form
+    #[arg(long)]
+    echo: bool,
 }
 
 impl Args {
@@ -127,6 +130,7 @@ impl Args {
         Settings {
             port: self.port,
             seed: self.seed,
+            opens: defaults.opens,
             token: self.token,
             client_tokens: self.client_token.into_iter().collect(),
             per_day: self.per_day,
@@ -170,6 +174,8 @@ impl FaultArgs {
             encoding: self.encoding,
             charset: self.charset,
             redirect: self.redirect,
+            echo: self.echo,
+            revoked: false,
         }
     }
 }

@@ -54,6 +54,10 @@ pub struct Faults {
     pub charset: Option<Charset>,
     /// Requests for pages are answered with a 302.
     pub redirect: Option<Redirect>,
+    /// The credential of a request stands in its answer, in every form: in a record, in one that no table can hold, in a refusal.
+    pub echo: bool,
+    /// The token endpoint refuses everybody, with the refresh token written into its refusal.
+    pub revoked: bool,
 }
 
 impl Default for Faults {
@@ -78,6 +82,8 @@ impl Default for Faults {
             encoding: None,
             charset: None,
             redirect: None,
+            echo: false,
+            revoked: false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::{Faults, Rota};
+use crate::{Faults, Opens, Rota};
 
 /// What the source holds, and how it starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +15,9 @@ pub struct Settings {
     pub port: u16,
     /// Everything that looks random follows from this number.
     pub seed: u64,
-    /// The Bearer token that opens every client without one of its own.
+    /// Where the credential is looked for.
+    pub opens: Opens,
+    /// The token that opens every client without one of its own.
     pub token: String,
     /// Tokens of single clients: such a client is opened by this token and no other.
     pub client_tokens: BTreeMap<u32, String>,
@@ -44,6 +46,7 @@ impl Default for Settings {
         Self {
             port: 0,
             seed: 1,
+            opens: Opens::default(),
             token: "segredo".into(),
             client_tokens: BTreeMap::new(),
             per_day: 120,
