@@ -135,11 +135,26 @@ CREATE TABLE IF NOT EXISTS dados_rejeitados (
     UNIQUE (scrap_id, cursor_hash, posicao, conteudo_hash)
 );
 
+-- A credential of several parts for one API of a client, where a single token (clientes_apis.credencial) will not do: a
+-- user's name and password, OAuth 2, an API's own keys. Both columns are sealed where the program has a key (ATLAS_KEY).
+CREATE TABLE IF NOT EXISTS clientes_credenciais (
+    cliente_id INTEGER NOT NULL,
+    api TEXT NOT NULL,
+    -- A JSON object: the parts by their names.
+    partes TEXT NOT NULL,
+    -- The OAuth 2 access token got last, and when to renew it. Locked with its row while it is renewed.
+    acesso TEXT,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    atualizado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (cliente_id, api),
+    FOREIGN KEY (cliente_id, api) REFERENCES clientes_apis(cliente_id, api) ON DELETE CASCADE
+);
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw, dados_rejeitados TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,

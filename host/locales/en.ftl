@@ -98,11 +98,40 @@ error-token-characters = The token of client { $client } has characters that an 
     .fix = Register it again, without spaces or line breaks: atlas client set { $client } --token -.
 error-nothing-to-set = Nothing to change
     .fix = Give --token, --base-url, --allow-private, --active or --inactive.
-error-auth-scheme = The API uses the credential scheme { $scheme }, which this version cannot serve
-    .fix = Update Atlas, or use a connector that authenticates with a bearer token.
+error-credential-parts = The credential of client { $client } at the API { $api } lacks: { $parts }
+    .fix = Register it with: atlas client credential set { $client } --api { $api } --parts - (a JSON object, or lines NAME=value, on standard input).
+error-credential-input = Credentials are not taken from the command line
+    .fix = Give --parts FILE, --parts - or --token - (standard input).
+error-token-url = The token address { $url } of client { $client } is not a valid http or https URL
+    .fix = Correct token_url and register the credential again with: atlas client credential set { $client } --api API --parts -.
+error-parts-json = What was read is not a JSON object whose values are texts
+    .fix = Use something like {"{"}"client_id": "…", "client_secret": "…"{"}"}, or lines NAME=value.
+error-parts-line = Line { $line } is not NAME=value
+    .fix = Write one part on each line, such as client_id=VALUE, or give a JSON object.
+error-parts-name = The name of a part of the credential is not valid
+    .fix = Use lower-case letters, digits, hyphens and underscores, such as client_secret.
+error-parts-value = The part { $name } of the credential is empty or too long
+    .fix = Give a value of 1 to 16384 bytes.
+error-parts-count = The credential has no part, or too many
+    .fix = Give 1 to 16 parts, one on each line, such as token=VALUE.
+error-key = { $name } is not a key of 32 bytes in Base64 or hexadecimal
+    .fix = Make one with: openssl rand -base64 32. Keep it outside the database.
+error-key-missing = The credentials are sealed, and ATLAS_KEY is not set
+    .fix = Set ATLAS_KEY, or ATLAS_KEY_FILE, to the key that they were sealed with.
+error-key-wrong = The key does not open what is sealed ({ $what })
+    .fix = Set ATLAS_KEY, or ATLAS_KEY_FILE, to the key that it was sealed with; without that key, register the credential again.
+error-new-key-missing = There is no new key
+    .fix = Set ATLAS_NEW_KEY, or ATLAS_NEW_KEY_FILE (openssl rand -base64 32 makes a key), and give the command again.
 client-added = ✅ Client { $client } registered
 client-changed = ✅ Client { $client } changed
 client-removed = ✅ Client { $client } removed
+client-token-seen = ⚠️ The token stood in the command line, where lists of processes and the shell's history show it. Better: --token - (standard input).
+credential-set = ✅ Credential of client { $client } at the API { $api } registered: { $parts }
+credential-removed = ✅ Credential of client { $client } at the API { $api } removed
+client-rekeyed = 🔑 { $count ->
+        [one] 1 value
+       *[other] { $count } values
+    } sealed with the new key. From now on it is the one that goes into ATLAS_KEY.
 
 ## Scraps
 
@@ -410,6 +439,8 @@ heading-active = active
 heading-api = API
 heading-base-url = address
 heading-private = private address
+heading-parts = parts
+heading-access-token = access token
 heading-version = version
 heading-sha256 = sha256
 heading-used = used here

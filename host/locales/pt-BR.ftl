@@ -98,11 +98,40 @@ error-token-characters = O token do cliente { $client } tem caracteres que um ca
     .fix = Registre de novo, sem espaços nem quebras de linha: atlas client set { $client } --token -.
 error-nothing-to-set = Nada a alterar
     .fix = Informe --token, --base-url, --allow-private, --active ou --inactive.
-error-auth-scheme = A API usa a credencial { $scheme }, que esta versão não atende
-    .fix = Atualize o Atlas, ou use um conector que autentique por bearer.
+error-credential-parts = Falta na credencial do cliente { $client } na API { $api }: { $parts }
+    .fix = Cadastre com: atlas client credential set { $client } --api { $api } --parts - (um objeto JSON, ou linhas NOME=valor, na entrada padrão).
+error-credential-input = Credenciais não são aceitas na linha de comando
+    .fix = Informe --parts ARQUIVO, --parts - ou --token - (entrada padrão).
+error-token-url = O endereço de token { $url } do cliente { $client } não é uma URL http ou https válida
+    .fix = Corrija token_url e cadastre a credencial de novo com: atlas client credential set { $client } --api API --parts -.
+error-parts-json = O que foi lido não é um objeto JSON com valores de texto
+    .fix = Use algo como {"{"}"client_id": "…", "client_secret": "…"{"}"}, ou linhas NOME=valor.
+error-parts-line = A linha { $line } não é NOME=valor
+    .fix = Escreva uma parte em cada linha, como client_id=VALOR, ou informe um objeto JSON.
+error-parts-name = O nome de uma parte da credencial não é válido
+    .fix = Use letras minúsculas, algarismos, hífen e sublinhado, como client_secret.
+error-parts-value = A parte { $name } da credencial está vazia ou é longa demais
+    .fix = Informe um valor de 1 a 16384 bytes.
+error-parts-count = A credencial não tem nenhuma parte, ou tem partes demais
+    .fix = Informe de 1 a 16 partes, uma em cada linha, como token=VALOR.
+error-key = { $name } não é uma chave de 32 bytes em Base64 ou hexadecimal
+    .fix = Crie uma com: openssl rand -base64 32. Guarde-a fora do banco de dados.
+error-key-missing = As credenciais estão cifradas, e ATLAS_KEY não está definida
+    .fix = Defina ATLAS_KEY, ou ATLAS_KEY_FILE, com a chave que as cifrou.
+error-key-wrong = A chave não abre o que está cifrado ({ $what })
+    .fix = Defina ATLAS_KEY, ou ATLAS_KEY_FILE, com a chave que o cifrou; sem essa chave, cadastre a credencial de novo.
+error-new-key-missing = Não há chave nova
+    .fix = Defina ATLAS_NEW_KEY, ou ATLAS_NEW_KEY_FILE (openssl rand -base64 32 cria uma chave), e repita o comando.
 client-added = ✅ Cliente { $client } registrado
 client-changed = ✅ Cliente { $client } alterado
 client-removed = ✅ Cliente { $client } removido
+client-token-seen = ⚠️ O token estava na linha de comando, onde listas de processos e o histórico do shell o mostram. Melhor: --token - (entrada padrão).
+credential-set = ✅ Credencial do cliente { $client } na API { $api } cadastrada: { $parts }
+credential-removed = ✅ Credencial do cliente { $client } na API { $api } removida
+client-rekeyed = 🔑 { $count ->
+        [one] 1 valor cifrado
+       *[other] { $count } valores cifrados
+    } com a chave nova. A partir de agora é ela que vai em ATLAS_KEY.
 
 ## Scraps
 
@@ -422,6 +451,8 @@ heading-active = ativo
 heading-api = API
 heading-base-url = endereço
 heading-private = endereço privado
+heading-parts = partes
+heading-access-token = token de acesso
 heading-version = versão
 heading-sha256 = sha256
 heading-used = uso aqui

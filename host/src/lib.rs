@@ -12,11 +12,12 @@
 //! - [`store`]      PostgreSQL and SQLite
 //! - [`service`]    what the product does, for whoever shows it: the command line now
 //!
-//! Beside them: [`limits`], every limit by name; [`notice`] and [`i18n`], what people are told, in their language.
+//! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name; [`notice`] and [`i18n`], what people are told, in their language.
 
 pub mod cli;
 pub mod config;
 pub mod connector;
+pub mod core_dumps;
 pub mod i18n;
 pub mod json;
 pub mod limits;

@@ -196,6 +196,15 @@ pub(super) enum ClientCommand {
         #[arg(long, alias = "inativo")]
         inactive: bool,
     },
+    /// The credential of one API: a token, or several parts
+    #[command(
+        alias = "credencial",
+        after_help = "Example: atlas client credential set 2151 --api bling --base-url https://api.bling.com.br/Api/v3 --parts bling.env"
+    )]
+    Credential(CredentialArgs),
+    /// Seal every secret with the key of ATLAS_NEW_KEY or ATLAS_NEW_KEY_FILE, those in the clear too
+    #[command(alias = "trocar-chave", after_help = "Example: ATLAS_NEW_KEY_FILE=new.key atlas client rekey")]
+    Rekey,
     /// Remove a client that has no data, or one API of it
     #[command(alias = "remover", after_help = "Example: atlas client remove 2151")]
     Remove {
@@ -205,6 +214,59 @@ pub(super) enum ClientCommand {
         #[arg(long, value_name = "NAME")]
         api: Option<String>,
     },
+}
+
+#[derive(Args)]
+pub(super) struct CredentialArgs {
+    #[command(subcommand)]
+    pub(super) command: CredentialCommand,
+}
+
+#[derive(Subcommand)]
+pub(super) enum CredentialCommand {
+    /// Set the credential of an API, in the place of any that it has
+    #[command(alias = "definir", after_help = PARTS)]
+    Set(CredentialSet),
+    /// List the names of what is registered, never the secrets
+    #[command(alias = "ver", after_help = "Example: atlas client credential show 2151")]
+    Show {
+        /// The client's id
+        client: i32,
+        /// Only this API's
+        #[arg(long, value_name = "NAME")]
+        api: Option<String>,
+    },
+    /// Remove the credential of an API
+    #[command(alias = "remover", after_help = "Example: atlas client credential remove 2151 --api bling")]
+    Remove {
+        /// The client's id
+        client: i32,
+        /// The API
+        #[arg(long, value_name = "NAME")]
+        api: String,
+    },
+}
+
+const PARTS: &str = "Parts are a JSON object, or lines NAME=value: token; username, password; client_id, client_secret, \
+refresh_token, token_url, scope, client_auth (basic or body); or what the connector calls its placeholders.\n\n\
+Example: atlas client credential set 2151 --api bling --base-url https://api.bling.com.br/Api/v3 --parts - < bling.env";
+
+#[derive(Args)]
+pub(super) struct CredentialSet {
+    /// The client's id
+    pub(super) client: i32,
+    /// The API
+    #[arg(long, value_name = "NAME")]
+    pub(super) api: String,
+    /// Where the API is
+    #[arg(long, value_name = "URL")]
+    pub(super) base_url: Option<String>,
+    /// Its parts, from a file; `-` reads them from standard input
+    #[arg(long, alias = "partes", value_name = "FILE", conflicts_with = "token")]
+    pub(super) parts: Option<String>,
+    /// `-` reads a single token from standard input
+    #[arg(long, value_name = "-")]
+    pub(super) token: Option<String>,
 }
 
 #[derive(Args)]

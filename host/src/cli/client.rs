@@ -1,10 +1,11 @@
-//! `atlas client add|list|set|remove`.
+//! `atlas client add|list|set|remove|credential|rekey`.
 
 use std::io::Read;
 
 use serde::Serialize;
 
 use super::args::{ClientArgs, ClientCommand};
+use super::credential;
 use super::output::Output;
 use crate::notice;
 use crate::service::{Atlas, ClientChange, Exit, Failure};
@@ -16,7 +17,7 @@ const TOKEN_MAX: u64 = 64 * 1024;
 pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
         ClientCommand::Add { client, token, base_url, api, allow_private } => {
-            let (token, base_url) = (Some(read_token(token)?), Some(base_url));
+            let (token, base_url) = (Some(read_token(token, output)?), Some(base_url));
             let change = ClientChange { api, token, base_url, active: None, allow_private };
             atlas.add_client(client, change).await?;
             output.remark(&notice!("client-added", client = client));
@@ -24,7 +25,7 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
         ClientCommand::Set { client, token, base_url, api, active, inactive, allow_private } => {
             let change = ClientChange {
                 api,
-                token: token.map(read_token).transpose()?,
+                token: token.map(|token| read_token(token, output)).transpose()?,
                 base_url,
                 active: (active || inactive).then_some(active),
                 allow_private,
@@ -41,13 +42,16 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
             output.remark(&notice!("client-removed", client = client));
         }
         ClientCommand::List => list(atlas, output).await?,
+        ClientCommand::Credential(args) => return credential::run(args.command, atlas, output).await,
+        ClientCommand::Rekey => return credential::rekey(atlas, output).await,
     }
     Ok(Exit::Done)
 }
 
 /// A token from the command line, or from standard input, where no list of processes shows it.
-fn read_token(argument: String) -> Result<Secret, Failure> {
+fn read_token(argument: String, output: &Output) -> Result<Secret, Failure> {
     if argument != "-" {
+        output.remark(&notice!("client-token-seen"));
         return Ok(Secret::new(argument.trim().to_owned()));
     }
     let mut text = String::new();

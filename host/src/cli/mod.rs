@@ -15,6 +15,7 @@ mod compile;
 mod completions;
 mod connector;
 mod console;
+mod credential;
 mod db;
 mod doctor;
 mod output;
@@ -39,6 +40,7 @@ use crate::service::{Atlas, Exit, Failure};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    crate::core_dumps::disable();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage::refuse(&error),
@@ -88,7 +90,7 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
                 | Command::Doctor
                 | Command::Connector(_) => Ok(Exit::Done),
             };
-            atlas.store().close().await;
+            atlas.close().await;
             done
         }
     }

@@ -3,6 +3,7 @@
 
 mod database;
 mod file;
+mod key;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{RetryPolicy, RunSettings};
 use crate::source::{Grant, Secret};
-use crate::store::StoreUrl;
+use crate::store::{StoreKey, StoreUrl};
 
 /// The file of settings, in the working directory.
 pub const FILE: &str = "atlas.toml";
@@ -54,6 +55,10 @@ pub struct Flags {
 pub struct Config {
     /// Where records go.
     pub store: StoreUrl,
+    /// The key that secrets are sealed with; none: they stand in the clear.
+    pub key: Option<StoreKey>,
+    /// The key that `atlas client rekey` seals them with.
+    pub new_key: Option<StoreKey>,
     /// The folder of connectors.
     pub connectors: PathBuf,
     /// Where precompiled connectors are kept; none: nowhere.
@@ -93,6 +98,12 @@ pub enum ConfigError {
     /// A database URL that is none.
     #[error("the database URL is neither postgres://… nor sqlite:FILE")]
     BadDatabaseUrl,
+    /// A key that is none. It is not shown.
+    #[error("{name} is not 32 bytes in Base64 or hexadecimal")]
+    BadKey {
+        /// The setting that names it.
+        name: String,
+    },
     /// A settings file that cannot be read.
     #[error("{file}: {reason}")]
     BadFile {
@@ -112,6 +123,7 @@ impl ConfigError {
             }
             Self::HalfADatabase { missing } => notice!("error-half-a-database", missing = missing),
             Self::BadDatabaseUrl => notice!("error-database-url"),
+            Self::BadKey { name } => notice!("error-key", name = name),
             Self::BadFile { file, reason } => {
                 notice!("error-settings-file", file = file, reason = reason)
             }
@@ -195,6 +207,8 @@ impl Config {
             .ok_or_else(|| bad("RETRY_MAX", &retries.to_string(), "1..100"))?;
         Ok(Self {
             store: database::choose(flags, environment, &file)?,
+            key: key::read(environment, "ATLAS_KEY", "ATLAS_KEY_FILE")?,
+            new_key: key::read(environment, "ATLAS_NEW_KEY", "ATLAS_NEW_KEY_FILE")?,
             connectors: connectors_folder(flags, environment, &file),
             cache: cache_folder(environment, &file),
             state: state_folder(environment, &file),

@@ -6,7 +6,7 @@ use super::bindings::atlas::connector::types as wit;
 use super::imports;
 use super::schema;
 use crate::json::Pointer;
-use crate::source::{AuthScheme, BadPattern, RequestPattern};
+use crate::source::{AuthScheme, BadPattern, Placeholder, Position, RequestPattern, SchemeError, TokenGrant};
 
 const NAME_MAX: usize = 64;
 const PAGE_SIZE_MAX: u32 = 100_000;
@@ -87,6 +87,9 @@ pub enum DescriptorError {
     /// A rate that is none.
     #[error("rate: per-second must be a positive number, and the others at least 1")]
     BadRate,
+    /// A credential where none can stand.
+    #[error(transparent)]
+    BadAuth(#[from] SchemeError),
     /// Settings nobody could fill in.
     #[error("settings-schema: {0}")]
     BadSchema(String),
@@ -123,7 +126,7 @@ impl Descriptor {
             cursor_format: said.cursor_format,
             takes_period: said.takes_period,
             page_size: said.page_size,
-            auth: auth(&said.auth),
+            auth: auth(said.auth)?,
             requests: requests(&said.requests)?,
             key,
             unhashed,
@@ -190,17 +193,34 @@ fn is_sound(rate: &wit::RateBudget) -> bool {
     positive && rate.burst != Some(0) && rate.per_day != Some(0) && rate.concurrency != Some(0)
 }
 
-fn auth(scheme: &wit::AuthScheme) -> AuthScheme {
-    match scheme {
+fn auth(scheme: wit::AuthScheme) -> Result<AuthScheme, DescriptorError> {
+    let scheme = match scheme {
         wit::AuthScheme::None => AuthScheme::None,
         wit::AuthScheme::Bearer => AuthScheme::Bearer,
-        wit::AuthScheme::Header(_) => AuthScheme::Unsupported("header"),
-        wit::AuthScheme::Query(_) => AuthScheme::Unsupported("query"),
-        wit::AuthScheme::Basic => AuthScheme::Unsupported("basic"),
-        wit::AuthScheme::Oauth2ClientCredentials => AuthScheme::Unsupported("oauth2-client-credentials"),
-        wit::AuthScheme::Oauth2Refresh => AuthScheme::Unsupported("oauth2-refresh"),
-        wit::AuthScheme::Placeholders(_) => AuthScheme::Unsupported("placeholders"),
-    }
+        wit::AuthScheme::Header(name) => AuthScheme::Header(name),
+        wit::AuthScheme::Query(name) => AuthScheme::Query(name),
+        wit::AuthScheme::Basic => AuthScheme::Basic,
+        wit::AuthScheme::Oauth2ClientCredentials => AuthScheme::OAuth(TokenGrant::ClientCredentials),
+        wit::AuthScheme::Oauth2Refresh => AuthScheme::OAuth(TokenGrant::Refresh),
+        wit::AuthScheme::Placeholders(all) => {
+            AuthScheme::Placeholders(all.into_iter().map(placeholder).collect::<Result<_, _>>()?)
+        }
+    };
+    Ok(scheme.check()?)
+}
+
+fn placeholder(said: wit::Placeholder) -> Result<Placeholder, DescriptorError> {
+    let position = match said.position {
+        wit::PlaceholderPosition::Header(name) => Position::Header(name),
+        wit::PlaceholderPosition::Body(pointer) => {
+            let at = Pointer::parse(&pointer).map_err(|_| DescriptorError::BadPointer {
+                field: "auth",
+                pointer: pointer.chars().take(NAME_MAX).collect(),
+            })?;
+            Position::Body(at)
+        }
+    };
+    Ok(Placeholder { name: said.name, position })
 }
 
 #[cfg(test)]
@@ -269,6 +289,9 @@ mod tests {
             refusal(|d| d.auth = wit::AuthScheme::Header("x".repeat(200_000))),
             refusal(|d| d.rate = Some(rate(f64::NAN))),
             refusal(|d| d.rate = Some(rate(0.0))),
+            refusal(|d| d.auth = wit::AuthScheme::Header("Host".into())),
+            refusal(|d| d.auth = wit::AuthScheme::Query(String::new())),
+            refusal(|d| d.auth = wit::AuthScheme::Placeholders(Vec::new())),
         ];
         insta::assert_snapshot!(refusals.join("\n"));
     }

@@ -184,6 +184,8 @@ fn http_error(error: SendError) -> HttpError {
         SendError::Timeout(why) => HttpError::Timeout(why),
         SendError::TooLarge(limit) | SendError::HeadTooLarge(limit) => HttpError::TooLarge(limit as u64),
         SendError::Exhausted(why) => HttpError::Exhausted(why),
+        SendError::Renewal(why) => HttpError::Interrupted(why),
+        SendError::CredentialRefused(why) => HttpError::Denied(why),
     }
 }
 

@@ -71,6 +71,30 @@ impl ConnectorSource {
         }
         Arc::clone(&current)
     }
+
+    /// A page that an access token was refused for is asked for once more with another token, and not twice.
+    fn repeat_with_new_token(
+        &self,
+        cursor: Option<&str>,
+        refused_token: Option<u64>,
+        fetched: Result<FetchedPage, FetchFailure>,
+    ) -> Result<FetchedPage, FetchFailure> {
+        use FetchFailure::{Fatal, InvalidResponse, Passing, Unauthorized};
+        match (fetched, refused_token) {
+            (Ok(page), _) => {
+                self.endpoint.answered(cursor);
+                Ok(page)
+            }
+            (Err(Unauthorized(_) | InvalidResponse(_) | Fatal(_) | Passing { .. }), Some(generation))
+                if self.endpoint.repeats_after_refusal(cursor, generation) =>
+            {
+                let reason =
+                    "the source refused the access token; the page is asked for again with a new one".to_owned();
+                Err(Passing { reason, wait: Some(Duration::ZERO) })
+            }
+            (Err(failure), _) => Err(failure),
+        }
+    }
 }
 
 #[async_trait]
@@ -99,12 +123,20 @@ impl PageSource for ConnectorSource {
         )
         .await;
         self.registry.usage.note(&connector.descriptor.route, &usage);
+        let learned = http.as_ref().map(|http| (http.meter.refused_token, http.meter.credential_refused.clone()));
+        let (refused_token, credential_refused) = learned.unzip();
         if let (Ok(page), Some(mut http)) = (&fetched, http) {
             let format = connector.descriptor.cursor_format;
             if let Some(recorded) = http.recorded(&self.facts, &now, cursor, format, page.records.len()) {
                 self.registry.remember(&connector.descriptor.route, recorded);
             }
         }
+        let fetched = match (fetched, credential_refused.flatten()) {
+            // Whatever the connector made of it: there is no token to be had.
+            (Err(_), Some(why)) => Err(FetchFailure::Unauthorized(why)),
+            (fetched, _) => fetched,
+        };
+        let fetched = self.repeat_with_new_token(cursor, refused_token.flatten(), fetched);
         // A reason is shown, logged and stored, and a source may answer with the very token that it refuses.
         fetched.map_err(|failure| failure.map_reason(|reason| self.endpoint.redact(reason)))
     }

@@ -75,7 +75,7 @@ async fn read_to_the_end(readings: &[&'static [&'static str]]) -> Result<(End, S
 
 async fn run_to_the_end(source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<String>)> {
     let folder = tempfile::tempdir()?;
-    let store = store::open(&StoreUrl::Sqlite(folder.path().join("atlas.db"))).await?;
+    let store = store::open(&StoreUrl::Sqlite(folder.path().join("atlas.db")), None).await?;
     store.init().await?;
     store.add_client(7, &Secret::new("token".to_owned())).await?;
     let scrap =

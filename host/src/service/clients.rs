@@ -79,8 +79,7 @@ impl Atlas {
         if change.allow_private {
             return Some(true);
         }
-        let base = parse_base_url(change.base_url.as_deref()?)?;
-        Some(source::is_private(&base).await)
+        grants_private(change.base_url.as_deref()).await
     }
 
     /// Removes a client, or one API of it.
@@ -117,7 +116,7 @@ impl Atlas {
     }
 }
 
-fn unknown(cliente_id: i32) -> Failure {
+pub(super) fn unknown(cliente_id: i32) -> Failure {
     Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential)
 }
 
@@ -136,10 +135,16 @@ fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     if let Some(url) = change.base_url.as_deref().filter(|url| parse_base_url(url).is_none()) {
         return Err(Failure::usage(notice!("error-base-url", client = cliente_id, url = shown_base_url(url))));
     }
-    let name_fits =
-        |api: &str| !api.is_empty() && api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if let Some(api) = change.api.as_deref().filter(|api| !name_fits(api)) {
-        return Err(Failure::usage(notice!("error-api-name", api = api)));
-    }
-    Ok(())
+    change.api.as_deref().map_or(Ok(()), check_api_name)
+}
+
+/// Whether a base URL that the operator gives is at an address that is not public, which makes it a grant.
+pub(super) async fn grants_private(base_url: Option<&str>) -> Option<bool> {
+    let base = parse_base_url(base_url?)?;
+    Some(source::is_private(&base).await)
+}
+
+pub(super) fn check_api_name(api: &str) -> Result<(), Failure> {
+    let fits = !api.is_empty() && api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    fits.then_some(()).ok_or_else(|| Failure::usage(notice!("error-api-name", api = api)))
 }

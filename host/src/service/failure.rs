@@ -90,6 +90,8 @@ impl Failure {
         let notice = match error.fault {
             Fault::Unavailable => notice!("error-database-unavailable", reason = reason),
             Fault::Schema => notice!("error-database-schema", reason = reason),
+            Fault::KeyMissing => notice!("error-key-missing"),
+            Fault::KeyWrong => notice!("error-key-wrong", what = error.detail()),
             _ => notice!("error-database", reason = reason),
         };
         Self::new(operation, notice, Exit::Configuration).because(error)
@@ -137,8 +139,11 @@ impl Failure {
                 (notice!("error-no-credential", client = client, api = api), Exit::Credential)
             }
             CredentialError::BadToken => (notice!("error-token-characters", client = client), Exit::Credential),
-            CredentialError::UnsupportedScheme { scheme } => {
-                (notice!("error-auth-scheme", scheme = scheme), Exit::Connector)
+            CredentialError::MissingParts { api, parts } => {
+                (notice!("error-credential-parts", client = client, api = api, parts = parts), Exit::Credential)
+            }
+            CredentialError::BadTokenUrl { url } => {
+                (notice!("error-token-url", client = client, url = url), Exit::Configuration)
             }
         };
         Self::new("op-run", notice, exit).because(error)

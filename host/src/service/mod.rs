@@ -3,6 +3,7 @@
 //!
 //! - `failure`     errors of every room, as operators are told them
 //! - `clients`     clients and where their APIs are
+//! - `credentials`  credentials of single APIs, and the key that seals all secrets
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, running, cancelling
 //! - `reload`      connectors that change while scraps run
@@ -12,6 +13,7 @@
 
 mod clients;
 mod connectors;
+mod credentials;
 mod doctor;
 mod failure;
 mod reload;
@@ -26,6 +28,7 @@ use tokio::sync::OnceCell;
 
 pub use self::clients::ClientChange;
 pub use self::connectors::Connectors;
+pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};
 pub use self::failure::{Exit, Failure};
 pub use self::reload::{event_failure, event_notices, hold_notice};
@@ -35,7 +38,7 @@ pub use self::signing::Signed;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::notice;
-use crate::source::{BodyBudget, HttpClient};
+use crate::source::{BodyBudget, HttpClient, TokenSessions};
 use crate::store::{self, InitReport, Store};
 
 /// An open installation: settings, store, connectors.
@@ -46,18 +49,22 @@ pub struct Atlas {
     http: OnceCell<HttpClient>,
     /// Each client's share of the memory for bodies, over all of its scraps in this process.
     body_shares: Mutex<HashMap<i32, BodyBudget>>,
+    tokens: TokenSessions,
 }
 
 impl Atlas {
     /// Opens the store, without touching its tables.
     pub async fn connect(config: Config) -> Result<Self, Failure> {
-        let store = store::open(&config.store).await.map_err(|error| Failure::connecting(&config.store, &error))?;
+        let store = store::open(&config.store, config.key.clone())
+            .await
+            .map_err(|error| Failure::connecting(&config.store, &error))?;
         Ok(Self {
             connectors: Connectors::new(&config),
             config,
             store,
             http: OnceCell::new(),
             body_shares: Mutex::default(),
+            tokens: TokenSessions::default(),
         })
     }
 
@@ -66,6 +73,12 @@ impl Atlas {
         let atlas = Self::connect(config).await?;
         let report = atlas.store.init().await.map_err(|error| Failure::store("op-init", &error))?;
         Ok((atlas, report))
+    }
+
+    /// Ends tidily: once tokens that are being renewed are stored.
+    pub async fn close(&self) {
+        self.tokens.settled().await;
+        self.store.close().await;
     }
 
     /// The settings.

@@ -171,7 +171,8 @@ impl Atlas {
         let endpoint = Endpoint::resolve(access, &descriptor.api, &descriptor.auth)
             .map_err(|error| Failure::credential(cliente_id, &error))?;
         let grants = self.config().grants(cliente_id, &descriptor.api);
-        Ok(endpoint.granting(grants, &descriptor.requests))
+        let endpoint = endpoint.granting(grants, &descriptor.requests);
+        Ok(endpoint.renewed_in(self.store(), &self.tokens, cliente_id, &descriptor.api))
     }
 
     /// Writes down how a run ended, and sums it up.

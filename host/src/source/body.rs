@@ -9,8 +9,12 @@ use bytes::Bytes;
 use encoding_rs::{Encoding, UTF_8};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use super::credentials::Redactor;
+
 /// The budget is counted in pieces of this size.
 const PIECE: usize = 16 * 1024;
+/// From this size on, a body is gone through where blocking is allowed.
+const LARGE_BODY: usize = 256 * 1024;
 
 /// Memory for bodies in flight. When it is spent, whoever reads a body waits, except for one at a time: that one goes on to
 /// its end in a reserve as large as the largest body, so that readers who each hold a part can never wait for each other.
@@ -122,8 +126,14 @@ impl BodyInProgress {
         self.house.pay(size).await;
     }
 
-    /// The whole body, as UTF-8 if its charset says that it is something else. `None`: the text grew past `limit`.
-    pub(super) async fn finish(mut self, charset: Option<&str>, limit: usize) -> Option<Bytes> {
+    /// The whole body, as UTF-8 if its charset says that it is something else, without the secrets that the source put into
+    /// it. `None`: the text grew past `limit`.
+    pub(super) async fn finish(
+        mut self,
+        charset: Option<&str>,
+        limit: usize,
+        redactor: &Arc<Redactor>,
+    ) -> Option<Bytes> {
         let encoding = match Encoding::for_bom(&self.bytes) {
             Some((encoding, _)) => encoding,
             None => charset.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8),
@@ -137,8 +147,34 @@ impl BodyInProgress {
             self.pay(text.len()).await;
             self.bytes = text;
         }
+        self.bytes = clean(self.bytes, redactor).await;
         Some(Bytes::from_owner(PaidBody { bytes: self.bytes, _share: self.share, _house: self.house }))
     }
+}
+
+/// Takes secrets out, away from the workers if there is much to look through. No body grows by it.
+async fn clean(mut body: Vec<u8>, redactor: &Arc<Redactor>) -> Vec<u8> {
+    if redactor.is_idle() {
+        return body;
+    }
+    let redactor = Arc::clone(redactor);
+    let (body, places) = if body.len() < LARGE_BODY {
+        let places = redactor.clean(&mut body);
+        (body, places)
+    } else {
+        let cleaning = tokio::task::spawn_blocking(move || {
+            let places = redactor.clean(&mut body);
+            (body, places)
+        });
+        match cleaning.await {
+            Ok(cleaned) => cleaned,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    };
+    if places > 0 {
+        tracing::warn!("the source wrote the client's credential into its answer; it was taken out at {places} places");
+    }
+    body
 }
 
 /// A body and its share of the budget.
@@ -165,7 +201,7 @@ mod tests {
         let budget = BodyBudget::new(4 * PIECE, PIECE);
         let mut body = budget.begin();
         body.push(&[b'x'; 2 * PIECE]).await;
-        let bytes = body.finish(None, usize::MAX).await.expect("no charset, no growth");
+        let bytes = body.finish(None, usize::MAX, &Arc::default()).await.expect("no charset, no growth");
         let slice = bytes.slice(10..20);
         drop(bytes);
         assert_eq!(budget.house.shared.available_permits(), 1);
@@ -184,7 +220,7 @@ mod tests {
                     body.push(&[b'x'; PIECE / 4]).await;
                     tokio::task::yield_now().await;
                 }
-                drop(body.finish(None, usize::MAX).await);
+                drop(body.finish(None, usize::MAX, &Arc::default()).await);
             })
         });
         let all = futures_util::future::join_all(readers);
@@ -216,7 +252,7 @@ mod tests {
         let budget = BodyBudget::new(1 << 20, 1 << 16);
         let mut body = budget.begin();
         body.push(b"\"Jo\xe3o\"").await;
-        let text = body.finish(Some("iso-8859-1"), 100).await;
+        let text = body.finish(Some("iso-8859-1"), 100, &Arc::default()).await;
         assert_eq!(text.as_deref(), Some("\"João\"".as_bytes()));
     }
 }

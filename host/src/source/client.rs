@@ -3,13 +3,15 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use url::Url;
 
 use super::body::BodyBudget;
-use super::credentials::Endpoint;
+use super::credentials::{Endpoint, Outgoing, Redactor};
 use super::egress::Pool;
 use super::message::{Answer, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
@@ -25,6 +27,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The body of a request: records are fetched here, not delivered.
 const REQUEST_BODY_MAX: usize = 16 * 1024 * 1024;
+/// A token URL that takes longer for its whole answer is not answering: others wait for the token, and on SQLite for the file.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// A token URL's answer: a token and its description.
+const TOKEN_ANSWER_MAX: usize = 256 * 1024;
 
 /// How much one page may ask for. Each has its row in the limits' table.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +94,13 @@ impl HttpClient {
         Self { public: self.public.clone(), private: self.private.clone(), budget, limits }
     }
 
+    fn connections(&self, pool: Pool) -> &reqwest::Client {
+        match pool {
+            Pool::Public => &self.public,
+            Pool::Private => &self.private,
+        }
+    }
+
     /// Makes one request at an endpoint, within the page's budget.
     pub async fn send(
         &self,
@@ -103,6 +116,9 @@ impl HttpClient {
         meter.retry_after = answer.as_ref().ok().and_then(|a| a.retry_after);
         meter.refusal = answer.as_ref().err().and_then(Refusal::of);
         meter.refused += u32::from(meter.refusal.is_some());
+        if let Err(SendError::CredentialRefused(why)) = &answer {
+            meter.credential_refused = Some(why.clone());
+        }
         answer
     }
 
@@ -131,45 +147,79 @@ impl HttpClient {
                 )));
             }
             meter.requests += 1;
-            let response = self.start(endpoint, pool, &hop).await?;
+            let (response, token) = self.start(endpoint, pool, &hop).await?;
             let location = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
             match redirect::follow(&hop, response.status().as_u16(), location)? {
                 Some(next) => {
                     pool = admit_redirect(endpoint, &next)?;
                     hop = next;
                 }
-                None => return self.read(meter, response).await,
+                None => {
+                    meter.refused_token = token.filter(|_| response.status().as_u16() == 401);
+                    return self.read(meter, response, &endpoint.redactor()).await;
+                }
             }
         }
         Err(SendError::RedirectDenied(format!("more than {REDIRECTS_MAX} redirects")))
     }
 
-    async fn start(&self, endpoint: &Endpoint, pool: Pool, hop: &Hop) -> Result<reqwest::Response, SendError> {
+    /// Sends a request, and says which access token it carried.
+    async fn start(
+        &self,
+        endpoint: &Endpoint,
+        pool: Pool,
+        hop: &Hop,
+    ) -> Result<(reqwest::Response, Option<u64>), SendError> {
         let method = reqwest::Method::from_bytes(hop.method.name().as_bytes())
             .map_err(|e| SendError::InvalidRequest(e.to_string()))?;
-        let client = match pool {
-            Pool::Public => &self.public,
-            Pool::Private => &self.private,
-        };
-        let mut builder = client.request(method, hop.url.clone()).headers(hop.headers.clone());
-        if !hop.headers.contains_key(ACCEPT) {
-            builder = builder.header(ACCEPT, "application/json");
-        }
-        if let Some(body) = &hop.body {
-            builder = builder.body(body.clone());
-        }
+        let (url, headers, body) = (hop.url.clone(), hop.headers.clone(), hop.body.clone());
+        let mut outgoing = Outgoing { url, headers, body };
+        outgoing.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         // Here and nowhere else: no other origin gets it, be it granted or not.
-        if endpoint.egress.is_at_base(&hop.url) {
-            builder = endpoint.credential.authorize(builder)?;
+        let token = if endpoint.egress.is_at_base(&hop.url) {
+            endpoint.credential.authorize(self, &endpoint.egress, &mut outgoing).await?
+        } else {
+            None
+        };
+        let mut builder = self.connections(pool).request(method, outgoing.url).headers(outgoing.headers);
+        if let Some(body) = outgoing.body {
+            builder = builder.body(body);
         }
         let response = builder.send().await.map_err(sort_error)?;
         headers::check_answer(response.headers())?;
-        Ok(response)
+        Ok((response, token))
     }
 
-    async fn read(&self, meter: &mut PageMeter, mut response: reqwest::Response) -> Result<Answer, SendError> {
+    /// Posts a form to a token URL, and gives status, headers and body. Follows no redirect: a token URL that moved is the
+    /// operator's to change.
+    pub(super) async fn exchange(
+        &self,
+        pool: Pool,
+        url: Url,
+        headers: HeaderMap,
+        form: Vec<u8>,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), SendError> {
+        let request = self.connections(pool).post(url).headers(headers).timeout(TOKEN_TIMEOUT).body(form);
+        let mut response = request.send().await.map_err(sort_error)?;
+        headers::check_answer(response.headers())?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(sort_error)? {
+            if body.len() + chunk.len() > TOKEN_ANSWER_MAX {
+                return Err(SendError::TooLarge(TOKEN_ANSWER_MAX));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((response.status().as_u16(), response.headers().clone(), body))
+    }
+
+    async fn read(
+        &self,
+        meter: &mut PageMeter,
+        mut response: reqwest::Response,
+        redactor: &Arc<Redactor>,
+    ) -> Result<Answer, SendError> {
         let status = response.status().as_u16();
-        let headers = response.headers().clone();
+        let headers = redactor.clean_headers(response.headers().clone());
         let mut body = self.budget.begin();
         while let Some(chunk) = response.chunk().await.map_err(sort_error)? {
             if body.len() + chunk.len() > self.limits.body_bytes {
@@ -186,10 +236,11 @@ impl HttpClient {
             }
             body.push(&chunk).await;
         }
-        let body = body.finish(charset(&headers).as_deref(), self.limits.body_bytes).await.ok_or_else(|| {
-            meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
-            SendError::TooLarge(self.limits.body_bytes)
-        })?;
+        let body =
+            body.finish(charset(&headers).as_deref(), self.limits.body_bytes, redactor).await.ok_or_else(|| {
+                meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
+                SendError::TooLarge(self.limits.body_bytes)
+            })?;
         let retry_after = headers
             .get(RETRY_AFTER)
             .and_then(|v| v.to_str().ok())

@@ -123,6 +123,12 @@ impl Egress {
         Ok(if private { Pool::Private } else { Pool::Public })
     }
 
+    /// Over which connections a token may be asked for: a token URL obeys what holds for the base URL beside it.
+    pub(super) fn check_token_url(&self, url: &Url) -> Result<Pool, SendError> {
+        self.check_literal(url, self.private)?;
+        Ok(if self.private { Pool::Private } else { Pool::Public })
+    }
+
     fn check_method(&self, method: Method, url: &Url) -> Result<(), SendError> {
         if method.only_reads() {
             return Ok(());

@@ -154,12 +154,35 @@ pub enum SendError {
     /// The page's budget is spent.
     #[error("the page's budget is spent: {0}")]
     Exhausted(String),
+    /// The access token could not be renewed this time.
+    #[error("the access token could not be renewed: {0}")]
+    Renewal(String),
+    /// The token URL will not have the credential.
+    #[error("the credential was refused: {0}")]
+    CredentialRefused(String),
 }
 
 impl SendError {
     /// Whether the same request may well succeed later.
     pub fn is_passing_fault(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_))
+        matches!(self, Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_) | Self::Renewal(_))
+    }
+
+    /// The same with its reason changed.
+    #[must_use]
+    pub(super) fn map_reason(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Denied(why) => Self::Denied(change(why)),
+            Self::RedirectDenied(why) => Self::RedirectDenied(change(why)),
+            Self::InvalidRequest(why) => Self::InvalidRequest(change(why)),
+            Self::Connect(why) => Self::Connect(change(why)),
+            Self::Interrupted(why) => Self::Interrupted(change(why)),
+            Self::Timeout(why) => Self::Timeout(change(why)),
+            Self::Exhausted(why) => Self::Exhausted(change(why)),
+            Self::Renewal(why) => Self::Renewal(change(why)),
+            Self::CredentialRefused(why) => Self::CredentialRefused(change(why)),
+            Self::AddressRefused(_) | Self::TooLarge(_) | Self::HeadTooLarge(_) => self,
+        }
     }
 }
 
@@ -197,4 +220,8 @@ pub struct PageMeter {
     pub refused: u32,
     /// What the last request was refused for.
     pub refusal: Option<Refusal>,
+    /// The access token that the source refused in its last answer, by its number in the session.
+    pub refused_token: Option<u64>,
+    /// Why the token URL would not have the credential.
+    pub credential_refused: Option<String>,
 }

@@ -1,7 +1,8 @@
 //! The HTTP that connectors borrow: where a request may go, the credential that is added to it, and the bounded, decoded
 //! answer. A request is made once: whether a page is tried again is the pipeline's to decide.
 //!
-//! - `credentials`  the secret, and which of a client's credentials goes where
+//! - `credentials`  secrets, which of a client's goes where, and what keeps them from everybody else
+//! - `token_request`  one request to a token URL
 //! - `message`      requests, answers, and why there is none
 //! - `target`       from a connector's target to a URL
 //! - `egress`       what is granted, and whether a request is
@@ -28,13 +29,18 @@ mod retry_after;
 mod target;
 #[cfg(test)]
 mod tests;
+mod token_request;
 
 pub use self::address::{AddressClass, class};
 pub use self::body::BodyBudget;
 pub use self::client::{HttpClient, HttpLimits};
-pub use self::credentials::{AuthScheme, Credential, CredentialError, Endpoint, Secret};
+pub use self::credentials::{
+    AccessToken, AuthScheme, Credential, CredentialError, Endpoint, Parts, PartsError, Placeholder, Position,
+    SchemeError, Secret, TokenGrant, TokenSessions,
+};
 pub use self::egress::{Egress, Grant};
 pub use self::message::{Answer, Method, PageMeter, Refusal, Request, SendError};
 pub use self::pattern::{BadPattern, RequestPattern};
 pub use self::resolve::{AddressRefused, is_private};
 pub use self::target::{parse_base_url, shown_base_url};
+pub use self::token_request::token_url_fits;

@@ -16,21 +16,23 @@ const DECODED_MAX: usize = 4;
 /// Reads a base URL as operators type it: http or https, a host, no credential in it, no query. Its path is made to end in
 /// a slash, so that targets are appended to it.
 pub fn parse_base_url(text: &str) -> Option<Url> {
-    let mut url = Url::parse(text.trim()).ok()?;
-    let fits = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    if !fits {
-        return None;
-    }
+    let mut url = parse_http_url(text).filter(|url| url.query().is_none())?;
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
         url.set_path(&path);
     }
     Some(url)
+}
+
+/// Reads an http or https URL with a host, without a credential in it.
+pub(super) fn parse_http_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
+    let fits = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none();
+    fits.then_some(url)
 }
 
 /// A refused base URL as messages may show it: without what may be a secret, a credential before the host or a parameter.

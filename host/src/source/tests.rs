@@ -89,6 +89,8 @@ fn endpoint(base: &str, private: bool, grants: &[Grant], declared: &[&str]) -> E
         default_base_url: Some(base.to_owned()),
         default_private: private,
         api: None,
+        parts: None,
+        access_token: None,
     };
     let declared: Vec<_> = declared.iter().map(|text| pattern(text)).collect();
     let endpoint = Endpoint::resolve(access, "bling", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));

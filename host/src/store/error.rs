@@ -22,6 +22,10 @@ pub enum Fault {
     InUse,
     /// The tables are missing or not as they should be, or may not be touched.
     Schema,
+    /// A secret is sealed, and there is no key.
+    KeyMissing,
+    /// A sealed secret does not open: the key is another one, or the value was changed or moved.
+    KeyWrong,
     /// None of these: a bug, a full disk, something for a person.
     Other,
 }
@@ -58,6 +62,11 @@ impl StoreError {
         }
     }
 
+    /// What it is about: empty where the database knows it alone.
+    pub fn detail(&self) -> &str {
+        self.detail.as_deref().unwrap_or_default()
+    }
+
     /// What the database itself said, in one line; for the reason kept with a rejected record.
     pub fn database_message(&self) -> String {
         match &self.source {
@@ -90,6 +99,8 @@ fn postgres_fault(code: &str) -> Fault {
     match code {
         // serialization_failure, deadlock_detected, unique_violation (of an index that ON CONFLICT does not name)
         "40001" | "40P01" | "23505" => Fault::Collision,
+        // lock_not_available: somebody renews a credential for longer than it should take
+        "55P03" => Fault::Collision,
         // foreign_key_violation: not a record's fault, its client is gone
         "23503" => Fault::Missing,
         // undefined_table, undefined_column, invalid_column_reference (no unique index for ON CONFLICT), privileges

@@ -6,12 +6,14 @@
 //! - `types`     the rows and values that go in and out
 //! - `error`     what can go wrong, by what to do about it
 //! - `rows`      how rows of either database become those values
+//! - `seal`      secrets at rest
 //! - `postgres`, `sqlite`  the two implementations
 //! - `suite`     the tests that both must pass
 
 mod error;
 mod postgres;
 mod rows;
+mod seal;
 mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -23,9 +25,10 @@ use async_trait::async_trait;
 
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
+pub use self::seal::StoreKey;
 pub use self::sqlite::SqliteStore;
 pub use self::types::*;
-use crate::source::Secret;
+use crate::source::{AccessToken, Parts, Secret};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
@@ -60,6 +63,17 @@ pub trait Store: Send + Sync {
     /// Sets where an API of a client is, and its own credential: what is `None` stays as it is. The API `""` is the
     /// client's default. Fails with [`Fault::Missing`] if a new API comes without a base URL.
     async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError>;
+
+    /// Sets an API's own credential in the place of any that it has, with its access token; `None` removes it. False if the
+    /// client has no such API.
+    async fn set_credential(&self, cliente_id: i32, api: &str, parts: Option<&Parts>) -> Result<bool, StoreError>;
+
+    /// Locks an API's credential of several parts, for one holder among all processes: waits for the one who has it, and
+    /// gives it as it stands then. [`Fault::Missing`]: there is none (any more).
+    async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError>;
+
+    /// Seals every secret with a new key, all or none, and gives how many they were. What is in the clear is sealed too.
+    async fn rekey(&self, key: &StoreKey) -> Result<u64, StoreError>;
 
     /// Removes one API of a client; false if it was not there.
     async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError>;
@@ -158,12 +172,28 @@ pub trait Store: Send + Sync {
     async fn newest(&self, cliente_id: i32, limit: i64) -> Result<Vec<NewestRow>, StoreError>;
 }
 
+/// A credential that nobody else renews meanwhile. Dropped, it lets go and has changed nothing.
+#[async_trait]
+pub trait CredentialLock: Send {
+    /// The parts, as they stand now.
+    fn parts(&self) -> &Parts;
+
+    /// The access token that was got last.
+    fn access(&self) -> Option<&AccessToken>;
+
+    /// Stores both, durably, and lets go.
+    async fn keep(self: Box<Self>, parts: &Parts, access: &AccessToken) -> Result<(), StoreError>;
+
+    /// Lets go.
+    async fn release(self: Box<Self>);
+}
+
 /// Opens the store that a URL names (`postgres://…`, `postgresql://…`, `sqlite:FILE`). Creates an embedded database that
-/// is not there; touches no table.
-pub async fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+/// is not there; touches no table. With a key, secrets are sealed when they are written; without one they stand in the clear.
+pub async fn open(url: &StoreUrl, key: Option<StoreKey>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
-        StoreUrl::Postgres(options) => Ok(Arc::new(PostgresStore::open(options).await?)),
-        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path).await?)),
+        StoreUrl::Postgres(options) => Ok(Arc::new(PostgresStore::open(options, key).await?)),
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, key).await?)),
     }
 }
 
@@ -172,10 +202,14 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0001_base.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0002_rede_privada.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0003_credenciais.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0001_base.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0002_rede_privada.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0003_credenciais.sql"),
 );

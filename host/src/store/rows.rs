@@ -4,9 +4,13 @@
 
 use sqlx::FromRow;
 
+use super::error::{Fault, StoreError};
+use super::seal::{Column, Place, Sealer};
 use super::types::{
-    Client, ClientApi, Counts, CursorId, PageFacts, PendingCursor, Rejected, Scrap, ScrapState, SweepFacts,
+    Client, ClientApi, Counts, CursorId, HeldCredential, PageFacts, PendingCursor, Rejected, Scrap, ScrapState,
+    SweepFacts,
 };
+use crate::source::{AccessToken, Parts};
 
 /// The columns of [`ScrapRow`].
 pub(super) const SCRAP_BY_ID: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
@@ -20,14 +24,61 @@ pub(super) const SCRAPS: &str = "SELECT id, cliente_id, rota, periodo_inicio, pe
      CAST(criado_em AS TEXT) AS criado_em FROM scraps \
      WHERE $1 IS NULL OR cliente_id = $1 ORDER BY id DESC LIMIT $2";
 
-pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_url, a.credencial IS NOT NULL AS propria, \
-     a.rede_privada FROM clientes_tokens c LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id ORDER BY c.cliente_id, a.api";
+pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_url, a.rede_privada, \
+       (a.credencial IS NOT NULL OR k.api IS NOT NULL) AS propria \
+     FROM clientes_tokens c LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id \
+     LEFT JOIN clientes_credenciais k ON k.cliente_id = a.cliente_id AND k.api = a.api ORDER BY c.cliente_id, a.api";
 
 pub(super) const ACCESS: &str = "SELECT c.ativo, c.token, p.base_url AS base_padrao, p.rede_privada AS privada_padrao, \
      a.base_url, a.credencial, a.rede_privada FROM clientes_tokens c \
      LEFT JOIN clientes_apis p ON p.cliente_id = c.cliente_id AND p.api = '' \
      LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id AND a.api = $2 AND $2 <> '' \
      WHERE c.cliente_id = $1";
+
+/// A credential of several parts.
+pub(super) const CREDENTIAL: &str =
+    "SELECT partes, acesso FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
+
+/// The same, for nobody else until the transaction ends.
+pub(super) const LOCK_CREDENTIAL: &str =
+    "SELECT partes, acesso FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2 FOR UPDATE";
+
+pub(super) const KEEP_CREDENTIAL: &str = "UPDATE clientes_credenciais SET partes = $3, acesso = $4, \
+     atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1 AND api = $2";
+
+pub(super) const SET_TOKEN: &str = "UPDATE clientes_apis SET credencial = $3, atualizado_em = CURRENT_TIMESTAMP \
+     WHERE cliente_id = $1 AND api = $2";
+
+/// An access token that was got with other parts goes with them.
+pub(super) const SET_PARTS: &str = "INSERT INTO clientes_credenciais (cliente_id, api, partes) VALUES ($1, $2, $3) \
+     ON CONFLICT (cliente_id, api) DO UPDATE SET partes = excluded.partes, acesso = NULL, \
+       atualizado_em = CURRENT_TIMESTAMP";
+
+pub(super) const REMOVE_PARTS: &str = "DELETE FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
+
+/// Every column that holds secrets: how all of them are read, and how one is written.
+pub(super) const SECRETS: [(Column, &str, &str); 4] = [
+    (
+        Column::Token,
+        "SELECT cliente_id, '' AS api, token AS valor FROM clientes_tokens WHERE token <> ''",
+        "UPDATE clientes_tokens SET token = $3 WHERE cliente_id = $1 AND $2 = ''",
+    ),
+    (
+        Column::Credencial,
+        "SELECT cliente_id, api, credencial AS valor FROM clientes_apis WHERE credencial <> ''",
+        "UPDATE clientes_apis SET credencial = $3 WHERE cliente_id = $1 AND api = $2",
+    ),
+    (
+        Column::Partes,
+        "SELECT cliente_id, api, partes AS valor FROM clientes_credenciais",
+        "UPDATE clientes_credenciais SET partes = $3 WHERE cliente_id = $1 AND api = $2",
+    ),
+    (
+        Column::Acesso,
+        "SELECT cliente_id, api, acesso AS valor FROM clientes_credenciais WHERE acesso IS NOT NULL",
+        "UPDATE clientes_credenciais SET acesso = $3 WHERE cliente_id = $1 AND api = $2",
+    ),
+];
 
 pub(super) const INSERT_SCRAP: &str = "INSERT INTO scraps \
      (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, configuracao, fronteira) \
@@ -177,6 +228,34 @@ pub(super) fn group_clients(rows: Vec<ClientRow>) -> Vec<Client> {
         }
     }
     clients
+}
+
+/// A row of [`CREDENTIAL`], sealed as it stands.
+#[derive(FromRow)]
+pub(super) struct CredentialRow {
+    partes: String,
+    acesso: Option<String>,
+}
+
+impl CredentialRow {
+    pub(super) fn open(self, sealer: &Sealer, cliente_id: i32, api: &str) -> Result<HeldCredential, StoreError> {
+        let open = |column, stored| sealer.open(Place { cliente_id, api, column }, stored);
+        let parts = open(Column::Partes, self.partes)?;
+        let parts = Parts::from_json(parts.expose()).ok_or_else(|| {
+            StoreError::new(Fault::Other, "look up the client's credential", "its parts are not a JSON object of texts")
+        })?;
+        let access = self.acesso.map(|stored| open(Column::Acesso, stored)).transpose()?;
+        // One that cannot be read is got anew.
+        Ok(HeldCredential { parts, access: access.and_then(|access| AccessToken::from_json(access.expose())) })
+    }
+}
+
+/// A row of the statements of [`SECRETS`].
+#[derive(FromRow)]
+pub(super) struct SecretRow {
+    pub(super) cliente_id: i32,
+    pub(super) api: String,
+    pub(super) valor: String,
 }
 
 #[derive(FromRow)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::source::Secret;
+use crate::source::{AccessToken, Parts, Secret};
 
 /// Which store, and where.
 #[derive(Clone)]
@@ -147,6 +147,18 @@ pub struct Access {
     pub default_private: bool,
     /// The API's own entry.
     pub api: Option<ApiAccess>,
+    /// The API's own credential where that has several parts: it goes before a single one.
+    pub parts: Option<Parts>,
+    /// The access token got last with those parts.
+    pub access_token: Option<AccessToken>,
+}
+
+/// A credential of several parts as the store has it.
+pub struct HeldCredential {
+    /// The parts.
+    pub parts: Parts,
+    /// The access token that was got with them last.
+    pub access: Option<AccessToken>,
 }
 
 /// A scrap to be created.

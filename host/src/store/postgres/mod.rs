@@ -1,6 +1,7 @@
 //! PostgreSQL: the reference. Batches travel as array parameters (`unnest`), every conditional write is one statement, and
 //! each is one round trip.
 
+mod credentials;
 mod ledger;
 mod records;
 mod schema;
@@ -11,11 +12,12 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Row};
 
 use self::sessions::Sessions;
-use super::Store;
 use super::error::{Fault, StoreError};
 use super::rows;
+use super::seal::{Column, Place, Sealer, StoreKey};
 use super::types::*;
-use crate::source::Secret;
+use super::{CredentialLock, Store};
+use crate::source::{Parts, Secret};
 
 /// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
 /// connections that wait for it. Measured: 3,500 rows/s on one connection, 14,400 on 16.
@@ -29,15 +31,21 @@ const SESSIONS_MAX: usize = WRITERS_SMALL_BATCH + 1;
 /// Connections for everything else: the frontier's reader, the lease's watch, and the like.
 const POOL_MAX: u32 = 6;
 
+/// Credentials that are renewed at the same time; whoever comes later waits.
+const LOCKS_MAX: u32 = 4;
+
 /// The tables in a PostgreSQL database.
 pub struct PostgresStore {
     pool: PgPool,
     sessions: Sessions,
+    /// For locks on credentials, which are held over a request to a token URL.
+    locks: PgPool,
+    sealer: Sealer,
 }
 
 impl PostgresStore {
     /// Connects once, so that a wrong address or password shows at once, and prepares the pool.
-    pub async fn open(options: &PgConnectOptions) -> Result<Self, StoreError> {
+    pub async fn open(options: &PgConnectOptions, key: Option<StoreKey>) -> Result<Self, StoreError> {
         let options = options.clone().application_name("atlas").disable_statement_logging();
         let connecting = "connect to PostgreSQL";
         let probe = options.connect().await.map_err(StoreError::sort(connecting))?;
@@ -47,8 +55,9 @@ impl PostgresStore {
             // A ping before each use would double the round trips; a broken connection shows at its next use.
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
+        let locks = PgPoolOptions::new().max_connections(LOCKS_MAX).connect_lazy_with(options.clone());
         let sessions = Sessions::new(options, SESSIONS_MAX);
-        Ok(Self { pool, sessions })
+        Ok(Self { pool, sessions, locks, sealer: Sealer::new(key) })
     }
 }
 
@@ -60,6 +69,7 @@ impl Store for PostgresStore {
 
     async fn close(&self) {
         self.sessions.close().await;
+        self.locks.close().await;
         self.pool.close().await;
     }
 
@@ -72,11 +82,12 @@ impl Store for PostgresStore {
     }
 
     async fn add_client(&self, cliente_id: i32, token: &Secret) -> Result<(), StoreError> {
+        let token = self.sealer.seal(Place { cliente_id, api: "", column: Column::Token }, token)?;
         let added = sqlx::query(
             "INSERT INTO clientes_tokens (cliente_id, token) VALUES ($1, $2) ON CONFLICT (cliente_id) DO NOTHING",
         )
         .bind(cliente_id)
-        .bind(token.expose())
+        .bind(token)
         .execute(&self.pool)
         .await
         .map_err(StoreError::sort("register the client"))?;
@@ -92,12 +103,14 @@ impl Store for PostgresStore {
         token: Option<&Secret>,
         active: Option<bool>,
     ) -> Result<bool, StoreError> {
+        let place = Place { cliente_id, api: "", column: Column::Token };
+        let token = token.map(|token| self.sealer.seal(place, token)).transpose()?;
         let changed = sqlx::query(
             "UPDATE clientes_tokens SET token = COALESCE($2, token), ativo = COALESCE($3, ativo), \
              atualizado_em = NOW() WHERE cliente_id = $1",
         )
         .bind(cliente_id)
-        .bind(token.map(Secret::expose))
+        .bind(token)
         .bind(active)
         .execute(&self.pool)
         .await
@@ -107,6 +120,9 @@ impl Store for PostgresStore {
 
     async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError> {
         let doing = "set the client's API";
+        let place = Place { cliente_id, api, column: Column::Credencial };
+        let credential = change.credential.map(|credential| self.sealer.seal(place, credential)).transpose()?;
+        let mut tx = self.pool.begin().await.map_err(StoreError::sort(doing))?;
         // An UPDATE first: a new entry needs its base URL, an old one may keep it.
         let changed = sqlx::query(
             "UPDATE clientes_apis SET base_url = COALESCE($3, base_url), credencial = COALESCE($4, credencial), \
@@ -115,28 +131,48 @@ impl Store for PostgresStore {
         .bind(cliente_id)
         .bind(api)
         .bind(change.base_url)
-        .bind(change.credential.map(Secret::expose))
+        .bind(&credential)
         .bind(change.private)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
         .map_err(StoreError::sort(doing))?;
-        if changed.rows_affected() > 0 {
-            return Ok(());
+        if changed.rows_affected() == 0 {
+            let base_url = change.base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
+            sqlx::query(
+                "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) \
+                 VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(cliente_id)
+            .bind(api)
+            .bind(base_url)
+            .bind(&credential)
+            .bind(change.private.unwrap_or(false))
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::sort(doing))?;
         }
-        let base_url = change.base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
-        sqlx::query(
-            "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) \
-             VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(cliente_id)
-        .bind(api)
-        .bind(base_url)
-        .bind(change.credential.map(Secret::expose))
-        .bind(change.private.unwrap_or(false))
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::sort(doing))?;
-        Ok(())
+        if credential.is_some() {
+            // The new one is in the place of one of several parts.
+            sqlx::query(rows::REMOVE_PARTS)
+                .bind(cliente_id)
+                .bind(api)
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::sort(doing))?;
+        }
+        tx.commit().await.map_err(StoreError::sort(doing))
+    }
+
+    async fn set_credential(&self, cliente_id: i32, api: &str, parts: Option<&Parts>) -> Result<bool, StoreError> {
+        credentials::set(&self.pool, &self.sealer, cliente_id, api, parts).await
+    }
+
+    async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError> {
+        credentials::lock(&self.locks, &self.sealer, cliente_id, api).await
+    }
+
+    async fn rekey(&self, key: &StoreKey) -> Result<u64, StoreError> {
+        credentials::rekey(&self.pool, &self.sealer, key).await
     }
 
     async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError> {
@@ -176,16 +212,24 @@ impl Store for PostgresStore {
             .fetch_optional(&self.pool)
             .await
             .map_err(StoreError::sort("look up the client's credential"))?;
-        Ok(row.map(|row| Access {
+        let Some(row) = row else { return Ok(None) };
+        let open = |api, column, stored| self.sealer.open(Place { cliente_id, api, column }, stored);
+        let credential =
+            row.get::<Option<String>, _>("credencial").map(|c| open(api, Column::Credencial, c)).transpose()?;
+        let held = credentials::held(&self.pool, &self.sealer, cliente_id, api).await?;
+        let (parts, access_token) = held.map(|held| (held.parts, held.access)).unzip();
+        Ok(Some(Access {
             active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),
-            token: Secret::new(row.get("token")),
+            token: open("", Column::Token, row.get("token"))?,
             default_base_url: row.get("base_padrao"),
             default_private: row.get::<Option<bool>, _>("privada_padrao").unwrap_or(false),
             api: row.get::<Option<String>, _>("base_url").map(|base_url| ApiAccess {
                 base_url,
-                credential: row.get::<Option<String>, _>("credencial").map(Secret::new),
+                credential,
                 private: row.get::<Option<bool>, _>("rede_privada").unwrap_or(false),
             }),
+            parts,
+            access_token: access_token.flatten(),
         }))
     }
 

@@ -10,8 +10,15 @@ use super::super::types::{InitReport, SchemaStatus};
 /// Our own name, for the database may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 
-const TABLES: [&str; 6] =
-    ["clientes_tokens", "dados_raw", "clientes_apis", "scraps", "scrap_cursores", "dados_rejeitados"];
+const TABLES: [&str; 7] = [
+    "clientes_tokens",
+    "dados_raw",
+    "clientes_apis",
+    "clientes_credenciais",
+    "scraps",
+    "scrap_cursores",
+    "dados_rejeitados",
+];
 
 /// Columns that later migrations add to them.
 const COLUMNS: [(&str, &str); 1] = [("clientes_apis", "rede_privada")];

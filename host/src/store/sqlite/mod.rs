@@ -1,6 +1,7 @@
 //! SQLite, embedded: nothing to install. WAL, `synchronous=FULL`, foreign keys on, and one writer: a database file takes one
 //! at a time, so more would only wait for each other. Readers have connections of their own and never wait.
 
+mod credentials;
 mod ledger;
 mod records;
 mod schema;
@@ -12,11 +13,12 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
 
-use super::Store;
 use super::error::{Fault, StoreError};
 use super::rows;
+use super::seal::{Column, Place, Sealer, StoreKey};
 use super::types::*;
-use crate::source::Secret;
+use super::{CredentialLock, Store};
+use crate::source::{Parts, Secret};
 
 /// How long a statement waits for another process that is writing to the same file.
 const BUSY_PATIENCE: Duration = Duration::from_secs(30);
@@ -29,11 +31,12 @@ pub struct SqliteStore {
     /// One connection: the writer.
     pool: SqlitePool,
     readers: SqlitePool,
+    sealer: Sealer,
 }
 
 impl SqliteStore {
     /// Opens the file, creating it if it is not there.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+    pub async fn open(path: &Path, key: Option<StoreKey>) -> Result<Self, StoreError> {
         create_private(path);
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -52,7 +55,7 @@ impl SqliteStore {
             .map_err(StoreError::sort("open the SQLite file"))?;
         let readers =
             SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
-        Ok(Self { pool, readers })
+        Ok(Self { pool, readers, sealer: Sealer::new(key) })
     }
 }
 
@@ -87,11 +90,12 @@ impl Store for SqliteStore {
     }
 
     async fn add_client(&self, cliente_id: i32, token: &Secret) -> Result<(), StoreError> {
+        let token = self.sealer.seal(Place { cliente_id, api: "", column: Column::Token }, token)?;
         let added = sqlx::query(
             "INSERT INTO clientes_tokens (cliente_id, token) VALUES ($1, $2) ON CONFLICT (cliente_id) DO NOTHING",
         )
         .bind(cliente_id)
-        .bind(token.expose())
+        .bind(token)
         .execute(&self.pool)
         .await
         .map_err(StoreError::sort("register the client"))?;
@@ -107,12 +111,14 @@ impl Store for SqliteStore {
         token: Option<&Secret>,
         active: Option<bool>,
     ) -> Result<bool, StoreError> {
+        let place = Place { cliente_id, api: "", column: Column::Token };
+        let token = token.map(|token| self.sealer.seal(place, token)).transpose()?;
         let changed = sqlx::query(
             "UPDATE clientes_tokens SET token = COALESCE($2, token), ativo = COALESCE($3, ativo), \
              atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1",
         )
         .bind(cliente_id)
-        .bind(token.map(Secret::expose))
+        .bind(token)
         .bind(active)
         .execute(&self.pool)
         .await
@@ -122,6 +128,9 @@ impl Store for SqliteStore {
 
     async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError> {
         let doing = "set the client's API";
+        let place = Place { cliente_id, api, column: Column::Credencial };
+        let credential = change.credential.map(|credential| self.sealer.seal(place, credential)).transpose()?;
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
         // An UPDATE first: a new entry needs its base URL, an old one may keep it.
         let changed = sqlx::query(
             "UPDATE clientes_apis SET base_url = COALESCE($3, base_url), credencial = COALESCE($4, credencial), \
@@ -130,28 +139,48 @@ impl Store for SqliteStore {
         .bind(cliente_id)
         .bind(api)
         .bind(change.base_url)
-        .bind(change.credential.map(Secret::expose))
+        .bind(&credential)
         .bind(change.private)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
         .map_err(StoreError::sort(doing))?;
-        if changed.rows_affected() > 0 {
-            return Ok(());
+        if changed.rows_affected() == 0 {
+            let base_url = change.base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
+            sqlx::query(
+                "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) \
+                 VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(cliente_id)
+            .bind(api)
+            .bind(base_url)
+            .bind(&credential)
+            .bind(change.private.unwrap_or(false))
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::sort(doing))?;
         }
-        let base_url = change.base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
-        sqlx::query(
-            "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) \
-             VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(cliente_id)
-        .bind(api)
-        .bind(base_url)
-        .bind(change.credential.map(Secret::expose))
-        .bind(change.private.unwrap_or(false))
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::sort(doing))?;
-        Ok(())
+        if credential.is_some() {
+            // The new one is in the place of one of several parts.
+            sqlx::query(rows::REMOVE_PARTS)
+                .bind(cliente_id)
+                .bind(api)
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::sort(doing))?;
+        }
+        tx.commit().await.map_err(StoreError::sort(doing))
+    }
+
+    async fn set_credential(&self, cliente_id: i32, api: &str, parts: Option<&Parts>) -> Result<bool, StoreError> {
+        credentials::set(&self.pool, &self.sealer, cliente_id, api, parts).await
+    }
+
+    async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError> {
+        credentials::lock(&self.pool, &self.sealer, cliente_id, api).await
+    }
+
+    async fn rekey(&self, key: &StoreKey) -> Result<u64, StoreError> {
+        credentials::rekey(&self.pool, &self.sealer, key).await
     }
 
     async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError> {
@@ -193,16 +222,24 @@ impl Store for SqliteStore {
             .fetch_optional(&self.readers)
             .await
             .map_err(StoreError::sort("look up the client's credential"))?;
-        Ok(row.map(|row| Access {
+        let Some(row) = row else { return Ok(None) };
+        let open = |api, column, stored| self.sealer.open(Place { cliente_id, api, column }, stored);
+        let credential =
+            row.get::<Option<String>, _>("credencial").map(|c| open(api, Column::Credencial, c)).transpose()?;
+        let held = credentials::held(&self.readers, &self.sealer, cliente_id, api).await?;
+        let (parts, access_token) = held.map(|held| (held.parts, held.access)).unzip();
+        Ok(Some(Access {
             active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),
-            token: Secret::new(row.get("token")),
+            token: open("", Column::Token, row.get("token"))?,
             default_base_url: row.get("base_padrao"),
             default_private: row.get::<Option<bool>, _>("privada_padrao").unwrap_or(false),
             api: row.get::<Option<String>, _>("base_url").map(|base_url| ApiAccess {
                 base_url,
-                credential: row.get::<Option<String>, _>("credencial").map(Secret::new),
+                credential,
                 private: row.get::<Option<bool>, _>("rede_privada").unwrap_or(false),
             }),
+            parts,
+            access_token: access_token.flatten(),
         }))
     }
 

@@ -15,8 +15,15 @@ const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 const MIGRATION_TRIES: u32 = 10;
 const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 
-const TABLES: [&str; 6] =
-    ["clientes_tokens", "dados_raw", "clientes_apis", "scraps", "scrap_cursores", "dados_rejeitados"];
+const TABLES: [&str; 7] = [
+    "clientes_tokens",
+    "dados_raw",
+    "clientes_apis",
+    "clientes_credenciais",
+    "scraps",
+    "scrap_cursores",
+    "dados_rejeitados",
+];
 
 /// Columns that later migrations add to them.
 const COLUMNS: [(&str, &str); 1] = [("clientes_apis", "rede_privada")];

@@ -63,6 +63,13 @@ async fn work(store: &dyn Store) -> Result<()> {
     store.set_api(CLIENT, "jueri", at("https://a/")).await?;
     store.set_api(CLIENT, "jueri", credential(&secret("key"))).await?;
     assert!(store.access(CLIENT, "jueri").await?.is_some());
+    let parts = Parts::of_token(secret("key"));
+    let mut several = parts.clone();
+    several.set("refresh_token", secret("r"));
+    assert!(store.set_credential(CLIENT, "jueri", Some(&several)).await?);
+    let access = AccessToken { token: secret("t"), renew_at: None };
+    store.lock_credential(CLIENT, "jueri").await?.keep(&several, &access).await?;
+    assert!(store.set_credential(CLIENT, "jueri", Some(&parts)).await?);
     let id = store.create_scrap(&new_scrap(CLIENT)).await?;
     let lease = store.claim(id, &stamp("1")).await?;
     assert_eq!(store.insert(&lease, &[RecordRow { payload: "1", hash: &hash(1) }]).await?, [true]);
@@ -92,7 +99,7 @@ async fn a_role_that_may_not_create_works_on_what_the_dba_made() -> Result<()> {
     database.execute(DBA_SQL).await?;
     let (role, url) = database.role().await?;
     database.execute(&grants(&role)?).await?;
-    let store = open(&url).await?;
+    let store = open(&url, None).await?;
     assert!(store.schema().await?.is_ready());
     let report = store.init().await?;
     assert_eq!(report, InitReport { existed: true, adopted: false, foreign_rows: 0 });
@@ -104,7 +111,7 @@ async fn a_role_that_may_not_create_works_on_what_its_owner_initialised() -> Res
     let ground = Ground::ready(Database::postgres().await?).await?;
     let (role, url) = ground.database.role().await?;
     ground.database.execute(&grants(&role)?).await?;
-    let store = open(&url).await?;
+    let store = open(&url, None).await?;
     assert!(store.schema().await?.is_ready());
     store.init().await?;
     work(store.as_ref()).await
@@ -117,7 +124,7 @@ async fn a_role_that_may_create_but_does_not_own_the_tables_works_on_them() -> R
     let (role, url) = database.role().await?;
     database.execute(&grants(&role)?).await?;
     database.execute(&format!("GRANT CREATE ON SCHEMA public TO {role}")).await?;
-    let store = open(&url).await?;
+    let store = open(&url, None).await?;
     store.init().await?;
     store.init().await?;
     assert!(store.schema().await?.is_ready());
@@ -128,11 +135,11 @@ async fn a_role_that_may_create_but_does_not_own_the_tables_works_on_them() -> R
 async fn a_role_that_may_not_create_is_told_so_where_tables_are_missing() -> Result<()> {
     let database = Database::postgres().await?;
     let (_, url) = database.role().await?;
-    let store = open(&url).await?;
+    let store = open(&url, None).await?;
     let error = store.init().await.err().context("it created tables")?;
     assert_eq!(error.fault, Fault::Schema);
     assert!(error.database_message().contains("permission denied"), "{}", error.database_message());
-    assert_eq!(store.schema().await?.missing_tables.len(), 6);
+    assert_eq!(store.schema().await?.missing_tables.len(), 7);
     Ok(())
 }
 
@@ -140,7 +147,7 @@ async fn a_role_that_may_not_create_is_told_so_where_tables_are_missing() -> Res
 async fn an_init_that_failed_holds_nobody_else_up() -> Result<()> {
     let database = Database::postgres().await?;
     let (_, url) = database.role().await?;
-    let refused = open(&url).await?;
+    let refused = open(&url, None).await?;
     assert!(refused.init().await.is_err());
     // The first one's connections are still open.
     let ground = Ground::empty(database).await?;

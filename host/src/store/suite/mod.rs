@@ -4,6 +4,7 @@
 mod adoption;
 mod clients;
 mod concurrency;
+mod credentials;
 mod database;
 mod dba;
 mod frontier;
@@ -59,7 +60,7 @@ struct Ground {
 
 impl Ground {
     async fn empty(database: Database) -> Result<Self> {
-        let store = open(&database.url()).await?;
+        let store = open(&database.url(), None).await?;
         Ok(Self { store, database })
     }
 
@@ -71,7 +72,7 @@ impl Ground {
 
     /// Another store on the same database, as another process would have.
     async fn another(&self) -> Result<Arc<dyn Store>> {
-        Ok(open(&self.database.url()).await?)
+        Ok(open(&self.database.url(), None).await?)
     }
 
     /// A scrap of [`CLIENT`], who is registered if need be.

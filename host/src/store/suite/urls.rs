@@ -81,11 +81,11 @@ async fn a_sqlite_file_that_is_not_there_is_created_and_a_missing_folder_is_an_e
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("new.db");
     let url = StoreUrl::Sqlite(file.clone());
-    open(&url).await?;
+    open(&url, None).await?;
     assert_eq!(url.location(), format!("sqlite:{}", file.display()));
     assert!(file.is_file());
     let lost = folder.path().join(Path::new("no/such/folder.db"));
-    assert_eq!(super::fault(open(&StoreUrl::Sqlite(lost)).await), Some(super::Fault::Unavailable));
+    assert_eq!(super::fault(open(&StoreUrl::Sqlite(lost), None).await), Some(super::Fault::Unavailable));
     Ok(())
 }
 
@@ -94,7 +94,7 @@ async fn a_server_that_does_not_answer_is_unavailable() -> anyhow::Result<()> {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let url = StoreUrl::postgres_from_parts("127.0.0.1", port, "atlas", "atlas", &super::secret("none"));
-    assert_eq!(super::fault(open(&url).await), Some(super::Fault::Unavailable));
+    assert_eq!(super::fault(open(&url, None).await), Some(super::Fault::Unavailable));
     Ok(())
 }
 
@@ -104,7 +104,7 @@ async fn a_new_sqlite_file_is_opened_and_initialised_by_several_at_once() -> any
     let mut opening = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let url = StoreUrl::Sqlite(folder.path().join("atlas.db"));
-        opening.spawn(async move { open(&url).await?.init().await });
+        opening.spawn(async move { open(&url, None).await?.init().await });
     }
     while let Some(opened) = opening.join_next().await {
         opened??;

@@ -1,0 +1,156 @@
+//! The ways in which an answer may write a character: as it is, as JSON escapes it (`\/`, `\u002f`) or as a URL does (`%2f`),
+//! in any mixture. A [`View`] is a text with these read, that still knows where each of its bytes came from.
+
+use std::ops::Range;
+
+use memchr::{memchr2, memchr2_iter};
+
+/// A text with its escapes read.
+pub(super) struct View {
+    /// The text.
+    pub(super) bytes: Vec<u8>,
+    runs: Vec<Run>,
+}
+
+/// A run of bytes that came unchanged, or one escape.
+struct Run {
+    /// Where it begins in the view.
+    at: usize,
+    /// Where it came from.
+    from: Range<usize>,
+    is_escape: bool,
+}
+
+impl View {
+    /// Reads the escapes of a text; `None` if there are none.
+    pub(super) fn of(text: &[u8]) -> Option<Self> {
+        memchr2(b'\\', b'%', text)?;
+        let mut view = Self { bytes: Vec::with_capacity(text.len()), runs: Vec::new() };
+        let mut copied = 0;
+        for start in memchr2_iter(b'\\', b'%', text) {
+            // The second backslash of an escape that was read already.
+            if start < copied {
+                continue;
+            }
+            let Some((character, length)) = read(&text[start..]) else { continue };
+            view.push(&text[copied..start], copied..start, false);
+            view.push(character.as_slice(), start..start + length, true);
+            copied = start + length;
+        }
+        view.push(&text[copied..], copied..text.len(), false);
+        Some(view)
+    }
+
+    fn push(&mut self, bytes: &[u8], from: Range<usize>, is_escape: bool) {
+        if !bytes.is_empty() {
+            self.runs.push(Run { at: self.bytes.len(), from, is_escape });
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// Where a part of the view came from. The part must not be empty.
+    pub(super) fn origin(&self, part: Range<usize>) -> Range<usize> {
+        let run = |at: usize| &self.runs[self.runs.partition_point(|run| run.at <= at).saturating_sub(1)];
+        let (first, last) = (run(part.start), run(part.end - 1));
+        let start = if first.is_escape { first.from.start } else { first.from.start + (part.start - first.at) };
+        let end = if last.is_escape { last.from.end } else { last.from.start + (part.end - last.at) };
+        start..end
+    }
+}
+
+/// The bytes that an escape stands for, at most four.
+struct Character {
+    bytes: [u8; 4],
+    length: usize,
+}
+
+impl Character {
+    fn byte(byte: u8) -> Self {
+        Self { bytes: [byte, 0, 0, 0], length: 1 }
+    }
+
+    fn of(character: char) -> Self {
+        let mut bytes = [0; 4];
+        let length = character.encode_utf8(&mut bytes).len();
+        Self { bytes, length }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// The escape that a text begins with, and its length; `None` if that is none.
+fn read(text: &[u8]) -> Option<(Character, usize)> {
+    if text[0] == b'%' {
+        return Some((Character::byte(u8::try_from(hex(text.get(1..3)?)?).ok()?), 3));
+    }
+    let byte = match *text.get(1)? {
+        byte @ (b'"' | b'\\' | b'/') => byte,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => return read_unicode(text),
+        _ => return None,
+    };
+    Some((Character::byte(byte), 2))
+}
+
+/// `\u002f`, or two of them for a character beyond the first 65,536.
+fn read_unicode(text: &[u8]) -> Option<(Character, usize)> {
+    let unit = hex(text.get(2..6)?)?;
+    if let Some(character) = char::from_u32(unit) {
+        return Some((Character::of(character), 6));
+    }
+    let low = text.get(6..8).filter(|start| *start == b"\\u").and_then(|_| hex(text.get(8..12)?));
+    match low {
+        Some(low @ 0xdc00..=0xdfff) if unit < 0xdc00 => {
+            let character = char::from_u32(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00))?;
+            Some((Character::of(character), 12))
+        }
+        // Half a character, which no secret has.
+        _ => Some((Character::of(char::REPLACEMENT_CHARACTER), 6)),
+    }
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(text: &str) -> String {
+        View::of(text.as_bytes()).map_or_else(|| text.to_owned(), |v| String::from_utf8_lossy(&v.bytes).into_owned())
+    }
+
+    #[test]
+    fn every_way_to_write_a_character_is_read() {
+        assert_eq!(seen(r#"a\/b\u002Fc\u002fd%2fe%2F"#), "a/b/c/d/e/");
+        assert_eq!(seen(r#"\"\\\n\t"#), "\"\\\n\t");
+        assert_eq!(seen(r"\u00e7\ud83d\ude00%C3%A7"), "ç😀ç");
+        assert_eq!(seen(r"\\u0041"), r"\u0041");
+    }
+
+    #[test]
+    fn what_is_no_escape_stays_as_it_is() {
+        for text in ["100% de", "%zz", "\\x", "\\u12", "%4", "\\", "abc"] {
+            assert_eq!(seen(text), text);
+        }
+        assert_eq!(seen(r"\ud83d\u0041\udc00"), "\u{fffd}A\u{fffd}");
+    }
+
+    #[test]
+    fn a_part_of_the_view_is_found_where_it_came_from() {
+        let text = r"xx\u0041bc%44yy";
+        let view = View::of(text.as_bytes()).unwrap_or_else(|| panic!("it has escapes"));
+        assert_eq!(view.bytes, b"xxAbcDyy");
+        assert_eq!(&text[view.origin(2..6)], r"\u0041bc%44");
+        assert_eq!(&text[view.origin(3..5)], "bc");
+        assert_eq!(&text[view.origin(0..3)], r"xx\u0041");
+        assert_eq!(&text[view.origin(5..8)], "%44yy");
+    }
+}

@@ -1,0 +1,151 @@
+//! Credentials of several parts, the lock under which access tokens are renewed, and a new key for everything.
+//!
+//! The lock is the row's own (`FOR UPDATE`), held over the request to the token URL: whoever else wants to renew, in whichever
+//! process on whichever host, waits for it and then finds the new token.
+
+use async_trait::async_trait;
+use sqlx::{PgPool, Postgres, Transaction};
+
+use super::super::CredentialLock;
+use super::super::error::{Fault, StoreError};
+use super::super::rows::{self, SecretRow};
+use super::super::seal::{Column, Place, Sealer, StoreKey};
+use super::super::types::HeldCredential;
+use crate::source::{AccessToken, Parts};
+
+const LOCKING: &str = "lock the client's credential";
+const KEEPING: &str = "store the client's access token";
+
+/// How long a renewal waits for another's, and after which silence of a holder the server lets its lock go.
+const PATIENCE: [&str; 2] = ["SET LOCAL lock_timeout = '90s'", "SET LOCAL idle_in_transaction_session_timeout = '60s'"];
+
+pub(super) async fn set(
+    pool: &PgPool,
+    sealer: &Sealer,
+    cliente_id: i32,
+    api: &str,
+    parts: Option<&Parts>,
+) -> Result<bool, StoreError> {
+    let doing = "set the client's credential";
+    let place = |column| Place { cliente_id, api, column };
+    let token = parts.and_then(Parts::only_token).map(|token| sealer.seal(place(Column::Credencial), token));
+    let several = parts.filter(|p| p.only_token().is_none()).map(|p| sealer.seal(place(Column::Partes), &p.to_json()));
+    let (token, several) = (token.transpose()?, several.transpose()?);
+    let mut tx = pool.begin().await.map_err(StoreError::sort(doing))?;
+    let changed = sqlx::query(rows::SET_TOKEN).bind(cliente_id).bind(api).bind(token).execute(&mut *tx).await;
+    if changed.map_err(StoreError::sort(doing))?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let statement = if several.is_some() { rows::SET_PARTS } else { rows::REMOVE_PARTS };
+    let mut query = sqlx::query(statement).bind(cliente_id).bind(api);
+    if let Some(several) = several {
+        query = query.bind(several);
+    }
+    query.execute(&mut *tx).await.map_err(StoreError::sort(doing))?;
+    tx.commit().await.map_err(StoreError::sort(doing))?;
+    Ok(true)
+}
+
+/// The parts and the access token of an API's credential, if it has several.
+pub(super) async fn held(
+    pool: &PgPool,
+    sealer: &Sealer,
+    cliente_id: i32,
+    api: &str,
+) -> Result<Option<HeldCredential>, StoreError> {
+    let row: Option<rows::CredentialRow> = sqlx::query_as(rows::CREDENTIAL)
+        .bind(cliente_id)
+        .bind(api)
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::sort("look up the client's credential"))?;
+    row.map(|row| row.open(sealer, cliente_id, api)).transpose()
+}
+
+struct Lock {
+    tx: Transaction<'static, Postgres>,
+    sealer: Sealer,
+    cliente_id: i32,
+    api: String,
+    held: HeldCredential,
+}
+
+pub(super) async fn lock(
+    pool: &PgPool,
+    sealer: &Sealer,
+    cliente_id: i32,
+    api: &str,
+) -> Result<Box<dyn CredentialLock>, StoreError> {
+    let mut tx = pool.begin().await.map_err(StoreError::sort(LOCKING))?;
+    for statement in PATIENCE {
+        sqlx::query(statement).execute(&mut *tx).await.map_err(StoreError::sort(LOCKING))?;
+    }
+    let row: Option<rows::CredentialRow> = sqlx::query_as(rows::LOCK_CREDENTIAL)
+        .bind(cliente_id)
+        .bind(api)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::sort(LOCKING))?;
+    let row = row.ok_or_else(|| StoreError::new(Fault::Missing, LOCKING, "it was removed"))?;
+    let held = row.open(sealer, cliente_id, api)?;
+    Ok(Box::new(Lock { tx, sealer: sealer.clone(), cliente_id, api: api.to_owned(), held }))
+}
+
+#[async_trait]
+impl CredentialLock for Lock {
+    fn parts(&self) -> &Parts {
+        &self.held.parts
+    }
+
+    fn access(&self) -> Option<&AccessToken> {
+        self.held.access.as_ref()
+    }
+
+    async fn keep(mut self: Box<Self>, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {
+        let place = |column| Place { cliente_id: self.cliente_id, api: &self.api, column };
+        let sealed = self.sealer.seal(place(Column::Partes), &parts.to_json())?;
+        let sealed_access = self.sealer.seal(place(Column::Acesso), &access.to_json())?;
+        sqlx::query(rows::KEEP_CREDENTIAL)
+            .bind(self.cliente_id)
+            .bind(&self.api)
+            .bind(sealed)
+            .bind(sealed_access)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(StoreError::sort(KEEPING))?;
+        self.tx.commit().await.map_err(StoreError::sort(KEEPING))
+    }
+
+    async fn release(self: Box<Self>) {
+        // Nothing was changed, and a connection that broke has let go already.
+        let _ = self.tx.rollback().await;
+    }
+}
+
+pub(super) async fn rekey(pool: &PgPool, old: &Sealer, key: &StoreKey) -> Result<u64, StoreError> {
+    let doing = "seal every secret with the new key";
+    let new = Sealer::new(Some(key.clone()));
+    let mut tx = pool.begin().await.map_err(StoreError::sort(doing))?;
+    sqlx::query("LOCK TABLE clientes_tokens, clientes_apis, clientes_credenciais IN SHARE ROW EXCLUSIVE MODE")
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::sort(doing))?;
+    let mut sealed = 0;
+    for (column, read, write) in rows::SECRETS {
+        let stored: Vec<SecretRow> = sqlx::query_as(read).fetch_all(&mut *tx).await.map_err(StoreError::sort(doing))?;
+        for row in stored {
+            let place = Place { cliente_id: row.cliente_id, api: &row.api, column };
+            let secret = old.open(place, row.valor)?;
+            sqlx::query(write)
+                .bind(row.cliente_id)
+                .bind(&row.api)
+                .bind(new.seal(place, &secret)?)
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::sort(doing))?;
+            sealed += 1;
+        }
+    }
+    tx.commit().await.map_err(StoreError::sort(doing))?;
+    Ok(sealed)
+}

@@ -1,0 +1,177 @@
+//! Credentials of several parts: set, locked, renewed, and sealed at rest.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::*;
+
+on_both!(ready:
+    a_credential_takes_the_place_of_the_one_before,
+    a_credential_goes_with_its_api,
+    a_lock_is_held_by_one_and_the_next_finds_what_the_first_kept,
+    a_lock_that_is_dropped_has_changed_nothing,
+    secrets_are_sealed_where_there_is_a_key_and_read_where_there_was_none,
+    a_new_key_seals_everything_or_nothing,
+);
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const OTHER_KEY: &str = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
+
+fn parts(text: &str) -> Result<Parts> {
+    Ok(Parts::parse(text)?)
+}
+
+fn access_token(text: &str) -> AccessToken {
+    AccessToken { token: secret(text), renew_at: Some(7) }
+}
+
+fn key(text: &str) -> Result<StoreKey> {
+    StoreKey::parse(text).context("a key")
+}
+
+async fn with_key(ground: &Ground, text: &str) -> Result<Arc<dyn Store>> {
+    Ok(open(&ground.database.url(), Some(key(text)?)).await?)
+}
+
+/// What an API's credential holds: its token, or its parts as `name=value`, and its access token.
+async fn held(store: &dyn Store, cliente_id: i32) -> Result<(String, Option<String>)> {
+    let access = store.access(cliente_id, "bling").await?.context("no client")?;
+    let token = access.api.context("no API")?.credential.map(|token| token.expose().to_owned());
+    let several = access.parts.map(|parts| {
+        let shown = |name: &str| format!("{name}={}", parts.get(name).map(Secret::expose).unwrap_or_default());
+        parts.names().map(shown).collect::<Vec<_>>().join(",")
+    });
+    let renewed = access.access_token.map(|access| access.token.expose().to_owned());
+    Ok((several.or(token).unwrap_or_default(), renewed))
+}
+
+async fn client(ground: &Ground) -> Result<()> {
+    ground.store.add_client(1, &secret("token")).await?;
+    Ok(ground.store.set_api(1, "bling", at("https://a/")).await?)
+}
+
+async fn a_credential_takes_the_place_of_the_one_before(ground: &Ground) -> Result<()> {
+    let store = ground.store.as_ref();
+    client(ground).await?;
+    assert_eq!(held(store, 1).await?, (String::new(), None));
+    assert!(!store.clients().await?[0].apis[0].has_credential);
+
+    assert!(store.set_credential(1, "bling", Some(&parts("username=u\npassword=p")?)).await?);
+    assert_eq!(held(store, 1).await?.0, "password=p,username=u");
+    assert!(store.clients().await?[0].apis[0].has_credential);
+    let lock = store.lock_credential(1, "bling").await?;
+    lock.keep(&parts("username=u\npassword=q")?, &access_token("acesso")).await?;
+    assert_eq!(held(store, 1).await?, ("password=q,username=u".to_owned(), Some("acesso".to_owned())));
+    // Other parts, and the access token of those before is gone.
+    assert!(store.set_credential(1, "bling", Some(&parts("client_id=c\nclient_secret=s")?)).await?);
+    assert_eq!(held(store, 1).await?, ("client_id=c,client_secret=s".to_owned(), None));
+    // A single token stands where it always stood, and nothing beside it.
+    assert!(store.set_credential(1, "bling", Some(&parts("token=t")?)).await?);
+    assert_eq!(ground.database.texts("SELECT credencial FROM clientes_apis").await?, ["t"]);
+    assert!(ground.database.texts("SELECT partes FROM clientes_credenciais").await?.is_empty());
+
+    assert!(store.set_credential(1, "bling", Some(&parts("username=u")?)).await?);
+    assert_eq!(held(store, 1).await?.0, "username=u");
+    store.set_api(1, "bling", credential(&secret("t2"))).await?;
+    assert_eq!(held(store, 1).await?.0, "t2");
+    assert!(store.set_credential(1, "bling", None).await?);
+    assert_eq!(held(store, 1).await?.0, "");
+    assert!(!store.set_credential(1, "outra", Some(&parts("token=t")?)).await?);
+    assert_eq!(fault(store.lock_credential(1, "bling").await), Some(Fault::Missing));
+    Ok(())
+}
+
+async fn a_credential_goes_with_its_api(ground: &Ground) -> Result<()> {
+    let store = ground.store.as_ref();
+    client(ground).await?;
+    store.set_credential(1, "bling", Some(&parts("username=u")?)).await?;
+    assert!(store.remove_api(1, "bling").await?);
+    assert!(ground.database.texts("SELECT partes FROM clientes_credenciais").await?.is_empty());
+    store.set_api(1, "bling", at("https://a/")).await?;
+    store.set_credential(1, "bling", Some(&parts("username=u")?)).await?;
+    assert!(store.remove_client(1).await?);
+    assert!(ground.database.texts("SELECT partes FROM clientes_credenciais").await?.is_empty());
+    Ok(())
+}
+
+async fn a_lock_is_held_by_one_and_the_next_finds_what_the_first_kept(ground: &Ground) -> Result<()> {
+    client(ground).await?;
+    ground.store.set_credential(1, "bling", Some(&parts("refresh_token=velho")?)).await?;
+    let first = ground.store.lock_credential(1, "bling").await?;
+    let another = ground.another().await?;
+    let waiting = tokio::spawn(async move { another.lock_credential(1, "bling").await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished(), "two hold one lock");
+    first.keep(&parts("refresh_token=novo")?, &access_token("acesso")).await?;
+    let second = tokio::time::timeout(Duration::from_secs(20), waiting).await???;
+    assert_eq!(second.parts().get("refresh_token").map(Secret::expose), Some("novo"));
+    assert_eq!(second.access().map(|access| access.token.expose()), Some("acesso"));
+    second.release().await;
+    Ok(())
+}
+
+async fn a_lock_that_is_dropped_has_changed_nothing(ground: &Ground) -> Result<()> {
+    client(ground).await?;
+    ground.store.set_credential(1, "bling", Some(&parts("refresh_token=velho")?)).await?;
+    drop(ground.store.lock_credential(1, "bling").await?);
+    let another = ground.another().await?;
+    let patience = Duration::from_secs(20);
+    let again = tokio::time::timeout(patience, another.lock_credential(1, "bling")).await??;
+    assert_eq!(again.parts().get("refresh_token").map(Secret::expose), Some("velho"));
+    Ok(())
+}
+
+/// Everything that the tables hold where secrets may stand.
+async fn stored(ground: &Ground) -> Result<String> {
+    let sql = "SELECT token FROM clientes_tokens UNION ALL SELECT credencial FROM clientes_apis WHERE credencial <> '' \
+               UNION ALL SELECT partes FROM clientes_credenciais \
+               UNION ALL SELECT acesso FROM clientes_credenciais WHERE acesso <> ''";
+    Ok(ground.database.texts(sql).await?.join("\n"))
+}
+
+async fn secrets_are_sealed_where_there_is_a_key_and_read_where_there_was_none(ground: &Ground) -> Result<()> {
+    client(ground).await?;
+    ground.store.set_credential(1, "bling", Some(&parts("username=u\npassword=segredo")?)).await?;
+    let sealing = with_key(ground, KEY).await?;
+    // In the clear, from before.
+    assert_eq!(held(sealing.as_ref(), 1).await?.0, "password=segredo,username=u");
+    assert_eq!(sealing.access(1, "").await?.context("no client")?.token.expose(), "token");
+    // Sealed at the next write.
+    sealing.set_client(1, Some(&secret("segredo-padrao")), None).await?;
+    let lock = sealing.lock_credential(1, "bling").await?;
+    lock.keep(&parts("username=u\npassword=segredo")?, &access_token("segredo-de-acesso")).await?;
+    sealing.add_client(2, &secret("segredo-2")).await?;
+    sealing.set_api(2, "bling", ApiChange { credential: Some(&secret("segredo-api")), ..at("https://b/") }).await?;
+    let rows = stored(ground).await?;
+    assert!(!rows.contains("segredo") && rows.lines().all(|row| row.starts_with("atlas1:")), "{rows}");
+    assert_eq!(held(sealing.as_ref(), 1).await?.1.as_deref(), Some("segredo-de-acesso"));
+    assert_eq!(held(sealing.as_ref(), 2).await?.0, "segredo-api");
+
+    assert_eq!(fault(ground.store.access(1, "bling").await), Some(Fault::KeyMissing));
+    let other = with_key(ground, OTHER_KEY).await?;
+    assert_eq!(fault(other.access(1, "bling").await), Some(Fault::KeyWrong));
+    assert_eq!(fault(other.lock_credential(1, "bling").await), Some(Fault::KeyWrong));
+    // Who only lists clients needs no key.
+    assert_eq!(ground.store.clients().await?.len(), 2);
+    Ok(())
+}
+
+async fn a_new_key_seals_everything_or_nothing(ground: &Ground) -> Result<()> {
+    client(ground).await?;
+    ground.store.set_credential(1, "bling", Some(&parts("username=u\npassword=segredo")?)).await?;
+    ground.store.add_client(2, &secret("")).await?;
+    // The first key: what stands in the clear is sealed; an empty token hides nothing.
+    assert_eq!(ground.store.rekey(&key(KEY)?).await?, 2);
+    let before = stored(ground).await?;
+    assert!(!before.contains("segredo"));
+    // With a wrong one nothing changes.
+    let wrong = with_key(ground, OTHER_KEY).await?;
+    assert_eq!(fault(wrong.rekey(&key(OTHER_KEY)?).await), Some(Fault::KeyWrong));
+    assert_eq!(stored(ground).await?, before);
+    let sealing = with_key(ground, KEY).await?;
+    assert_eq!(sealing.rekey(&key(OTHER_KEY)?).await?, 2);
+    assert_eq!(fault(sealing.access(1, "bling").await), Some(Fault::KeyWrong));
+    assert_eq!(held(wrong.as_ref(), 1).await?.0, "password=segredo,username=u");
+    Ok(())
+}
