@@ -285,7 +285,7 @@ load-unsigned = { $file } is not signed: there is no { $signature }
 load-signature = { $file } is not what was signed: { $signature } does not hold ({ $reason })
     .fix = Get file and signature again from whoever signed them; atlas.toml lists the keys in the section [connector.{ $route }].
 load-core-module = { $file } is a plain WebAssembly module, not a component
-    .fix = Make it a component: cargo xtask connectors does that, or wasm-tools component new.
+    .fix = Make it a component: atlas connector componentize.
 load-not-a-component = { $file } is not a WebAssembly component: { $reason }
     .fix = Build the file again; it may be cut short or of another kind.
 load-imports = { $file } imports what no connector may use: { $imports }
@@ -338,6 +338,11 @@ error-no-password = No password for the key
     .fix = Set ATLAS_SIGNING_PASSWORD, or pass the password through a pipe; for a key without one, give --no-password.
 error-file-unwritable = { $file } could not be written: { $reason }
     .fix = Check the folder, its permissions and the disk.
+componentize-done = ✅ Component written to { $file } ({ $bytes } bytes). To look at it: atlas connector inspect { $file }
+componentize-failed = { $file } could not be made a component: { $reason }
+    .fix = It must be a core module (crate-type cdylib, target wasm32-unknown-unknown) of a crate that exports a connector with the SDK.
+componentize-unwritable = The component could not be written to { $file }: { $reason }
+    .fix = Check that the folder is there and may be written to.
 
 ## Connectors that change
 

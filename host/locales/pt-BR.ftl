@@ -297,7 +297,7 @@ load-unsigned = { $file } não está assinado: não há { $signature }
 load-signature = { $file } não é o que foi assinado: { $signature } não confere ({ $reason })
     .fix = Peça arquivo e assinatura de novo a quem assinou; o atlas.toml lista as chaves na seção [connector.{ $route }].
 load-core-module = { $file } é um módulo WebAssembly simples, não um componente
-    .fix = Transforme-o em componente: cargo xtask connectors faz isso, ou wasm-tools component new.
+    .fix = Transforme-o em componente: atlas connector componentize.
 load-not-a-component = { $file } não é um componente WebAssembly: { $reason }
     .fix = Gere o arquivo de novo; ele pode estar truncado ou ser de outro tipo.
 load-imports = { $file } importa o que um conector não pode usar: { $imports }
@@ -350,6 +350,11 @@ error-no-password = Falta a senha da chave
     .fix = Defina ATLAS_SIGNING_PASSWORD, ou passe a senha por um pipe; para uma chave sem senha, use --no-password.
 error-file-unwritable = Não foi possível gravar { $file }: { $reason }
     .fix = Confira a pasta, as permissões e o disco.
+componentize-done = ✅ Componente gravado em { $file } ({ $bytes } bytes). Para examiná-lo: atlas connector inspect { $file }
+componentize-failed = Não foi possível transformar { $file } em componente: { $reason }
+    .fix = Ele precisa ser um módulo simples (crate-type cdylib, alvo wasm32-unknown-unknown) de um crate que exporta um conector com o SDK.
+componentize-unwritable = Não foi possível gravar o componente em { $file }: { $reason }
+    .fix = Confira se a pasta existe e se há permissão de escrita.
 
 ## Recarga de conectores
 

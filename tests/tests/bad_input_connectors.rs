@@ -160,3 +160,20 @@ async fn a_scrap_whose_connector_broke_in_the_meantime_goes_on_with_the_version_
     assert!(run.stderr.contains("A rota pedido continua com a versão"), "{}", run.stderr);
     atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await
 }
+
+#[tokio::test]
+async fn what_cannot_be_made_a_component_is_told_and_leaves_no_file() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    atlas.own_connectors()?;
+    std::fs::write(atlas.folder().join("texto.wasm"), "isto não é um módulo")?;
+    std::fs::write(atlas.folder().join("vazio.wasm"), b"\0asm\x01\0\0\0")?;
+    let componentize = |module, to| ["connector", "componentize", module, to];
+    let mut said = String::new();
+    for (module, code) in [("connectors/pedido.wasm", 7), ("texto.wasm", 7), ("falta.wasm", 7)] {
+        said.push_str(&atlas.run_in_both_languages(&componentize(module, "novo.wasm"), code).await?);
+    }
+    said.push_str(&atlas.run_in_both_languages(&componentize("vazio.wasm", "falta/novo.wasm"), 3).await?);
+    assert_said!(said);
+    assert!(!atlas.folder().join("novo.wasm").exists());
+    Ok(())
+}

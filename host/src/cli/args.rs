@@ -338,6 +338,16 @@ pub(super) enum ConnectorCommand {
         /// The component
         file: PathBuf,
     },
+    /// Make a core module, as Rust compiles it with the SDK for wasm32-unknown-unknown, a component
+    #[command(
+        after_help = "Example: atlas connector componentize target/wasm32-unknown-unknown/release/orders.wasm orders.wasm"
+    )]
+    Componentize {
+        /// The core module
+        module: PathBuf,
+        /// Where to write the component
+        to: PathBuf,
+    },
     /// Let a new version serve that waits for your word
     #[command(alias = "aceitar", after_help = "Example: atlas connector accept pedido")]
     Accept {

@@ -1,4 +1,4 @@
-//! `atlas connector list|inspect|accept|rollback|keygen|sign|verify`.
+//! `atlas connector list|inspect|componentize|accept|rollback|keygen|sign|verify`.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -57,6 +57,11 @@ pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) ->
                 signature = signed.signature.display()
             ));
             result(output, &told(&signed), &signed.sha256);
+            Ok(Exit::Done)
+        }
+        ConnectorCommand::Componentize { module, to } => {
+            let bytes = connectors.componentize(&module, &to).await?;
+            output.remark(&notice!("componentize-done", file = to.display(), bytes = bytes));
             Ok(Exit::Done)
         }
     }

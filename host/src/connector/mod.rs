@@ -6,6 +6,7 @@
 //! - `engine`      one engine: pooling allocator, epochs
 //! - `compile`     from a component to native code, in a child process
 //! - `cache`       precompiled copies, in a private directory
+//! - `component`   from a core module, as Rust compiles it, to a component
 //! - `load`        from a file to a connector, or to the reason why it is none: reading, pins, imports
 //! - `descriptor`  what a connector says of itself, checked
 //! - `registry`    the folder of connectors: which file serves which route
@@ -29,6 +30,7 @@
 mod bindings;
 mod cache;
 mod compile;
+mod component;
 mod contract;
 mod descriptor;
 mod engine;
@@ -54,6 +56,7 @@ mod watch;
 mod word;
 
 pub use self::compile::{CHILD_COMMAND, compile_as_child};
+pub use self::component::{EncodeError, encode_component};
 pub use self::descriptor::{Descriptor, DescriptorError};
 pub use self::engine::ConnectorEngine;
 pub use self::events::{RegistryEvent, RegistryObserver};

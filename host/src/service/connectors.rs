@@ -9,8 +9,8 @@ use super::failure::{Exit, Failure};
 use super::reload::held;
 use crate::config::Config;
 use crate::connector::{
-    Connector, ConnectorEngine, Held, KeptVersion, Registry, RegistryFolders, Standing, TrustPolicy, WordError, accept,
-    roll_back,
+    Connector, ConnectorEngine, EncodeError, Held, KeptVersion, LoadError, Registry, RegistryFolders, Standing,
+    TrustPolicy, WordError, accept, encode_component, roll_back,
 };
 use crate::limits::Limits;
 use crate::notice;
@@ -61,6 +61,29 @@ impl Connectors {
     pub async fn inspect(&self, file: &Path) -> Result<Connector, Failure> {
         let loaded = Registry::inspect(self.engine().await?, &self.limits, &self.trust, file).await;
         loaded.map_err(|error| Failure::load(file, &error))
+    }
+
+    /// Makes a core module that was built with the SDK a component, and writes it in one step, since a host may be watching.
+    /// Gives its size in bytes.
+    pub async fn componentize(&self, module: &Path, to: &Path) -> Result<usize, Failure> {
+        let bytes = tokio::fs::read(module).await;
+        let bytes = bytes.map_err(|error| Failure::load(module, &LoadError::Unreadable(error.to_string())))?;
+        let encoded = tokio::task::spawn_blocking(move || encode_component(&bytes)).await;
+        let encoded = encoded.unwrap_or_else(|panic| Err(EncodeError::Module(panic.to_string())));
+        let component = encoded.map_err(|error| {
+            let notice = notice!("componentize-failed", file = module.display(), reason = error);
+            Failure::new("op-connector", notice, Exit::Connector).because(&error)
+        })?;
+        let new = to.with_extension("wasm.new");
+        let written = async {
+            tokio::fs::write(&new, &component).await?;
+            tokio::fs::rename(&new, to).await
+        };
+        written.await.map_err(|error| {
+            let notice = notice!("componentize-unwritable", file = to.display(), reason = error);
+            Failure::new("op-connector", notice, Exit::Configuration).because(&error)
+        })?;
+        Ok(component.len())
     }
 
     /// The connectors of the configured folder, loaded at the first call.
