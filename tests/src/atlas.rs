@@ -281,7 +281,7 @@ impl Finished {
 }
 
 /// The folder of programs that this one was built with.
-fn target() -> anyhow::Result<PathBuf> {
+pub fn programs() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     // A test is in `PROFILE/deps`, the benchmark beside the program.
     let profile = own.ancestors().skip(1).find(|folder| folder.join("atlas").is_file());
@@ -289,15 +289,15 @@ fn target() -> anyhow::Result<PathBuf> {
 }
 
 fn program() -> anyhow::Result<PathBuf> {
-    Ok(target()?.join("atlas"))
+    Ok(programs()?.join("atlas"))
 }
 
 /// The folder of connectors that `cargo xtask connectors` made.
-fn connectors() -> anyhow::Result<PathBuf> {
+pub fn connectors() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("ATLAS_CONNECTORS") {
         return Ok(folder.into());
     }
-    let folder = target()?.parent().context("target folder")?.join("connectors");
+    let folder = programs()?.parent().context("target folder")?.join("connectors");
     anyhow::ensure!(folder.is_dir(), "{} is missing: cargo xtask connectors makes it", folder.display());
     Ok(folder)
 }
@@ -307,12 +307,22 @@ pub fn test_guests() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("ATLAS_TEST_GUESTS") {
         return Ok(folder.into());
     }
-    let folder = target()?.parent().context("target folder")?.join("test-guests");
+    let folder = programs()?.parent().context("target folder")?.join("test-guests");
     anyhow::ensure!(folder.is_dir(), "{} is missing: cargo xtask test makes it", folder.display());
     Ok(folder)
 }
 
+/// The folder of the example connectors in other languages.
+pub fn example_connectors() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("ATLAS_EXAMPLE_CONNECTORS") {
+        return Ok(folder.into());
+    }
+    let folder = programs()?.parent().context("target folder")?.join("examples-connectors");
+    anyhow::ensure!(folder.is_dir(), "{} is missing: cargo xtask connectors --examples makes it", folder.display());
+    Ok(folder)
+}
+
 /// One cache for all tests, so that each connector is compiled once.
-fn cache() -> anyhow::Result<PathBuf> {
-    Ok(target()?.parent().context("target folder")?.join("test-cache"))
+pub fn cache() -> anyhow::Result<PathBuf> {
+    Ok(programs()?.parent().context("target folder")?.join("test-cache"))
 }

@@ -15,6 +15,8 @@ pub struct Row {
     pub origem: String,
     /// The payload, as the database writes it.
     pub payload: String,
+    /// The content's hash.
+    pub hash_conteudo: Option<String>,
 }
 
 /// A database of a test's own; one on the server is dropped with it.
@@ -24,7 +26,8 @@ pub struct Database {
 }
 
 impl Database {
-    pub(crate) fn sqlite(path: &Path) -> Self {
+    /// A file, which the program has created or will create.
+    pub fn sqlite(path: &Path) -> Self {
         Self { url: format!("sqlite:{}", path.display()), server: None }
     }
 
@@ -96,18 +99,28 @@ impl Database {
 
     /// Every row of `dados_raw`, sorted.
     pub async fn rows(&self) -> anyhow::Result<Vec<Row>> {
-        let sql = "SELECT cliente_id, origem, CAST(payload AS TEXT) AS payload FROM dados_raw";
+        let sql = "SELECT cliente_id, origem, CAST(payload AS TEXT) AS payload, hash_conteudo FROM dados_raw";
         let mut rows: Vec<Row> = if self.is_postgres() {
             let pool = self.postgres_pool().await?;
             let rows = sqlx::query(sql).fetch_all(&pool).await?;
             pool.close().await;
-            let row = |r: &sqlx::postgres::PgRow| Row { cliente_id: r.get(0), origem: r.get(1), payload: r.get(2) };
+            let row = |r: &sqlx::postgres::PgRow| Row {
+                cliente_id: r.get(0),
+                origem: r.get(1),
+                payload: r.get(2),
+                hash_conteudo: r.get(3),
+            };
             rows.iter().map(row).collect()
         } else {
             let pool = self.sqlite_pool().await?;
             let rows = sqlx::query(sql).fetch_all(&pool).await?;
             pool.close().await;
-            let row = |r: &sqlx::sqlite::SqliteRow| Row { cliente_id: r.get(0), origem: r.get(1), payload: r.get(2) };
+            let row = |r: &sqlx::sqlite::SqliteRow| Row {
+                cliente_id: r.get(0),
+                origem: r.get(1),
+                payload: r.get(2),
+                hash_conteudo: r.get(3),
+            };
             rows.iter().map(row).collect()
         };
         rows.sort();

@@ -1,5 +1,6 @@
 //! The connectors that ship with Atlas: compiled, made into components, and put where the host looks for them.
 
+pub(crate) mod examples;
 pub(crate) mod guests;
 
 use std::path::{Path, PathBuf};

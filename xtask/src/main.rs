@@ -18,7 +18,11 @@ use clap::Parser;
 #[command(name = "cargo xtask", about = "The tasks that people and CI run")]
 enum Task {
     /// Build the connectors that ship with Atlas into target/connectors
-    Connectors,
+    Connectors {
+        /// Also those of examples/connectors, into target/examples-connectors; needs Node.js and Python
+        #[arg(long)]
+        examples: bool,
+    },
     /// Run an order API with the sample data, and pull its orders into an embedded database
     Demo,
     /// Everything that must pass before a change lands; with a filter, only the tests that match it
@@ -45,7 +49,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = command::on_interrupt_stop().and_then(|()| match Task::parse() {
-        Task::Connectors => connectors::build().map(drop),
+        Task::Connectors { examples } => {
+            connectors::build().and_then(|_| if examples { connectors::examples::build().map(drop) } else { Ok(()) })
+        }
         Task::Demo => demo::run(),
         Task::Test { filter } => test::run(&filter),
         Task::Bench { numbers } => bench::run(&numbers),

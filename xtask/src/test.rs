@@ -21,6 +21,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     }
     let connectors = connectors::build()?;
     let guests = connectors::guests::build()?;
+    let examples = connectors::examples::build()?;
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     };
     let mut tests = runner();
     tests.args(filter).env("ATLAS_CONNECTORS", connectors).env("ATLAS_TEST_GUESTS", guests);
+    tests.env("ATLAS_EXAMPLE_CONNECTORS", examples);
     if let Some(postgres) = &postgres {
         tests.env(DATABASE, postgres.url());
     }

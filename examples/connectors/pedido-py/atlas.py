@@ -1,0 +1,183 @@
+"""What a connector in Python is written with: the contract's values in fewer words, and what the usual failures mean for a
+page. It says the same as the SDK for Rust (connectors/sdk). Copy it into a connector of your own."""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from componentize_py_types import Err
+from wit_world.imports import http, log
+from wit_world.imports.http import Response, Selection
+from wit_world.imports.types import (
+    AuthScheme_Bearer,
+    Descriptor,
+    FetchError_Fatal,
+    FetchError_InvalidResponse,
+    FetchError_Retry,
+    FetchError_Unauthorized,
+    Page,
+    Records_Selected,
+    RetryHint,
+)
+
+
+def reported(exported: Callable) -> Callable:
+    """A method that is exported, with its mistakes in the scrap's log, line by line. What the contract has no variant for
+    ends the scrap, and would do so without a word."""
+
+    @functools.wraps(exported)
+    def method(*given: Any) -> Any:
+        try:
+            return exported(*given)
+        except Err:
+            raise
+        except Exception as error:
+            log.log(log.Level.ERROR, f"{type(error).__name__}: {error}")
+            # Not by the module `traceback`: it looks for the sources, and there is no file system.
+            step = error.__traceback__
+            while step is not None:
+                code = step.tb_frame.f_code
+                log.log(log.Level.ERROR, f"    {code.co_filename}:{step.tb_lineno} in {code.co_name}")
+                step = step.tb_next
+            raise
+
+    return method
+
+
+def descriptor(route: str, api: str, **differs: Any) -> Descriptor:
+    """A route with what is true of most. What differs is given by the contract's names in snake_case."""
+    common = dict(
+        version="0.1.0",
+        cursor_format=1,  # raise it whenever cursors change meaning
+        takes_period=False,
+        page_size=100,
+        lag_seconds=0,
+        auth=AuthScheme_Bearer(),
+        requests=[],  # none: GET below the base URL is all it needs
+        rate=None,
+        settings_schema="{}",
+        key=[],
+        changed_at=None,
+        unhashed=[],
+    )
+    return Descriptor(route=route, api=api, **(common | differs))
+
+
+def get(target: str, **query: Any) -> Response:
+    """Sends a GET below the base URL that the operator set; the host adds the credential. Gives the answer if its status is
+    a success, and raises what any other outcome means for the page."""
+    pairs = [(name, str(value)) for name, value in query.items()]
+    try:
+        answer = http.send(http.Request(http.Method.GET, target, pairs, [], None))
+    except Err as error:
+        _from_http_error(error.value)
+    status = answer.status()
+    if 200 <= status < 300:
+        return answer
+    _from_status(status, answer.retry_after_ms(), _excerpt(answer.body()))
+
+
+def select(answer: Response, pointer: str) -> Selection:
+    """The elements of the array at a JSON pointer, as records that stay in the host."""
+    try:
+        return answer.select(pointer, None)
+    except Err as error:
+        _from_body_error(error.value)
+
+
+ABSENT = object()
+"""Nothing stands at the pointer; `None` is JSON's `null`."""
+
+
+def value(answer: Response, pointer: str) -> Any:
+    """The value at a JSON pointer, or `ABSENT`. Not for records: a number passes through a double."""
+    try:
+        text = answer.json(pointer)
+    except Err as error:
+        _from_body_error(error.value)
+    return ABSENT if text is None else json.loads(text)
+
+
+def whole(answer: Response, pointer: str) -> int | None:
+    """The whole number at a JSON pointer, be it written as a number or as a string; none for `null` or nothing."""
+    found = value(answer, pointer)
+    if found is None or found is ABSENT:
+        return None
+    number = int(found) if isinstance(found, str) and found.strip().isdecimal() else found
+    if type(number) is int and number >= 0:
+        return number
+    invalid_response(f"{pointer} is no whole number: {found!r:.200}")
+
+
+def page(selection: Selection, next: list[str], total_records: int | None = None) -> Page:
+    """A page: its records, what comes next (nothing, one cursor, or branches), and the total that the source declares."""
+    return Page(Records_Selected([selection]), next, [], total_records)
+
+
+def retry(reason: str, after_ms: int | None = None) -> NoReturn:
+    """A passing fault: the host asks again, as its backoff says or not before `after_ms`."""
+    raise Err(FetchError_Retry(RetryHint(reason, after_ms)))
+
+
+def unauthorized(reason: str) -> NoReturn:
+    """The source refused the credential."""
+    raise Err(FetchError_Unauthorized(reason))
+
+
+def invalid_response(reason: str) -> NoReturn:
+    """The source broke its own contract."""
+    raise Err(FetchError_InvalidResponse(reason))
+
+
+def fatal(reason: str) -> NoReturn:
+    """Nothing that waiting would mend."""
+    raise Err(FetchError_Fatal(reason))
+
+
+def _from_status(status: int, retry_after_ms: int | None, said: str) -> NoReturn:
+    """What a status that is no success means. An API that says something else by its statuses needs its own."""
+    reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    if status in (401, 403):
+        unauthorized(reason)
+    if status in (408, 425, 429) or status >= 500:
+        retry(reason, retry_after_ms)
+    if status >= 400:
+        fatal(reason)
+    invalid_response(reason)
+
+
+def _from_http_error(error: http.HttpError) -> NoReturn:
+    match error:
+        case http.HttpError_Connect(why):
+            retry(f"no connection: {why}")
+        case http.HttpError_Interrupted(why):
+            retry(f"the connection broke: {why}")
+        case http.HttpError_Timeout(why):
+            retry(f"no answer in time: {why}")
+        case http.HttpError_Denied(why):
+            fatal(f"not granted: {why}")
+        case http.HttpError_InvalidRequest(why):
+            fatal(f"not a request: {why}")
+        case http.HttpError_TooLarge(limit):
+            fatal(f"the answer is larger than {limit} bytes")
+        case http.HttpError_Exhausted(why):
+            fatal(f"too much for one page: {why}")
+
+
+def _from_body_error(error: http.BodyError) -> NoReturn:
+    match error:
+        case http.BodyError_NotJson(why):  # a proxy's HTML under status 200, or half a body: as a rule the next is whole
+            retry(why)
+        case http.BodyError_Missing(why) | http.BodyError_NotAnArray(why):
+            invalid_response(why)
+        case http.BodyError_TooMany(limit):
+            invalid_response(f"more than {limit} records on one page")
+        case http.BodyError_InvalidPointer(why):
+            fatal(f"not a JSON pointer: {why}")
+
+
+def _excerpt(body: bytes) -> str:
+    """The beginning of a body, fit to stand in a line of text."""
+    text = " ".join(body[:200].decode(errors="replace").split())
+    return f"{text}…" if len(body) > 200 else text

@@ -1,0 +1,168 @@
+//! The route `pedido` in Rust, JavaScript and Python: what a connector is written in must be seen neither in the rows nor in
+//! how a scrap ends. The records stay in the host, so every language gives the same bytes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use atlas_tests::{Atlas, FROM, FaultKind, Faults, Finished, Rota, Row, SampleApi, TO, api};
+
+const CLIENT: u32 = 2151;
+
+/// The three files, with the languages they are written in. Rust, the reference, comes first.
+fn guests() -> anyhow::Result<[(&'static str, PathBuf); 3]> {
+    let examples = atlas_tests::example_connectors()?;
+    Ok([
+        ("Rust", atlas_tests::connectors()?.join("pedido.wasm")),
+        ("JavaScript", examples.join("pedido-js.wasm")),
+        ("Python", examples.join("pedido-py.wasm")),
+    ])
+}
+
+/// Has an installation serve `pedido` by this file alone, and its compiled copy made: seconds, for a large one, once.
+async fn ready(atlas: &mut Atlas, guest: &PathBuf, api: &SampleApi) -> anyhow::Result<()> {
+    let folder = atlas.folder().join("connectors");
+    std::fs::create_dir(&folder)?;
+    std::fs::copy(guest, folder.join("pedido.wasm"))?;
+    atlas.set("ATLAS_CONNECTORS", &folder.display().to_string());
+    atlas.register(CLIENT, api).await?;
+    let listed = atlas.run(&["connector", "list", "--output", "json"]).await?.expect(0)?;
+    assert_eq!(listed.text("rota")?, "pedido");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_route_writes_the_same_rows_with_the_same_hashes_in_every_language() -> anyhow::Result<()> {
+    let api = api(200, Faults::default()).await?;
+    let served = api.records(CLIENT, Rota::Pedido, FROM, TO)?;
+    let mut reference: [Option<Vec<Row>>; 2] = [None, None];
+    for (language, guest) in guests()? {
+        for (mut atlas, reference) in Atlas::on_both().await?.into_iter().zip(&mut reference) {
+            ready(&mut atlas, &guest, &api).await?;
+            let run = atlas.run_pedido(CLIENT, &["--page-size", "20", "--batch", "500"]).await?.expect(0)?;
+            assert_eq!(run.text("status")?, "concluido", "{language}");
+            assert_eq!((run.number("lidos")?, run.number("total_declarado")?), (1_000, 1_000), "{language}");
+            #[allow(clippy::print_stderr)] // told, not judged: it depends on the machine
+            {
+                let (ms, pages) = (run.number("duracao_ms")?, run.number("paginas")?);
+                eprintln!("{language}: {pages} pages in {ms} ms");
+            }
+            atlas.database.expect_exactly(CLIENT, "pedido", &served).await?;
+            let rows = atlas.database.rows().await?;
+            assert_eq!(rows, *reference.get_or_insert_with(|| rows.clone()), "{language}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_is_resumed_in_every_language() -> anyhow::Result<()> {
+    let api = api(200, Faults { latency_ms: 100, ..Faults::default() }).await?;
+    let served = api.records(CLIENT, Rota::Pedido, FROM, TO)?;
+    for (language, guest) in guests()? {
+        let mut atlas = Atlas::on_sqlite()?;
+        ready(&mut atlas, &guest, &api).await?;
+        let create = ["scrap", "create", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO];
+        atlas.run(&[&create[..], &["--page-size", "20"]].concat()).await?.expect(0)?;
+        let resume = ["scrap", "resume", "1", "--output", "json"];
+        for _ in 0..2 {
+            let rows = || atlas.database.number("SELECT COUNT(*) FROM dados_raw");
+            let before = rows().await?;
+            let mut running = atlas.start(&resume)?;
+            while rows().await? <= before {
+                assert!(running.child.try_wait()?.is_none(), "{language}: it ended without a row more than {before}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            running.signal("KILL").await?;
+            running.finish().await?;
+            assert!(rows().await? < 1_000, "{language}: it was killed too late");
+        }
+        let done = atlas.run(&resume).await?.expect(0)?;
+        assert_eq!((done.text("status")?.as_str(), done.number("lidos")?), ("concluido", 1_000), "{language}");
+        atlas.database.expect_exactly(CLIENT, "pedido", &served).await?;
+    }
+    Ok(())
+}
+
+/// Sources that misbehave in ways that the connector, not the host, makes something of.
+fn faults() -> Vec<(&'static str, Faults)> {
+    let always = |page, fail_with| Faults { fail_page: Some(page), fail_with, ..Faults::default() };
+    vec![
+        ("token refused", always(1, FaultKind::Unauthorized)),
+        (
+            "429 with its wait",
+            Faults {
+                fail_first: 1,
+                fail_with: FaultKind::Status429,
+                retry_after: Some("0.02".to_owned()),
+                ..Faults::default()
+            },
+        ),
+        ("500 for ever", always(2, FaultKind::Status500)),
+        ("HTML under 200", always(2, FaultKind::Html)),
+        ("half a JSON text", Faults { fail_first: 1, fail_with: FaultKind::TruncatedJson, ..Faults::default() }),
+        ("half an answer", Faults { fail_first: 1, fail_with: FaultKind::Truncated, ..Faults::default() }),
+        ("no total", Faults { no_total: true, ..Faults::default() }),
+        ("nothing", Faults { empty: true, ..Faults::default() }),
+        ("no end", Faults { repeat_from: Some(2), ..Faults::default() }),
+    ]
+}
+
+/// What an operator sees of how a run ended: exit code, state, counts and reason, but not how long it took.
+fn outcome(run: &Finished) -> anyhow::Result<serde_json::Value> {
+    let mut summary = run.json()?;
+    for differs in ["duracao_ms", "conector"] {
+        summary[differs].take();
+    }
+    summary["exit"] = run.code.into();
+    Ok(summary)
+}
+
+#[tokio::test]
+async fn a_source_that_misbehaves_ends_a_scrap_in_the_same_way_in_every_language() -> anyhow::Result<()> {
+    let api = api(10, Faults::default()).await?;
+    let mut reference = Vec::new();
+    for (language, guest) in guests()? {
+        let mut outcomes = Vec::new();
+        for (fault, faults) in faults() {
+            api.set_faults(Faults::default())?;
+            let mut atlas = Atlas::on_sqlite()?;
+            ready(&mut atlas, &guest, &api).await?;
+            api.set_faults(faults)?;
+            // One page after the other, so that the counts at the end do not depend on which page came first.
+            let one_by_one = ["--page-size", "20", "--retries", "2", "--concurrency", "1", "--batch", "50"];
+            outcomes.push((fault, outcome(&atlas.run_pedido(CLIENT, &one_by_one).await?)?));
+        }
+        if reference.is_empty() {
+            assert_eq!(outcomes[0].1["status"], "token_recusado");
+            assert_eq!(outcomes[1].1["status"], "concluido");
+            reference = outcomes;
+        } else {
+            for (found, expected) in outcomes.iter().zip(&reference) {
+                assert_eq!(found, expected, "{language}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_period_that_the_operator_left_out_and_a_cursor_of_another_meaning_are_refused_alike() -> anyhow::Result<()> {
+    let api = api(2, Faults::default()).await?;
+    let mut said = Vec::new();
+    for (_, guest) in guests()? {
+        let mut atlas = Atlas::on_sqlite()?;
+        ready(&mut atlas, &guest, &api).await?;
+        let bare = atlas.run(&["run", "--client", "2151", "--route", "pedido"]).await?;
+        let create = ["scrap", "create", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO];
+        atlas.run(&create).await?.expect(0)?;
+        // A cursor that this connector never made: it must say so, and not ask for some page.
+        atlas.database.execute("UPDATE scrap_cursores SET cursor = 'dois'").await?;
+        let strange = atlas.run(&["scrap", "run", "1", "--output", "json"]).await?;
+        said.push((bare.code, bare.stderr, outcome(&strange)?));
+    }
+    assert_eq!(api.served().requests, 0);
+    assert_eq!((&said[0], &said[0]), (&said[1], &said[2]));
+    assert_eq!(said[0].2["status"], "falhou");
+    assert!(said[0].2["motivo"].as_str().is_some_and(|why| why.contains("not a page number: dois")), "{:?}", said[0]);
+    Ok(())
+}
