@@ -23,10 +23,51 @@ impl Notice {
         Self { key: key.to_owned(), args: BTreeMap::new() }
     }
 
-    /// The same with one more argument.
+    /// The same with one more argument, made [`legible`].
     #[must_use]
     pub fn with(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
-        self.args.insert(name.to_owned(), value.to_string());
+        self.args.insert(name.to_owned(), legible(&value.to_string()));
         self
+    }
+}
+
+/// Characters of an argument that are told: more than a message needs, and no more than a screen holds. A connector may
+/// give a reason as large as its memory.
+const TOLD_MAX: usize = 2_000;
+
+/// A text on one line, of a length that can be read, and without what could move a terminal's cursor. Reasons come from
+/// connectors and sources, and are shown, logged and stored.
+#[must_use]
+pub fn legible(text: &str) -> String {
+    match text.char_indices().nth(TOLD_MAX) {
+        Some((end, _)) => printable(&text[..end]) + "…",
+        None => printable(text),
+    }
+}
+
+/// A text on one line, and with nothing that could move a terminal's cursor or turn the direction of reading round.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match c.is_control() || turns(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+        shown
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_is_short_and_harmless_whatever_a_connector_said() {
+        let said = format!("não\u{1b}[2J\r\nfeito\u{202e}{}", "é".repeat(1_000_000));
+        let told = &Notice::new("x").with("reason", &said).args["reason"];
+        assert!(told.starts_with(r"não\u{1b}[2J\r\nfeito\u{202e}é"), "{told:.60}");
+        assert!(told.ends_with("é…") && told.chars().count() < 2_100, "{}", told.chars().count());
+        assert_eq!(legible("pedido: 150 registros"), "pedido: 150 registros");
     }
 }

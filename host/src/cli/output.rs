@@ -12,6 +12,7 @@ use super::args::{Common, Format};
 use crate::i18n::Catalogue;
 use crate::notice;
 use crate::notice::Notice;
+pub(super) use crate::notice::printable;
 use crate::service::{Exit, Failure};
 
 /// Where results and remarks go.
@@ -96,16 +97,4 @@ impl Output {
         }
         self.line(&table.to_string());
     }
-}
-
-/// A record's text on one line, and with nothing that could move a terminal's cursor or turn the direction of reading round.
-pub(super) fn printable(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().fold(String::new(), |mut shown, c| {
-        match c.is_control() || turns(c) {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
-        }
-        shown
-    })
 }

@@ -11,7 +11,7 @@ use chrono::{Local, SecondsFormat};
 
 use crate::config::ERROR_LOG;
 use crate::i18n::Catalogue;
-use crate::notice::Notice;
+use crate::notice::{Notice, legible, printable};
 use crate::service::{Exit, Failure};
 
 /// Tells the operator, writes the log, and gives the exit code.
@@ -49,12 +49,12 @@ fn headline(catalogue: &Catalogue, failure: &Failure) -> String {
 /// so that nothing that a source answered can pass for an entry of ours.
 fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
     let now = Local::now().to_rfc3339_opts(SecondsFormat::Millis, false);
-    let mut entry = format!("{now} [{}] {}", failure.exit.code(), one_line(&headline(catalogue, failure)));
+    let mut entry = format!("{now} [{}] {}", failure.exit.code(), printable(&headline(catalogue, failure)));
     if !about.is_empty() {
         let _ = write!(entry, " [{about}]");
     }
     for cause in &failure.causes {
-        let _ = write!(entry, "\n    caused by: {}", one_line(cause));
+        let _ = write!(entry, "\n    caused by: {}", legible(cause));
     }
     entry.push('\n');
     // Where it cannot be written, `atlas doctor` says why; the console has told the operator in any case.
@@ -66,8 +66,4 @@ fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
     if let Ok(mut file) = options.open(ERROR_LOG) {
         let _ = file.write_all(entry.as_bytes());
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\r', "\\r")
 }
