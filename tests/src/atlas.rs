@@ -322,6 +322,15 @@ pub fn example_connectors() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
+/// The folder of the connectors that attack.
+pub fn hostile_connectors() -> anyhow::Result<PathBuf> {
+    let folder = std::env::var_os("ATLAS_HOSTILE_CONNECTORS").map(PathBuf::from);
+    let folder =
+        folder.map_or_else(|| Ok(programs()?.parent().context("target folder")?.join("hostile-connectors")), anyhow::Ok)?;
+    anyhow::ensure!(folder.is_dir(), "{} is missing: cargo xtask test makes it", folder.display());
+    Ok(folder)
+}
+
 /// One cache for all tests, so that each connector is compiled once.
 pub fn cache() -> anyhow::Result<PathBuf> {
     Ok(programs()?.parent().context("target folder")?.join("test-cache"))

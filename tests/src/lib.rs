@@ -7,7 +7,9 @@ mod atlas;
 mod database;
 pub mod versions;
 
-pub use self::atlas::{Atlas, Finished, Running, cache, connectors, example_connectors, programs, test_guests};
+pub use self::atlas::{
+    Atlas, Finished, Running, cache, connectors, example_connectors, hostile_connectors, programs, test_guests,
+};
 pub use self::database::{Database, Row};
 pub use sample_api::{FaultKind, Faults, Malformed, Moving, Rota, SampleApi, Settings};
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod examples;
 pub(crate) mod guests;
+pub(crate) mod hostile;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

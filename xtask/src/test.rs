@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{answers, cargo, execute, step, without_databases};
-use crate::connectors::{self, TARGET};
+use crate::connectors::{self, TARGET, hostile};
 use crate::postgres::Postgres;
 use crate::{deny, tidy};
 
@@ -22,6 +22,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let connectors = connectors::build()?;
     let guests = connectors::guests::build()?;
     let examples = connectors::examples::build()?;
+    let hostile = connectors::hostile::build()?;
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
@@ -31,7 +32,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     };
     let mut tests = runner();
     tests.args(filter).env("ATLAS_CONNECTORS", connectors).env("ATLAS_TEST_GUESTS", guests);
-    tests.env("ATLAS_EXAMPLE_CONNECTORS", examples);
+    tests.env("ATLAS_EXAMPLE_CONNECTORS", examples).env("ATLAS_HOSTILE_CONNECTORS", hostile);
     if let Some(postgres) = &postgres {
         tests.env(DATABASE, postgres.url());
     }
@@ -49,6 +50,8 @@ fn read_the_source() -> Result<()> {
     let mut guests = cargo(["clippy", "--quiet", "--target", TARGET]);
     guests.args(connectors::guest_packages()?.iter().map(|package| format!("--package={package}")));
     execute(guests.args(strict))?;
+    let mut hostile = cargo(["clippy", "--quiet", "--target", TARGET, "--package", hostile::PACKAGE, "--examples"]);
+    execute(hostile.args(strict))?;
     execute(&mut cargo(["test", "--quiet", "--doc", "--package=atlas-connector-sdk"]))
 }
 

@@ -1,0 +1,1 @@
+(component (import "atlas:connector/http@9.0.0" (instance)))

@@ -1,0 +1,3 @@
+//! Each page names itself.
+
+hostile::fetch!(|_, cursor| Ok(hostile::empty_page().then([cursor.unwrap_or("again")])));

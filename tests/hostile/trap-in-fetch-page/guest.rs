@@ -1,0 +1,3 @@
+//! It traps.
+
+hostile::fetch!(|_, _| core::arch::wasm32::unreachable());

@@ -1,0 +1,214 @@
+//! Connectors that attack, `tests/hostile/`: a folder for each, with the connector and with what must come of it
+//! (`expected.toml`). Each runs in one process with a well-behaved scrap of another connector, in both languages: the host
+//! lives, the attacker's scrap ends in the state that is documented, what is said of it can be read by a person, and the
+//! neighbour notices nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use atlas_tests::{Atlas, FROM, Faults, LANGUAGES, Rota, SampleApi, TO, api};
+use serde::Deserialize;
+
+const CLIENT: u32 = 2151;
+/// The attacker's scrap, and its neighbour's.
+const SCRAPS: [&str; 2] = ["1", "2"];
+/// What the process may ever hold: a guest's 256 MiB, what the host itself needs in a build for debugging, and copies of what
+/// passes between the two.
+const PEAK_MIB: u64 = 1024;
+/// What a run may say, `-v` included, in all: a guest's 64 KiB of log for each of a few attempts, and the neighbour's records.
+const SAID_BYTES: usize = 768 * 1024;
+
+/// What must come of a case.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    /// The command's exit code.
+    exit: i32,
+    /// The state in which the attacker's scrap is left.
+    state: String,
+    /// What is said of it, whatever the language.
+    #[serde(default)]
+    words: Vec<String>,
+    /// Requests to the source that may come of it.
+    requests_at_most: Option<u64>,
+    /// Limits to set, as in `atlas.toml`, so that the test does not take as long as the attacker would like.
+    #[serde(default)]
+    limits: BTreeMap<String, u64>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile")
+}
+
+/// An installation with a good connector and a harmless one, each with a scrap to run.
+async fn ready(api: &SampleApi, limits: &BTreeMap<String, u64>) -> anyhow::Result<(Atlas, PathBuf)> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let connectors = atlas.folder().join("connectors");
+    std::fs::create_dir(&connectors)?;
+    std::fs::copy(atlas_tests::connectors()?.join("pedido.wasm"), connectors.join("pedido.wasm"))?;
+    let attacker = connectors.join("hostil.wasm");
+    std::fs::copy(atlas_tests::hostile_connectors()?.join("tame.wasm"), &attacker)?;
+    atlas.set("ATLAS_CONNECTORS", &connectors.display().to_string());
+    let settings: String = limits.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+    std::fs::write(atlas.folder().join("atlas.toml"), format!("[limits]\n{settings}"))?;
+    atlas.register(CLIENT, api).await?;
+    let create = ["scrap", "create", "--client", "2151", "--route"];
+    let scraps = [&["hostil"][..], &["pedido", "--from", FROM, "--to", TO, "--page-size", "20"]];
+    for (scrap, id) in scraps.into_iter().zip(SCRAPS) {
+        let created = atlas.run(&[&create[..], scrap].concat()).await?.expect(0)?;
+        assert_eq!(created.stdout.trim(), id);
+    }
+    Ok((atlas, attacker))
+}
+
+/// The most memory that a process has held so far, in MiB.
+fn peak_mib(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.trim().trim_end_matches(" kB").parse::<u64>().ok()? / 1024)
+}
+
+/// Fails unless a person's terminal can take it.
+fn expect_readable(said: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(said.len() <= SAID_BYTES, "{} bytes were said", said.len());
+    let harmful = |c: &char| c.is_control() && *c != '\n' || ('\u{202a}'..='\u{202e}').contains(c);
+    anyhow::ensure!(!said.chars().any(|c| harmful(&c)), "it could move a terminal's cursor: {said:?}");
+    Ok(())
+}
+
+async fn attack(case: &str) -> anyhow::Result<()> {
+    let case = case.replace('_', "-");
+    let expected = std::fs::read_to_string(folder().join(&case).join("expected.toml"))?;
+    let expected: Expected = toml::from_str(&expected)?;
+    for lang in LANGUAGES {
+        let api = api(40, Faults { latency_ms: 5, ..Faults::default() }).await?;
+        let (atlas, attacker) = ready(&api, &expected.limits).await?;
+        std::fs::copy(atlas_tests::hostile_connectors()?.join(format!("{case}.wasm")), attacker)?;
+
+        let running = atlas.start(&[&["scrap", "run", "-v", "--lang", lang], &SCRAPS[..]].concat())?;
+        let process = running.child.id().context("it runs")?;
+        let watching = tokio::spawn(async move {
+            let mut peak = 0;
+            while let Some(now) = peak_mib(process) {
+                peak = now;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            peak
+        });
+        let ran = running.finish().await?.expect(expected.exit)?;
+        let peak = watching.await?;
+        assert!(peak <= PEAK_MIB, "{peak} MiB");
+        expect_readable(&ran.stderr)?;
+        expect_readable(&std::fs::read_to_string(atlas.log()).unwrap_or_default())?;
+        if expected.exit != 0 {
+            ran.said(lang)?;
+        }
+        for word in &expected.words {
+            assert!(ran.stderr.contains(word), "{word:?} was not said: {}", ran.stderr);
+        }
+        let shown = atlas.run(&["scrap", "show", SCRAPS[0], "--output", "json"]).await?.expect(0)?;
+        assert_eq!(shown.text("status")?, expected.state, "{}", ran.stderr);
+
+        let shown = atlas.run(&["scrap", "show", SCRAPS[1], "--output", "json"]).await?.expect(0)?;
+        assert_eq!(shown.text("status")?, "concluido", "{}", ran.stderr);
+        let orders = api.records(CLIENT, Rota::Pedido, FROM, TO)?;
+        atlas.database.expect_exactly(CLIENT, "pedido", &orders).await?;
+        let served = api.served();
+        let requests = served.requests - served.route(CLIENT, Rota::Pedido).map_or(0, |route| route.requests);
+        assert!(requests <= expected.requests_at_most.unwrap_or(u64::MAX), "{requests} requests");
+        assert_eq!((served.authorization_wrong, served.authorization_missing), (0, 0));
+    }
+    Ok(())
+}
+
+macro_rules! cases {
+    ($($case:ident)*) => {
+        $(#[tokio::test]
+        async fn $case() -> anyhow::Result<()> {
+            attack(stringify!($case)).await
+        })*
+
+        const CASES: &[&str] = &[$(stringify!($case)),*];
+    };
+}
+
+cases! {
+    a_cursor_that_controls_the_terminal
+    a_description_of_16_mib
+    a_hash_without_content
+    a_hash_without_key
+    a_memory_of_4_gib
+    a_million_branches
+    a_million_pointers
+    a_million_records
+    a_quota_until_nonsense
+    a_reason_of_32_mib
+    a_reason_that_controls_the_terminal
+    a_retry_for_ever
+    a_retry_in_a_thousand_years
+    a_route_that_is_a_path
+    a_start_that_spins
+    a_table_that_grows
+    a_total_beyond_counting
+    acknowledgments_without_end
+    an_answer_outside_its_memory
+    awkward_pointers
+    branches_that_branch
+    cursor_with_nul
+    cursors_in_a_circle
+    cursors_without_end
+    describe_that_refuses
+    describe_that_sends
+    describe_that_spins
+    describe_that_takes_memory
+    empty_pages_without_end
+    endless_loop
+    endless_recursion
+    handle_exhaustion
+    header_smuggling
+    huge_cursor
+    huge_requests
+    imports_another_interface
+    imports_sockets
+    imports_the_file_system
+    imports_version_9
+    log_controls
+    log_flood
+    many_memories
+    memory_bomb
+    method_not_granted
+    other_origins
+    panic_with_a_message
+    path_traversal
+    records_that_are_none
+    requests_without_end
+    response_as_selection
+    response_of_another_call
+    same_cursor_for_ever
+    same_records_for_ever
+    selection_made_up
+    selection_twice
+    strings_that_share_their_bytes
+    table_bomb
+    tame
+    ten_thousand_requests
+    text_that_is_not_utf8
+    trap_in_describe
+    trap_in_fetch_page
+}
+
+#[test]
+fn every_case_has_a_test() -> anyhow::Result<()> {
+    let mut folders = BTreeSet::new();
+    for entry in std::fs::read_dir(folder())? {
+        let path = entry?.path();
+        if path.join("expected.toml").is_file() {
+            folders.extend(path.file_name().map(|name| name.to_string_lossy().replace('-', "_")));
+        }
+    }
+    assert_eq!(folders, CASES.iter().map(|case| (*case).to_owned()).collect());
+    assert!(CASES.len() > 40);
+    Ok(())
+}
