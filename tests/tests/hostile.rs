@@ -86,6 +86,11 @@ async fn attack(case: &str) -> anyhow::Result<()> {
         let api = api(40, Faults { latency_ms: 5, ..Faults::default() }).await?;
         let (atlas, attacker) = ready(&api, &expected.limits).await?;
         std::fs::copy(atlas_tests::hostile_connectors()?.join(format!("{case}.wasm")), attacker)?;
+        // Else the tame version would go on in its place.
+        let remembered = atlas.folder().join("state");
+        if remembered.exists() {
+            std::fs::remove_dir_all(remembered)?;
+        }
 
         let running = atlas.start(&[&["scrap", "run", "-v", "--lang", lang], &SCRAPS[..]].concat())?;
         let process = running.child.id().context("it runs")?;
