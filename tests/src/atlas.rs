@@ -325,8 +325,8 @@ pub fn example_connectors() -> anyhow::Result<PathBuf> {
 /// The folder of the connectors that attack.
 pub fn hostile_connectors() -> anyhow::Result<PathBuf> {
     let folder = std::env::var_os("ATLAS_HOSTILE_CONNECTORS").map(PathBuf::from);
-    let folder =
-        folder.map_or_else(|| Ok(programs()?.parent().context("target folder")?.join("hostile-connectors")), anyhow::Ok)?;
+    let folder = folder
+        .map_or_else(|| Ok(programs()?.parent().context("target folder")?.join("hostile-connectors")), anyhow::Ok)?;
     anyhow::ensure!(folder.is_dir(), "{} is missing: cargo xtask test makes it", folder.display());
     Ok(folder)
 }

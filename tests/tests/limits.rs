@@ -51,7 +51,7 @@ async fn a_limit_of_its_own_holds_for_one_connector_and_for_no_other() -> anyhow
     atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
     let venda = ["run", "--client", "2151", "--route", "venda", "--from", FROM, "--to", TO];
     let refused = atlas.run(&venda).await?.expect(7)?;
-    assert!(refused.stderr.contains("records_per_page (3)"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("records_per_page foi atingido (3)"), "{}", refused.stderr);
     Ok(())
 }
 

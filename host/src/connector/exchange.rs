@@ -23,7 +23,7 @@ pub(super) struct GuestHttp {
 enum Line {
     Live {
         client: HttpClient,
-        endpoint: Endpoint,
+        endpoint: Box<Endpoint>,
         /// Where requests are made: not on the guests' threads.
         host: Handle,
         recording: Option<Recording>,
@@ -65,7 +65,7 @@ impl GuestHttp {
     /// A line to the source, that works on `host`'s threads. `record`: whether the page may be wanted for a trial.
     pub(super) fn live(client: HttpClient, endpoint: Endpoint, host: Handle, record: bool) -> Self {
         let recording = record.then(Recording::default);
-        Self { meter: PageMeter::default(), line: Line::Live { client, endpoint, host, recording } }
+        Self { meter: PageMeter::default(), line: Line::Live { client, endpoint: Box::new(endpoint), host, recording } }
     }
 
     /// A recorded page instead of a source.
