@@ -77,6 +77,11 @@ fn slowly(file: &Path, content: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A word that no other run has: what was compiled once is in the tests' cache, and taking over would cost nothing.
+fn this_run() -> anyhow::Result<String> {
+    Ok(format!("{:x}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos()))
+}
+
 /// A way to put a file into the folder.
 type Put = fn(&Path, &[u8]) -> anyhow::Result<()>;
 
@@ -304,12 +309,13 @@ async fn storm(clients: u32, seconds: u64) -> anyhow::Result<()> {
 
     let blow = {
         let file = file.clone();
-        let slow = slow_to_compile(&version("version=slow")?, 8)?;
+        let run = this_run()?;
+        let slow = slow_to_compile(&version(&format!("version=slow-{run}"))?, 8)?;
         move || -> anyhow::Result<()> {
             let until = Instant::now() + Duration::from_secs(seconds);
             let mut number = 0;
             while Instant::now() < until {
-                let good = another(&version(&format!("version=storm-{number}"))?, number);
+                let good = another(&version(&format!("version=storm-{number}-{run}"))?, number);
                 match number % 5 {
                     0 => std::fs::write(&file, &good)?,
                     1 => std::fs::write(&file, &good[..good.len() / 2])?,
@@ -320,7 +326,7 @@ async fn storm(clients: u32, seconds: u64) -> anyhow::Result<()> {
                 number += 1;
                 std::thread::sleep(Duration::from_millis(50));
             }
-            Ok(std::fs::write(&file, version("version=last")?)?)
+            Ok(std::fs::write(&file, version(&format!("version=last run={run}"))?)?)
         }
     };
     let mut blowing = tokio::task::spawn_blocking(blow);
@@ -370,9 +376,9 @@ async fn a_version_takes_over_soon_after_its_last_byte() -> anyhow::Result<()> {
     // Long enough for all of them.
     ground.api.set_faults(Faults { latency_ms: 100 + 10 * u64::from(swaps), ..Faults::default() })?;
     let mut running = ground.start().await?;
-    let mut times = Vec::new();
+    let (mut times, run) = (Vec::new(), this_run()?);
     for swap in 0..swaps {
-        let content = version(&format!("version=swap-{swap}"))?;
+        let content = version(&format!("version=swap-{swap} run={run}"))?;
         std::fs::write(&ground.file, content)?;
         let written = Instant::now();
         running.until_it_says(&format!("version swap-{swap} ")).await?;
