@@ -243,16 +243,15 @@ impl StateFolder {
         write_aside(&path, &serde_json::to_vec(&usage)?)
     }
 
-    /// Keeps a version's file.
+    /// Keeps a version's file, and the signature that it has now: an operator may demand one later.
     pub(super) fn keep(&self, connector: &Connector) -> io::Result<()> {
-        match self.version_file(&connector.sha256) {
-            Some(path) if !path.exists() => {
-                // The signature first: a version that is there is one that may serve.
-                connector.signature.as_ref().map_or(Ok(()), |text| write_aside(&signature_file(&path), text))?;
-                write_aside(&path, &connector.component)
-            }
-            _ => Ok(()),
+        let Some(path) = self.version_file(&connector.sha256) else { return Ok(()) };
+        let signature = signature_file(&path);
+        match &connector.signature {
+            Some(text) if !fs::read(&signature).is_ok_and(|kept| kept == *text) => write_aside(&signature, text)?,
+            _ => {}
         }
+        if path.exists() { Ok(()) } else { write_aside(&path, &connector.component) }
     }
 
     /// Where a version is kept, if it is.
