@@ -16,7 +16,7 @@ const PAGES: u64 = 400;
 const DAYS: u64 = 5;
 
 /// Who runs beside the neighbour, and how much it takes: milliseconds or MiB a page.
-const BESIDE: [Option<(&str, &str)>; 3] = [None, Some(("gira", "800")), Some(("aloca", "200"))];
+const BESIDE: [Option<(&str, &str)>; 3] = [None, Some(("gira", "300")), Some(("aloca", "80"))];
 
 fn main() -> anyhow::Result<()> {
     let rounds = std::env::args().nth(1).map_or(Ok(3), |rounds| rounds.parse())?;
