@@ -8,8 +8,9 @@ use atlas_tests::versions::{another, rename_over, slow_to_compile, version};
 use atlas_tests::{Atlas, FROM, Faults, Finished, Rota, Running, SampleApi, TO, api};
 
 const CLIENT: u32 = 2151;
-/// A source slow enough for something to happen in the middle of a run.
-const LATENCY_MS: u64 = 60;
+/// A source so slow that a run of 50 pages, two at a time, takes ten seconds: something can happen in the middle of it, on a
+/// machine that is busy too. [`Ground::hurry`] ends the wait.
+const LATENCY_MS: u64 = 400;
 
 /// An installation whose one connector is this, and a source of 50 pages of ten orders for it.
 struct Ground {
@@ -42,8 +43,14 @@ impl Ground {
         Ok(running)
     }
 
+    /// Nothing more has to happen in the middle of a run: the source is as fast as it can be.
+    fn hurry(&self) -> anyhow::Result<()> {
+        self.api.set_faults(Faults::default())
+    }
+
     /// The run is done, and the table holds what was served.
     async fn finish(&self, running: Running) -> anyhow::Result<Finished> {
+        self.hurry()?;
         let finished = running.finish().await?.expect(0)?;
         anyhow::ensure!(!finished.stderr.contains("Attempt"), "a page failed:\n{}", finished.stderr);
         anyhow::ensure!(finished.number("lidos")? == finished.number("inseridos")?, "{}", finished.stdout);
@@ -160,6 +167,7 @@ async fn a_version_that_takes_another_number_of_records_waits_for_the_operators_
     let told = Instant::now();
     running.until_it_says("Route pedido: version two").await?;
     assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+    ground.hurry()?;
     running.finish().await?;
     assert_eq!(ground.versions().await?, 2);
     let nothing = ground.connector(&["accept", "pedido"]).await?.expect(2)?;
@@ -246,6 +254,7 @@ async fn a_scrap_whose_cursors_the_new_version_does_not_understand_stays_on_its_
     // Even across a crash: its version is kept.
     running.signal("KILL").await?;
     running.finish().await?;
+    ground.hurry()?;
     let resumed = ground.atlas.run(&["scrap", "resume", "1", "--output", "json"]).await?.expect(0)?;
     assert_eq!(resumed.json()?["conector"]["versao"], "one");
     assert_eq!(ground.versions().await?, 1);
