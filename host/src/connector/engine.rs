@@ -74,7 +74,7 @@ impl ConnectorEngine {
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_time()
             .build()?;
-        let plan = SharePlan { instances: INSTANCES as usize, threads_each: cores, memory: host_guests };
+        let plan = SharePlan { instances: INSTANCES as usize, cores, memory: host_guests };
         let running = Arc::new(AtomicBool::new(true));
         let clock = (engine.weak(), Arc::clone(&running));
         // A thread of its own: guests may keep every worker busy, and time must pass all the same.

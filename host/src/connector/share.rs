@@ -1,8 +1,10 @@
 //! Fair shares: what one client, and one connector, may take of the house while others wait.
 //!
-//! Three things are shared out: instances, threads that run guest code, and memory. A page belongs to two shares, its
-//! client's and its connector's, and keeps within both. So a connector that spins or allocates slows its own pages down, and
-//! those of its client, and nobody else's.
+//! Three things are shared out: instances, threads that run guest code, and memory; one owner may have half of each. A page
+//! belongs to two shares, its client's and its connector's, and keeps within both. So a connector that spins or allocates
+//! slows its own pages down, and those of its client, and nobody else's. Even where the others have nothing to do, half of
+//! the cores are left to them: a thread that fills memory cannot be told to stop in the middle of it, and takes the memory's
+//! speed from every other core.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,8 +43,8 @@ pub(super) struct Shares {
 pub(super) struct SharePlan {
     /// Instances at the same time.
     pub(super) instances: usize,
-    /// Guests of one owner that run code at the same time.
-    pub(super) threads_each: usize,
+    /// Cores of the machine; one owner's guests may run code on half of them at the same time, and on one at least.
+    pub(super) cores: usize,
     /// Bytes of all guests' memories beyond [`FREE_MEMORY`]; one owner may have half of them.
     pub(super) memory: usize,
 }
@@ -98,7 +100,7 @@ impl Shares {
         }
         let share = Arc::new(Share {
             instances: Arc::new(Semaphore::new((self.plan.instances / 2).max(1))),
-            threads: Arc::new(Semaphore::new(self.plan.threads_each)),
+            threads: Arc::new(Semaphore::new((self.plan.cores / 2).max(1))),
             memory: AtomicUsize::new(0),
         });
         owners.insert(owner, Arc::downgrade(&share));
@@ -242,7 +244,7 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     fn shares() -> Shares {
-        Shares::new(SharePlan { instances: 4, threads_each: 1, memory: 100 * MIB })
+        Shares::new(SharePlan { instances: 4, cores: 2, memory: 100 * MIB })
     }
 
     #[tokio::test]
