@@ -19,6 +19,9 @@ const INSTANCES: u32 = 128;
 /// Threads that run guest code, for each core. More than one, so that a page that has little to do finds a thread while
 /// others keep theirs busy: the system then shares the cores out, by what each thread has used.
 const THREADS_PER_CORE: usize = 4;
+/// How far guests' threads stand back (0 to 19, as nice(2) has it): reading answers and writing records come first, and a guest has
+/// what is left, a quarter of a busy core at the least.
+const NICENESS: i32 = 5;
 /// Threads for work that a guest asks for and that blocks: going through large bodies.
 const BLOCKING_THREADS: usize = 8;
 /// Core modules within one component: Python guests have dozens.
@@ -73,6 +76,7 @@ impl ConnectorEngine {
             .worker_threads(cores * THREADS_PER_CORE)
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_time()
+            .on_thread_start(step_back)
             .build()?;
         let plan = SharePlan { instances: INSTANCES as usize, cores, memory: host_guests };
         let running = Arc::new(AtomicBool::new(true));
@@ -126,6 +130,20 @@ impl ConnectorEngine {
         &self.engine
     }
 }
+
+/// Has this thread stand back for the host's own.
+#[cfg(unix)]
+fn step_back() {
+    // On Linux the niceness is a thread's own; elsewhere it is the process's, which would stand back for nobody of ours.
+    if cfg!(target_os = "linux")
+        && let Err(error) = rustix::process::nice(NICENESS)
+    {
+        tracing::debug!(%error, "guests' threads do not stand back");
+    }
+}
+
+#[cfg(not(unix))]
+fn step_back() {}
 
 /// All that decides what code the compiler makes.
 fn config(guest_memory: usize) -> Config {
