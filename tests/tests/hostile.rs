@@ -5,9 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use atlas_tests::versions::{another, rename_over};
 use atlas_tests::{Atlas, FROM, Faults, LANGUAGES, Rota, SampleApi, TO, api};
 use serde::Deserialize;
 
@@ -33,9 +37,85 @@ struct Expected {
     words: Vec<String>,
     /// Requests to the source that may come of it.
     requests_at_most: Option<u64>,
+    /// How the file comes to be there.
+    #[serde(default)]
+    put: Put,
     /// Limits to set, as in `atlas.toml`, so that the test does not take as long as the attacker would like.
     #[serde(default)]
     limits: BTreeMap<String, u64>,
+}
+
+/// How an attacker's file is put into the folder of connectors. All but the first need no connector of their own, only the tame
+/// one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Put {
+    /// The case's connector is copied there.
+    #[default]
+    Whole,
+    /// The first half of a connector is.
+    Half,
+    /// A symbolic link to a connector elsewhere is.
+    Link,
+    /// A directory of its name is.
+    Directory,
+    /// Another version of it is put in its place every millisecond, for as long as the run lasts.
+    Replaced,
+}
+
+impl Put {
+    /// Puts the file there. What is given goes on until it is told to stop.
+    fn put(self, case: &str, file: &Path) -> anyhow::Result<Option<Replacing>> {
+        let connector = |name: &str| anyhow::Ok(atlas_tests::hostile_connectors()?.join(format!("{name}.wasm")));
+        let tame = connector("tame")?;
+        std::fs::remove_file(file)?;
+        match self {
+            Self::Whole => {
+                std::fs::copy(connector(case)?, file)?;
+            }
+            Self::Half => {
+                let whole = std::fs::read(tame)?;
+                std::fs::write(file, &whole[..whole.len() / 2])?;
+            }
+            Self::Link => std::os::unix::fs::symlink(tame, file)?,
+            Self::Directory => std::fs::create_dir(file)?,
+            Self::Replaced => {
+                std::fs::copy(&tame, file)?;
+                return Ok(Some(Replacing::start(std::fs::read(tame)?, file.to_owned())));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A thread that puts one version after another in a file's place.
+struct Replacing {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<u64>>,
+}
+
+impl Replacing {
+    fn start(component: Vec<u8>, file: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut number = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                rename_over(&file, &another(&component, number))?;
+                number += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(number)
+        });
+        Self { stop, thread }
+    }
+
+    fn stop(self) -> anyhow::Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        let replaced = self.thread.join().map_err(|_| anyhow::anyhow!("the thread that replaces panicked"))??;
+        anyhow::ensure!(replaced > 10, "replaced {replaced} times only");
+        Ok(())
+    }
 }
 
 fn folder() -> PathBuf {
@@ -63,11 +143,25 @@ async fn ready(api: &SampleApi, limits: &BTreeMap<String, u64>) -> anyhow::Resul
     Ok((atlas, attacker))
 }
 
+/// Takes away what the installation remembers of the attacker's route.
+fn forget_hostil(atlas: &Atlas) -> anyhow::Result<()> {
+    // A folder for each folder of connectors.
+    for folder in std::fs::read_dir(atlas.folder().join("state"))? {
+        std::fs::remove_file(folder?.path().join("routes/hostil.json"))?;
+    }
+    Ok(())
+}
+
 /// The most memory that a process has held so far, in MiB.
 fn peak_mib(process: u32) -> Option<u64> {
+    status_mib(process, "VmHWM:")
+}
+
+/// What the system says of a process's memory, in MiB.
+fn status_mib(process: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(peak.trim().trim_end_matches(" kB").parse::<u64>().ok()? / 1024)
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(value.trim().trim_end_matches(" kB").parse::<u64>().ok()? / 1024)
 }
 
 /// Fails unless a person's terminal can take it.
@@ -85,12 +179,9 @@ async fn attack(case: &str) -> anyhow::Result<()> {
     for lang in LANGUAGES {
         let api = api(40, Faults { latency_ms: 5, ..Faults::default() }).await?;
         let (atlas, attacker) = ready(&api, &expected.limits).await?;
-        std::fs::copy(atlas_tests::hostile_connectors()?.join(format!("{case}.wasm")), attacker)?;
+        let replacing = expected.put.put(&case, &attacker)?;
         // Else the tame version would go on in its place.
-        let remembered = atlas.folder().join("state");
-        if remembered.exists() {
-            std::fs::remove_dir_all(remembered)?;
-        }
+        forget_hostil(&atlas)?;
 
         let running = atlas.start(&[&["scrap", "run", "-v", "--lang", lang], &SCRAPS[..]].concat())?;
         let process = running.child.id().context("it runs")?;
@@ -103,6 +194,7 @@ async fn attack(case: &str) -> anyhow::Result<()> {
             peak
         });
         let ran = running.finish().await?.expect(expected.exit)?;
+        replacing.map_or(Ok(()), Replacing::stop)?;
         let peak = watching.await?;
         assert!(peak <= PEAK_MIB, "{peak} MiB");
         expect_readable(&ran.stderr)?;
@@ -128,6 +220,52 @@ async fn attack(case: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the process holds once the attacker's scrap has ended and while its neighbour's still runs, in MiB.
+async fn memory_afterwards(case: &str) -> anyhow::Result<u64> {
+    let api = api(40, Faults { latency_ms: 2000, ..Faults::default() }).await?;
+    let (atlas, attacker) = ready(&api, &BTreeMap::new()).await?;
+    Put::Whole.put(case, &attacker)?;
+    forget_hostil(&atlas)?;
+    let running = atlas.start(&["scrap", "run", SCRAPS[0], SCRAPS[1], "--concurrency", "1"])?;
+    let process = running.child.id().context("it runs")?;
+    let began = Instant::now();
+    while !["falhou", "concluido"].contains(&state(&atlas, SCRAPS[0]).await?.as_str()) {
+        anyhow::ensure!(began.elapsed() < Duration::from_secs(30), "the attacker's scrap does not end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut least = u64::MAX;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        least = least.min(status_mib(process, "VmRSS:").context("it still runs")?);
+    }
+    assert_eq!(state(&atlas, SCRAPS[1]).await?, "executando");
+    api.set_faults(Faults::default())?;
+    running.finish().await?;
+    assert_eq!(state(&atlas, SCRAPS[1]).await?, "concluido");
+    Ok(least)
+}
+
+async fn state(atlas: &Atlas, scrap: &str) -> anyhow::Result<String> {
+    atlas.run(&["scrap", "show", scrap, "--output", "json"]).await?.expect(0)?.text("status")
+}
+
+/// What an allocator may keep for the next time, in MiB: far less than the least of the attackers takes.
+const KEPT_MIB: u64 = 48;
+
+#[tokio::test]
+async fn memory_returns_to_where_it_was() -> anyhow::Result<()> {
+    let before = memory_afterwards("tame").await?;
+    for case in ["memory-bomb", "a-million-records", "a-reason-of-32-mib", "strings-that-share-their-bytes"] {
+        let after = memory_afterwards(case).await?;
+        assert!(after <= before + KEPT_MIB, "{case}: {after} MiB are held afterwards, and {before} after a tame one");
+        #[allow(clippy::print_stderr)] // worth knowing
+        {
+            eprintln!("{case}: {after} MiB afterwards, {before} after a tame one");
+        }
+    }
+    Ok(())
+}
+
 macro_rules! cases {
     ($($case:ident)*) => {
         $(#[tokio::test]
@@ -142,8 +280,12 @@ macro_rules! cases {
 cases! {
     a_cursor_that_controls_the_terminal
     a_description_of_16_mib
+    a_directory_with_its_name
+    a_file_cut_in_half
+    a_file_replaced_all_the_time
     a_hash_without_content
     a_hash_without_key
+    a_link_to_elsewhere
     a_memory_of_4_gib
     a_million_branches
     a_million_pointers
@@ -153,6 +295,7 @@ cases! {
     a_reason_that_controls_the_terminal
     a_retry_for_ever
     a_retry_in_a_thousand_years
+    a_route_of_somebody_else
     a_route_that_is_a_path
     a_start_that_spins
     a_table_that_grows
