@@ -12,7 +12,7 @@
 //! - [`store`]      PostgreSQL and SQLite
 //! - [`service`]    what the product does, for whoever shows it: the command line now
 //!
-//! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name; [`notice`] and [`i18n`], what people are told, in their language.
+//! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name; [`memory`], given back after a run; [`notice`] and [`i18n`], what people are told, in their language.
 
 pub mod cli;
 pub mod config;
@@ -21,6 +21,7 @@ pub mod core_dumps;
 pub mod i18n;
 pub mod json;
 pub mod limits;
+pub mod memory;
 pub mod notice;
 pub mod pipeline;
 pub mod service;

@@ -249,7 +249,8 @@ async fn state(atlas: &Atlas, scrap: &str) -> anyhow::Result<String> {
     atlas.run(&["scrap", "show", scrap, "--output", "json"]).await?.expect(0)?.text("status")
 }
 
-/// What an allocator may keep for the next time, in MiB: far less than the least of the attackers takes.
+/// What the process may keep for the next time, in MiB. A million small records leave about 30, whether one attacker asks for them
+/// or eight do; the 128 MiB of strings that another makes the host copy have to be given back.
 const KEPT_MIB: u64 = 48;
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use super::Atlas;
 use super::failure::{Exit, Failure, reservation_notice};
 use super::report::{RunReport, write_reasons};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
+use crate::memory;
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{self, End, Job, Observer, RunSettings};
@@ -130,6 +131,8 @@ impl Atlas {
         let store = Arc::clone(self.store());
         let end = pipeline::run(job, settings, Arc::new(source), store, observer, stop).await;
         self.connectors().registry().await?.write_usage().await;
+        // Nobody has to wait for it.
+        tokio::task::spawn_blocking(memory::give_back);
         self.finish(&lease, &end, began.elapsed()).await
     }
 
