@@ -12,12 +12,15 @@
 //! - [`store`]      PostgreSQL and SQLite
 //! - [`service`]    what the product does, for whoever shows it: the command line now
 //!
-//! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name; [`memory`], given back after a run; [`notice`] and [`i18n`], what people are told, in their language.
+//! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name; [`memory`], given back after a run; [`notice`] and [`i18n`], what people are told, in their language;
+//! and, in tests and under `cargo fuzz` alone, `fuzzing`: what must hold of whatever a stranger writes.
 
 pub mod cli;
 pub mod config;
 pub mod connector;
 pub mod core_dumps;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod i18n;
 pub mod json;
 pub mod limits;

@@ -60,6 +60,8 @@ pub use self::component::{EncodeError, encode_component};
 pub use self::descriptor::{Descriptor, DescriptorError};
 pub use self::engine::ConnectorEngine;
 pub use self::events::{RegistryEvent, RegistryObserver};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::load::fuzzing;
 pub use self::load::{
     ComponentFile, Connector, ImportFamily, LoadError, Pin, PinError, PublicKey, Refused, TrustError, TrustPolicy,
     public_key, read_checked, read_small, signature_file, verify_signature,

@@ -14,8 +14,12 @@
 
 mod canonical;
 mod check;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod members;
 mod numeric;
+#[cfg(any(test, fuzzing))]
+mod plain;
 mod pointer;
 mod rejection;
 mod render;

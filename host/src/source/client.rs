@@ -264,7 +264,7 @@ fn pool(resolver: FilteringResolver) -> Result<reqwest::Client, reqwest::Error> 
 }
 
 /// Holds a redirect against what was granted. That it leads astray is the source's doing, not the connector's.
-fn admit_redirect(endpoint: &Endpoint, next: &Hop) -> Result<Pool, SendError> {
+pub(super) fn admit_redirect(endpoint: &Endpoint, next: &Hop) -> Result<Pool, SendError> {
     let origin = next.url.origin().ascii_serialization();
     if !endpoint.egress.covers_origin(&next.url) {
         return Err(SendError::RedirectDenied(format!("a redirect to {origin}, another origin than the granted one")));

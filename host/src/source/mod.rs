@@ -20,6 +20,8 @@ mod body;
 mod client;
 mod credentials;
 mod egress;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod headers;
 mod message;
 mod pattern;

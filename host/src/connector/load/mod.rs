@@ -12,6 +12,8 @@
 mod anatomy;
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod policy;
 mod trust;
 

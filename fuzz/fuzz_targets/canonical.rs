@@ -1,0 +1,4 @@
+//! The canonical form of records.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_host::fuzzing::canonical(input));
