@@ -110,17 +110,33 @@ pub(super) fn hides_a_separator(segment: &str) -> bool {
     climbs(segment) || decoded(segment).is_none_or(|plain| plain.iter().any(|b| b"/\\?#".contains(b)))
 }
 
-/// A segment decoded until nothing is left to decode. None: too often, or to bytes that no UTF-8 has (overlong `.` and `/`).
+/// A segment decoded until nothing is left to decode. None: too often, or to what only some servers take for a character.
 fn decoded(segment: &str) -> Option<Vec<u8>> {
     let mut plain = segment.as_bytes().to_vec();
     for _ in 0..=DECODED_MAX {
         let next: Vec<u8> = percent_decode(&plain).collect();
         if next == plain {
-            return (!plain.iter().any(|b| matches!(b, 0xc0 | 0xc1))).then_some(plain);
+            return (!is_overlong(&plain) && !has_code_points(&plain)).then_some(plain);
         }
         plain = next;
     }
     None
+}
+
+/// Whether a character stands here in more bytes than it takes, which is no UTF-8: a dot as `c0 ae`, `e0 80 ae` and so on, up
+/// to the six bytes that UTF-8 once had.
+fn is_overlong(bytes: &[u8]) -> bool {
+    let begins_one = |pair: &[u8]| {
+        matches!(pair, [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f] | [0xf8, 0x80..=0x87] | [0xfc, 0x80..=0x83])
+    };
+    bytes.iter().any(|b| matches!(b, 0xc0 | 0xc1)) || bytes.windows(2).any(begins_one)
+}
+
+/// Whether a character stands here by its number, `%u002e`, as Microsoft's servers have taken it.
+fn has_code_points(bytes: &[u8]) -> bool {
+    bytes
+        .windows(6)
+        .any(|six| matches!(six, [b'%', b'u' | b'U', digits @ ..] if digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 /// A target as messages show it.
@@ -220,6 +236,12 @@ mod tests {
             "%2e%2e;/admin",
             "%c0%ae%c0%ae/admin",
             "..%c0%afadmin",
+            "%e0%80%ae%e0%80%ae/admin",
+            "%f0%80%80%ae./admin",
+            "..%f8%80%80%80%afadmin",
+            "%fc%80%80%80%80%ae./admin",
+            "%u002e%u002E/admin",
+            "..%25u002fadmin",
             "https://erp.example:8443/a/../b",
             "https://erp.example:8443/a/..%2fb",
         ] {
