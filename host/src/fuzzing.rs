@@ -3,7 +3,7 @@
 //! is simpler than the code, and panics where it does not.
 //!
 //! `cargo fuzz` looks for bytes that break one (`fuzz/` has a program for each), and the tests hold each against the inputs that
-//! it kept, `fuzz/corpus/`. An ordinary build has none of this.
+//! it begins with, `fuzz/corpus/`. An ordinary build has none of this.
 
 use std::borrow::Cow;
 
