@@ -175,3 +175,22 @@ impl Drop for ConnectorEngine {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    #[tokio::test]
+    async fn guests_stand_back_and_the_host_does_not() {
+        let limits = Limits::default();
+        let own = getpriority_process(None).unwrap();
+        let engine = ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap();
+        // On Linux it is the asking thread's.
+        let guests = engine.run(async { getpriority_process(None).unwrap() }).await.unwrap();
+        assert_eq!(guests, (own + NICENESS).min(19));
+        assert_eq!(getpriority_process(None).unwrap(), own);
+    }
+}
