@@ -7,7 +7,7 @@ mod records;
 mod schema;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -25,6 +25,8 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a caller waits for the one writing connection: longer than any batch takes.
 const WRITER_PATIENCE: Duration = Duration::from_secs(600);
 const READERS: u32 = 4;
+/// How long to wait before a file that others open too is tried again.
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// The tables in a SQLite file.
 pub struct SqliteStore {
@@ -46,16 +48,31 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(BUSY_PATIENCE)
             .disable_statement_logging();
+        let pool = open_writer(&options).await?;
+        let readers =
+            SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
+        Ok(Self { pool, readers, sealer: Sealer::new(key) })
+    }
+}
+
+/// Opens the writing connection. Whoever is first turns a new file to WAL, and SQLite does not let the others wait for that as they
+/// wait for a statement: they are refused at once.
+async fn open_writer(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    let began = Instant::now();
+    loop {
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(WRITER_PATIENCE)
             .test_before_acquire(false)
             .connect_with(options.clone())
             .await
-            .map_err(StoreError::sort("open the SQLite file"))?;
-        let readers =
-            SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
-        Ok(Self { pool, readers, sealer: Sealer::new(key) })
+            .map_err(StoreError::sort("open the SQLite file"));
+        match pool {
+            Err(error) if error.fault == Fault::Collision && began.elapsed() < BUSY_PATIENCE => {
+                tokio::time::sleep(OPEN_PAUSE).await;
+            }
+            opened => return opened,
+        }
     }
 }
 
