@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use atlas_tests::versions::{another, rename_over, slow_to_compile, version};
 use atlas_tests::{Atlas, FROM, Faults, Finished, Rota, Running, SampleApi, TO, api};
 
@@ -277,6 +278,32 @@ async fn a_second_file_that_claims_a_route_does_not_get_it() -> anyhow::Result<(
     running.until_it_says("Route pedido: version two").await?;
     ground.finish(running).await?;
     assert_eq!(ground.versions().await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_two_files_that_claim_a_route_from_the_start_neither_gets_it_until_the_other_is_gone() -> anyhow::Result<()>
+{
+    let ground = Ground::with(&version("version=one")?).await?;
+    let folder = ground.file.parent().context("a folder")?;
+    let other = folder.join("outro.wasm");
+    std::fs::write(&other, version("version=two")?)?;
+    std::fs::copy(atlas_tests::connectors()?.join("cliente.wasm"), folder.join("cliente.wasm"))?;
+    let run =
+        ["run", "--client", "2151", "--route", "cliente", "--page-size", "10", "--concurrency", "1", "--lang", "en"];
+    let mut running = ground.atlas.start(&run)?;
+    running.until_it_says("📄").await?;
+    // Longer than it takes to look around.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    std::fs::remove_file(&other)?;
+    running.until_it_says("Route pedido: version").await?;
+    running.until_it_says("serves from the next page on").await?;
+    ground.hurry()?;
+    let finished = running.finish().await?.expect(0)?;
+    let (before, after) = finished.stderr.split_once("Route pedido: version ").context("told")?;
+    // A page takes 400 ms: none of the two served while both were there.
+    assert!(before.matches("📄").count() >= 4, "{}", finished.stderr);
+    assert!(after.starts_with("one "), "{}", finished.stderr);
     Ok(())
 }
 

@@ -341,13 +341,23 @@ impl Registry {
         live.files.values().filter(waits).map(|entry| entry.path.clone()).collect()
     }
 
-    /// The file that a route is served from, if it is another one that is still there and has not changed its route.
+    /// Another file that claims the route: the one that it is served from, if that is still there and has not changed its route;
+    /// else any that waits for it. Of several that nobody has served from, none gets it before the others are gone: which one is
+    /// meant is the operator's to say, and not a matter of which was read first.
     fn claimed_by_another(&self, path: &Path, route: &str) -> Option<PathBuf> {
         let live = self.live();
-        let other = &live.routes.get(route)?.file;
-        let entry = live.files.get(other).filter(|_| other != path)?;
-        let left = entry.loaded.as_ref().is_ok_and(|connector| connector.descriptor.route != route);
-        (!left).then(|| other.clone())
+        if let Some(serving) = live.routes.get(route) {
+            if serving.file == path {
+                return None;
+            }
+            let entry = live.files.get(&serving.file);
+            let left = |entry: &RegistryEntry| entry.loaded.as_ref().is_ok_and(|c| c.descriptor.route != route);
+            if entry.is_some_and(|entry| !left(entry)) {
+                return Some(serving.file.clone());
+            }
+        }
+        let waits = |entry: &&RegistryEntry| matches!(&entry.loaded, Err(LoadError::RouteTaken { route: its, .. }) if its == route);
+        live.files.values().filter(|entry| entry.path != path).find(waits).map(|entry| entry.path.clone())
     }
 
     /// What serves a route now, or served it last: what a new version is held against.

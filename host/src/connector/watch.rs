@@ -219,7 +219,11 @@ impl Watch {
             Some(event @ RegistryEvent::Refused { .. }) => {
                 self.later.insert(path, (Instant::now() + STANDS_STILL, Later::Tell(event)));
             }
-            Some(event) => self.observer.on(&event),
+            Some(event) => {
+                self.observer.on(&event);
+                // It may have left another route behind.
+                self.let_others_claim();
+            }
             None => {}
         }
     }
@@ -229,6 +233,10 @@ impl Watch {
         if let Some(event) = self.registry.gone(path) {
             self.observer.on(&event);
         }
+        self.let_others_claim();
+    }
+
+    fn let_others_claim(&mut self) {
         for waiting in self.registry.waiting_for_a_route() {
             self.changed(waiting, true);
         }
