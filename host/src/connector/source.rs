@@ -326,21 +326,25 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
 }
 
 fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
-    let limit = trap.downcast_ref::<LimitReached>().copied().or_else(|| guest.memory().limit_reached());
-    match limit {
+    match limit_reached(trap, guest) {
         // Its own pages, or those of its client, hold the memory now; when they are done there will be some.
         Some(limit) if limit.name == HOST_GUESTS => {
             FetchFailure::Passing { reason: format!("no memory for guests is left ({limit})"), wait: None }
         }
         Some(limit) => FetchFailure::Limit { name: limit.name, value: limit.value },
-        None => FetchFailure::Crashed(reason_of_trap(trap)),
+        None => FetchFailure::Crashed(reason_of_trap(trap, guest)),
     }
 }
 
+/// The limit behind a trap. A guest that is refused memory traps in a way of its own.
+fn limit_reached(trap: &wasmtime::Error, guest: &Guest) -> Option<LimitReached> {
+    trap.downcast_ref::<LimitReached>().copied().or_else(|| guest.memory().limit_reached())
+}
+
 /// A trap in one line, without the frames that only its author can read; those go to the log.
-pub(super) fn reason_of_trap(trap: &wasmtime::Error) -> String {
+pub(super) fn reason_of_trap(trap: &wasmtime::Error, guest: &Guest) -> String {
     tracing::debug!("the connector trapped: {trap:?}");
-    if let Some(limit) = trap.downcast_ref::<LimitReached>() {
+    if let Some(limit) = limit_reached(trap, guest) {
         return limit.to_string();
     }
     trap.downcast_ref::<wasmtime::Trap>().map_or_else(|| trap.root_cause().to_string(), ToString::to_string)

@@ -1,6 +1,8 @@
 //! What a component consists of and what it asks for, read from its sections alone: nothing is validated, compiled or run.
 //! What it names stays within bounds here; what the sections hold is validated when it is compiled.
 
+use std::ops::Range;
+
 use wasmparser::{ComponentInstance, ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use super::LoadError;
@@ -39,7 +41,12 @@ pub(super) fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
 /// Counts a component's parts, and lists its imports: those of the outermost component, since what lies within can only be
 /// given what that one has.
 pub(super) fn imports(bytes: &[u8]) -> Result<Vec<Import>, LoadError> {
-    let bad = |error: wasmparser::BinaryReaderError| LoadError::NotAComponent(error.to_string());
+    let bad = |error: wasmparser::BinaryReaderError| LoadError::not_a_component(error);
+    // The parser takes a part that the file ends in for one that ends there.
+    let whole = |part: &Range<usize>| match part.end <= bytes.len() {
+        true => Ok(()),
+        false => Err(LoadError::not_a_component("the file ends in the middle of a part")),
+    };
     let mut imports = Vec::new();
     let (mut components, mut modules, mut instances, mut functions) = (0, 0, 0, 0);
     // How many components and modules the walk is inside of.
@@ -53,8 +60,14 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<Import>, LoadError> {
                 }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentSection { .. } => count("components", &mut components, 1, COMPONENTS_MAX)?,
-            Payload::ModuleSection { .. } => count("modules", &mut modules, 1, MODULES_MAX)?,
+            Payload::ComponentSection { unchecked_range, .. } => {
+                whole(&unchecked_range)?;
+                count("components", &mut components, 1, COMPONENTS_MAX)?;
+            }
+            Payload::ModuleSection { unchecked_range, .. } => {
+                whole(&unchecked_range)?;
+                count("modules", &mut modules, 1, MODULES_MAX)?;
+            }
             Payload::FunctionSection(section) => {
                 count("functions", &mut functions, u64::from(section.count()), FUNCTIONS_MAX)?;
             }

@@ -1,5 +1,7 @@
 //! Why a file is not a connector.
 
+use std::fmt::Display;
+
 use thiserror::Error;
 
 use super::super::descriptor::DescriptorError;
@@ -84,4 +86,12 @@ pub enum LoadError {
     /// It failed at a page that the version before it had fetched.
     #[error("it failed at a page that the present version had fetched: {0}")]
     FailedTrial(String),
+}
+
+impl LoadError {
+    /// What others say of a file that is no component goes over several lines at times, and holds what stands in the file.
+    pub(super) fn not_a_component(reason: impl Display) -> Self {
+        let shown = reason.to_string().replace(char::is_control, " ");
+        Self::NotAComponent(shown.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
 }

@@ -92,7 +92,7 @@ impl Loader {
         let compiled = self.compiler.compile(&self.engine, &self.cache, &file.sha256, file.bytes.clone()).await;
         let component = compiled.map_err(|error| match error {
             CompileError::Limit { name, value } => LoadError::CompileLimit { name, value },
-            CompileError::Failed(reason) => LoadError::NotAComponent(reason),
+            CompileError::Failed(reason) => LoadError::not_a_component(reason),
         })?;
         let contract = contract::link(self.engine.engine(), &component, version.as_deref())
             .map_err(|error| LoadError::DoesNotFit(format!("{error:#}")))?;
@@ -123,7 +123,7 @@ async fn off_the_worker(loader: Loader, file: ComponentFile) -> Result<(Option<S
         loader.trust.check(&name, &file)?;
         Ok((check(&file.bytes)?, file))
     });
-    looked.await.map_err(|error| LoadError::NotAComponent(error.to_string()))?
+    looked.await.map_err(LoadError::not_a_component)?
 }
 
 /// Reads a component that the operator named, and looks at it without compiling it.
@@ -159,7 +159,8 @@ pub(super) async fn describe(
     let (cpu, turnstile, contract) = (store.data().cpu(), share.turnstile(), Arc::clone(contract));
     let call = engine.run(async move {
         let _place = place;
-        cpu.charge(turnstile, contract.describe(&mut store)).await
+        let said = cpu.charge(turnstile, contract.describe(&mut store)).await;
+        said.map_err(|trap| reason_of_trap(&trap, store.data()))
     });
     let wall = Duration::from_millis(limits.page_wall_ms);
     let said = tokio::time::timeout(wall, call)
@@ -167,8 +168,8 @@ pub(super) async fn describe(
         .map_err(|_| {
             LoadError::DescribeFailed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms))
         })?
-        .flatten()
-        .map_err(|trap| LoadError::DescribeFailed(reason_of_trap(&trap)))?
+        .map_err(|lost| LoadError::DescribeFailed(format!("{lost:#}")))?
+        .map_err(LoadError::DescribeFailed)?
         .map_err(|reason| LoadError::DescribeFailed(reason.chars().take(REASON_SHOWN).collect()))?;
     Ok(Descriptor::check(said)?)
 }

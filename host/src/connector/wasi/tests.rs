@@ -61,5 +61,5 @@ async fn to_exit_is_a_trap_with_its_reason() {
         Wasi::of_page(&scrap, Some("exit")),
     );
     let trap = connector.contract.fetch_page(&mut store, &scrap, Some("exit".to_owned())).await.err().unwrap();
-    assert_eq!(reason_of_trap(&trap), "the connector exited with failure instead of returning");
+    assert_eq!(reason_of_trap(&trap, store.data()), "the connector exited with failure instead of returning");
 }
