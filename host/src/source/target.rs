@@ -31,7 +31,9 @@ pub(super) fn parse_http_url(text: &str) -> Option<Url> {
         && url.has_host()
         && url.username().is_empty()
         && url.password().is_none()
-        && url.fragment().is_none();
+        && url.fragment().is_none()
+        // An empty label is in no name; without the dots behind it, `10.0.0.1..` would be an address.
+        && !url.host_str().is_some_and(|host| host.contains(".."));
     fits.then_some(url)
 }
 
@@ -110,17 +112,37 @@ pub(super) fn hides_a_separator(segment: &str) -> bool {
     climbs(segment) || decoded(segment).is_none_or(|plain| plain.iter().any(|b| b"/\\?#".contains(b)))
 }
 
-/// A segment decoded until nothing is left to decode. None: too often, or to what only some servers take for a character.
+/// A segment decoded until nothing is left to decode, and folded. None: decoded too often, or to what only some servers take for a
+/// character.
 fn decoded(segment: &str) -> Option<Vec<u8>> {
     let mut plain = segment.as_bytes().to_vec();
     for _ in 0..=DECODED_MAX {
         let next: Vec<u8> = percent_decode(&plain).collect();
         if next == plain {
-            return (!is_overlong(&plain) && !has_code_points(&plain)).then_some(plain);
+            return (!is_overlong(&plain) && !has_code_points(&plain)).then(|| folded(&plain));
         }
         plain = next;
     }
     None
+}
+
+/// As servers read it that normalise what they are asked for (Unicode's NFKC, or the best fit of a Windows code page).
+fn folded(plain: &[u8]) -> Vec<u8> {
+    let mut folded = String::with_capacity(plain.len());
+    for c in String::from_utf8_lossy(plain).chars() {
+        match c {
+            '．' | '․' | '﹒' => folded.push('.'),
+            '‥' => folded.push_str(".."),
+            '…' => folded.push_str("..."),
+            '／' | '∕' | '⁄' => folded.push('/'),
+            '＼' | '∖' | '﹨' => folded.push('\\'),
+            '；' | '﹔' => folded.push(';'),
+            '？' | '﹖' => folded.push('?'),
+            '＃' | '﹟' => folded.push('#'),
+            c => folded.push(c),
+        }
+    }
+    folded.into_bytes()
 }
 
 /// Whether a character stands here in more bytes than it takes, which is no UTF-8: a dot as `c0 ae`, `e0 80 ae` and so on, up
@@ -241,6 +263,11 @@ mod tests {
             "..%f8%80%80%80%afadmin",
             "%fc%80%80%80%80%ae./admin",
             "%u002e%u002E/admin",
+            "．．/admin",
+            "..／admin",
+            "‥＼admin",
+            "%ef%bc%8e%ef%bc%8e/admin",
+            "%E2%80%A5%E2%88%95admin",
             "..%25u002fadmin",
             "https://erp.example:8443/a/../b",
             "https://erp.example:8443/a/..%2fb",
@@ -304,7 +331,9 @@ mod tests {
     #[test]
     fn a_base_url_is_http_with_a_host_and_nothing_secret() {
         assert_eq!(parse_base_url(" http://h/a ").map(String::from).as_deref(), Some("http://h/a/"));
-        for bad in ["ftp://h", "h/a", "http://u:p@h", "http://h?x=1", "", "file:///x"] {
+        for bad in
+            ["ftp://h", "h/a", "http://u:p@h", "http://h?x=1", "", "file:///x", "http://10.0.0.1../", "http://a..b/"]
+        {
             assert!(parse_base_url(bad).is_none(), "{bad}");
         }
     }
