@@ -14,7 +14,7 @@ pub use self::database::{Database, Row};
 pub use sample_api::{FaultKind, Faults, Malformed, Moving, Rota, SampleApi, Settings};
 
 /// The token that the sample API wants.
-pub const TOKEN: &str = "segredo";
+pub const TOKEN: &str = "segredo-dos-testes";
 /// The period of most tests: five days.
 pub const FROM: &str = "2025-10-20";
 /// Its last day.

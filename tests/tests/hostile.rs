@@ -40,6 +40,10 @@ struct Expected {
     /// How the file comes to be there.
     #[serde(default)]
     put: Put,
+    /// Whether the source writes what it was sent into its answers, as long as the attacker runs: alone, for the neighbour's
+    /// records would be others.
+    #[serde(default)]
+    echoes: bool,
     /// Limits to set, as in `atlas.toml`, so that the test does not take as long as the attacker would like.
     #[serde(default)]
     limits: BTreeMap<String, u64>,
@@ -177,13 +181,16 @@ async fn attack(case: &str) -> anyhow::Result<()> {
     let expected = std::fs::read_to_string(folder().join(&case).join("expected.toml"))?;
     let expected: Expected = toml::from_str(&expected)?;
     for lang in LANGUAGES {
-        let api = api(40, Faults { latency_ms: 5, ..Faults::default() }).await?;
+        let faults = Faults { latency_ms: 5, ..Faults::default() };
+        let api = api(40, faults.clone()).await?;
         let (atlas, attacker) = ready(&api, &expected.limits).await?;
         let replacing = expected.put.put(&case, &attacker)?;
         // Else the tame version would go on in its place.
         forget_hostil(&atlas)?;
 
-        let running = atlas.start(&[&["scrap", "run", "-v", "--lang", lang], &SCRAPS[..]].concat())?;
+        let together = if expected.echoes { &SCRAPS[..1] } else { &SCRAPS[..] };
+        api.set_faults(Faults { echo: expected.echoes, ..faults })?;
+        let running = atlas.start(&[&["scrap", "run", "-v", "--lang", lang], together].concat())?;
         let process = running.child.id().context("it runs")?;
         let watching = tokio::spawn(async move {
             let mut peak = 0;
@@ -208,6 +215,10 @@ async fn attack(case: &str) -> anyhow::Result<()> {
         let shown = atlas.run(&["scrap", "show", SCRAPS[0], "--output", "json"]).await?.expect(0)?;
         assert_eq!(shown.text("status")?, expected.state, "{}", ran.stderr);
 
+        api.set_faults(Faults::default())?;
+        for left in SCRAPS.iter().skip(together.len()) {
+            atlas.run(&["scrap", "run", left]).await?.expect(0)?;
+        }
         let shown = atlas.run(&["scrap", "show", SCRAPS[1], "--output", "json"]).await?.expect(0)?;
         assert_eq!(shown.text("status")?, "concluido", "{}", ran.stderr);
         let orders = api.records(CLIENT, Rota::Pedido, FROM, TO)?;
@@ -298,6 +309,8 @@ cases! {
     a_retry_in_a_thousand_years
     a_route_of_somebody_else
     a_route_that_is_a_path
+    a_schema_that_refers_elsewhere
+    a_schema_that_refers_to_itself
     a_start_that_spins
     a_table_that_grows
     a_total_beyond_counting
@@ -305,6 +318,7 @@ cases! {
     an_answer_outside_its_memory
     awkward_pointers
     branches_that_branch
+    credential_fishing
     cursor_with_nul
     cursors_in_a_circle
     cursors_without_end

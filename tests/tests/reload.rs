@@ -319,13 +319,28 @@ async fn a_component_that_takes_too_much_to_compile_is_refused_by_the_limits_nam
     Ok(())
 }
 
-/// A source that is slow enough for `seconds`, scraps of so many clients at it, and a connector that changes every 50 ms.
+/// The route in JavaScript and in Python. The files as they are built, since they take seconds to compile: what was compiled once
+/// is in the tests' cache, and only so can they be there in time between two others.
+async fn in_other_languages(atlas: &Atlas, file: &Path) -> anyhow::Result<[(Vec<u8>, String); 2]> {
+    let mut guests = Vec::new();
+    for name in ["pedido-js.wasm", "pedido-py.wasm"] {
+        let guest = std::fs::read(atlas_tests::example_connectors()?.join(name))?;
+        rename_over(file, &guest)?;
+        let listed = atlas.run(&["connector", "list", "--output", "json"]).await?.expect(0)?;
+        guests.push((guest, listed.text("sha256")?));
+    }
+    guests.try_into().map_err(|_| anyhow::anyhow!("two languages"))
+}
+
+/// A source that is slow enough for `seconds`, scraps of so many clients at it, and a connector that changes every 50 ms, into
+/// one written in another language at times.
 async fn storm(clients: u32, seconds: u64) -> anyhow::Result<()> {
     let mut atlas = Atlas::on_postgres().await?;
     let folder = atlas.folder().join("connectors");
     std::fs::create_dir(&folder)?;
     atlas.set("ATLAS_CONNECTORS", &folder.display().to_string());
     let file = folder.join("pedido.wasm");
+    let [(javascript, javascript_sha256), (python, python_sha256)] = in_other_languages(&atlas, &file).await?;
     std::fs::write(&file, version("version=first")?)?;
     // Two pages of ten at a time, each 200 ms: 100 orders a second for each scrap.
     let api = api(seconds * 20 + 100, Faults { latency_ms: 200, ..Faults::default() }).await?;
@@ -352,15 +367,19 @@ async fn storm(clients: u32, seconds: u64) -> anyhow::Result<()> {
             let mut number = 0;
             while Instant::now() < until {
                 let good = another(&version(&format!("version=storm-{number}-{run}"))?, number);
-                match number % 5 {
+                match number % 7 {
                     0 => std::fs::write(&file, &good)?,
                     1 => std::fs::write(&file, &good[..good.len() / 2])?,
                     2 => rename_over(&file, &good)?,
                     3 => std::fs::write(&file, another(&slow, number))?,
+                    4 => rename_over(&file, &javascript)?,
+                    5 => rename_over(&file, &python)?,
                     _ => std::fs::write(&file, b"\0asm\x0d\0\x01\0broken")?,
                 }
+                // Megabytes are read and gone through in a build for debugging: they need to stand still for a moment.
+                let pause = if matches!(number % 7, 4 | 5) { 400 } else { 50 };
                 number += 1;
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(Duration::from_millis(pause));
             }
             Ok(std::fs::write(&file, version(&format!("version=last run={run}"))?)?)
         }
@@ -382,11 +401,16 @@ async fn storm(clients: u32, seconds: u64) -> anyhow::Result<()> {
     let off = "SELECT COUNT(*) FROM scraps WHERE estado <> 'concluido' OR lidos <> inseridos OR duplicados + reencontrados > 0";
     assert_eq!(atlas.database.number(off).await?, 0);
     let versions = atlas.database.number("SELECT COUNT(DISTINCT conector_sha256) FROM scrap_cursores").await?;
+    let fetched_by = |digest| format!("SELECT COUNT(*) FROM scrap_cursores WHERE conector_sha256 = '{digest}'");
+    let javascript = atlas.database.number(&fetched_by(javascript_sha256)).await?;
+    let python = atlas.database.number(&fetched_by(python_sha256)).await?;
     #[allow(clippy::print_stderr)] // worth knowing
     {
-        eprintln!("{versions} versions fetched; the last took over {took_over:?} after it was written");
+        eprintln!("{versions} versions fetched, {javascript} pages in JavaScript and {python} in Python;");
+        eprintln!("the last took over {took_over:?} after it was written");
     }
     assert!(versions >= 2, "{versions} versions");
+    assert!(javascript > 0 && python > 0, "{javascript} pages in JavaScript, {python} in Python");
     // 1 s once it has stood still for 500 ms.
     assert!(took_over < Duration::from_millis(1500), "{took_over:?}");
     Ok(())
