@@ -38,12 +38,9 @@ impl Atlas {
             return Err(Failure::usage(notice!("error-token-url", client = cliente_id, url = shown_base_url(url))));
         }
         self.known_client(cliente_id).await?;
-        if base_url.is_some() {
-            let private = grants_private(base_url).await;
-            let set = self.store().set_api(cliente_id, api, ApiChange { base_url, private, credential: None }).await;
-            set.map_err(|error| Failure::store("op-client", &error))?;
-        }
-        let set = self.store().set_credential(cliente_id, api, Some(parts)).await;
+        let change = ApiChange { base_url, private: grants_private(base_url).await, credential: None };
+        // At once: the credential of before must never stand beside the new base URL.
+        let set = self.store().set_api_credential(cliente_id, api, change, Some(parts)).await;
         if set.map_err(|error| Failure::store("op-client", &error))? {
             return Ok(());
         }

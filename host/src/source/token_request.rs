@@ -10,7 +10,7 @@ use oauth2::{
 use url::Url;
 
 use super::client::HttpClient;
-use super::credentials::{AccessToken, Parts, Secret, TokenGrant};
+use super::credentials::{AccessToken, Parts, Redactor, Secret, TokenGrant};
 use super::egress::{Egress, Pool};
 use super::message::SendError;
 use super::target::parse_http_url;
@@ -18,8 +18,9 @@ use super::target::parse_http_url;
 /// A token is renewed this long before it ends, or a fifth of its life before if that is shorter, in seconds: a page that
 /// begins now must end with it.
 const RENEWED_BEFORE: i64 = 60;
-/// The part of an error's description that is shown.
+/// Characters of an error's description that are shown, and of its code, which is an identifier of a few.
 const DESCRIPTION_MAX: usize = 200;
+const CODE_MAX: usize = 64;
 
 /// Whether a text can be a token URL: http or https, a host, no credential in it.
 pub fn token_url_fits(text: &str) -> bool {
@@ -47,11 +48,16 @@ impl<'a> TokenRequest<'a> {
         Ok(Self { grant, parts, url: TokenUrl::from_url(url) })
     }
 
-    /// Asks for a token.
+    /// Asks for a token. The redactor knows the parts: a token URL may echo them where it says what is wrong.
     ///
     /// # Errors
     /// `Renewal` for what may pass; `CredentialRefused` when the token URL will not have the credential; else `Denied`.
-    pub(super) async fn send(&self, http: &HttpClient, egress: &Egress) -> Result<Exchanged, SendError> {
+    pub(super) async fn send(
+        &self,
+        http: &HttpClient,
+        egress: &Egress,
+        redactor: &Redactor,
+    ) -> Result<Exchanged, SendError> {
         let pool = egress.check_token_url(self.url.url())?;
         let part = |name: &str| self.parts.get(name).map(|part| part.expose().to_owned());
         // RFC 6749, section 2.3.1: Basic is what every server must take; some take the body alone.
@@ -73,7 +79,7 @@ impl<'a> TokenRequest<'a> {
                 client.exchange_refresh_token(&token).add_scopes(scopes).request_async(&sender).await
             }
         };
-        answer.map(|answer| exchanged(&answer)).map_err(sorted)
+        answer.map(|answer| exchanged(&answer)).map_err(|error| sorted(error, redactor))
     }
 }
 
@@ -106,21 +112,70 @@ fn exchanged(answer: &BasicTokenResponse) -> Exchanged {
 }
 
 /// What is wrong, by what can be done about it. Never the answer itself: tokens may stand in it.
-fn sorted(error: RequestTokenError<SendError, BasicErrorResponse>) -> SendError {
+fn sorted(error: RequestTokenError<SendError, BasicErrorResponse>, redactor: &Redactor) -> SendError {
     match error {
         RequestTokenError::Request(error) if error.is_passing_fault() => SendError::Renewal(error.to_string()),
         RequestTokenError::Request(refused @ SendError::AddressRefused(_)) => refused,
         RequestTokenError::Request(error) => SendError::Denied(format!("the token URL: {error}")),
         RequestTokenError::ServerResponse(refusal) => {
-            let mut why = format!("the token URL answered {}", refusal.error());
-            if let Some(description) = refusal.error_description() {
-                let shown: String = description.chars().take(DESCRIPTION_MAX).collect();
-                why.push_str(&format!(": {shown}"));
-            }
-            SendError::CredentialRefused(why)
+            let code = shown(refusal.error().as_ref(), CODE_MAX, redactor);
+            let description = refusal.error_description().map(|text| shown(text, DESCRIPTION_MAX, redactor));
+            let description = description.map(|text| format!(": {text}")).unwrap_or_default();
+            SendError::CredentialRefused(format!("the token URL answered {code}{description}"))
         }
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             SendError::Denied("the token URL did not answer with a token (RFC 6749, section 5.1)".to_owned())
         }
+    }
+}
+
+/// A token URL's own words, without the credential's secrets, and cut: in this order, for what is left of a secret that was cut
+/// is not recognised any more.
+fn shown(text: &str, max: usize, redactor: &Redactor) -> String {
+    redactor.clean_text(text.to_owned()).chars().take(max).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use oauth2::basic::BasicErrorResponseType;
+
+    use super::super::credentials::{AuthScheme, Endpoint};
+    use super::*;
+    use crate::store::Access;
+
+    /// One that looks for this token.
+    fn redactor(token: &str) -> Arc<Redactor> {
+        let access = Access {
+            active: true,
+            token: Secret::new(token.to_owned()),
+            default_base_url: Some("https://erp.example".to_owned()),
+            default_private: false,
+            api: None,
+            parts: None,
+            access_token: None,
+        };
+        Endpoint::resolve(access, "bling", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}")).redactor()
+    }
+
+    fn refused(code: &str, description: &str, token: &str) -> String {
+        let code = BasicErrorResponseType::Extension(code.to_owned());
+        let refusal = BasicErrorResponse::new(code, Some(description.to_owned()), None);
+        match sorted(RequestTokenError::ServerResponse(refusal), &redactor(token)) {
+            SendError::CredentialRefused(why) => why,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_token_that_a_refusal_echoes_is_taken_out_before_the_refusal_is_cut() {
+        let token: String = (0..190_u8).map(|n| char::from(b'a' + n % 26)).collect();
+        let echo = format!("{}{token}", "-".repeat(25));
+        let why = refused("invalid_grant", &echo, &token);
+        assert_eq!(why, format!("the token URL answered invalid_grant: {}***", "-".repeat(25)));
+        let why = refused(&echo, &"x".repeat(10_000), &token);
+        assert!(!why.contains(&token[..8]) && why.len() < CODE_MAX + DESCRIPTION_MAX + 50, "{why}");
+        assert!(refused(&"x".repeat(10_000), "", &token).len() < CODE_MAX + 50);
     }
 }

@@ -10,7 +10,7 @@ pub enum Fault {
     Collision,
     /// The data itself was refused: with several records, find the one.
     Poison,
-    /// No connection, or lost: the outcome may be unknown; try again later.
+    /// No connection, or lost, or nothing left on the server to work with: the outcome may be unknown; try again later.
     Unavailable,
     /// Somebody else has the scrap now.
     LeaseLost,
@@ -26,7 +26,7 @@ pub enum Fault {
     KeyMissing,
     /// A sealed secret does not open: the key is another one, or the value was changed or moved.
     KeyWrong,
-    /// None of these: a bug, a full disk, something for a person.
+    /// None of these: a bug, something for a person.
     Other,
 }
 
@@ -110,6 +110,9 @@ fn postgres_fault(code: &str) -> Fault {
         "54000" | "54001" | "54011" | "P0001" => Fault::Poison,
         // too_many_connections, cannot_connect_now, admin and crash shutdown, read-only after a failover
         "53300" | "57P01" | "57P02" | "57P03" | "25006" => Fault::Unavailable,
+        // disk_full, out_of_memory, io_error; query_canceled, by the server's statement_timeout or its administrator: none of
+        // them is the statement's fault, and what a source handed out but once must not be given up for one of them
+        "53100" | "53200" | "58030" | "57014" => Fault::Unavailable,
         _ if code.starts_with("08") => Fault::Unavailable,
         _ if code.starts_with("22") || code.starts_with("23") => Fault::Poison,
         _ => Fault::Other,
@@ -129,5 +132,23 @@ fn sqlite_fault(code: &str) -> Fault {
         (_, 8 | 10 | 13 | 14) => Fault::Unavailable, // READONLY, IOERR, FULL, CANTOPEN
         (_, 1) => Fault::Schema,                     // SQLITE_ERROR: no such table
         _ => Fault::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_has_too_little_of_now_is_asked_for_again_later() {
+        for code in ["53100", "53200", "53300", "57014", "57P01", "58030", "08006"] {
+            assert_eq!(postgres_fault(code), Fault::Unavailable, "{code}");
+        }
+        // SQLITE_IOERR, SQLITE_FULL
+        for code in ["10", "13"] {
+            assert_eq!(sqlite_fault(code), Fault::Unavailable, "{code}");
+        }
+        assert_eq!(postgres_fault("22001"), Fault::Poison);
+        assert_eq!(postgres_fault("XX000"), Fault::Other);
     }
 }

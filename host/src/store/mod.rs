@@ -64,9 +64,21 @@ pub trait Store: Send + Sync {
     /// client's default. Fails with [`Fault::Missing`] if a new API comes without a base URL.
     async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError>;
 
-    /// Sets an API's own credential in the place of any that it has, with its access token; `None` removes it. False if the
-    /// client has no such API.
-    async fn set_credential(&self, cliente_id: i32, api: &str, parts: Option<&Parts>) -> Result<bool, StoreError>;
+    /// Sets where an API is, as [`set_api`](Self::set_api) does, and its own credential in the place of any that it has, with
+    /// its access token; `None` removes it. Both or neither, so that no credential ever stands beside a base URL that it was
+    /// not meant for. The credential is `parts`, and not the change's. False if there is no such API and no base URL for it.
+    async fn set_api_credential(
+        &self,
+        cliente_id: i32,
+        api: &str,
+        change: ApiChange<'_>,
+        parts: Option<&Parts>,
+    ) -> Result<bool, StoreError>;
+
+    /// The same for an API that stays where it is. False if the client has no such API.
+    async fn set_credential(&self, cliente_id: i32, api: &str, parts: Option<&Parts>) -> Result<bool, StoreError> {
+        self.set_api_credential(cliente_id, api, ApiChange::default(), parts).await
+    }
 
     /// Locks an API's credential of several parts, for one holder among all processes: waits for the one who has it, and
     /// gives it as it stands then. [`Fault::Missing`]: there is none (any more).

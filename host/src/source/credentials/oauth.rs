@@ -1,15 +1,17 @@
 //! OAuth 2 access tokens: got from the token URL that the operator registered, kept in the store, and renewed once for
 //! everybody who waits, however many pages, scraps and hosts that are.
 //!
-//! Within a process there is one [`OAuthSession`] for a client and API, and one renewal in it at a time. Between processes the
-//! store's lock does the same: whoever has it looks first whether somebody else has renewed meanwhile. A refresh token that
-//! the source replaces is stored, with the access token beside it, before either is used; a process that dies between the
-//! source's answer and that COMMIT is what no client can mend, and is the one way to lose a rotating token.
+//! Within a process there is one [`OAuthSession`] for a client's credential at an API, and one renewal in it at a time. Between
+//! processes the store's lock does the same: whoever has it looks first whether somebody else has renewed meanwhile. A refresh
+//! token that the source replaces is stored, with the access token beside it, before either is used. What the store would not
+//! take, the session keeps, and stores before it asks for anything else. So a rotating token is lost only with a process that
+//! ends between the source's answer and that COMMIT, which no client can mend.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use chrono::Utc;
 use tokio::sync::OwnedMutexGuard;
 
@@ -24,28 +26,24 @@ use super::scheme::TokenGrant;
 use super::secret::{AccessToken, Parts, Secret};
 use crate::store::{CredentialLock, Fault, Store, StoreError};
 
-/// Secrets that are looked for in answers at the same time: the parts, and tokens that were replaced not long ago.
-const SECRETS_KNOWN: usize = 12;
+/// Tokens that are looked for in answers beside the present parts and the token in use: those that were learned last.
+const TOKENS_KNOWN: usize = 12;
 /// How often tokens that the source has handed out are tried to be stored: the old refresh token may be worth nothing now.
 const KEEP_TRIES: u32 = 5;
 const KEEP_PAUSE: Duration = Duration::from_millis(500);
+/// A token that this process got less than this ago is not renewed because it was refused: another would be refused as well,
+/// and a connector that asks for what its client may not see could have one got for each of its pages.
+const YOUNG: Duration = Duration::from_secs(5);
 
 /// The access token of a client at an API. Not printable.
 pub struct OAuthSession {
     grant: TokenGrant,
     keeper: Option<Keeper>,
     current: Mutex<Current>,
-    /// Held by whoever renews.
-    renewing: Arc<tokio::sync::Mutex<()>>,
-    known: Mutex<Vec<Secret>>,
+    /// Held by whoever renews. In it, what an earlier renewal got and could not store.
+    renewing: Arc<tokio::sync::Mutex<Option<Unstored>>>,
+    known: Mutex<Known>,
     redactor: RwLock<Arc<Redactor>>,
-}
-
-/// Where the tokens are kept.
-struct Keeper {
-    store: Arc<dyn Store>,
-    cliente_id: i32,
-    api: String,
 }
 
 #[derive(Default)]
@@ -54,12 +52,69 @@ struct Current {
     /// Counts the tokens that this process has used.
     generation: u64,
     refused: bool,
+    /// When the token URL gave it to this process; none: it was in the store.
+    got: Option<Instant>,
 }
 
 impl Current {
     fn usable(&self) -> Option<(Secret, u64)> {
         let access = self.access.as_ref().filter(|access| !self.refused && access.is_fresh(now()))?;
         Some((access.token.clone(), self.generation))
+    }
+
+    fn is_young(&self) -> bool {
+        self.got.is_some_and(|got| got.elapsed() < YOUNG)
+    }
+}
+
+/// What a token URL handed out, as it is to be stored.
+struct Unstored {
+    /// The parts that it was got with. Where others are stored, the operator has replaced the credential.
+    before: Parts,
+    /// The parts to use from now on.
+    parts: Parts,
+    access: AccessToken,
+}
+
+impl Unstored {
+    fn of(before: &Parts, exchanged: Exchanged) -> Self {
+        let mut parts = before.clone();
+        if let Some(refresh_token) = exchanged.refresh_token {
+            parts.set("refresh_token", refresh_token);
+        }
+        Self { before: before.clone(), parts, access: exchanged.access }
+    }
+
+    fn has_other_parts(&self) -> bool {
+        !same_parts(&self.before, &self.parts)
+    }
+}
+
+/// What is looked for in answers, beside the token in use.
+#[derive(Clone, Default)]
+struct Known {
+    /// The parts as they were last seen in the store: as long as they are those, they are looked for.
+    parts: Parts,
+    /// Tokens that were handed out or replaced, the newest last.
+    tokens: Vec<Secret>,
+}
+
+impl Known {
+    fn note(&mut self, token: &Secret) {
+        self.tokens.retain(|known| !same(known, token));
+        self.tokens.push(token.clone());
+        let surplus = self.tokens.len().saturating_sub(TOKENS_KNOWN);
+        self.tokens.drain(..surplus);
+    }
+
+    /// What is no part any more may be echoed for a while.
+    fn replace_parts(&mut self, parts: &Parts) {
+        let before = std::mem::replace(&mut self.parts, parts.clone());
+        for part in before.hidden() {
+            if !parts.hidden().any(|present| same(present, part)) {
+                self.note(part);
+            }
+        }
     }
 }
 
@@ -78,9 +133,28 @@ impl OAuthSession {
             known: Mutex::default(),
             redactor: RwLock::default(),
         };
-        session.learn(parts.hidden().chain(access.as_ref().map(|a| &a.token)));
+        session.learn_parts(parts);
+        session.learn(access.as_ref().map(|access| &access.token));
         lock(&session.current).access = access;
         Ok(session)
+    }
+
+    /// One that begins with what this one has, and renews it.
+    fn kept_in(&self, keeper: Keeper) -> Self {
+        let access = lock(&self.current).access.clone();
+        Self {
+            grant: self.grant,
+            keeper: Some(keeper),
+            current: Mutex::new(Current { access, ..Current::default() }),
+            renewing: Arc::default(),
+            known: Mutex::new(lock(&self.known).clone()),
+            redactor: RwLock::new(self.redactor()),
+        }
+    }
+
+    /// Whether its tokens are got with these very parts.
+    fn is_for(&self, parts: &Parts) -> bool {
+        same_parts(&lock(&self.known).parts, parts)
     }
 
     /// The token to send, and its number. Renews it where it is due or was refused.
@@ -111,42 +185,66 @@ impl OAuthSession {
 
     async fn renew(
         &self,
-        _turn: OwnedMutexGuard<()>,
+        mut unstored: OwnedMutexGuard<Option<Unstored>>,
         http: &HttpClient,
         egress: &Egress,
     ) -> Result<(Secret, u64), SendError> {
         let keeper =
             self.keeper.as_ref().ok_or_else(|| SendError::Denied("there is no store for tokens".to_owned()))?;
-        let refused = {
-            let current = lock(&self.current);
-            current.access.clone().filter(|_| current.refused)
-        };
+        // First of all: the refresh token that is stored may be worth nothing now.
+        keeper.keep_rest(&mut unstored).await?;
         let held = keeper.lock().await?;
-        let is_refused = |access: &AccessToken| refused.as_ref().is_some_and(|r| same(&r.token, &access.token));
-        let theirs = held.access().filter(|access| access.is_fresh(now()) && !is_refused(access)).cloned();
-        self.learn(held.parts().hidden());
+        if !same_account(&lock(&self.known).parts, held.parts()) {
+            held.release().await;
+            let why = "the credential was replaced while the scrap ran, perhaps for another base URL";
+            return Err(SendError::CredentialRefused(why.to_owned()));
+        }
+        self.learn_parts(held.parts());
+        let theirs = held.access().filter(|access| self.can_use(access)).cloned();
         if let Some(access) = theirs {
             self.learn([&access.token]);
             held.release().await;
-            return Ok(self.adopt(access));
+            return Ok(self.adopt(access, None));
         }
-        let exchanged = TokenRequest::new(self.grant, held.parts())?.send(http, egress).await?;
+        let redactor = self.redactor();
+        let exchanged = TokenRequest::new(self.grant, held.parts())?.send(http, egress, &redactor).await?;
         self.learn([&exchanged.access.token].into_iter().chain(&exchanged.refresh_token));
-        keeper.keep(held, &exchanged).await?;
-        Ok(self.adopt(exchanged.access))
+        let new = Unstored::of(held.parts(), exchanged);
+        let kept = keeper.keep(held, &new).await;
+        match kept {
+            Ok(true) => {
+                self.learn_parts(&new.parts);
+                Ok(self.adopt(new.access, Some(Instant::now())))
+            }
+            Ok(false) => Err(SendError::Renewal("the credential was replaced meanwhile".to_owned())),
+            Err(error) => {
+                // Without a new refresh token there is nothing that could not be got again.
+                *unstored = Some(new).filter(Unstored::has_other_parts);
+                Err(error)
+            }
+        }
     }
 
-    fn adopt(&self, access: AccessToken) -> (Secret, u64) {
+    /// Whether a token that is stored is of use: another process may have got it.
+    fn can_use(&self, access: &AccessToken) -> bool {
+        let current = lock(&self.current);
+        let refused = current.access.as_ref().filter(|_| current.refused);
+        access.is_fresh(now()) && refused.is_none_or(|refused| !same(&refused.token, &access.token))
+    }
+
+    fn adopt(&self, access: AccessToken, got: Option<Instant>) -> (Secret, u64) {
         let mut current = lock(&self.current);
         let token = access.token.clone();
-        *current = Current { access: Some(access), generation: current.generation + 1, refused: false };
+        *current = Current { access: Some(access), generation: current.generation + 1, refused: false, got };
         (token, current.generation)
     }
 
-    /// Notes that the source refused a token: the next one who needs it renews it, unless that was done already.
+    /// Notes that the source refused a token: the next one who needs it renews it, unless that was done already, or only just.
     pub(super) fn refuse(&self, generation: u64) {
         let mut current = lock(&self.current);
-        current.refused |= current.generation == generation;
+        if current.generation == generation && !current.is_young() {
+            current.refused = true;
+        }
     }
 
     /// What takes the session's secrets out of answers.
@@ -154,63 +252,114 @@ impl OAuthSession {
         Arc::clone(&self.redactor.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) {
+    /// Looks for these tokens in answers as well.
+    fn learn<'a>(&self, tokens: impl IntoIterator<Item = &'a Secret>) {
         let mut known = lock(&self.known);
-        let before = known.len();
-        for secret in secrets {
-            if !known.iter().any(|k| same(k, secret)) {
-                known.push(secret.clone());
-            }
+        for token in tokens {
+            known.note(token);
         }
-        if known.len() == before {
-            return;
+        self.look_for(&known);
+    }
+
+    /// Looks for these parts in answers from now on.
+    fn learn_parts(&self, parts: &Parts) {
+        let mut known = lock(&self.known);
+        if !same_parts(&known.parts, parts) {
+            known.replace_parts(parts);
+            self.look_for(&known);
         }
-        let surplus = known.len().saturating_sub(SECRETS_KNOWN);
-        known.drain(..surplus);
-        *self.redactor.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Redactor::new(known.iter()));
+    }
+
+    fn look_for(&self, known: &Known) {
+        let current = lock(&self.current).access.clone();
+        let in_use = current.as_ref().map(|access| &access.token);
+        let redactor = Redactor::new(known.parts.hidden().chain(&known.tokens).chain(in_use));
+        *self.redactor.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(redactor);
+    }
+}
+
+/// Keeps tokens at one place.
+struct Keeper {
+    vault: Box<dyn Vault>,
+    /// Between the first try and the second; longer from then on.
+    pause: Duration,
+}
+
+/// Where a credential is kept: in a store, and in tests where they like.
+#[async_trait]
+trait Vault: Send + Sync {
+    /// Locks the credential for one holder among all processes.
+    async fn lock(&self) -> Result<Box<dyn CredentialLock>, StoreError>;
+}
+
+/// A client's credential for an API, in the store.
+struct InStore {
+    store: Arc<dyn Store>,
+    cliente_id: i32,
+    api: String,
+}
+
+#[async_trait]
+impl Vault for InStore {
+    async fn lock(&self) -> Result<Box<dyn CredentialLock>, StoreError> {
+        self.store.lock_credential(self.cliente_id, &self.api).await
     }
 }
 
 impl Keeper {
     async fn lock(&self) -> Result<Box<dyn CredentialLock>, SendError> {
-        self.store.lock_credential(self.cliente_id, &self.api).await.map_err(store_error)
+        self.vault.lock().await.map_err(store_error)
     }
 
-    /// Stores what the source handed out. Where the connection broke that held the lock, takes the lock once more.
-    async fn keep(&self, held: Box<dyn CredentialLock>, new: &Exchanged) -> Result<(), SendError> {
-        let before = held.parts().clone();
-        let mut parts = before.clone();
-        if let Some(refresh_token) = &new.refresh_token {
-            parts.set("refresh_token", refresh_token.clone());
-        }
-        let mut kept = held.keep(&parts, &new.access).await;
+    /// Stores what the source handed out, and says whether it stands there now: it does not where the operator has replaced what
+    /// it was got with. Where the connection broke that held the lock, takes the lock once more.
+    async fn keep(&self, held: Box<dyn CredentialLock>, new: &Unstored) -> Result<bool, SendError> {
+        let mut locked = Ok(held);
         let mut tries = 1;
-        while let Err(error) = kept {
+        loop {
+            let kept = match locked {
+                Ok(held) if !same_parts(held.parts(), &new.before) => {
+                    // Stored after all, by a try whose answer was lost; else the operator's.
+                    let stands = same_parts(held.parts(), &new.parts);
+                    held.release().await;
+                    return Ok(stands);
+                }
+                Ok(held) => held.keep(&new.parts, &new.access).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = kept else { return Ok(true) };
             if tries == KEEP_TRIES || !matches!(error.fault, Fault::Unavailable | Fault::Collision) {
                 return Err(store_error(error));
             }
-            tokio::time::sleep(KEEP_PAUSE * tries).await;
+            tokio::time::sleep(self.pause * tries).await;
             tries += 1;
-            kept = match self.store.lock_credential(self.cliente_id, &self.api).await {
-                Ok(held) if !same(&held.parts().to_json(), &before.to_json()) => {
-                    held.release().await;
-                    // Stored after all, or changed by the operator: what stands there is newer.
-                    return Ok(());
-                }
-                Ok(held) => held.keep(&parts, &new.access).await,
-                Err(error) => Err(error),
-            };
+            locked = self.vault.lock().await;
+        }
+    }
+
+    /// Stores what an earlier renewal could not, if there is any. What goes with a credential that the operator has replaced since
+    /// is of no use any more.
+    async fn keep_rest(&self, rest: &mut Option<Unstored>) -> Result<(), SendError> {
+        if let Some(unstored) = rest {
+            self.keep(self.lock().await?, unstored).await?;
+            *rest = None;
         }
         Ok(())
     }
 }
 
-/// The sessions of a process, one for a client and API.
+/// Whose a session is.
+type Owner = (i32, String, TokenGrant);
+
+/// The sessions of a process: for a client and API the one of its present credential, and those of credentials before as long as
+/// somebody uses them.
 #[derive(Default)]
-pub struct TokenSessions(Mutex<HashMap<(i32, String, TokenGrant), Arc<OAuthSession>>>);
+pub struct TokenSessions(Mutex<HashMap<Owner, Vec<Arc<OAuthSession>>>>);
 
 impl TokenSessions {
-    /// The one session for a client and API; `seed` becomes it where there is none yet.
+    /// The one session for a client's credential at an API; `seed`, which has just been read from the store, becomes it where
+    /// there is none yet. Where the operator replaced the credential there is none: the token of the one before may be another
+    /// account's.
     pub(super) fn session(
         &self,
         seed: &OAuthSession,
@@ -218,26 +367,29 @@ impl TokenSessions {
         cliente_id: i32,
         api: &str,
     ) -> Arc<OAuthSession> {
+        let parts = lock(&seed.known).parts.clone();
         let mut sessions = lock(&self.0);
-        let session = sessions.entry((cliente_id, api.to_owned(), seed.grant)).or_insert_with(|| {
-            Arc::new(OAuthSession {
-                grant: seed.grant,
-                keeper: Some(Keeper { store: Arc::clone(store), cliente_id, api: api.to_owned() }),
-                current: Mutex::new(Current { access: lock(&seed.current).access.clone(), ..Current::default() }),
-                renewing: Arc::default(),
-                known: Mutex::default(),
-                redactor: RwLock::default(),
-            })
-        });
-        session.learn(lock(&seed.known).iter());
-        Arc::clone(session)
+        let of_api = sessions.entry((cliente_id, api.to_owned(), seed.grant)).or_default();
+        of_api.retain(|session| session.is_for(&parts) || Arc::strong_count(session) > 1);
+        if let Some(session) = of_api.iter().find(|session| session.is_for(&parts)) {
+            return Arc::clone(session);
+        }
+        let vault = Box::new(InStore { store: Arc::clone(store), cliente_id, api: api.to_owned() });
+        let session = Arc::new(seed.kept_in(Keeper { vault, pause: KEEP_PAUSE }));
+        of_api.push(Arc::clone(&session));
+        session
     }
 
-    /// Waits for renewals under way: their tokens are to be stored before the program ends.
+    /// Waits for renewals under way, and tries once more to store what the store would not take: tokens are to be stored before
+    /// the program ends.
     pub async fn settled(&self) {
-        let sessions: Vec<_> = lock(&self.0).values().cloned().collect();
+        let sessions: Vec<_> = lock(&self.0).values().flatten().cloned().collect();
         for session in sessions {
-            drop(session.renewing.lock().await);
+            let mut unstored = session.renewing.lock().await;
+            if let Some(keeper) = &session.keeper {
+                // Whoever asked for the token was told what is wrong.
+                let _ = keeper.keep_rest(&mut unstored).await;
+            }
         }
     }
 }
@@ -254,10 +406,317 @@ fn same(one: &Secret, other: &Secret) -> bool {
     one.expose() == other.expose()
 }
 
+fn same_parts(one: &Parts, other: &Parts) -> bool {
+    same(&one.to_json(), &other.to_json())
+}
+
+/// Whether two credentials differ in no more than what a source replaces.
+fn same_account(one: &Parts, other: &Parts) -> bool {
+    let lasting = |parts: &Parts| {
+        let mut parts = parts.clone();
+        parts.set("refresh_token", Secret::new(String::new()));
+        parts
+    };
+    same_parts(&lasting(one), &lasting(other))
+}
+
 fn now() -> i64 {
     Utc::now().timestamp()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use url::Url;
+
+    use super::*;
+    use crate::source::{BodyBudget, HttpLimits};
+    use crate::store::{self, StoreUrl};
+
+    type Held = (Parts, Option<AccessToken>);
+
+    /// A credential in memory, which cannot be stored for the next so many times.
+    struct Memory {
+        held: Mutex<Held>,
+        failures: Mutex<u32>,
+    }
+
+    struct MemoryLock {
+        memory: Arc<Memory>,
+        held: Held,
+    }
+
+    #[async_trait]
+    impl Vault for Arc<Memory> {
+        async fn lock(&self) -> Result<Box<dyn CredentialLock>, StoreError> {
+            let held = lock(&self.held).clone();
+            Ok(Box::new(MemoryLock { memory: Arc::clone(self), held }))
+        }
+    }
+
+    #[async_trait]
+    impl CredentialLock for MemoryLock {
+        fn parts(&self) -> &Parts {
+            &self.held.0
+        }
+
+        fn access(&self) -> Option<&AccessToken> {
+            self.held.1.as_ref()
+        }
+
+        async fn keep(self: Box<Self>, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {
+            let mut failures = lock(&self.memory.failures);
+            if *failures > 0 {
+                *failures -= 1;
+                return Err(StoreError::new(Fault::Unavailable, "store the token", "the disk is full"));
+            }
+            *lock(&self.memory.held) = (parts.clone(), Some(access.clone()));
+            Ok(())
+        }
+
+        async fn release(self: Box<Self>) {}
+    }
+
+    /// What a token URL says to its n-th request: a status, and JSON.
+    type Answer = fn(usize) -> (u16, String);
+
+    /// Another refresh token each time.
+    fn rotating(number: usize) -> (u16, String) {
+        let tokens = format!(r#""access_token":"acesso-{number}","refresh_token":"renova-{number}""#);
+        (200, format!(r#"{{"token_type":"bearer",{tokens}}}"#))
+    }
+
+    /// 190 characters.
+    fn long_token() -> String {
+        (0..190_u8).map(|n| char::from(b'a' + n % 26)).collect()
+    }
+
+    fn echoing(_: usize) -> (u16, String) {
+        let description = format!("{}{}", "-".repeat(25), long_token());
+        (400, format!(r#"{{"error":"invalid_grant","error_description":"{description}"}}"#))
+    }
+
+    /// A server that answers so; what it was asked.
+    async fn token_url(answer: Answer) -> (Url, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/token", listener.local_addr().expect("an address"));
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let form = form_of(&mut stream).await;
+                let number = {
+                    let mut seen = lock(&seen);
+                    seen.push(form);
+                    seen.len()
+                };
+                let (status, body) = answer(number);
+                let head = format!(
+                    "HTTP/1.1 {status} So\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+                     connection: close\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all((head + &body).as_bytes()).await;
+            }
+        });
+        (url.parse().expect("a URL"), asked)
+    }
+
+    /// The body of a request.
+    async fn form_of(stream: &mut TcpStream) -> String {
+        let mut read = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&read).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length: Option<usize> =
+                    head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                if body.len() >= length.unwrap_or(0) {
+                    return body.to_owned();
+                }
+            }
+            let mut buffer = [0; 4096];
+            let Ok(count @ 1..) = stream.read(&mut buffer).await else { return text };
+            read.extend_from_slice(&buffer[..count]);
+        }
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    fn parts(token_url: &str, refresh_token: &str) -> Parts {
+        let mut parts = Parts::default();
+        let all = [("client_id", "app"), ("client_secret", "segredo-do-app"), ("token_url", token_url)];
+        for (name, value) in all.into_iter().chain([("refresh_token", refresh_token)]) {
+            parts.set(name, secret(value));
+        }
+        parts
+    }
+
+    fn seed(parts: &Parts, access: Option<&str>) -> OAuthSession {
+        let access = access.map(|token| AccessToken { token: secret(token), renew_at: None });
+        OAuthSession::new(TokenGrant::Refresh, parts, access).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// A session, what it asks, and what keeps its tokens.
+    struct Ground {
+        session: Arc<OAuthSession>,
+        memory: Arc<Memory>,
+        url: Url,
+        asked: Arc<Mutex<Vec<String>>>,
+        http: HttpClient,
+    }
+
+    impl Ground {
+        async fn new(answer: Answer, refresh_token: &str) -> Self {
+            let (url, asked) = token_url(answer).await;
+            let parts = parts(url.as_str(), refresh_token);
+            let seed = seed(&parts, None);
+            let memory = Arc::new(Memory { held: Mutex::new((parts, None)), failures: Mutex::default() });
+            let keeper = Keeper { vault: Box::new(Arc::clone(&memory)), pause: Duration::ZERO };
+            let session = Arc::new(seed.kept_in(keeper));
+            let limits = HttpLimits { requests_per_page: 20, body_bytes: 1 << 20, page_bytes: 1 << 20 };
+            let http = HttpClient::new(limits, BodyBudget::new(4 << 20, 1 << 20)).unwrap_or_else(|e| panic!("{e}"));
+            Self { session, memory, url, asked, http }
+        }
+
+        async fn token(&self) -> Result<(String, u64), SendError> {
+            let egress = Egress::at(self.url.clone(), true);
+            let token = self.session.token(&self.http, &egress).await;
+            token.map(|(token, generation)| (token.expose().to_owned(), generation))
+        }
+
+        fn fail(&self, times: u32) {
+            *lock(&self.memory.failures) = times;
+        }
+
+        /// The refresh token and the access token that are stored.
+        fn stored(&self) -> (String, String) {
+            let (parts, access) = lock(&self.memory.held).clone();
+            let shown = |secret: Option<&Secret>| secret.map(Secret::expose).unwrap_or_default().to_owned();
+            (shown(parts.get("refresh_token")), shown(access.as_ref().map(|access| &access.token)))
+        }
+
+        fn asked(&self) -> Vec<String> {
+            lock(&self.asked).clone()
+        }
+    }
+
+    fn got(token: &str, generation: u64) -> Result<(String, u64), SendError> {
+        Ok((token.to_owned(), generation))
+    }
+
+    fn both(refresh_token: &str, access_token: &str) -> (String, String) {
+        (refresh_token.to_owned(), access_token.to_owned())
+    }
+
+    #[tokio::test]
+    async fn tokens_that_could_not_be_stored_are_stored_and_used_by_the_next_renewal() {
+        let ground = Ground::new(rotating, "renova-0").await;
+        ground.fail(KEEP_TRIES + 1);
+        assert!(matches!(ground.token().await, Err(SendError::Renewal(_))));
+        assert_eq!(ground.stored(), both("renova-0", ""));
+        assert_eq!(ground.token().await, got("acesso-1", 1));
+        assert_eq!(ground.stored(), both("renova-1", "acesso-1"));
+        // Not a second time: the token URL would have refused the refresh token that was still stored.
+        assert_eq!(ground.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn tokens_that_could_not_be_stored_are_given_up_with_the_credential_that_they_were_got_with() {
+        let ground = Ground::new(rotating, "renova-0").await;
+        ground.fail(KEEP_TRIES);
+        assert!(ground.token().await.is_err());
+        lock(&ground.memory.held).0 = parts(ground.url.as_str(), "renova-do-operador");
+        assert_eq!(ground.token().await, got("acesso-2", 1));
+        assert!(ground.asked()[1].contains("refresh_token=renova-do-operador"), "{:?}", ground.asked());
+        assert_eq!(ground.stored(), both("renova-2", "acesso-2"));
+    }
+
+    #[tokio::test]
+    async fn a_token_of_another_account_is_not_got_for_a_scrap_that_runs() {
+        let ground = Ground::new(rotating, "renova-0").await;
+        lock(&ground.memory.held).0.set("client_id", secret("outro-app"));
+        assert!(matches!(ground.token().await, Err(SendError::CredentialRefused(_))));
+        assert!(ground.asked().is_empty());
+    }
+
+    #[tokio::test]
+    async fn tokens_that_could_not_be_stored_are_stored_before_the_program_ends() {
+        let ground = Ground::new(rotating, "renova-0").await;
+        ground.fail(KEEP_TRIES);
+        assert!(ground.token().await.is_err());
+        let sessions = TokenSessions::default();
+        lock(&sessions.0).insert((1, "bling".to_owned(), TokenGrant::Refresh), vec![Arc::clone(&ground.session)]);
+        sessions.settled().await;
+        assert_eq!(ground.stored(), both("renova-1", "acesso-1"));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_got_seconds_ago_is_not_renewed_because_it_was_refused() {
+        let ground = Ground::new(rotating, "renova-0").await;
+        assert_eq!(ground.token().await, got("acesso-1", 1));
+        ground.session.refuse(1);
+        assert_eq!(ground.token().await, got("acesso-1", 1));
+        assert_eq!(ground.asked().len(), 1);
+        // As if it were old.
+        lock(&ground.session.current).got = None;
+        ground.session.refuse(1);
+        assert_eq!(ground.token().await, got("acesso-2", 2));
+    }
+
+    #[tokio::test]
+    async fn a_long_refresh_token_that_the_token_url_echoes_is_not_told() {
+        let ground = Ground::new(echoing, &long_token()).await;
+        match ground.token().await {
+            Err(SendError::CredentialRefused(why)) => {
+                assert!(why.contains("-***") && !why.contains(&long_token()[..8]), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_parts_and_the_token_in_use_are_looked_for_however_many_tokens_there_were() {
+        let session = seed(&parts("https://erp.example/token", "renova-0000"), Some("acesso-em-uso"));
+        for number in 0..100 {
+            session.learn([&secret(&format!("acesso-{number:04}"))]);
+        }
+        let shown = |text: &str| session.redactor().clean_text(text.to_owned());
+        assert_eq!(shown("segredo-do-app renova-0000 acesso-em-uso acesso-0099"), "*** *** *** ***");
+        assert_eq!(shown("acesso-0000"), "acesso-0000");
+        // One that was replaced is for a while.
+        session.learn_parts(&parts("https://erp.example/token", "renova-0001"));
+        assert_eq!(shown("segredo-do-app renova-0000 renova-0001"), "*** *** ***");
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_was_replaced_has_a_session_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = StoreUrl::Sqlite(folder.path().join("atlas.db"));
+        let store = store::open(&url, None).await.unwrap_or_else(|e| panic!("{e}"));
+        let sessions = TokenSessions::default();
+        let read = |refresh_token: &str, access: &str| {
+            let seed = seed(&parts("https://erp.example/token", refresh_token), Some(access));
+            sessions.session(&seed, &store, 1, "bling")
+        };
+        let first = read("renova-da-conta-a", "acesso-da-conta-a");
+        assert!(Arc::ptr_eq(&first, &read("renova-da-conta-a", "acesso-da-conta-a")));
+        let second = read("renova-da-conta-b", "acesso-da-conta-b");
+        let usable = lock(&second.current).usable().map(|(token, _)| token.expose().to_owned());
+        assert_eq!(usable.as_deref(), Some("acesso-da-conta-b"));
+        // What the session replaced itself is its own.
+        second.learn_parts(&parts("https://erp.example/token", "renova-da-conta-b-2"));
+        assert!(Arc::ptr_eq(&second, &read("renova-da-conta-b-2", "acesso-da-conta-b-2")));
+        // The first one is still somebody's; when it is nobody's any more, it goes.
+        assert_eq!(lock(&sessions.0).values().flatten().count(), 2);
+        drop(first);
+        assert!(Arc::ptr_eq(&second, &read("renova-da-conta-b-2", "acesso-da-conta-b-2")));
+        assert_eq!(lock(&sessions.0).values().flatten().count(), 1);
+    }
 }

@@ -10,7 +10,7 @@ use super::super::CredentialLock;
 use super::super::error::{Fault, StoreError};
 use super::super::rows::{self, SecretRow};
 use super::super::seal::{Column, Place, Sealer, StoreKey};
-use super::super::types::HeldCredential;
+use super::super::types::{ApiChange, HeldCredential};
 use crate::source::{AccessToken, Parts};
 
 const LOCKING: &str = "lock the client's credential";
@@ -19,11 +19,51 @@ const KEEPING: &str = "store the client's access token";
 /// How long a renewal waits for another's, and after which silence of a holder the server lets its lock go.
 const PATIENCE: [&str; 2] = ["SET LOCAL lock_timeout = '90s'", "SET LOCAL idle_in_transaction_session_timeout = '60s'"];
 
+/// Sets where an API is, and a sealed credential if there is one; what is `None` stays as it is. False if there is no such API and
+/// no base URL for it.
+pub(super) async fn place_api(
+    tx: &mut Transaction<'_, Postgres>,
+    cliente_id: i32,
+    api: &str,
+    change: ApiChange<'_>,
+    credential: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    // An UPDATE first: a new entry needs its base URL, an old one may keep it.
+    let changed = sqlx::query(
+        "UPDATE clientes_apis SET base_url = COALESCE($3, base_url), credencial = COALESCE($4, credencial), \
+         rede_privada = COALESCE($5, rede_privada), atualizado_em = NOW() WHERE cliente_id = $1 AND api = $2",
+    )
+    .bind(cliente_id)
+    .bind(api)
+    .bind(change.base_url)
+    .bind(credential)
+    .bind(change.private)
+    .execute(&mut **tx)
+    .await?;
+    if changed.rows_affected() > 0 {
+        return Ok(true);
+    }
+    let Some(base_url) = change.base_url else { return Ok(false) };
+    sqlx::query(
+        "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(cliente_id)
+    .bind(api)
+    .bind(base_url)
+    .bind(credential)
+    .bind(change.private.unwrap_or(false))
+    .execute(&mut **tx)
+    .await?;
+    Ok(true)
+}
+
+/// Sets where an API is and what its credential is, in one transaction.
 pub(super) async fn set(
     pool: &PgPool,
     sealer: &Sealer,
     cliente_id: i32,
     api: &str,
+    change: ApiChange<'_>,
     parts: Option<&Parts>,
 ) -> Result<bool, StoreError> {
     let doing = "set the client's credential";
@@ -32,10 +72,11 @@ pub(super) async fn set(
     let several = parts.filter(|p| p.only_token().is_none()).map(|p| sealer.seal(place(Column::Partes), &p.to_json()));
     let (token, several) = (token.transpose()?, several.transpose()?);
     let mut tx = pool.begin().await.map_err(StoreError::sort(doing))?;
-    let changed = sqlx::query(rows::SET_TOKEN).bind(cliente_id).bind(api).bind(token).execute(&mut *tx).await;
-    if changed.map_err(StoreError::sort(doing))?.rows_affected() == 0 {
+    if !place_api(&mut tx, cliente_id, api, change, None).await.map_err(StoreError::sort(doing))? {
         return Ok(false);
     }
+    let changed = sqlx::query(rows::SET_TOKEN).bind(cliente_id).bind(api).bind(token).execute(&mut *tx).await;
+    changed.map_err(StoreError::sort(doing))?;
     let statement = if several.is_some() { rows::SET_PARTS } else { rows::REMOVE_PARTS };
     let mut query = sqlx::query(statement).bind(cliente_id).bind(api);
     if let Some(several) = several {
@@ -48,7 +89,7 @@ pub(super) async fn set(
 
 /// The parts and the access token of an API's credential, if it has several.
 pub(super) async fn held(
-    pool: &PgPool,
+    tx: &mut Transaction<'_, Postgres>,
     sealer: &Sealer,
     cliente_id: i32,
     api: &str,
@@ -56,7 +97,7 @@ pub(super) async fn held(
     let row: Option<rows::CredentialRow> = sqlx::query_as(rows::CREDENTIAL)
         .bind(cliente_id)
         .bind(api)
-        .fetch_optional(pool)
+        .fetch_optional(&mut **tx)
         .await
         .map_err(StoreError::sort("look up the client's credential"))?;
     row.map(|row| row.open(sealer, cliente_id, api)).transpose()
@@ -122,14 +163,22 @@ impl CredentialLock for Lock {
     }
 }
 
+/// Locks all that holds secrets against writers, in the order in which a client that is removed takes its rows along. The table
+/// whose rows are locked while they are renewed is locked against that too, so that a renewal under way ends first: otherwise
+/// each would wait for the other until the server ends one, perhaps the one that holds a new refresh token. The other two are
+/// not locked as strongly: whoever writes a row that refers to a client or an API locks that one for a moment as well.
+const EVERYTHING: [&str; 2] = [
+    "LOCK TABLE clientes_tokens, clientes_apis IN SHARE ROW EXCLUSIVE MODE",
+    "LOCK TABLE clientes_credenciais IN EXCLUSIVE MODE",
+];
+
 pub(super) async fn rekey(pool: &PgPool, old: &Sealer, key: &StoreKey) -> Result<u64, StoreError> {
     let doing = "seal every secret with the new key";
     let new = Sealer::new(Some(key.clone()));
     let mut tx = pool.begin().await.map_err(StoreError::sort(doing))?;
-    sqlx::query("LOCK TABLE clientes_tokens, clientes_apis, clientes_credenciais IN SHARE ROW EXCLUSIVE MODE")
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::sort(doing))?;
+    for statement in EVERYTHING {
+        sqlx::query(statement).execute(&mut *tx).await.map_err(StoreError::sort(doing))?;
+    }
     let mut sealed = 0;
     for (column, read, write) in rows::SECRETS {
         let stored: Vec<SecretRow> = sqlx::query_as(read).fetch_all(&mut *tx).await.map_err(StoreError::sort(doing))?;

@@ -33,6 +33,8 @@ const POOL_MAX: u32 = 6;
 
 /// Credentials that are renewed at the same time; whoever comes later waits.
 const LOCKS_MAX: u32 = 4;
+/// A transaction whose statements all see the tables as they stood at the first of them.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// The tables in a PostgreSQL database.
 pub struct PostgresStore {
@@ -123,33 +125,9 @@ impl Store for PostgresStore {
         let place = Place { cliente_id, api, column: Column::Credencial };
         let credential = change.credential.map(|credential| self.sealer.seal(place, credential)).transpose()?;
         let mut tx = self.pool.begin().await.map_err(StoreError::sort(doing))?;
-        // An UPDATE first: a new entry needs its base URL, an old one may keep it.
-        let changed = sqlx::query(
-            "UPDATE clientes_apis SET base_url = COALESCE($3, base_url), credencial = COALESCE($4, credencial), \
-             rede_privada = COALESCE($5, rede_privada), atualizado_em = NOW() WHERE cliente_id = $1 AND api = $2",
-        )
-        .bind(cliente_id)
-        .bind(api)
-        .bind(change.base_url)
-        .bind(&credential)
-        .bind(change.private)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::sort(doing))?;
-        if changed.rows_affected() == 0 {
-            let base_url = change.base_url.ok_or_else(|| StoreError::new(Fault::Missing, doing, "base URL"))?;
-            sqlx::query(
-                "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) \
-                 VALUES ($1, $2, $3, $4, $5)",
-            )
-            .bind(cliente_id)
-            .bind(api)
-            .bind(base_url)
-            .bind(&credential)
-            .bind(change.private.unwrap_or(false))
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::sort(doing))?;
+        let placed = credentials::place_api(&mut tx, cliente_id, api, change, credential.as_deref()).await;
+        if !placed.map_err(StoreError::sort(doing))? {
+            return Err(StoreError::new(Fault::Missing, doing, "base URL"));
         }
         if credential.is_some() {
             // The new one is in the place of one of several parts.
@@ -163,8 +141,14 @@ impl Store for PostgresStore {
         tx.commit().await.map_err(StoreError::sort(doing))
     }
 
-    async fn set_credential(&self, cliente_id: i32, api: &str, parts: Option<&Parts>) -> Result<bool, StoreError> {
-        credentials::set(&self.pool, &self.sealer, cliente_id, api, parts).await
+    async fn set_api_credential(
+        &self,
+        cliente_id: i32,
+        api: &str,
+        change: ApiChange<'_>,
+        parts: Option<&Parts>,
+    ) -> Result<bool, StoreError> {
+        credentials::set(&self.pool, &self.sealer, cliente_id, api, change, parts).await
     }
 
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError> {
@@ -206,17 +190,21 @@ impl Store for PostgresStore {
     }
 
     async fn access(&self, cliente_id: i32, api: &str) -> Result<Option<Access>, StoreError> {
+        let doing = "look up the client's credential";
+        // One view of all of it: what stood there before a change is not read together with what stands there after it.
+        let mut tx = self.pool.begin_with(SNAPSHOT).await.map_err(StoreError::sort(doing))?;
         let row = sqlx::query(rows::ACCESS)
             .bind(cliente_id)
             .bind(api)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&mut *tx)
             .await
-            .map_err(StoreError::sort("look up the client's credential"))?;
+            .map_err(StoreError::sort(doing))?;
         let Some(row) = row else { return Ok(None) };
         let open = |api, column, stored| self.sealer.open(Place { cliente_id, api, column }, stored);
         let credential =
             row.get::<Option<String>, _>("credencial").map(|c| open(api, Column::Credencial, c)).transpose()?;
-        let held = credentials::held(&self.pool, &self.sealer, cliente_id, api).await?;
+        let held = credentials::held(&mut tx, &self.sealer, cliente_id, api).await?;
+        tx.commit().await.map_err(StoreError::sort(doing))?;
         let (parts, access_token) = held.map(|held| (held.parts, held.access)).unzip();
         Ok(Some(Access {
             active: row.get::<Option<bool>, _>("ativo").unwrap_or(true),

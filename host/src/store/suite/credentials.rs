@@ -13,6 +13,9 @@ on_both!(ready:
     a_lock_that_is_dropped_has_changed_nothing,
     secrets_are_sealed_where_there_is_a_key_and_read_where_there_was_none,
     a_new_key_seals_everything_or_nothing,
+    a_new_key_waits_for_a_renewal_and_seals_what_it_kept,
+    an_api_and_its_credential_are_set_together_or_not_at_all,
+    a_credential_is_never_read_with_another_ones_base_url,
 );
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -173,5 +176,70 @@ async fn a_new_key_seals_everything_or_nothing(ground: &Ground) -> Result<()> {
     assert_eq!(sealing.rekey(&key(OTHER_KEY)?).await?, 2);
     assert_eq!(fault(sealing.access(1, "bling").await), Some(Fault::KeyWrong));
     assert_eq!(held(wrong.as_ref(), 1).await?.0, "password=segredo,username=u");
+    Ok(())
+}
+
+async fn a_new_key_waits_for_a_renewal_and_seals_what_it_kept(ground: &Ground) -> Result<()> {
+    client(ground).await?;
+    ground.store.set_credential(1, "bling", Some(&parts("refresh_token=velho")?)).await?;
+    let renewal = ground.store.lock_credential(1, "bling").await?;
+    let (another, new) = (ground.another().await?, key(KEY)?);
+    let sealing = tokio::spawn(async move { another.rekey(&new).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!sealing.is_finished(), "what is being renewed was sealed");
+    renewal.keep(&parts("refresh_token=novo")?, &access_token("acesso")).await?;
+    // The client's token, the parts, the access token.
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), sealing).await???, 3);
+    assert!(stored(ground).await?.lines().all(|row| row.starts_with("atlas1:")));
+    let with_new_key = with_key(ground, KEY).await?;
+    assert_eq!(held(with_new_key.as_ref(), 1).await?, ("refresh_token=novo".to_owned(), Some("acesso".to_owned())));
+    Ok(())
+}
+
+async fn an_api_and_its_credential_are_set_together_or_not_at_all(ground: &Ground) -> Result<()> {
+    let store = ground.store.as_ref();
+    client(ground).await?;
+    let base_urls = "SELECT base_url FROM clientes_apis ORDER BY api";
+    let several = parts("username=u\npassword=p")?;
+    assert!(store.set_api_credential(1, "bling", at("https://b/"), Some(&several)).await?);
+    assert_eq!(ground.database.texts(base_urls).await?, ["https://b/"]);
+    assert_eq!(held(store, 1).await?.0, "password=p,username=u");
+    // A new one needs to be somewhere, and its client to be there.
+    assert!(!store.set_api_credential(1, "nova", ApiChange::default(), Some(&several)).await?);
+    assert!(store.set_api_credential(1, "nova", at("https://n/"), Some(&several)).await?);
+    let nobody = store.set_api_credential(2, "bling", at("https://b/"), Some(&several)).await;
+    assert_eq!(fault(nobody), Some(Fault::Missing));
+
+    // Where the credential cannot be stored, the API stays where it was, and keeps the one that it had.
+    store.set_credential(1, "bling", Some(&parts("token=t")?)).await?;
+    ground.database.execute("DROP TABLE clientes_credenciais").await?;
+    let failed = store.set_api_credential(1, "bling", at("https://c/"), Some(&several)).await;
+    assert_eq!(fault(failed), Some(Fault::Schema));
+    assert_eq!(ground.database.texts(base_urls).await?, ["https://b/", "https://n/"]);
+    assert_eq!(ground.database.texts("SELECT credencial FROM clientes_apis WHERE credencial <> ''").await?, ["t"]);
+    Ok(())
+}
+
+async fn a_credential_is_never_read_with_another_ones_base_url(ground: &Ground) -> Result<()> {
+    const CHANGES: usize = 100;
+    const ACCOUNTS: [(&str, &str); 2] = [("https://a/", "username=a"), ("https://b/", "username=b")];
+    client(ground).await?;
+    let first = parts(ACCOUNTS[0].1)?;
+    ground.store.set_api_credential(1, "bling", at(ACCOUNTS[0].0), Some(&first)).await?;
+    let another = ground.another().await?;
+    let changing = tokio::spawn(async move {
+        for change in 1..=CHANGES {
+            let (base_url, account) = ACCOUNTS[change % 2];
+            another.set_api_credential(1, "bling", at(base_url), Some(&parts(account)?)).await?;
+        }
+        anyhow::Ok(())
+    });
+    while !changing.is_finished() {
+        let access = ground.store.access(1, "bling").await?.context("no client")?;
+        let account = access.parts.and_then(|parts| Some(parts.get("username")?.expose().to_owned()));
+        let base_url = access.api.context("no API")?.base_url;
+        assert_eq!(account.map(|name| format!("https://{name}/")), Some(base_url));
+    }
+    changing.await??;
     Ok(())
 }
