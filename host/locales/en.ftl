@@ -102,6 +102,8 @@ error-credential-parts = The credential of client { $client } at the API { $api 
     .fix = Register it with: atlas client credential set { $client } --api { $api } --parts - (a JSON object, or lines NAME=value, on standard input).
 error-credential-input = Credentials are not taken from the command line
     .fix = Give --parts FILE, --parts - or --token - (standard input).
+error-part-of-token-url = The connector of API { $api } wants the part { $part } of client { $client }'s credential in its own requests, and that is meant for the token address alone
+    .fix = Do not run this connector before its author has said why; one that needs access tokens declares OAuth 2.
 error-token-url = The token address { $url } of client { $client } is not a valid http or https URL
     .fix = Correct token_url and register the credential again with: atlas client credential set { $client } --api API --parts -.
 error-parts-json = What was read is not a JSON object whose values are texts

@@ -102,6 +102,8 @@ error-credential-parts = Falta na credencial do cliente { $client } na API { $ap
     .fix = Cadastre com: atlas client credential set { $client } --api { $api } --parts - (um objeto JSON, ou linhas NOME=valor, na entrada padrão).
 error-credential-input = Credenciais não são aceitas na linha de comando
     .fix = Informe --parts ARQUIVO, --parts - ou --token - (entrada padrão).
+error-part-of-token-url = O conector da API { $api } quer a parte { $part } da credencial do cliente { $client } nas próprias requisições, e ela se destina só ao endereço de token
+    .fix = Não execute este conector antes que quem o fez diga o porquê; um que precisa de tokens de acesso declara OAuth 2.
 error-token-url = O endereço de token { $url } do cliente { $client } não é uma URL http ou https válida
     .fix = Corrija token_url e cadastre a credencial de novo com: atlas client credential set { $client } --api API --parts -.
 error-parts-json = O que foi lido não é um objeto JSON com valores de texto

@@ -10,8 +10,8 @@ use crate::{HttpError, Method, Response};
 pub struct Request(http::Request);
 
 impl Request {
-    /// A GET for a path below the base URL that the operator set, or an absolute URL of the same origin
-    /// or of one that the operator granted.
+    /// A GET for a path below the base URL that the operator set, or an absolute URL below it or at an
+    /// origin that the operator granted.
     pub fn get(target: impl Into<String>) -> Self {
         Self::new(Method::Get, target)
     }

@@ -180,7 +180,7 @@ fn http_error(error: SendError) -> HttpError {
         }
         SendError::InvalidRequest(why) => HttpError::InvalidRequest(why),
         SendError::Connect(why) => HttpError::Connect(why),
-        SendError::Interrupted(why) => HttpError::Interrupted(why),
+        SendError::Interrupted(why) | SendError::Unreadable(why) => HttpError::Interrupted(why),
         SendError::Timeout(why) => HttpError::Timeout(why),
         SendError::TooLarge(limit) | SendError::HeadTooLarge(limit) => HttpError::TooLarge(limit as u64),
         SendError::Exhausted(why) => HttpError::Exhausted(why),

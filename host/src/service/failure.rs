@@ -138,6 +138,9 @@ impl Failure {
             CredentialError::NoCredential { api } => {
                 (notice!("error-no-credential", client = client, api = api), Exit::Credential)
             }
+            CredentialError::PartOfTokenUrl { api, part } => {
+                (notice!("error-part-of-token-url", client = client, api = api, part = part), Exit::Connector)
+            }
             CredentialError::BadToken => (notice!("error-token-characters", client = client), Exit::Credential),
             CredentialError::MissingParts { api, parts } => {
                 (notice!("error-credential-parts", client = client, api = api, parts = parts), Exit::Credential)

@@ -138,6 +138,8 @@ impl BodyInProgress {
             Some((encoding, _)) => encoding,
             None => charset.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8),
         };
+        // Before and after: as what an answer is labelled decides how it is read, and so how a secret in it looks.
+        self.bytes = clean(self.bytes, redactor).await;
         if encoding != UTF_8 {
             let (text, _, _) = encoding.decode(&self.bytes);
             if text.len() > limit {
@@ -145,9 +147,8 @@ impl BodyInProgress {
             }
             let text = text.into_owned().into_bytes();
             self.pay(text.len()).await;
-            self.bytes = text;
+            self.bytes = clean(text, redactor).await;
         }
-        self.bytes = clean(self.bytes, redactor).await;
         Some(Bytes::from_owner(PaidBody { bytes: self.bytes, _share: self.share, _house: self.house }))
     }
 }

@@ -109,6 +109,8 @@ impl HttpClient {
         request: Request,
     ) -> Result<Answer, SendError> {
         let answer = self.send_within(endpoint, meter, request).await;
+        // A source can write what it was sent into whatever an error tells of it: a redirect's host, a reason of HTTP/2.
+        let answer = answer.map_err(|error| error.map_reason(|why| endpoint.redact(why)));
         meter.passing_fault = match &answer {
             Ok(answer) => answer.is_passing_fault(),
             Err(error) => error.is_passing_fault(),
@@ -138,6 +140,7 @@ impl HttpClient {
             body: request.body.map(Bytes::from),
         };
         let mut pool = endpoint.egress.check(hop.method, &hop.url)?;
+        endpoint.egress.check_body(hop.method, &hop.url, hop.body.as_deref().unwrap_or_default())?;
         for _ in 0..=REDIRECTS_MAX {
             if meter.requests >= self.limits.requests_per_page {
                 meter.limit = Some(("requests_per_page", self.limits.requests_per_page.into()));
@@ -175,8 +178,8 @@ impl HttpClient {
         let (url, headers, body) = (hop.url.clone(), hop.headers.clone(), hop.body.clone());
         let mut outgoing = Outgoing { url, headers, body };
         outgoing.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        // Here and nowhere else: no other origin gets it, be it granted or not.
-        let token = if endpoint.egress.is_at_base(&hop.url) {
+        // Here and nowhere else: nobody else gets it, be the request granted or not.
+        let token = if endpoint.egress.is_below_base(&hop.url) {
             endpoint.credential.authorize(self, &endpoint.egress, &mut outgoing).await?
         } else {
             None
@@ -187,6 +190,7 @@ impl HttpClient {
         }
         let response = builder.send().await.map_err(sort_error)?;
         headers::check_answer(response.headers())?;
+        headers::check_form(response.status().as_u16(), response.headers())?;
         Ok((response, token))
     }
 
@@ -269,9 +273,12 @@ pub(super) fn admit_redirect(endpoint: &Endpoint, next: &Hop) -> Result<Pool, Se
     if !endpoint.egress.covers_origin(&next.url) {
         return Err(SendError::RedirectDenied(format!("a redirect to {origin}, another origin than the granted one")));
     }
+    if next.url.path().split('/').any(target::climbs) {
+        return Err(SendError::RedirectDenied("a redirect to a path with `..` in it".to_owned()));
+    }
     // A source that writes the credential into the address would carry it where it must not go.
     let url = next.url.to_string();
-    if !endpoint.egress.is_at_base(&next.url) && endpoint.redact(url.clone()) != url {
+    if !endpoint.egress.is_below_base(&next.url) && endpoint.redact(url.clone()) != url {
         return Err(SendError::RedirectDenied(format!("a redirect that carries the credential to {origin}")));
     }
     endpoint.egress.check(next.method, &next.url).map_err(|error| match error {

@@ -1,7 +1,8 @@
-//! Where a connector's requests may go: the origin of the base URL that the operator set for the client and the API, GET and
-//! HEAD only; and what the operator grants beyond that. Every request is held against it before it is made, and every
+//! Where a connector's requests may go: below the base URL that the operator set for the client and the API, by GET and HEAD
+//! only; and what the operator grants beyond that. Every request is held against it before it is made, and every
 //! redirect before it is followed.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use url::{Host, Origin, Url};
@@ -19,7 +20,7 @@ pub struct Grant {
     pub api: String,
     /// The client; none: every client.
     pub client: Option<i32>,
-    /// Further origins, for GET and HEAD. No credential goes there.
+    /// Further origins, for GET and HEAD; the base URL's own, for what is not below it. No credential goes there.
     pub origins: Vec<Origin>,
     /// Further kinds of request below the base URL. Only what the connector declares too is granted.
     pub requests: Vec<RequestPattern>,
@@ -60,7 +61,7 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// GET and HEAD at the base URL's origin, and nothing else.
+    /// GET and HEAD below the base URL, and nothing else.
     pub(super) fn at(base: Url, private: bool) -> Self {
         Self { base, private, by_itself: private, origins: Vec::new(), granted: Vec::new(), declared: Vec::new() }
     }
@@ -82,8 +83,16 @@ impl Egress {
         &self.base
     }
 
-    /// Whether a URL is where the credential belongs.
-    pub(super) fn is_at_base(&self, url: &Url) -> bool {
+    /// Whether a URL is where the credential belongs. An origin may be shared: what is not below the base URL may be
+    /// somebody else's.
+    pub(super) fn is_below_base(&self, url: &Url) -> bool {
+        let (base, path) = (self.base.path(), url.path());
+        let is_below = path.starts_with(base) || Some(path) == base.strip_suffix('/').filter(|base| !base.is_empty());
+        self.is_at_base(url) && is_below
+    }
+
+    /// Whether a URL is at the base URL's origin.
+    fn is_at_base(&self, url: &Url) -> bool {
         url.origin() == self.base.origin()
     }
 
@@ -97,9 +106,18 @@ impl Egress {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(SendError::Denied("a URL that carries a credential is refused".to_owned()));
         }
-        let private = if self.is_at_base(url) {
+        if let Some(name) = method_in_query(method, url) {
+            return Err(SendError::Denied(format!(
+                "the parameter {name:?} asks for another method than {}",
+                method.name()
+            )));
+        }
+        let private = if self.is_below_base(url) {
             self.check_method(method, url)?;
             self.private
+        } else if self.is_at_base(url) && !self.origins.iter().any(|(origin, _)| *origin == url.origin()) {
+            let path = target::cut(url.path());
+            return Err(SendError::Denied(format!("{path} is not below the base URL {}", self.base)));
         } else {
             let known = self.origins.iter().filter(|(origin, _)| *origin == url.origin());
             let private = known.map(|(_, private)| *private).reduce(|a, b| a || b);
@@ -112,7 +130,7 @@ impl Egress {
             })?;
             if !method.only_reads() {
                 return Err(SendError::Denied(format!(
-                    "{} at {}: beside the base URL's origin only GET and HEAD can be granted",
+                    "{} at {}: what is not below the base URL can only be granted for GET and HEAD",
                     method.name(),
                     url.origin().ascii_serialization()
                 )));
@@ -121,6 +139,16 @@ impl Egress {
         };
         self.check_literal(url, private)?;
         Ok(if private { Pool::Private } else { Pool::Public })
+    }
+
+    /// Whether a request that only reads may carry a body: servers that do not expect one there take it for the beginning of
+    /// the connection's next request, whoever makes that (RFC 9110, section 9.3.1).
+    pub(super) fn check_body(&self, method: Method, url: &Url, body: &[u8]) -> Result<(), SendError> {
+        if body.is_empty() || !method.only_reads() {
+            return Ok(());
+        }
+        self.check_patterns(method, url)
+            .map_err(|error| error.map_reason(|why| format!("{why}, as a request with a body has to be")))
     }
 
     /// Over which connections a token may be asked for: a token URL obeys what holds for the base URL beside it.
@@ -133,6 +161,10 @@ impl Egress {
         if method.only_reads() {
             return Ok(());
         }
+        self.check_patterns(method, url)
+    }
+
+    fn check_patterns(&self, method: Method, url: &Url) -> Result<(), SendError> {
         let below = url.path().strip_prefix(self.base.path());
         let covered =
             |patterns: &[RequestPattern]| below.is_some_and(|path| patterns.iter().any(|p| p.covers(method, path)));
@@ -167,6 +199,18 @@ impl Egress {
         }
         Err(AddressRefused { host: url.host_str().unwrap_or_default().to_owned(), address, class }.into())
     }
+}
+
+/// A parameter by which frameworks take a request for one of another method than it has, whatever was granted for that: WordPress,
+/// Rails, Laravel and Symfony read `_method`.
+fn method_in_query(method: Method, url: &Url) -> Option<String> {
+    const NAMES: [&str; 5] = ["method", "httpmethod", "methodoverride", "xhttpmethod", "xhttpmethodoverride"];
+    let asks = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+        let letters: String = name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+        let other = Method::ALL.iter().any(|other| *other != method && value.trim().eq_ignore_ascii_case(other.name()));
+        (NAMES.contains(&letters.as_str()) && other).then(|| name.into_owned())
+    };
+    url.query_pairs().find_map(asks)
 }
 
 #[cfg(test)]
@@ -218,6 +262,25 @@ mod tests {
             ask(Method::Post, "/api/v1/Pedidos/7"),
         ];
         insta::assert_snapshot!(refused.join("\n"));
+    }
+
+    #[test]
+    fn no_parameter_makes_another_method_of_the_one_that_was_granted() {
+        let egress = Egress::at(url("https://erp.example/api/"), false).with(&[], &patterns(&[]));
+        let ask = |method, query: &str| egress.check(method, &url(&format!("https://erp.example/api/x?{query}")));
+        for query in [
+            "_method=DELETE",
+            "a=1&_method=delete",
+            "_METHOD=put",
+            "X-HTTP-Method-Override=PATCH",
+            "%5Fmethod=POST",
+            "_method=POST",
+        ] {
+            assert!(matches!(ask(Method::Get, query), Err(SendError::Denied(_))), "{query}");
+        }
+        for query in ["method=list", "_method=GET", "metodo=DELETE", "payment_method=delete"] {
+            assert!(ask(Method::Get, query).is_ok(), "{query}");
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Which headers pass between a connector and a source. A connector's headers say what it asks for; they decide neither who asks
 //! nor where the request goes, nor how the connection is used. An answer's headers do not carry a credential back.
 
-use reqwest::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    USER_AGENT,
+};
 
 use super::message::SendError;
 
@@ -13,10 +16,14 @@ const HEADERS_BYTES_MAX: usize = 16 * 1024;
 pub(super) const ANSWER_HEADERS_BYTES_MAX: usize = 64 * 1024;
 
 /// What a connector may not set: who asks, for which host, how long the message is and how it travels; whose request it says to
-/// be; and which method or path the server should take it for, past the one that was granted.
-const HOST_HEADERS: [&str; 34] = [
+/// be; which method or path the server should take it for, past the one that was granted; and what would have the answer come in a
+/// form, or in pieces, in which nobody finds a credential in it.
+const HOST_HEADERS: [&str; 40] = [
+    "accept-charset",
+    "accept-encoding",
     "authorization",
     "connection",
+    "content-encoding",
     "content-length",
     "cookie",
     "cookie2",
@@ -24,7 +31,10 @@ const HOST_HEADERS: [&str; 34] = [
     "forwarded",
     "host",
     "http2-settings",
+    "if-range",
     "keep-alive",
+    "range",
+    "request-range",
     "te",
     "trailer",
     "transfer-encoding",
@@ -106,8 +116,26 @@ pub(super) fn of_connector(headers: &[(String, String)]) -> Result<HeaderMap, Se
     Ok(map)
 }
 
+/// Whether an answer is whole, and in no form but those that were asked for and read: nobody could look for a credential in
+/// another (RFC 9110, sections 8.4 and 15.3.7; RFC 9112, section 6.1).
+pub(super) fn check_form(status: u16, headers: &HeaderMap) -> Result<(), SendError> {
+    let other = |name: HeaderName, known: &str| {
+        let values = headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("?"));
+        let mut codings = values.flat_map(|value| value.split(',')).map(str::trim);
+        codings
+            .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(known))
+            .map(|c| c.chars().take(40).collect())
+    };
+    let coding: Option<String> = other(CONTENT_ENCODING, "identity").or_else(|| other(TRANSFER_ENCODING, "chunked"));
+    match coding {
+        Some(coding) => Err(SendError::Unreadable(format!("it is encoded as {coding:?}"))),
+        None if status == 206 => Err(SendError::Unreadable("a part of it came, which nobody asked for".to_owned())),
+        None => Ok(()),
+    }
+}
+
 /// Whether a header is the host's to set. Servers behind CGI make `_` of `-`, and some of all that is neither letter nor digit.
-fn is_hosts(name: &str) -> bool {
+pub(super) fn is_hosts(name: &str) -> bool {
     let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     HOST_HEADERS.contains(&name.as_str()) || HOST_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

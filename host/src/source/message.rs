@@ -145,6 +145,9 @@ pub enum SendError {
     /// No whole answer in time.
     #[error("no whole answer in time: {0}")]
     Timeout(String),
+    /// The answer came in a form that cannot be read.
+    #[error("the answer cannot be read: {0}")]
+    Unreadable(String),
     /// The body is larger than it may be.
     #[error("the answer is larger than {0} bytes (limit body_bytes)")]
     TooLarge(usize),
@@ -178,6 +181,7 @@ impl SendError {
             Self::Connect(why) => Self::Connect(change(why)),
             Self::Interrupted(why) => Self::Interrupted(change(why)),
             Self::Timeout(why) => Self::Timeout(change(why)),
+            Self::Unreadable(why) => Self::Unreadable(change(why)),
             Self::Exhausted(why) => Self::Exhausted(change(why)),
             Self::Renewal(why) => Self::Renewal(change(why)),
             Self::CredentialRefused(why) => Self::CredentialRefused(change(why)),

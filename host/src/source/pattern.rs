@@ -56,7 +56,7 @@ impl RequestPattern {
     pub(super) fn covers(&self, method: Method, path: &str) -> bool {
         let found: Vec<&str> = path.split('/').collect();
         let same = |(pattern, segment): (&String, &&str)| match pattern.as_str() {
-            "*" => !segment.is_empty() && !target::hides_a_separator(segment),
+            "*" => !target::is_no_segment(segment),
             pattern => pattern == *segment,
         };
         self.method == method && found.len() == self.segments.len() && self.segments.iter().zip(&found).all(same)
@@ -122,6 +122,10 @@ mod tests {
             ("POST /a/*", "a/%2e%2e"),
             ("POST /a/*", "a/b%2fc"),
             ("POST /a/*", "a/b%3fc"),
+            ("POST /a/*", "a/.;x"),
+            ("POST /a/*", "a/;x"),
+            ("POST /a/*", "a/%252e"),
+            ("POST /a/*", "a/７／itens"),
             ("POST /a/*", "A/b"),
             ("PUT /a", "a"),
         ] {

@@ -107,27 +107,35 @@ pub(super) fn climbs(segment: &str) -> bool {
     plain.split(|b| matches!(b, b'/' | b'\\')).any(is_up) || plain.iter().any(u8::is_ascii_control)
 }
 
-/// Whether any server could take a segment of a path for more than that.
-pub(super) fn hides_a_separator(segment: &str) -> bool {
-    climbs(segment) || decoded(segment).is_none_or(|plain| plain.iter().any(|b| b"/\\?#".contains(b)))
+/// Whether any server could take a segment of a path for more than that, or for less: for none at all.
+pub(super) fn is_no_segment(segment: &str) -> bool {
+    let vanishes = |plain: &[u8]| matches!(plain.split(|b| *b == b';').next(), None | Some(b"" | b"."));
+    climbs(segment) || decoded(segment).is_none_or(|p| vanishes(&p) || p.iter().any(|b| b"/\\?#".contains(b)))
 }
 
 /// A segment decoded until nothing is left to decode, and folded. None: decoded too often, or to what only some servers take for a
 /// character.
 fn decoded(segment: &str) -> Option<Vec<u8>> {
-    let mut plain = segment.as_bytes().to_vec();
+    let mut plain = folded(segment.as_bytes())?;
     for _ in 0..=DECODED_MAX {
-        let next: Vec<u8> = percent_decode(&plain).collect();
+        if has_code_points(&plain) {
+            return None;
+        }
+        let next = folded(&percent_decode(&plain).collect::<Vec<u8>>())?;
         if next == plain {
-            return (!is_overlong(&plain) && !has_code_points(&plain)).then(|| folded(&plain));
+            return Some(plain);
         }
         plain = next;
     }
     None
 }
 
-/// As servers read it that normalise what they are asked for (Unicode's NFKC, or the best fit of a Windows code page).
-fn folded(plain: &[u8]) -> Vec<u8> {
+/// As servers read it that normalise what they are asked for (Unicode's NFKC, or the best fit of a Windows code page). None: a
+/// character stands there in more bytes than it takes.
+fn folded(plain: &[u8]) -> Option<Vec<u8>> {
+    if is_overlong(plain) {
+        return None;
+    }
     let mut folded = String::with_capacity(plain.len());
     for c in String::from_utf8_lossy(plain).chars() {
         match c {
@@ -139,10 +147,11 @@ fn folded(plain: &[u8]) -> Vec<u8> {
             '；' | '﹔' => folded.push(';'),
             '？' | '﹖' => folded.push('?'),
             '＃' | '﹟' => folded.push('#'),
+            '％' | '﹪' => folded.push('%'),
             c => folded.push(c),
         }
     }
-    folded.into_bytes()
+    Some(folded.into_bytes())
 }
 
 /// Whether a character stands here in more bytes than it takes, which is no UTF-8: a dot as `c0 ae`, `e0 80 ae` and so on, up
@@ -268,6 +277,7 @@ mod tests {
             "‥＼admin",
             "%ef%bc%8e%ef%bc%8e/admin",
             "%E2%80%A5%E2%88%95admin",
+            "％2e％2e/admin",
             "..%25u002fadmin",
             "https://erp.example:8443/a/../b",
             "https://erp.example:8443/a/..%2fb",

@@ -353,3 +353,109 @@ async fn the_body_of_a_request_has_an_end() {
     assert!(matches!(refused, Some(SendError::InvalidRequest(_))), "{refused:?}");
     assert_eq!(server.seen().len(), 1);
 }
+
+#[tokio::test]
+async fn what_is_not_below_the_base_url_gets_neither_request_nor_credential() {
+    let paths = [
+        ("/api/v1/moved", redirect(302, "/other/tenant")),
+        ("/api/v1/up", redirect(302, "/api/v1/..%2fother")),
+        ("/api/v1/sub", redirect(302, "/api/v1/pedidos")),
+    ];
+    let server = Server::on_loopback(&paths).await;
+    let origin = server.url("127.0.0.1");
+    let client = client(&answers(&[]));
+    let own = endpoint(&format!("{origin}/api/v1"), true, &[], &[]);
+    for target in [format!("{origin}/other/tenant"), format!("{origin}/api/v10"), format!("{origin}/")] {
+        assert!(matches!(get(&client, &own, &target).await, Err(SendError::Denied(_))), "{target}");
+    }
+    for target in ["moved", "up"] {
+        assert!(matches!(get(&client, &own, target).await, Err(SendError::RedirectDenied(_))), "{target}");
+    }
+    for target in ["sub".to_owned(), format!("{origin}/api/v1/pedidos?page=2"), format!("{origin}/api/v1")] {
+        get(&client, &own, &target).await.unwrap_or_else(|e| panic!("{target}: {e}"));
+    }
+    let asked: Vec<String> = server.seen().iter().filter_map(|r| r.split(' ').nth(1).map(str::to_owned)).collect();
+    let below = ["moved", "up", "sub", "pedidos", "pedidos?page=2"].map(|path| format!("/api/v1/{path}"));
+    assert_eq!(asked, [&below[..], &["/api/v1".to_owned()]].concat());
+
+    // An operator may grant the rest of the origin; the credential stays where it belongs.
+    let granted = [grant(&[&origin], &[], true)];
+    let wide = endpoint(&format!("{origin}/api/v1"), true, &granted, &[]);
+    get(&client, &wide, "moved").await.unwrap_or_else(|e| panic!("{e}"));
+    let last = server.seen().pop().unwrap_or_default();
+    assert!(last.starts_with("GET /other/tenant ") && !last.contains(TOKEN), "{last}");
+}
+
+#[tokio::test]
+async fn an_answer_in_a_form_that_nobody_reads_is_refused() {
+    let encoded = |headers: &str| format!("HTTP/1.1 200 OK\r\n{headers}\r\nconnection: close\r\n\r\n");
+    let paths = [
+        ("/x-gzip", encoded("content-length: 0\r\ncontent-encoding: x-gzip")),
+        ("/twice", encoded("content-length: 0\r\ncontent-encoding: gzip, gzip")),
+        ("/bzip2", encoded("content-length: 0\r\ncontent-encoding: bzip2")),
+        ("/transfer", encoded("transfer-encoding: gzip, chunked") + "0\r\n\r\n"),
+        ("/part", encoded("content-length: 0\r\ncontent-range: bytes 0-9/20").replace("200 OK", "206 Partial Content")),
+        ("/identity", encoded("content-length: 0\r\ncontent-encoding: identity")),
+    ];
+    let server = Server::on_loopback(&paths).await;
+    let endpoint = endpoint(&server.url("127.0.0.1"), true, &[], &[]);
+    let client = client(&answers(&[]));
+    for target in ["x-gzip", "twice", "bzip2", "transfer", "part"] {
+        assert!(matches!(get(&client, &endpoint, target).await, Err(SendError::Unreadable(_))), "{target}");
+    }
+    get(&client, &endpoint, "identity").await.unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[tokio::test]
+async fn an_echo_is_taken_out_whatever_charset_the_answer_claims() {
+    let echo = format!("{{\"eco\":\"{TOKEN}.\"}}");
+    let told = |charset: &str| {
+        let length = echo.len();
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset={charset}\r\ncontent-length: {length}\r\n\r\n{echo}"
+        )
+    };
+    let charsets = ["utf-16le", "utf-16be", "shift_jis", "gbk", "iso-2022-jp", "windows-1252", "utf-8", "utf-32"];
+    let paths: Vec<(String, String)> = charsets.iter().map(|c| (format!("/{c}"), told(c))).collect();
+    let paths: Vec<(&str, String)> = paths.iter().map(|(path, answer)| (path.as_str(), answer.clone())).collect();
+    let server = Server::on_loopback(&paths).await;
+    let endpoint = endpoint(&server.url("127.0.0.1"), true, &[], &[]);
+    let client = client(&answers(&[]));
+    for charset in charsets {
+        let answer = get(&client, &endpoint, charset).await.unwrap_or_else(|e| panic!("{charset}: {e}"));
+        let text = String::from_utf8_lossy(&answer.body);
+        let back: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let swapped: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for bytes in [answer.body.to_vec(), back, swapped] {
+            assert!(!String::from_utf8_lossy(&bytes).contains("segredo"), "{charset}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_error_tells_a_connector_the_credential() {
+    let paths = [
+        ("/host", redirect(302, &format!("https://{}.example/x", TOKEN.to_uppercase()))),
+        ("/path", redirect(307, &format!("//other.example/{TOKEN}"))),
+    ];
+    let server = Server::on_loopback(&paths).await;
+    let endpoint = endpoint(&server.url("127.0.0.1"), true, &[], &[]);
+    for target in ["host", "path"] {
+        let error = get(&client(&answers(&[])), &endpoint, target).await.err().unwrap_or_else(|| panic!("{target}"));
+        assert!(!error.to_string().to_lowercase().contains(TOKEN), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_on_a_request_that_reads_has_to_be_declared_and_granted() {
+    let server = Server::on_loopback(&[]).await;
+    let base = server.url("127.0.0.1");
+    let with_body = || Request { body: Some(b"DELETE /x HTTP/1.1\r\n".to_vec()), ..request(Method::Get, "busca") };
+    let ask =
+        async |endpoint: &Endpoint| client(&answers(&[])).send(endpoint, &mut PageMeter::default(), with_body()).await;
+    assert!(matches!(ask(&endpoint(&base, true, &[], &[])).await, Err(SendError::Denied(_))));
+    assert!(matches!(ask(&endpoint(&base, true, &[], &["GET /busca"])).await, Err(SendError::Denied(_))));
+    assert!(server.seen().is_empty());
+    let granted = [grant(&[], &["GET /busca"], true)];
+    assert!(ask(&endpoint(&base, true, &granted, &["GET /busca"])).await.is_ok());
+}

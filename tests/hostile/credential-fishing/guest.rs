@@ -12,8 +12,14 @@ hostile::fetch!(|scrap, _| {
         page(),
         page().header("X-Echo", "Authorization").header("Access-Control-Expose-Headers", "Authorization"),
         page().query("token", "{token}").query("authorization", "${ATLAS_KEY}"),
-        page().header("X-Token", "{{token}}").header("Accept-Encoding", "gzip"),
+        page().header("X-Token", "{{token}}"),
     ];
+    // In these forms, or in pieces, nobody would find it.
+    for (name, value) in [("Accept-Encoding", "bzip2"), ("Accept-Charset", "utf-32"), ("Range", "bytes=0-119")] {
+        if page().header(name, value).send().is_ok() {
+            return Err(FetchError::InvalidResponse(format!("let through: {name}: {value}")));
+        }
+    }
     for ask in asks {
         let answer = ask.send()?.ok()?;
         let body = String::from_utf8_lossy(&answer.body()?).to_lowercase();

@@ -27,6 +27,9 @@ pub struct Endpoint {
     repeated: Arc<Mutex<HashSet<Option<String>>>>,
 }
 
+/// Parts that are sent to the token URL, and nowhere else.
+const TOKEN_URLS_OWN: [&str; 3] = ["client_secret", "refresh_token", "token_url"];
+
 /// Why there is no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CredentialError {
@@ -58,6 +61,14 @@ pub enum CredentialError {
         api: String,
         /// The names of what is missing.
         parts: String,
+    },
+    /// The connector declares a place in its requests for what is meant for the token URL alone.
+    #[error("the part {part} of the credential for the API {api:?} is for its token URL alone")]
+    PartOfTokenUrl {
+        /// The API asked for.
+        api: String,
+        /// The part's name.
+        part: String,
     },
     /// A token with characters that no header can carry.
     #[error("the registered token has characters that an HTTP header cannot carry")]
@@ -147,6 +158,13 @@ impl Endpoint {
 }
 
 fn check_parts(parts: &Parts, api: &str, scheme: &AuthScheme) -> Result<(), CredentialError> {
+    // What opens the token URL goes there alone: a connector must not have it sent to the API by declaring a place for it.
+    if let AuthScheme::Placeholders(all) = scheme
+        && parts.get("token_url").is_some()
+        && let Some(placeholder) = all.iter().find(|p| TOKEN_URLS_OWN.contains(&p.name.as_str()))
+    {
+        return Err(CredentialError::PartOfTokenUrl { api: api.to_owned(), part: placeholder.name.clone() });
+    }
     let needed = scheme.parts_needed();
     let missing: Vec<&str> = needed.iter().copied().filter(|name| parts.get(name).is_none()).collect();
     match missing.as_slice() {
@@ -202,6 +220,23 @@ mod tests {
 
     fn resolve(access: Access, scheme: &AuthScheme) -> Result<Endpoint, CredentialError> {
         Endpoint::resolve(access, "bling", scheme)
+    }
+
+    #[test]
+    fn what_opens_the_token_url_goes_to_no_place_that_a_connector_declares() {
+        let parts = |text: &str| Parts::parse(text).unwrap_or_else(|e| panic!("{e}"));
+        let oauth = parts("client_id=a\nrefresh_token=b\ntoken_url=https://x/token");
+        let keys = parts("client_id=a\nrefresh_token=b");
+        let scheme = |name: &str| {
+            let position = Position::Header("x-a".to_owned());
+            AuthScheme::Placeholders(vec![Placeholder { name: name.to_owned(), position }])
+        };
+        assert!(matches!(
+            check_parts(&oauth, "bling", &scheme("refresh_token")),
+            Err(CredentialError::PartOfTokenUrl { .. })
+        ));
+        assert!(check_parts(&oauth, "bling", &scheme("client_id")).is_ok());
+        assert!(check_parts(&keys, "bling", &scheme("refresh_token")).is_ok());
     }
 
     #[test]

@@ -1,9 +1,14 @@
-//! The ways in which an answer may write a character: as it is, as JSON escapes it (`\/`, `\u002f`) or as a URL does (`%2f`),
-//! in any mixture. A [`View`] is a text with these read, that still knows where each of its bytes came from.
+//! The ways in which an answer may write a character: as it is, as JSON escapes it (`\/`, `\u002f`), as a URL does (`%2f`) or as
+//! HTML does (`&#x2f;`), in any mixture. A [`View`] is a text with these read, that still knows where each of its bytes came from.
 
 use std::ops::Range;
 
-use memchr::{memchr2, memchr2_iter};
+use memchr::{memchr2, memchr3, memchr3_iter};
+
+/// The longest reference to a character that is read: `&#x0010ffff;`.
+const REFERENCE_MAX: usize = 12;
+/// The characters that HTML and XML give a name to because they mean something there.
+const NAMED: [(&[u8], u8); 5] = [(b"amp;", b'&'), (b"lt;", b'<'), (b"gt;", b'>'), (b"quot;", b'"'), (b"apos;", b'\'')];
 
 /// A text with its escapes read.
 pub(super) struct View {
@@ -24,10 +29,10 @@ struct Run {
 impl View {
     /// Reads the escapes of a text; `None` if there are none.
     pub(super) fn of(text: &[u8]) -> Option<Self> {
-        memchr2(b'\\', b'%', text)?;
+        memchr3(b'\\', b'%', b'&', text)?;
         let mut view = Self { bytes: Vec::with_capacity(text.len()), runs: Vec::new() };
         let mut copied = 0;
-        for start in memchr2_iter(b'\\', b'%', text) {
+        for start in memchr3_iter(b'\\', b'%', b'&', text) {
             // The second backslash of an escape that was read already.
             if start < copied {
                 continue;
@@ -38,6 +43,18 @@ impl View {
             copied = start + length;
         }
         view.push(&text[copied..], copied..text.len(), false);
+        Some(view)
+    }
+
+    /// Leaves blanks and line breaks out; `None` if there are no line breaks.
+    pub(super) fn on_one_line(text: &[u8]) -> Option<Self> {
+        memchr2(b'\r', b'\n', text)?;
+        let mut view = Self { bytes: Vec::with_capacity(text.len()), runs: Vec::new() };
+        let mut start = 0;
+        for part in text.split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
+            view.push(part, start..start + part.len(), false);
+            start += part.len() + 1;
+        }
         Some(view)
     }
 
@@ -82,8 +99,10 @@ impl Character {
 
 /// The escape that a text begins with, and its length; `None` if that is none.
 fn read(text: &[u8]) -> Option<(Character, usize)> {
-    if text[0] == b'%' {
-        return Some((Character::byte(u8::try_from(hex(text.get(1..3)?)?).ok()?), 3));
+    match text[0] {
+        b'%' => return Some((Character::byte(u8::try_from(hex(text.get(1..3)?)?).ok()?), 3)),
+        b'&' => return read_reference(text),
+        _ => {}
     }
     let byte = match *text.get(1)? {
         byte @ (b'"' | b'\\' | b'/') => byte,
@@ -96,6 +115,22 @@ fn read(text: &[u8]) -> Option<(Character, usize)> {
         _ => return None,
     };
     Some((Character::byte(byte), 2))
+}
+
+/// `&amp;`, `&#47;` or `&#x2f;`.
+fn read_reference(text: &[u8]) -> Option<(Character, usize)> {
+    let rest = &text[1..text.len().min(REFERENCE_MAX)];
+    if let Some((name, byte)) = NAMED.iter().find(|(name, _)| rest.starts_with(name)) {
+        return Some((Character::byte(*byte), 1 + name.len()));
+    }
+    let length = rest.iter().position(|byte| *byte == b';')?;
+    let number = rest[..length].strip_prefix(b"#")?;
+    let code = match number {
+        [b'x' | b'X', digits @ ..] if !digits.is_empty() => hex(digits)?,
+        [] | [b'x' | b'X'] => return None,
+        digits => std::str::from_utf8(digits).ok()?.parse().ok()?,
+    };
+    Some((Character::of(char::from_u32(code)?), length + 2))
 }
 
 /// `\u002f`, or two of them for a character beyond the first 65,536.
@@ -133,11 +168,14 @@ mod tests {
         assert_eq!(seen(r#"\"\\\n\t"#), "\"\\\n\t");
         assert_eq!(seen(r"\u00e7\ud83d\ude00%C3%A7"), "ç😀ç");
         assert_eq!(seen(r"\\u0041"), r"\u0041");
+        assert_eq!(seen("&amp;&lt;&gt;&quot;&apos;&#47;&#x2F;&#X2f;&#x1F600;"), "&<>\"'///😀");
     }
 
     #[test]
     fn what_is_no_escape_stays_as_it_is() {
-        for text in ["100% de", "%zz", "\\x", "\\u12", "%4", "\\", "abc"] {
+        for text in
+            ["100% de", "%zz", "\\x", "\\u12", "%4", "\\", "abc", "a & b", "&", "&#;", "&#x;", "&nbsp;", "&#x110000;"]
+        {
             assert_eq!(seen(text), text);
         }
         assert_eq!(seen(r"\ud83d\u0041\udc00"), "\u{fffd}A\u{fffd}");

@@ -1,8 +1,8 @@
 //! Secrets taken out of whatever a source answers, before a connector, a log or a row sees it. A source that echoes its
 //! request would otherwise hand the credential to a connector that nobody trusts.
 //!
-//! A secret is found as it is, in Base64 (both alphabets, at any offset in what was encoded), and in both as JSON and URLs
-//! escape them, character by character and up to three times over. It is not found in pieces, hashed or encrypted: whoever
+//! A secret is found as it is, in UTF-16 and UTF-32, in Base64 (both alphabets, at any offset in what was encoded, on one line or
+//! several), and in each as JSON, URLs and HTML escape them, character by character and up to three times over. It is not found in pieces, hashed or encrypted: whoever
 //! the credential was sent to can always hand it on in a form that nobody recognises.
 
 use std::ops::Range;
@@ -27,8 +27,8 @@ const TEXT_MIN: usize = 4;
 const LEVELS_MAX: usize = 3;
 /// Escapes are read in pieces of at least this size, so that the memory for it is bounded.
 const PIECE_MIN: usize = 256 * 1024;
-/// The most bytes that one byte is written with: `\u0041`, whose backslash may be escaped in turn.
-const BYTES_A_BYTE: usize = 18;
+/// The most bytes that one byte is written with: `&#x41;`, each of whose characters may be escaped in turn (`\u0026`).
+const BYTES_A_BYTE: usize = 36;
 
 /// Finds a credential's secrets in answers and messages.
 #[derive(Default)]
@@ -41,7 +41,8 @@ impl Redactor {
     /// Looks for these secrets.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let all: Vec<&str> = secrets.into_iter().map(Secret::expose).collect();
-        Self { bodies: Scanner::new(&all, BODY_MIN), texts: Scanner::new(&all, TEXT_MIN) }
+        // A host's name in a message is in lower case, whatever it was made of.
+        Self { bodies: Scanner::new(&all, BODY_MIN, false), texts: Scanner::new(&all, TEXT_MIN, true) }
     }
 
     /// Whether there is anything to look for in bodies.
@@ -85,7 +86,7 @@ struct Scanner {
 }
 
 impl Scanner {
-    fn new(secrets: &[&str], min: usize) -> Option<Self> {
+    fn new(secrets: &[&str], min: usize, in_any_case: bool) -> Option<Self> {
         let secrets: Vec<&[u8]> = secrets.iter().map(|s| s.as_bytes()).filter(|s| s.len() >= min).collect();
         let mut patterns: Vec<Vec<u8>> = secrets.iter().map(|secret| secret.to_vec()).collect();
         // A form writes a space as `+`.
@@ -93,12 +94,14 @@ impl Scanner {
         patterns.extend(spaced.map(|s| s.iter().map(|b| if *b == b' ' { b'+' } else { *b }).collect()));
         // One that looks escaped itself is read as such beside an escape.
         patterns.extend(secrets.iter().filter_map(|s| View::of(s)).map(|view| view.bytes).filter(|s| s.len() >= min));
+        patterns.extend(secrets.iter().flat_map(|secret| in_wide_characters(secret)));
         let base64_from = patterns.len();
         patterns.extend(secrets.iter().flat_map(|secret| in_base64(secret)));
         let in_urls = secrets.iter().map(|s| url::form_urlencoded::byte_serialize(s).collect::<String>());
         patterns.extend(in_urls.flat_map(|secret| in_base64(secret.as_bytes())));
         let longest = patterns.iter().map(Vec::len).max()?;
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
+        let mut builder = AhoCorasick::builder();
+        let built = builder.match_kind(MatchKind::LeftmostLongest).ascii_case_insensitive(in_any_case).build(patterns);
         // Patterns are few and short; this many fit any automaton.
         Some(Self { patterns: built.ok()?, base64_from, longest })
     }
@@ -112,7 +115,9 @@ impl Scanner {
         while start < body.len() {
             let end = body.len().min(start + step + overlap);
             let piece = start;
-            self.look_behind_escapes(&body[start..end], LEVELS_MAX, &|p| p.start + piece..p.end + piece, &mut found);
+            let origin = |part: Range<usize>| part.start + piece..part.end + piece;
+            self.look_across_lines(&body[start..end], &origin, &mut found);
+            self.look_behind_escapes(&body[start..end], LEVELS_MAX, &origin, &mut found);
             start += step;
         }
         if found.is_empty() {
@@ -135,6 +140,18 @@ impl Scanner {
         }
     }
 
+    /// The same for Base64 alone, as mail and some libraries break it into lines.
+    fn look_across_lines(
+        &self,
+        text: &[u8],
+        origin: &dyn Fn(Range<usize>) -> Range<usize>,
+        found: &mut Vec<Range<usize>>,
+    ) {
+        let Some(view) = View::on_one_line(text) else { return };
+        let hits = self.patterns.find_iter(&view.bytes).filter(|hit| hit.pattern().as_usize() >= self.base64_from);
+        found.extend(hits.map(|hit| origin(view.origin(hit.start()..hit.end()))));
+    }
+
     fn look_behind_escapes(
         &self,
         text: &[u8],
@@ -145,6 +162,7 @@ impl Scanner {
         let Some(view) = View::of(text).filter(|_| levels > 0) else { return };
         let through = |part: Range<usize>| origin(view.origin(part));
         self.look(&view.bytes, &through, found);
+        self.look_across_lines(&view.bytes, &through, found);
         if view.bytes.len() < text.len() {
             self.look_behind_escapes(&view.bytes, levels - 1, &through, found);
         }
@@ -168,6 +186,18 @@ fn in_base64(secret: &[u8]) -> Vec<Vec<u8>> {
     patterns
 }
 
+/// A secret in UTF-16 and UTF-32, of either byte order: an answer need not say that it is that.
+fn in_wide_characters(secret: &[u8]) -> Vec<Vec<u8>> {
+    let Ok(text) = std::str::from_utf8(secret) else { return Vec::new() };
+    let (units, characters) = (|| text.encode_utf16(), || text.chars().map(u32::from));
+    vec![
+        units().flat_map(u16::to_le_bytes).collect(),
+        units().flat_map(u16::to_be_bytes).collect(),
+        characters().flat_map(u32::to_le_bytes).collect(),
+        characters().flat_map(u32::to_be_bytes).collect(),
+    ]
+}
+
 /// Puts the mark in the place of each range; ranges may overlap. Gives how many marks there are.
 fn replace(body: &mut Vec<u8>, mut found: Vec<Range<usize>>) -> usize {
     found.sort_by_key(|range| range.start);
@@ -176,7 +206,13 @@ fn replace(body: &mut Vec<u8>, mut found: Vec<Range<usize>>) -> usize {
     for range in found {
         if range.start >= kept_to {
             cleaned.extend_from_slice(&body[kept_to..range.start]);
-            cleaned.extend_from_slice(MARK);
+            let secret = &body[range.clone()];
+            if secret.contains(&0) {
+                // Characters of several bytes stay as wide as they are, or those after them could not be read any more.
+                cleaned.extend(secret.iter().map(|byte| if *byte == 0 { 0 } else { MARK[0] }));
+            } else {
+                cleaned.extend_from_slice(MARK);
+            }
             marks += 1;
         }
         kept_to = kept_to.max(range.end);
@@ -238,6 +274,49 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_found_in_base64_of_several_lines() {
+        let long = Secret::new("0123456789abcdef".repeat(6));
+        let encoded = STANDARD_NO_PAD.encode(format!("user:{}", long.expose()));
+        let lines = |width: usize, end: &str| {
+            let lines: Vec<&str> =
+                (0..encoded.len()).step_by(width).map(|at| &encoded[at..encoded.len().min(at + width)]).collect();
+            lines.join(end)
+        };
+        for way in [lines(76, "\r\n"), lines(60, "\n"), lines(60, "\\n"), lines(64, "\n  "), lines(76, "%0D%0A")] {
+            let mut body = format!("{{\"eco\": \"{way}\"}}").into_bytes();
+            assert!(Redactor::new([&long]).clean(&mut body) > 0, "{way}");
+            assert!(body.len() < 40, "{}", String::from_utf8_lossy(&body));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_wide_characters_and_what_follows_stays_readable() {
+        for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            let wide = |text: &str| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+            let mut body = wide("antes segredo-longo depois");
+            assert_eq!(redactor("segredo-longo").clean(&mut body), 1);
+            assert_eq!(body, wide("antes ************* depois"));
+        }
+        let mut body: Vec<u8> = "segredo-longo".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        assert_eq!(redactor("segredo-longo").clean(&mut body), 1);
+    }
+
+    #[test]
+    fn a_secret_is_found_as_html_writes_it() {
+        for way in ["s3gr&quot;do&#x2F;+&#231;~x", "s3gr&#34;do/&#43;&#xE7;~x", "&#x73;3gr&quot;do&#47;+ç~x"] {
+            assert_eq!(cleaned(SECRET, &format!("<b>{way}</b>")), "<b>***</b>", "{way}");
+        }
+    }
+
+    #[test]
+    fn a_message_shows_no_secret_in_another_case() {
+        assert_eq!(
+            redactor("AbCdEfGh").clean_text("redirect to https://abcdefgh.example".into()),
+            "redirect to https://***.example"
+        );
+    }
+
+    #[test]
     fn a_secret_that_looks_escaped_itself_is_found_beside_an_escape() {
         let secret = r#"a%20bcd"ef\u0041gh"#;
         assert_eq!(cleaned(secret, r#""a%20bcd\"ef\\u0041gh""#), "\"***\"");
@@ -270,7 +349,7 @@ mod tests {
         #[test]
         fn no_mixture_of_escapes_hides_a_secret(
             secret in "[!-~]{8,40}",
-            ways in prop::collection::vec(0_u8..5, 40),
+            ways in prop::collection::vec(0_u8..7, 40),
             before in "[a-z \"]{0,8}",
         ) {
             let mut written = String::new();
@@ -280,8 +359,11 @@ mod tests {
                     (1, c) => format!("\\u{:04X}", u32::from(c)),
                     (2, c) => format!("%{:02x}", u32::from(c)),
                     (3, c) => format!("%{:02X}", u32::from(c)),
+                    (4, c) => format!("&#{};", u32::from(c)),
+                    (5, c) => format!("&#x{:X};", u32::from(c)),
                     (_, '"' | '\\' | '/') => format!("\\{c}"),
                     (_, '%') => "%25".to_owned(),
+                    (_, '&') => "&amp;".to_owned(),
                     (_, c) => c.to_string(),
                 });
             }

@@ -1,31 +1,16 @@
 //! Where an API expects its credential, as connectors declare it. What they declare is checked here, since a header of the
 //! connection's own or of another name than the API's could lead a request astray.
 
-use reqwest::header::HeaderName;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, ORIGIN, REFERER};
 use thiserror::Error;
 
+use super::super::headers;
 use crate::json::Pointer;
 
 /// Placeholders that one connector may declare.
 const PLACEHOLDERS_MAX: usize = 16;
 /// Bytes of a parameter's or part's name.
 const NAME_MAX: usize = 64;
-/// Headers that say how the connection is used, or whose the request is: no credential stands there.
-const NOT_FOR_CREDENTIALS: [&str; 12] = [
-    "host",
-    "cookie",
-    "content-length",
-    "content-type",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "accept-encoding",
-];
-
 /// Where an API expects its credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthScheme {
@@ -126,8 +111,14 @@ impl AuthScheme {
 fn check_header(name: &str) -> Result<(), SchemeError> {
     let bad = || SchemeError::BadHeader(name.chars().take(NAME_MAX).collect());
     let header: HeaderName = name.parse().map_err(|_| bad())?;
-    let refused = NOT_FOR_CREDENTIALS.contains(&header.as_str()) || header.as_str().starts_with("proxy-");
-    if name.len() > NAME_MAX || refused { Err(bad()) } else { Ok(()) }
+    // What says how the connection is used or whose the request is, a connector may not even choose for the credential: a source
+    // that takes a header for its own name writes it into redirects.
+    let refused = headers::is_hosts(header.as_str()) && header != AUTHORIZATION;
+    if name.len() > NAME_MAX || refused || matches!(header, CONTENT_TYPE | LOCATION | REFERER | ORIGIN) {
+        Err(bad())
+    } else {
+        Ok(())
+    }
 }
 
 fn check_name(name: &str) -> Result<(), SchemeError> {
@@ -141,7 +132,23 @@ mod tests {
 
     #[test]
     fn a_credential_cannot_be_declared_where_it_would_lead_a_request_astray() {
-        for name in ["Host", "cookie", "Transfer-Encoding", "Proxy-Authorization", "a b", "", "x\r\ny"] {
+        for name in [
+            "Host",
+            "cookie",
+            "Transfer-Encoding",
+            "Proxy-Authorization",
+            "X-Forwarded-Host",
+            "x_forwarded_host",
+            "Forwarded",
+            "X-Host",
+            "X-Original-URL",
+            "Accept-Encoding",
+            "Range",
+            "Referer",
+            "a b",
+            "",
+            "x\r\ny",
+        ] {
             assert!(AuthScheme::Header(name.to_owned()).check().is_err(), "{name:?}");
             let position = Position::Header(name.to_owned());
             let placeholder = Placeholder { name: "app_key".to_owned(), position };
