@@ -62,7 +62,7 @@ limits! {
         body_bytes: usize = 64 * MIB,
         /// Decoded bytes of all bodies of one page.
         page_bytes: usize = 128 * MIB,
-        /// Records of one page.
+        /// Records of one page, and of all selections that its guest holds at a time.
         records_per_page: usize = 100_000,
         /// One record.
         record_bytes: usize = 16 * MIB,

@@ -353,6 +353,7 @@ cases! {
     same_records_for_ever
     selection_made_up
     selection_twice
+    selections_without_end
     strings_that_share_their_bytes
     table_bomb
     tame

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::ready;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use super::engine::ConnectorEngine;
 use super::exchange::GuestHttp;
+use super::imports::HeldSelection;
 use super::share::{GuestMemory, PageShare, Turnstile};
 use super::wasi::Wasi;
 use crate::limits::Limits;
@@ -35,8 +37,10 @@ pub(super) struct Guest {
     pub(super) log: GuestLog,
     /// Time and random numbers, for a guest that asks WASI for them.
     pub(super) wasi: Wasi,
-    /// Records that one selection may have.
+    /// Records that all selections which the guest holds may have together: a page cannot have more in any case.
     pub(super) records_max: usize,
+    /// Records that they have.
+    records_held: usize,
     memory: GuestMemory,
     cpu: Arc<CpuMeter>,
 }
@@ -59,6 +63,7 @@ impl Guest {
             log: GuestLog::new(route, limits),
             wasi,
             records_max: limits.records_per_page,
+            records_held: 0,
             memory: share.memory(limits.guest_memory),
             cpu: Arc::new(CpuMeter::new(Duration::from_millis(limits.guest_cpu_ms))),
         };
@@ -77,6 +82,29 @@ impl Guest {
             Ok(UpdateDeadline::Yield(1))
         });
         store
+    }
+
+    /// How many records it may select now.
+    pub(super) fn records_left(&self) -> usize {
+        self.records_max.saturating_sub(self.records_held)
+    }
+
+    /// Gives it a selection. Its records count for as long as it holds them.
+    pub(super) fn hold(&mut self, records: Vec<Bytes>) -> wasmtime::Result<Resource<HeldSelection>> {
+        let count = records.len();
+        let selection = self.table.push(HeldSelection { records: records.into_boxed_slice() })?;
+        self.records_held += count;
+        Ok(selection)
+    }
+
+    /// Takes a selection back.
+    pub(super) fn take_back(
+        &mut self,
+        selection: Resource<HeldSelection>,
+    ) -> Result<HeldSelection, ResourceTableError> {
+        let held = self.table.delete(selection)?;
+        self.records_held -= held.records.len();
+        Ok(held)
     }
 
     /// Its memory, and the limit that it was refused more for.
@@ -238,5 +266,32 @@ impl Drop for GuestLog {
     fn drop(&mut self) {
         self.finish_line(Stdio::Out);
         self.finish_line(Stdio::Err);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::TrustPolicy;
+    use super::super::testing::loader;
+    use super::*;
+
+    /// A guest's store under these limits.
+    fn store(engine: &ConnectorEngine, limits: &Limits) -> Store<Guest> {
+        Guest::store(engine, limits, &engine.share(None, "teste"), "teste", None, Wasi::of_describe())
+    }
+
+    #[tokio::test]
+    async fn records_count_for_as_long_as_their_selection_is_held() {
+        let limits = Limits { records_per_page: 5, ..Limits::default() };
+        let mut store = store(&loader(TrustPolicy::default()).engine, &limits);
+        let guest = store.data_mut();
+        let first = guest.hold(vec![Bytes::new(); 3]).unwrap();
+        assert_eq!(guest.records_left(), 2);
+        let second = guest.hold(vec![Bytes::new(); 2]).unwrap();
+        assert_eq!(guest.records_left(), 0);
+        assert_eq!(guest.take_back(first).unwrap().records.len(), 3);
+        assert_eq!(guest.records_left(), 3);
+        guest.take_back(second).unwrap();
+        assert_eq!(guest.records_left(), 5);
     }
 }

@@ -27,7 +27,7 @@ pub struct HeldResponse {
 /// Records that a guest chose.
 #[allow(unreachable_pub)] // the generated bindings re-export it
 pub struct HeldSelection {
-    pub(super) records: Vec<Bytes>,
+    pub(super) records: Box<[Bytes]>,
 }
 
 impl types::Host for Guest {}
@@ -116,19 +116,15 @@ impl http::HostResponse for Guest {
             Ok(inside) => inside,
             Err(_) => return Ok(Err(BodyError::InvalidPointer(element.unwrap_or_default()))),
         };
-        let max = self.records_max;
-        let selected = off_the_worker_if_large(body.len(), move || json::select(&body, &at, inside.as_ref(), max));
+        let left = self.records_left();
+        let selected = off_the_worker_if_large(body.len(), move || json::select(&body, &at, inside.as_ref(), left));
         match selected.await? {
             Ok(json::Selected { records, array }) => {
                 self.table.get_mut(&this)?.selected = Some(array);
-                Ok(Ok(self.table.push(HeldSelection { records })?))
+                Ok(Ok(self.hold(records)?))
             }
-            Err(error) => {
-                if let (json::BodyError::TooMany { max }, Some(http)) = (&error, &mut self.http) {
-                    http.meter.limit = Some(("records_per_page", *max as u64));
-                }
-                Ok(Err(body_error(error)))
-            }
+            Err(json::BodyError::TooMany { .. }) => Ok(Err(self.too_many_records())),
+            Err(error) => Ok(Err(body_error(error))),
         }
     }
 
@@ -144,8 +140,19 @@ impl http::HostSelection for Guest {
     }
 
     async fn drop(&mut self, this: Resource<HeldSelection>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+        self.take_back(this)?;
         Ok(())
+    }
+}
+
+impl Guest {
+    /// More records were to be selected than a page may have. Whatever the guest makes of it, the limit is told by its name.
+    fn too_many_records(&mut self) -> BodyError {
+        let max = self.records_max as u64;
+        if let Some(http) = &mut self.http {
+            http.meter.limit = Some(("records_per_page", max));
+        }
+        BodyError::TooMany(max)
     }
 }
 

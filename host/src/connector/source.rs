@@ -271,8 +271,7 @@ fn fetched_records(guest: &mut Guest, limits: &Limits, records: wit::Records) ->
             let mut all = Vec::new();
             for selection in selections {
                 let held = guest
-                    .table
-                    .delete(selection)
+                    .take_back(selection)
                     .map_err(|e| FetchFailure::Crashed(format!("a selection that is not there: {e}")))?;
                 all.extend(held.records);
                 within("records_per_page", all.len(), limits.records_per_page)?;

@@ -23,6 +23,15 @@ pub fn customers(scrap: &Scrap) -> Result<Response, FetchError> {
     Request::get(format!("{}/cliente", scrap.client_id)).query("per_page", 3).send()?.ok()
 }
 
+/// An answer of the sample API with a thousand records of a route that takes a period.
+///
+/// # Errors
+/// As any request has.
+pub fn thousand(scrap: &Scrap, route: &str) -> Result<Response, FetchError> {
+    let records = Request::get(format!("{}/{route}", scrap.client_id)).query("per_page", 1000);
+    records.query("data_inicial", "2020-01-01").query("data_final", "2024-12-31").send()?.ok()
+}
+
 /// A page that is fine.
 ///
 /// # Errors
