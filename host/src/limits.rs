@@ -52,7 +52,7 @@ limits! {
     each {
         /// All memories of one connector instance together. Selected records stay in the host, so few guests need a tenth.
         guest_memory: usize = 256 * MIB,
-        /// CPU time of one page's guest code; time awaited in the host is not charged.
+        /// CPU time of one page: its guest code, and the host's work on its answers. Time that is waited is not charged.
         guest_cpu_ms: u64 = 5_000,
         /// Wall time of one attempt at a page, host calls included; waits between attempts are not.
         page_wall_ms: u64 = 120_000,

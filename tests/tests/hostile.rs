@@ -345,6 +345,7 @@ cases! {
     other_origins
     panic_with_a_message
     path_traversal
+    pointers_without_end
     records_that_are_none
     requests_without_end
     response_as_selection

@@ -22,8 +22,8 @@ const THREADS_PER_CORE: usize = 4;
 /// How far guests' threads stand back (0 to 19, as nice(2) has it): reading answers and writing records come first, and a guest has
 /// what is left, a quarter of a busy core at the least.
 const NICENESS: i32 = 5;
-/// Threads for work that a guest asks for and that blocks: going through large bodies.
-const BLOCKING_THREADS: usize = 8;
+/// Threads that stand in for those that go through a large body, for each core: one for each.
+const STAND_INS_PER_CORE: usize = THREADS_PER_CORE;
 /// Core modules within one component: Python guests have dozens.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 const MEMORIES_PER_COMPONENT: u32 = 8;
@@ -74,7 +74,7 @@ impl ConnectorEngine {
         let guests = tokio::runtime::Builder::new_multi_thread()
             .thread_name("atlas-guest")
             .worker_threads(cores * THREADS_PER_CORE)
-            .max_blocking_threads(BLOCKING_THREADS)
+            .max_blocking_threads(cores * STAND_INS_PER_CORE)
             .enable_time()
             .on_thread_start(step_back)
             .build()?;

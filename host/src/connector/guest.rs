@@ -21,6 +21,8 @@ use crate::limits::Limits;
 
 /// Handles that a guest may hold at once: responses and selections.
 const HANDLES_MAX: usize = 10_000;
+/// From this size on, what is gone through for a guest may take longer than others should wait for its thread.
+const LARGE_BODY: usize = 256 * 1024;
 
 /// A limit that a guest went past. Travels inside the trap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,14 +73,7 @@ impl Guest {
         store.limiter(|guest| &mut guest.memory);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {
-            let cpu = &context.data().cpu;
-            if cpu.spent() > cpu.limit {
-                return Err(LimitReached {
-                    name: "guest_cpu_ms",
-                    value: u64::try_from(cpu.limit.as_millis()).unwrap_or(u64::MAX),
-                }
-                .into());
-            }
+            context.data().cpu.check()?;
             Ok(UpdateDeadline::Yield(1))
         });
         store
@@ -107,6 +102,15 @@ impl Guest {
         Ok(held)
     }
 
+    /// Does something for the guest on the thread that polls its call, and so within its turn and on its account (see
+    /// [`CpuMeter::charge`]). From [`LARGE_BODY`] on, another thread takes over what this one would else do meanwhile.
+    pub(super) fn work<T>(&self, size: usize, work: impl FnOnce() -> T) -> wasmtime::Result<T> {
+        let done = if size < LARGE_BODY { work() } else { tokio::task::block_in_place(work) };
+        // It may have been the last thing that there was time for, and a guest that only asks for more looks at no clock.
+        self.cpu.check()?;
+        Ok(done)
+    }
+
     /// Its memory, and the limit that it was refused more for.
     pub(super) fn memory(&self) -> &GuestMemory {
         &self.memory
@@ -129,9 +133,9 @@ impl ResourceLimiter for GuestMemory {
     }
 }
 
-/// CPU time of guest code: what its thread uses while the call's future is being polled, which leaves out whatever it
-/// awaits, and the time for which the system gives the thread's core to somebody else. Shared, because the call borrows the
-/// store: the future that polls it writes here, and the epoch callback reads.
+/// CPU time of a call: what its thread uses while the call's future is being polled. That is guest code, and what the host does
+/// for it meanwhile; it leaves out whatever is awaited, and the time for which the system gives the thread's core to somebody
+/// else. Shared, because the call borrows the store: the future that polls it writes here, and the epoch callback reads.
 pub(super) struct CpuMeter {
     limit: Duration,
     spent_ns: AtomicU64,
@@ -158,6 +162,15 @@ impl CpuMeter {
         let began = self.poll_began_ns.load(Ordering::Relaxed);
         let current = if began == NOT_POLLED { 0 } else { thread_ns().saturating_sub(began) };
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed) + current)
+    }
+
+    /// Fails once it is spent. To be asked as [`Self::spent`] is.
+    fn check(&self) -> Result<(), LimitReached> {
+        if self.spent() > self.limit {
+            let value = u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX);
+            return Err(LimitReached { name: "guest_cpu_ms", value });
+        }
+        Ok(())
     }
 
     /// Runs a call, taking its turn each time that it is polled, and charging it for the time that it is.
@@ -271,7 +284,10 @@ impl Drop for GuestLog {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::super::load::TrustPolicy;
+    use super::super::share::{SharePlan, Shares};
     use super::super::testing::loader;
     use super::*;
 
@@ -293,5 +309,38 @@ mod tests {
         assert_eq!(guest.records_left(), 3);
         guest.take_back(second).unwrap();
         assert_eq!(guest.records_left(), 5);
+    }
+
+    /// Uses up so much of this thread's CPU time.
+    fn burn(time: Duration) {
+        let until = Duration::from_nanos(thread_ns()) + time;
+        while Duration::from_nanos(thread_ns()) < until {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_host_does_for_a_guest_takes_its_turn_and_its_cpu_time() {
+        let engine = loader(TrustPolicy::default()).engine;
+        let limits = Limits { guest_cpu_ms: 100, ..Limits::default() };
+        for size in [0, LARGE_BODY] {
+            let share = Shares::new(SharePlan { instances: 1, cores: 2, memory: 0 }).of(None, "teste");
+            let store = Guest::store(&engine, &limits, &share, "teste", None, Wasi::of_describe());
+            let (cpu, turnstile, mut other) = (store.data().cpu(), share.turnstile(), share.turnstile());
+            let call = async move {
+                let guest = store.data();
+                let first = guest.work(size, || {
+                    burn(Duration::from_millis(20));
+                    other.poll_turn(&mut Context::from_waker(Waker::noop())).is_ready()
+                });
+                (first, guest.work(size, || burn(Duration::from_millis(100))))
+            };
+            let charged = engine.run(async move { (cpu.charge(turnstile, call).await, cpu.spent()) });
+            let ((others_turn, too_much), spent) = charged.await.unwrap();
+            assert!(!others_turn.unwrap(), "another guest of the same owner had a turn meanwhile");
+            let limit = too_much.err().and_then(|trap| trap.downcast_ref::<LimitReached>().copied());
+            assert_eq!(limit, Some(LimitReached { name: "guest_cpu_ms", value: 100 }));
+            assert!(spent >= Duration::from_millis(120), "{spent:?}");
+        }
     }
 }

@@ -13,9 +13,6 @@ use super::guest::Guest;
 use crate::json::{self, Pointer};
 use crate::source::{self, Answer, SendError};
 
-/// From this size on, a body is gone through where blocking is allowed.
-const LARGE_BODY: usize = 256 * 1024;
-
 /// An answer that a guest holds.
 #[allow(unreachable_pub)] // the generated bindings re-export it
 pub struct HeldResponse {
@@ -90,16 +87,15 @@ impl http::HostResponse for Guest {
         this: Resource<HeldResponse>,
         pointer: String,
     ) -> wasmtime::Result<Result<Option<String>, BodyError>> {
-        let held = self.table.get(&this)?;
-        let (body, selected) = (held.answer.body.clone(), held.selected.clone());
+        let HeldResponse { answer, selected } = self.table.get(&this)?;
         let Ok(pointer) = Pointer::parse(&pointer) else {
             return Ok(Err(BodyError::InvalidPointer(pointer)));
         };
-        let found = off_the_worker_if_large(body.len(), move || {
-            let range = json::find_beside(&body, &pointer, selected.as_ref())?;
-            Ok(range.map(|range| String::from_utf8_lossy(&body[range]).into_owned()))
-        });
-        Ok(found.await?.map_err(body_error))
+        let found = self.work(answer.body.len(), || {
+            let range = json::find_beside(&answer.body, &pointer, selected.as_ref())?;
+            Ok(range.map(|range| String::from_utf8_lossy(&answer.body[range]).into_owned()))
+        })?;
+        Ok(found.map_err(body_error))
     }
 
     async fn select(
@@ -108,7 +104,7 @@ impl http::HostResponse for Guest {
         pointer: String,
         element: Option<String>,
     ) -> wasmtime::Result<Result<Resource<HeldSelection>, BodyError>> {
-        let body = self.table.get(&this)?.answer.body.clone();
+        let body = &self.table.get(&this)?.answer.body;
         let Ok(at) = Pointer::parse(&pointer) else {
             return Ok(Err(BodyError::InvalidPointer(pointer)));
         };
@@ -117,8 +113,7 @@ impl http::HostResponse for Guest {
             Err(_) => return Ok(Err(BodyError::InvalidPointer(element.unwrap_or_default()))),
         };
         let left = self.records_left();
-        let selected = off_the_worker_if_large(body.len(), move || json::select(&body, &at, inside.as_ref(), left));
-        match selected.await? {
+        match self.work(body.len(), || json::select(body, &at, inside.as_ref(), left))? {
             Ok(json::Selected { records, array }) => {
                 self.table.get_mut(&this)?.selected = Some(array);
                 Ok(Ok(self.hold(records)?))
@@ -154,16 +149,6 @@ impl Guest {
         }
         BodyError::TooMany(max)
     }
-}
-
-async fn off_the_worker_if_large<T: Send + 'static>(
-    size: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> wasmtime::Result<T> {
-    if size < LARGE_BODY {
-        return Ok(work());
-    }
-    Ok(tokio::task::spawn_blocking(work).await?)
 }
 
 pub(super) fn method(method: Method) -> source::Method {
