@@ -56,6 +56,8 @@ limits! {
         guest_cpu_ms: u64 = 5_000,
         /// Wall time of one attempt at a page, host calls included; waits between attempts are not.
         page_wall_ms: u64 = 120_000,
+        /// What a guest hands over in one call, and so what the host copies at once: a request, a page with all of its texts.
+        call_bytes: usize = 128 * MIB,
         /// Requests of one page.
         requests_per_page: u32 = 100,
         /// Decoded bytes of one body.

@@ -24,6 +24,9 @@ const HANDLES_MAX: usize = 10_000;
 /// From this size on, what is gone through for a guest may take longer than others should wait for its thread.
 const LARGE_BODY: usize = 256 * 1024;
 
+/// How wasmtime's error ends where a guest hands over more than it may.
+const HANDED_OVER_TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
+
 /// A limit that a guest went past. Travels inside the trap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("limit {name} ({value})")]
@@ -43,6 +46,8 @@ pub(super) struct Guest {
     pub(super) records_max: usize,
     /// Records that they have.
     records_held: usize,
+    /// Bytes that it may hand over in one call.
+    call_bytes: usize,
     memory: GuestMemory,
     cpu: Arc<CpuMeter>,
 }
@@ -66,11 +71,13 @@ impl Guest {
             wasi,
             records_max: limits.records_per_page,
             records_held: 0,
+            call_bytes: limits.call_bytes,
             memory: share.memory(limits.guest_memory),
             cpu: Arc::new(CpuMeter::new(Duration::from_millis(limits.guest_cpu_ms))),
         };
         let mut store = Store::new(engine.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(limits.call_bytes);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {
             context.data().cpu.check()?;
@@ -114,6 +121,18 @@ impl Guest {
     /// Its memory, and the limit that it was refused more for.
     pub(super) fn memory(&self) -> &GuestMemory {
         &self.memory
+    }
+
+    /// The limit behind a trap. wasmtime tells that too much was handed over by words alone, and a guest that is refused memory
+    /// traps in a way of its own.
+    pub(super) fn limit_reached(&self, trap: &wasmtime::Error) -> Option<LimitReached> {
+        if let Some(limit) = trap.downcast_ref::<LimitReached>() {
+            return Some(*limit);
+        }
+        if trap.root_cause().to_string().ends_with(HANDED_OVER_TOO_MUCH) {
+            return Some(LimitReached { name: "call_bytes", value: self.call_bytes as u64 });
+        }
+        self.memory.limit_reached()
     }
 
     /// The meter to run the call under.
@@ -288,7 +307,7 @@ mod tests {
 
     use super::super::load::TrustPolicy;
     use super::super::share::{SharePlan, Shares};
-    use super::super::testing::loader;
+    use super::super::testing::{load, loader, scrap, wasi_guest};
     use super::*;
 
     /// A guest's store under these limits.
@@ -309,6 +328,16 @@ mod tests {
         assert_eq!(guest.records_left(), 3);
         guest.take_back(second).unwrap();
         assert_eq!(guest.records_left(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_hands_over_too_much_at_once_is_told_by_the_limits_name() {
+        let loader = loader(TrustPolicy::default());
+        let connector = load(&loader, "relogio.wasm", &wasi_guest()).await.unwrap();
+        // What it writes to its standard output is longer.
+        let mut store = store(&loader.engine, &Limits { call_bytes: 50, ..Limits::default() });
+        let trap = connector.contract.fetch_page(&mut store, &scrap(), None).await.err().unwrap();
+        assert_eq!(store.data().limit_reached(&trap), Some(LimitReached { name: "call_bytes", value: 50 }));
     }
 
     /// Uses up so much of this thread's CPU time.

@@ -12,7 +12,7 @@ use wasmtime::Store;
 use super::bindings::atlas::connector::types as wit;
 use super::engine::ConnectorEngine;
 use super::exchange::GuestHttp;
-use super::guest::{Guest, LimitReached};
+use super::guest::Guest;
 use super::load::Connector;
 use super::registry::Registry;
 use super::share::{HOST_GUESTS, PageShare, Place, Turnstile};
@@ -325,7 +325,7 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
 }
 
 fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
-    match limit_reached(trap, guest) {
+    match guest.limit_reached(trap) {
         // Its own pages, or those of its client, hold the memory now; when they are done there will be some.
         Some(limit) if limit.name == HOST_GUESTS => {
             FetchFailure::Passing { reason: format!("no memory for guests is left ({limit})"), wait: None }
@@ -335,15 +335,10 @@ fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
     }
 }
 
-/// The limit behind a trap. A guest that is refused memory traps in a way of its own.
-fn limit_reached(trap: &wasmtime::Error, guest: &Guest) -> Option<LimitReached> {
-    trap.downcast_ref::<LimitReached>().copied().or_else(|| guest.memory().limit_reached())
-}
-
 /// A trap in one line, without the frames that only its author can read; those go to the log.
 pub(super) fn reason_of_trap(trap: &wasmtime::Error, guest: &Guest) -> String {
     tracing::debug!("the connector trapped: {trap:?}");
-    if let Some(limit) = limit_reached(trap, guest) {
+    if let Some(limit) = guest.limit_reached(trap) {
         return limit.to_string();
     }
     trap.downcast_ref::<wasmtime::Trap>().map_or_else(|| trap.root_cause().to_string(), ToString::to_string)
