@@ -50,7 +50,8 @@ macro_rules! limits {
 
 limits! {
     each {
-        /// All memories of one connector instance together. Selected records stay in the host, so few guests need a tenth.
+        /// All memories and tables of one connector instance together. Selected records stay in the host, so few guests need a
+        /// tenth.
         guest_memory: usize = 256 * MIB,
         /// CPU time of one page: its guest code, and the host's work on its answers. Time that is waited is not charged.
         guest_cpu_ms: u64 = 5_000,

@@ -26,6 +26,8 @@ const LARGE_BODY: usize = 256 * 1024;
 
 /// How wasmtime's error ends where a guest hands over more than it may.
 const HANDED_OVER_TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
+/// What an element of a table takes at the most: a pointer.
+const TABLE_ELEMENT: usize = size_of::<u64>();
 
 /// A limit that a guest went past. Travels inside the trap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -146,9 +148,12 @@ impl ResourceLimiter for GuestMemory {
         Ok(self.take(desired.saturating_sub(current)))
     }
 
-    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        // The pool has the limit.
-        Ok(true)
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // What the table's own limit or the pool's does not let it have is not counted.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.take(desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT)))
     }
 }
 
@@ -338,6 +343,19 @@ mod tests {
         let mut store = store(&loader.engine, &Limits { call_bytes: 50, ..Limits::default() });
         let trap = connector.contract.fetch_page(&mut store, &scrap(), None).await.err().unwrap();
         assert_eq!(store.data().limit_reached(&trap), Some(LimitReached { name: "call_bytes", value: 50 }));
+    }
+
+    #[test]
+    fn the_elements_of_tables_are_memory_like_any_other() {
+        let share = Shares::new(SharePlan { instances: 1, cores: 1, memory: 0 }).of(None, "teste");
+        let mut memory = share.memory(100 * TABLE_ELEMENT);
+        assert!(memory.table_growing(0, 60, None).unwrap());
+        assert!(!memory.table_growing(60, 1000, Some(999)).unwrap(), "the table's own limit");
+        assert_eq!(memory.limit_reached(), None);
+        assert!(memory.table_growing(0, 40, Some(999)).unwrap(), "another table");
+        assert!(!memory.memory_growing(0, 1, None).unwrap());
+        assert_eq!(memory.limit_reached().map(|limit| limit.name), Some("guest_memory"));
+        assert_eq!(memory.peak(), 100 * TABLE_ELEMENT);
     }
 
     /// Uses up so much of this thread's CPU time.
