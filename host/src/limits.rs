@@ -59,7 +59,7 @@ limits! {
         page_wall_ms: u64 = 120_000,
         /// What a guest hands over in one call, and so what the host copies at once: a request, a page with all of its texts.
         call_bytes: usize = 128 * MIB,
-        /// Requests of one page.
+        /// Requests of one page; those that are refused count, and so do redirects.
         requests_per_page: u32 = 100,
         /// Decoded bytes of one body.
         body_bytes: usize = 64 * MIB,

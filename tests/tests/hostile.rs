@@ -347,6 +347,7 @@ cases! {
     path_traversal
     pointers_without_end
     records_that_are_none
+    refusals_without_end
     requests_without_end
     response_as_selection
     response_of_another_call

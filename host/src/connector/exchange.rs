@@ -9,14 +9,22 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::source::ScrapFacts;
+use crate::limits::Limits;
 use crate::source::{Answer, Endpoint, HttpClient, PageMeter, Request, SendError};
 
 /// The largest page that is recorded: requests, headers and bodies together.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// What keeping a request and its answer takes beside their bytes, be they ever so few.
+const EXCHANGE_BYTES: usize = 1024;
+/// What keeping a header or a parameter takes beside its bytes.
+const PAIR_BYTES: usize = size_of::<(String, String)>();
 
 /// The HTTP that a guest may use; none in `describe`.
 pub(super) struct GuestHttp {
     pub(super) meter: PageMeter,
+    /// Requests that the guest may make, and has made: in its own eyes, whatever became of them.
+    requests_max: u32,
+    requests: u32,
     line: Line,
 }
 
@@ -34,9 +42,11 @@ enum Line {
 /// Requests and what the guest got for them, in order.
 #[derive(Default)]
 struct Recording {
-    exchanges: Vec<(Request, Result<Arc<Answer>, SendError>)>,
+    exchanges: Vec<Exchange>,
     bytes: usize,
 }
+
+type Exchange = (Request, Result<Arc<Answer>, SendError>);
 
 /// A page that was fetched, with all that is needed to fetch it again without its source.
 pub(super) struct RecordedPage {
@@ -50,7 +60,7 @@ pub(super) struct RecordedPage {
     pub(super) records: usize,
     /// How much it is.
     pub(super) bytes: usize,
-    exchanges: Vec<(Request, Result<Arc<Answer>, SendError>)>,
+    exchanges: Vec<Exchange>,
 }
 
 /// A recorded page that is fetched again.
@@ -63,21 +73,28 @@ struct Replay {
 
 impl GuestHttp {
     /// A line to the source, that works on `host`'s threads. `record`: whether the page may be wanted for a trial.
-    pub(super) fn live(client: HttpClient, endpoint: Endpoint, host: Handle, record: bool) -> Self {
+    pub(super) fn live(client: HttpClient, endpoint: Endpoint, host: Handle, limits: &Limits, record: bool) -> Self {
         let recording = record.then(Recording::default);
-        Self { meter: PageMeter::default(), line: Line::Live { client, endpoint: Box::new(endpoint), host, recording } }
+        Self::new(limits, Line::Live { client, endpoint: Box::new(endpoint), host, recording })
     }
 
     /// A recorded page instead of a source.
-    pub(super) fn replay(page: Arc<RecordedPage>) -> Self {
-        Self { meter: PageMeter::default(), line: Line::Replay(Replay { page, next: 0, strange: None }) }
+    pub(super) fn replay(page: Arc<RecordedPage>, limits: &Limits) -> Self {
+        Self::new(limits, Line::Replay(Replay { page, next: 0, strange: None }))
+    }
+
+    fn new(limits: &Limits, line: Line) -> Self {
+        Self { meter: PageMeter::default(), requests_max: limits.requests_per_page, requests: 0, line }
     }
 
     /// Makes one request.
     pub(super) async fn send(&mut self, request: Request) -> Result<Arc<Answer>, SendError> {
+        self.count()?;
         match &mut self.line {
             Line::Replay(replay) => replay.send(request),
             Line::Live { client, endpoint, host, recording } => {
+                let size = size_of_request(&request);
+                make_room(recording, size);
                 let asked = recording.is_some().then(|| request.clone());
                 let (client, endpoint, mut meter) = (client.clone(), endpoint.clone(), std::mem::take(&mut self.meter));
                 let sending = host.spawn(async move {
@@ -90,16 +107,26 @@ impl GuestHttp {
                 };
                 self.meter = meter;
                 let answer = answer.map(Arc::new);
+                let size = size + answer.as_ref().map_or_else(|error| error.to_string().len(), |answer| answer.size());
+                make_room(recording, size);
                 if let (Some(asked), Some(taken)) = (asked, recording.as_mut()) {
-                    taken.bytes += asked.size() + answer.as_ref().map_or(0, |answer| answer.size());
+                    taken.bytes += size;
                     taken.exchanges.push((asked, answer.clone()));
-                    if taken.bytes > PAGE_BYTES {
-                        *recording = None;
-                    }
                 }
                 answer
             }
         }
+    }
+
+    /// Counts a request before anything is done for it: refusing one costs something as well, and so does recording it.
+    fn count(&mut self) -> Result<(), SendError> {
+        if self.requests >= self.requests_max {
+            self.meter.limit = Some(("requests_per_page", self.requests_max.into()));
+            let why = format!("{} requests in one page (limit requests_per_page)", self.requests_max);
+            return Err(SendError::Exhausted(why));
+        }
+        self.requests += 1;
+        Ok(())
     }
 
     /// The page that was fetched, if it was recorded.
@@ -113,6 +140,7 @@ impl GuestHttp {
     ) -> Option<RecordedPage> {
         let Line::Live { recording, .. } = &mut self.line else { return None };
         let Recording { exchanges, bytes } = recording.take()?;
+        let bytes = bytes + facts.settings.len() + cursor.map_or(0, str::len);
         let copy = |answer: Arc<Answer>| Arc::new(answer.copied());
         Some(RecordedPage {
             facts: facts.clone(),
@@ -147,5 +175,87 @@ impl Replay {
                 Err(SendError::Denied("the recorded page has no such request".to_owned()))
             }
         }
+    }
+}
+
+/// Gives a recording up for which there is no room any more.
+fn make_room(recording: &mut Option<Recording>, more: usize) {
+    if recording.as_ref().is_some_and(|taken| taken.bytes + more > PAGE_BYTES) {
+        *recording = None;
+    }
+}
+
+/// What a request takes in a recording.
+fn size_of_request(request: &Request) -> usize {
+    let pairs = request.query.len() + request.headers.len();
+    EXCHANGE_BYTES + request.size() + pairs * PAIR_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{AuthScheme, BodyBudget, HttpLimits, Method, Secret};
+    use crate::store::Access;
+
+    /// A line that is recorded, to where nobody answers.
+    fn line(requests_per_page: u32) -> GuestHttp {
+        let limits = Limits { requests_per_page, ..Limits::default() };
+        let access = Access {
+            active: true,
+            token: Secret::new("segredo".to_owned()),
+            default_base_url: Some("http://127.0.0.1:9/".to_owned()),
+            default_private: true,
+            api: None,
+            parts: None,
+            access_token: None,
+        };
+        let endpoint = Endpoint::resolve(access, "teste", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
+        let client = HttpClient::new(HttpLimits::from(&limits), BodyBudget::new(1 << 20, 1 << 16)).unwrap();
+        GuestHttp::live(client, endpoint, Handle::current(), &limits, true)
+    }
+
+    /// A request that is refused before it is made: no header has such a name.
+    fn refused(headers: usize) -> Request {
+        let headers = vec![("a b".to_owned(), String::new()); headers];
+        Request { method: Method::Get, target: String::new(), query: Vec::new(), headers, body: None }
+    }
+
+    fn recorded(http: &mut GuestHttp) -> Option<RecordedPage> {
+        let facts = ScrapFacts { cliente_id: 1, period: None, page_size: 1, settings: "{}".to_owned() };
+        http.recorded(&facts, "", None, 0, 0)
+    }
+
+    #[tokio::test]
+    async fn requests_that_are_refused_count_like_any_other() {
+        let mut http = line(10);
+        for _ in 0..10 {
+            assert!(matches!(http.send(refused(1)).await, Err(SendError::InvalidRequest(_))));
+        }
+        for _ in 0..200_000 {
+            assert!(matches!(http.send(refused(1)).await, Err(SendError::Exhausted(_))));
+        }
+        assert_eq!(http.meter.limit, Some(("requests_per_page", 10)));
+        assert_eq!(recorded(&mut http).unwrap().exchanges.len(), 10);
+    }
+
+    #[tokio::test]
+    async fn what_little_there_is_of_an_exchange_counts_in_a_recording() {
+        let mut http = line(u32::MAX);
+        for _ in 0..3 {
+            let _ = http.send(refused(1)).await;
+        }
+        assert!(recorded(&mut http).unwrap().bytes >= 3 * (EXCHANGE_BYTES + PAIR_BYTES));
+        let mut http = line(u32::MAX);
+        for _ in 0..=PAGE_BYTES / EXCHANGE_BYTES {
+            let _ = http.send(refused(1)).await;
+        }
+        assert!(recorded(&mut http).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_recorded_is_not_copied() {
+        let mut http = line(10);
+        let _ = http.send(refused(PAGE_BYTES / PAIR_BYTES)).await;
+        assert!(recorded(&mut http).is_none());
     }
 }

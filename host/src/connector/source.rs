@@ -113,6 +113,7 @@ impl PageSource for ConnectorSource {
                     self.client.clone(),
                     self.endpoint.clone(),
                     self.registry.engine().host().clone(),
+                    &self.limits,
                     self.registry.is_watched(),
                 ),
                 facts: &self.facts,

@@ -56,7 +56,7 @@ pub(super) async fn hold(
         connector,
         Call {
             share: &share,
-            http: GuestHttp::replay(Arc::clone(&page)),
+            http: GuestHttp::replay(Arc::clone(&page), limits),
             facts: &page.facts,
             now: &page.now,
             cursor: page.cursor.as_deref(),
