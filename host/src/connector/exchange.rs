@@ -22,8 +22,9 @@ const PAIR_BYTES: usize = size_of::<(String, String)>();
 /// The HTTP that a guest may use; none in `describe`.
 pub(super) struct GuestHttp {
     pub(super) meter: PageMeter,
-    /// Requests that the guest may make, and has made: in its own eyes, whatever became of them.
-    requests_max: u32,
+    /// The limits of the page.
+    limits: Limits,
+    /// Requests that the guest has made: in its own eyes, whatever became of them.
     requests: u32,
     line: Line,
 }
@@ -51,6 +52,8 @@ type Exchange = (Request, Result<Arc<Answer>, SendError>);
 /// A page that was fetched, with all that is needed to fetch it again without its source.
 pub(super) struct RecordedPage {
     pub(super) facts: ScrapFacts,
+    /// What it was fetched under.
+    pub(super) limits: Limits,
     /// The moment that the guest was told.
     pub(super) now: String,
     pub(super) cursor: Option<String>,
@@ -79,12 +82,13 @@ impl GuestHttp {
     }
 
     /// A recorded page instead of a source.
-    pub(super) fn replay(page: Arc<RecordedPage>, limits: &Limits) -> Self {
-        Self::new(limits, Line::Replay(Replay { page, next: 0, strange: None }))
+    pub(super) fn replay(page: Arc<RecordedPage>) -> Self {
+        let limits = page.limits;
+        Self::new(&limits, Line::Replay(Replay { page, next: 0, strange: None }))
     }
 
     fn new(limits: &Limits, line: Line) -> Self {
-        Self { meter: PageMeter::default(), requests_max: limits.requests_per_page, requests: 0, line }
+        Self { meter: PageMeter::default(), limits: *limits, requests: 0, line }
     }
 
     /// Makes one request.
@@ -120,10 +124,10 @@ impl GuestHttp {
 
     /// Counts a request before anything is done for it: refusing one costs something as well, and so does recording it.
     fn count(&mut self) -> Result<(), SendError> {
-        if self.requests >= self.requests_max {
-            self.meter.limit = Some(("requests_per_page", self.requests_max.into()));
-            let why = format!("{} requests in one page (limit requests_per_page)", self.requests_max);
-            return Err(SendError::Exhausted(why));
+        let most = self.limits.requests_per_page;
+        if self.requests >= most {
+            self.meter.limit = Some(("requests_per_page", most.into()));
+            return Err(SendError::Exhausted(format!("{most} requests in one page (limit requests_per_page)")));
         }
         self.requests += 1;
         Ok(())
@@ -144,6 +148,7 @@ impl GuestHttp {
         let copy = |answer: Arc<Answer>| Arc::new(answer.copied());
         Some(RecordedPage {
             facts: facts.clone(),
+            limits: self.limits,
             now: now.to_owned(),
             cursor: cursor.map(str::to_owned),
             cursor_format,
@@ -189,6 +194,23 @@ fn make_room(recording: &mut Option<Recording>, more: usize) {
 fn size_of_request(request: &Request) -> usize {
     let pairs = request.query.len() + request.headers.len();
     EXCHANGE_BYTES + request.size() + pairs * PAIR_BYTES
+}
+
+#[cfg(test)]
+impl RecordedPage {
+    /// The first page of a source that nothing was asked of.
+    pub(super) fn without_requests(records: usize, limits: Limits) -> Self {
+        Self {
+            facts: ScrapFacts { cliente_id: 1, period: None, page_size: 1, settings: "{}".to_owned() },
+            limits,
+            now: "2025-10-20T12:00:00Z".to_owned(),
+            cursor: None,
+            cursor_format: 1,
+            records,
+            bytes: 0,
+            exchanges: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,16 @@ use crate::limits::Limits;
 
 /// A connector of the newest version that uses what WASI grants.
 pub(super) fn wasi_guest() -> Vec<u8> {
+    wasi_guest_with("", "")
+}
+
+/// The same, with `this` in the place of `that`.
+pub(super) fn wasi_guest_with(that: &str, this: &str) -> Vec<u8> {
     let world =
         "package test:guest; world guest { include atlas:connector/connector@0.1.0; include atlas:granted/granted; }";
-    component(&["../wit/0.1.0", "wit/wasi"], world, include_str!("../../tests-fixtures/guests/wasi.wat"))
+    let module = include_str!("../../tests-fixtures/guests/wasi.wat");
+    assert!(module.contains(that), "{that} does not stand there");
+    component(&["../wit/0.1.0", "wit/wasi"], world, &module.replacen(that, this, 1))
 }
 
 /// A connector of the made-up earlier version.

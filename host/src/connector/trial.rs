@@ -7,7 +7,6 @@ use super::engine::ConnectorEngine;
 use super::exchange::{GuestHttp, RecordedPage};
 use super::load::Connector;
 use super::source::{Call, Called, call};
-use crate::limits::Limits;
 
 /// What a trial showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +37,9 @@ pub enum Skipped {
     OtherRequest(String),
 }
 
-/// Has a version fetch a recorded page.
+/// Has a version fetch a recorded page, under the limits that the page was fetched under.
 pub(super) async fn hold(
     engine: &ConnectorEngine,
-    limits: &Limits,
     connector: &Arc<Connector>,
     page: Option<Arc<RecordedPage>>,
 ) -> Trial {
@@ -52,11 +50,11 @@ pub(super) async fn hold(
     let share = engine.share(None, &connector.descriptor.route);
     let fetched = call(
         engine,
-        limits,
+        &page.limits,
         connector,
         Call {
             share: &share,
-            http: GuestHttp::replay(Arc::clone(&page), limits),
+            http: GuestHttp::replay(Arc::clone(&page)),
             facts: &page.facts,
             now: &page.now,
             cursor: page.cursor.as_deref(),
@@ -71,5 +69,33 @@ pub(super) async fn hold(
         Ok(fetched) if fetched.records.len() == page.records => Trial::Same,
         Ok(fetched) => Trial::Records { before: page.records, after: fetched.records.len() },
         Err(failure) => Trial::Failed(failure.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::TrustPolicy;
+    use super::super::testing::{load, loader, wasi_guest_with};
+    use super::*;
+    use crate::limits::Limits;
+
+    /// Tries the connector that asks for nothing but the time, with this in the place of that, on a page with one record.
+    async fn tried(that: &str, this: &str, limits: Limits, hogs: &[&str]) -> Trial {
+        let loader = loader(TrustPolicy::default());
+        let connector = load(&loader, "relogio.wasm", &wasi_guest_with(that, this)).await.unwrap();
+        let half = loader.limits.host_guests / 2;
+        let mut memories: Vec<_> = hogs.iter().map(|hog| loader.engine.share(None, hog).memory(usize::MAX)).collect();
+        // The first 16 MiB of each are nobody's.
+        assert!(memories.iter_mut().all(|memory| memory.take(16 * 1024 * 1024 + half)));
+        let page = RecordedPage::without_requests(1, limits);
+        hold(&loader.engine, &Arc::new(connector), Some(Arc::new(page))).await
+    }
+
+    #[tokio::test]
+    async fn a_version_is_tried_under_the_limits_of_the_page_that_was_recorded() {
+        let tried = async |limits| tried("", "", limits, &[]).await;
+        assert_eq!(tried(Limits::default()).await, Trial::Same);
+        let tight = Limits { call_bytes: 50, ..Limits::default() };
+        assert_eq!(tried(tight).await, Trial::Failed("limit call_bytes (50)".to_owned()));
     }
 }

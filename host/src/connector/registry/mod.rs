@@ -186,10 +186,6 @@ impl Registry {
         &self.loader.engine
     }
 
-    pub(super) fn limits(&self) -> &Limits {
-        &self.loader.limits
-    }
-
     /// What the pages of a route have used, in all processes of this installation, as far as they have written it down.
     pub fn usage(&self, route: &str) -> Usage {
         self.state.usage(route)
@@ -249,7 +245,7 @@ impl Registry {
         let trial = match &connector {
             Ok(connector) if self.is_news(connector) => {
                 let page = self.last_page(&connector.descriptor.route);
-                super::trial::hold(self.engine(), self.limits(), connector, page).await
+                super::trial::hold(self.engine(), connector, page).await
             }
             _ => skipped,
         };
