@@ -354,6 +354,7 @@ connector-took-over = 🔄 Route { $route }: version { $version } ({ $digest }) 
 connector-untried-no-page = {"   "}↳ untried: this process has fetched no page of this route yet
 connector-untried-cursors = {"   "}↳ untried: cursors changed their meaning; each scrap under way stays on the version that it began with
 connector-untried-request = {"   "}↳ untried: the new version asks for what the kept page does not have ({ $request })
+connector-untried-busy = {"   "}↳ untried: the trial could not be seen through ({ $reason })
 connector-held = Route { $route }: the new version { $version } ({ $digest }) waits for your word
     .fix = Look at it with: atlas connector list. To let it serve: atlas connector accept { $route }.
 connector-goes-on = ↪️ The route { $route } goes on with version { $version } ({ $digest })

@@ -366,6 +366,7 @@ connector-took-over = 🔄 Rota { $route }: a versão { $version } ({ $digest })
 connector-untried-no-page = {"   "}↳ sem prova: este processo ainda não buscou nenhuma página desta rota
 connector-untried-cursors = {"   "}↳ sem prova: os cursores mudaram de significado; cada scrap em andamento fica na versão que o começou
 connector-untried-request = {"   "}↳ sem prova: a nova versão pede o que a página guardada não tem ({ $request })
+connector-untried-busy = {"   "}↳ sem prova: não foi possível levar a prova até o fim ({ $reason })
 connector-held = Rota { $route }: a nova versão { $version } ({ $digest }) espera a sua palavra
     .fix = Confira com: atlas connector list. Para deixá-la atender: atlas connector accept { $route }.
 connector-goes-on = ↪️ A rota { $route } continua com a versão { $version } ({ $digest })

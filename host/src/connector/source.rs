@@ -103,7 +103,7 @@ impl PageSource for ConnectorSource {
         // Held until the page is there: a version that takes over meanwhile takes the next one.
         let connector = self.current();
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        let Called { fetched, http, usage } = call(
+        let Called { fetched, http, usage, .. } = call(
             self.registry.engine(),
             &self.limits,
             &connector,
@@ -161,13 +161,15 @@ pub(super) struct Called {
     /// The line to the source, if the call ended by itself.
     pub(super) http: Option<GuestHttp>,
     pub(super) usage: Usage,
+    /// Whether it was the house that ended it, for reasons that pass: the guest may have done nothing wrong.
+    pub(super) cut_short: bool,
 }
 
 impl Called {
     /// The call did not end by itself; what it used is not known.
     fn lost(failure: FetchFailure) -> Self {
         let usage = Usage::of_attempt(Some(&failure), 0, Duration::ZERO, 0);
-        Self { fetched: Err(failure), http: None, usage }
+        Self { fetched: Err(failure), http: None, usage, cut_short: true }
     }
 }
 
@@ -232,14 +234,19 @@ impl PageCall {
         let work = self.connector.contract.fetch_page(&mut self.store, &self.scrap, self.cursor);
         let called = cpu.charge(self.turnstile, work).await;
         let guest = self.store.data_mut();
+        let mut cut_short = false;
         let fetched = match called {
             Ok(Ok(page)) => fetched_page(guest, &self.limits, &self.connector, page),
             Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
-            Err(trap) => Err(trapped(&trap, guest)),
+            Err(trap) => {
+                let failure = trapped(&trap, guest);
+                cut_short = matches!(failure, FetchFailure::Passing { .. });
+                Err(failure)
+            }
         };
         let refusals = guest.http.as_ref().map_or(0, |http| http.meter.refused);
         let usage = Usage::of_attempt(fetched.as_ref().err(), refusals, cpu.spent(), guest.memory().peak());
-        Called { fetched, http: guest.http.take(), usage }
+        Called { fetched, http: guest.http.take(), usage, cut_short }
     }
 }
 

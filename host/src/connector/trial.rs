@@ -35,6 +35,8 @@ pub enum Skipped {
     OtherCursors,
     /// The new version asks for something that was not recorded.
     OtherRequest(String),
+    /// The house could not see it through, for reasons that pass: others had the memory for guests, or the time was over.
+    Busy(String),
 }
 
 /// Has a version fetch a recorded page, under the limits that the page was fetched under.
@@ -61,13 +63,15 @@ pub(super) async fn hold(
             log: false,
         },
     );
-    let Called { fetched, http, .. } = fetched.await;
+    let Called { fetched, http, cut_short, .. } = fetched.await;
     if let Some(request) = http.as_ref().and_then(GuestHttp::strange_request) {
         return Trial::Skipped(Skipped::OtherRequest(request.to_owned()));
     }
     match fetched {
         Ok(fetched) if fetched.records.len() == page.records => Trial::Same,
         Ok(fetched) => Trial::Records { before: page.records, after: fetched.records.len() },
+        Err(failure) if cut_short => Trial::Skipped(Skipped::Busy(failure.to_string())),
+        // Be it that it shall be tried again: the version that serves took the page from these very answers.
         Err(failure) => Trial::Failed(failure.to_string()),
     }
 }
@@ -97,5 +101,24 @@ mod tests {
         assert_eq!(tried(Limits::default()).await, Trial::Same);
         let tight = Limits { call_bytes: 50, ..Limits::default() };
         assert_eq!(tried(tight).await, Trial::Failed("limit call_bytes (50)".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_trial_that_runs_out_of_time_speaks_neither_for_nor_against_the_version() {
+        let limits = Limits { page_wall_ms: 200, ..Limits::default() };
+        let trial = tried("(i64.const 20000000)", "(i64.const 60000000000)", limits, &[]).await;
+        let Trial::Skipped(Skipped::Busy(reason)) = trial else { panic!("{trial:?}") };
+        assert!(reason.contains("page_wall_ms"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn a_trial_without_memory_speaks_neither_for_nor_against_the_version() {
+        let large = |hogs: &'static [&'static str]| {
+            tried("(memory (export \"memory\") 1)", "(memory (export \"memory\") 320)", Limits::default(), hogs)
+        };
+        assert_eq!(large(&[]).await, Trial::Same);
+        let trial = large(&["one", "two"]).await;
+        let Trial::Skipped(Skipped::Busy(reason)) = trial else { panic!("{trial:?}") };
+        assert!(reason.contains("host_guests"), "{reason}");
     }
 }

@@ -47,6 +47,7 @@ pub fn event_notices(event: &RegistryEvent) -> Vec<Notice> {
                     Skipped::NoPage => notice!("connector-untried-no-page"),
                     Skipped::OtherCursors => notice!("connector-untried-cursors"),
                     Skipped::OtherRequest(request) => notice!("connector-untried-request", request = request),
+                    Skipped::Busy(reason) => notice!("connector-untried-busy", reason = reason),
                 });
             }
             notices
