@@ -24,6 +24,9 @@ const PEAK_MIB: u64 = 1024;
 /// What a run may say, `-v` included, in all: a guest's 64 KiB of log for each of a few attempts, and the neighbour's records.
 const SAID_BYTES: usize = 768 * 1024;
 
+/// What may be stored of how a scrap ended, as it is shown: a reason of 4 KiB, escaped, and what is said of it.
+const SHOWN_BYTES: usize = 64 * 1024;
+
 /// What must come of a case.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -214,6 +217,7 @@ async fn attack(case: &str) -> anyhow::Result<()> {
         }
         let shown = atlas.run(&["scrap", "show", SCRAPS[0], "--output", "json"]).await?.expect(0)?;
         assert_eq!(shown.text("status")?, expected.state, "{}", ran.stderr);
+        assert!(shown.stdout.len() <= SHOWN_BYTES, "{} bytes are stored of it", shown.stdout.len());
 
         api.set_faults(Faults::default())?;
         for left in SCRAPS.iter().skip(together.len()) {

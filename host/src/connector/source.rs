@@ -23,6 +23,15 @@ use crate::limits::Limits;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
 use crate::source::{Endpoint, HttpClient, PageMeter, Refusal};
 
+/// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what is shown can be found whole.
+const REASON_READ: usize = 64 * 1024;
+/// No secret is longer, however it is written: so near to where a text was cut, there may be the beginning of one.
+const SECRET_READ: usize = 16 * 1024;
+/// What of a reason is shown, logged and stored: an answer's message, not the answer.
+const REASON_SHOWN: usize = 4 * 1024;
+/// The moment at which a quota is there again; as RFC 3339 has it, it takes half of that.
+const UNTIL_SHOWN: usize = 64;
+
 /// What a connector is told of the scrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScrapFacts {
@@ -139,7 +148,7 @@ impl PageSource for ConnectorSource {
         };
         let fetched = self.repeat_with_new_token(cursor, refused_token.flatten(), fetched);
         // A reason is shown, logged and stored, and a source may answer with the very token that it refuses.
-        fetched.map_err(|failure| failure.map_reason(|reason| self.endpoint.redact(reason)))
+        fetched.map_err(|failure| failure.map_reason(|reason| told(reason, |reason| self.endpoint.redact(reason))))
     }
 }
 
@@ -320,16 +329,39 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
     }
     let passing = meter.is_some_and(|m| m.passing_fault);
     let asked = meter.and_then(|m| m.retry_after);
-    match error {
+    let failure = match error {
         wit::FetchError::Retry(hint) => {
             FetchFailure::Passing { reason: hint.reason, wait: asked.max(hint.after_ms.map(Duration::from_millis)) }
         }
         wit::FetchError::Unauthorized(reason) => FetchFailure::Unauthorized(reason),
-        wit::FetchError::Quota(hint) => FetchFailure::Quota { reason: hint.reason, until: hint.until },
+        wit::FetchError::Quota(hint) => {
+            let until = hint.until.map(|until| cut(until, UNTIL_SHOWN));
+            FetchFailure::Quota { reason: hint.reason, until }
+        }
         wit::FetchError::InvalidResponse(reason) if passing => FetchFailure::Passing { reason, wait: asked },
         wit::FetchError::InvalidResponse(reason) => FetchFailure::InvalidResponse(reason),
         wit::FetchError::Fatal(reason) => FetchFailure::Fatal(reason),
+    };
+    failure.map_reason(|reason| cut(reason, REASON_READ))
+}
+
+/// The beginning of a text. The rest is given back at once: a guest's text may be as large as its memory.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.shrink_to_fit();
     }
+    text
+}
+
+/// What is shown of a reason, without the secrets that `redact` takes out of it.
+pub(super) fn told(reason: String, redact: impl FnOnce(String) -> String) -> String {
+    let reason = cut(reason, REASON_READ);
+    let near_a_cut = if reason.len() + char::MAX_LEN_UTF8 > REASON_READ { SECRET_READ } else { 0 };
+    let cleaned = redact(reason);
+    // Without its secrets a text may be short enough for its end to be shown.
+    let whole = cleaned.len().saturating_sub(near_a_cut);
+    cut(cleaned, whole.min(REASON_SHOWN))
 }
 
 fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
@@ -349,5 +381,48 @@ pub(super) fn reason_of_trap(trap: &wasmtime::Error, guest: &Guest) -> String {
     if let Some(limit) = guest.limit_reached(trap) {
         return limit.to_string();
     }
-    trap.downcast_ref::<wasmtime::Trap>().map_or_else(|| trap.root_cause().to_string(), ToString::to_string)
+    let reason =
+        trap.downcast_ref::<wasmtime::Trap>().map_or_else(|| trap.root_cause().to_string(), ToString::to_string);
+    cut(reason, REASON_SHOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::TrustPolicy;
+    use super::super::testing::loader;
+    use super::*;
+
+    #[test]
+    fn a_text_of_a_guests_is_cut_where_it_leaves_it() {
+        let long = "é".repeat(8 * 1024 * 1024);
+        let FetchFailure::Fatal(reason) = failure(wit::FetchError::Fatal(long.clone()), None) else { panic!("fatal") };
+        assert!(reason.len() <= REASON_READ && reason.capacity() <= 2 * REASON_READ);
+        assert_eq!(told(reason, |reason| reason).len(), REASON_SHOWN);
+        let hint = wit::QuotaHint { reason: long.clone(), until: Some(long) };
+        let FetchFailure::Quota { reason, until } = failure(wit::FetchError::Quota(hint), None) else {
+            panic!("quota")
+        };
+        assert_eq!((reason.len(), until.map(|until| until.len())), (REASON_READ, Some(UNTIL_SHOWN)));
+    }
+
+    #[test]
+    fn no_piece_of_a_secret_is_left_where_a_reason_is_cut() {
+        let secret = "s3gredo".repeat(400);
+        let told = |reason: String| told(reason, |reason| reason.replace(&secret, "***"));
+        for before in [0, 1, 7, 1000, 2000, secret.len()] {
+            let at_the_end = "x".repeat(REASON_SHOWN - before) + &secret + &"x".repeat(100);
+            assert!(!told(at_the_end).contains("s3g"), "{before} bytes before what is shown ends");
+            let many = "x".repeat(before) + &secret.repeat(REASON_READ / secret.len() + 1);
+            assert!(!told(many).contains("s3g"), "{before} bytes before the first of many");
+        }
+        assert_eq!(told(format!("a {secret} b")), "a *** b");
+    }
+
+    #[tokio::test]
+    async fn what_is_told_of_a_trap_is_cut() {
+        let engine = loader(TrustPolicy::default()).engine;
+        let store = Guest::store(&engine, &Limits::default(), &engine.share(None, "a"), "a", None, Wasi::of_describe());
+        let trap = wasmtime::Error::msg("x".repeat(1024 * 1024));
+        assert_eq!(reason_of_trap(&trap, store.data()).len(), REASON_SHOWN);
+    }
 }

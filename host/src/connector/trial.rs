@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::engine::ConnectorEngine;
 use super::exchange::{GuestHttp, RecordedPage};
 use super::load::Connector;
-use super::source::{Call, Called, call};
+use super::source::{Call, Called, call, told};
 
 /// What a trial showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +71,9 @@ pub(super) async fn hold(
         Ok(fetched) if fetched.records.len() == page.records => Trial::Same,
         Ok(fetched) => Trial::Records { before: page.records, after: fetched.records.len() },
         Err(failure) if cut_short => Trial::Skipped(Skipped::Busy(failure.to_string())),
-        // Be it that it shall be tried again: the version that serves took the page from these very answers.
-        Err(failure) => Trial::Failed(failure.to_string()),
+        // Be it that it shall be tried again: the version that serves took the page from these very answers. The secrets were
+        // taken out of those when they arrived.
+        Err(failure) => Trial::Failed(failure.map_reason(|reason| told(reason, |reason| reason)).to_string()),
     }
 }
 
