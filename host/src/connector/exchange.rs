@@ -4,6 +4,7 @@
 //! is bounded, and a copy: the bodies themselves are paid for out of the budget of bodies in flight.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -26,6 +27,8 @@ pub(super) struct GuestHttp {
     limits: Limits,
     /// Requests that the guest has made: in its own eyes, whatever became of them.
     requests: u32,
+    /// Those that the host refused, for whoever wants to know it even if the page never ends by itself.
+    refused: Arc<AtomicU32>,
     line: Line,
 }
 
@@ -88,7 +91,7 @@ impl GuestHttp {
     }
 
     fn new(limits: &Limits, line: Line) -> Self {
-        Self { meter: PageMeter::default(), limits: *limits, requests: 0, line }
+        Self { meter: PageMeter::default(), limits: *limits, requests: 0, refused: Arc::default(), line }
     }
 
     /// Makes one request.
@@ -109,6 +112,7 @@ impl GuestHttp {
                     Ok(sent) => sent,
                     Err(lost) => return Err(SendError::Interrupted(lost.to_string())),
                 };
+                self.refused.store(meter.refused, Ordering::Relaxed);
                 self.meter = meter;
                 let answer = answer.map(Arc::new);
                 let size = size + answer.as_ref().map_or_else(|error| error.to_string().len(), |answer| answer.size());
@@ -120,6 +124,11 @@ impl GuestHttp {
                 answer
             }
         }
+    }
+
+    /// How many requests of the page the host has refused so far.
+    pub(super) fn refused(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.refused)
     }
 
     /// Counts a request before anything is done for it: refusing one costs something as well, and so does recording it.

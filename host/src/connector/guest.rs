@@ -181,8 +181,13 @@ impl CpuMeter {
         Self { limit, spent_ns: AtomicU64::new(0), poll_began_ns: AtomicU64::new(NOT_POLLED) }
     }
 
+    /// What the polls that are over have used. To be asked anywhere.
+    pub(super) fn charged(&self) -> Duration {
+        Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed))
+    }
+
     /// What has been used so far. Within a poll, to be asked on the thread that polls.
-    pub(super) fn spent(&self) -> Duration {
+    fn spent(&self) -> Duration {
         let began = self.poll_began_ns.load(Ordering::Relaxed);
         let current = if began == NOT_POLLED { 0 } else { thread_ns().saturating_sub(began) };
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed) + current)
@@ -355,7 +360,7 @@ mod tests {
         assert!(memory.table_growing(0, 40, Some(999)).unwrap(), "another table");
         assert!(!memory.memory_growing(0, 1, None).unwrap());
         assert_eq!(memory.limit_reached().map(|limit| limit.name), Some("guest_memory"));
-        assert_eq!(memory.peak(), 100 * TABLE_ELEMENT);
+        assert_eq!(memory.peak().load(Ordering::Relaxed), 100 * TABLE_ELEMENT);
     }
 
     /// Uses up so much of this thread's CPU time.
@@ -382,7 +387,7 @@ mod tests {
                 });
                 (first, guest.work(size, || burn(Duration::from_millis(100))))
             };
-            let charged = engine.run(async move { (cpu.charge(turnstile, call).await, cpu.spent()) });
+            let charged = engine.run(async move { (cpu.charge(turnstile, call).await, cpu.charged()) });
             let ((others_turn, too_much), spent) = charged.await.unwrap();
             assert!(!others_turn.unwrap(), "another guest of the same owner had a turn meanwhile");
             let limit = too_much.err().and_then(|trap| trap.downcast_ref::<LimitReached>().copied());

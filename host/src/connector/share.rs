@@ -132,7 +132,7 @@ impl PageShare {
 
     /// The account of one instance's memory.
     pub(super) fn memory(&self, limit: usize) -> GuestMemory {
-        GuestMemory { share: self.clone(), used: 0, peak: 0, limit, reached: None }
+        GuestMemory { share: self.clone(), used: 0, peak: Arc::default(), limit, reached: None }
     }
 }
 
@@ -174,7 +174,8 @@ impl Turnstile {
 pub(super) struct GuestMemory {
     share: PageShare,
     used: usize,
-    peak: usize,
+    /// Shared with whoever wants to know it once the instance is gone.
+    peak: Arc<AtomicUsize>,
     limit: usize,
     reached: Option<LimitReached>,
 }
@@ -193,13 +194,13 @@ impl GuestMemory {
             return false;
         }
         self.used = used;
-        self.peak = self.peak.max(used);
+        self.peak.fetch_max(used, Ordering::Relaxed);
         true
     }
 
-    /// The most that it has held.
-    pub(super) fn peak(&self) -> usize {
-        self.peak
+    /// The most that it has held so far.
+    pub(super) fn peak(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.peak)
     }
 
     /// The limit that it was refused memory for. A guest that is refused memory traps in ways of its own.
@@ -298,6 +299,6 @@ mod tests {
         assert!(stranger.take(16 * MIB + 50 * MIB));
         drop(guest);
         assert!(second.take(16 * MIB + 27 * MIB), "what is given back can be taken again");
-        assert_eq!(stranger.peak(), 66 * MIB);
+        assert_eq!(stranger.peak().load(Ordering::Relaxed), 66 * MIB);
     }
 }

@@ -1,6 +1,7 @@
 //! A connector as the pipeline sees it: a source of pages. Each page runs on a fresh instance, which is dropped with it, so
 //! nothing leaks between pages, clients or versions, and a trap poisons nothing.
 
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use wasmtime::Store;
 use super::bindings::atlas::connector::types as wit;
 use super::engine::ConnectorEngine;
 use super::exchange::GuestHttp;
-use super::guest::Guest;
+use super::guest::{CpuMeter, Guest};
 use super::load::Connector;
 use super::registry::Registry;
 use super::share::{HOST_GUESTS, PageShare, Place, Turnstile};
-use super::usage::Usage;
+use super::usage::{Ended, Usage};
 use super::verdict::understands;
 use super::wasi::Wasi;
 use crate::limits::Limits;
@@ -175,10 +176,32 @@ pub(super) struct Called {
 }
 
 impl Called {
-    /// The call did not end by itself; what it used is not known.
-    fn lost(failure: FetchFailure) -> Self {
-        let usage = Usage::of_attempt(Some(&failure), 0, Duration::ZERO, 0);
-        Self { fetched: Err(failure), http: None, usage, cut_short: true }
+    /// The call did not end by itself: its time was over, or its task is gone.
+    fn lost(failure: FetchFailure, meters: &Meters) -> Self {
+        Self { fetched: Err(failure), http: None, usage: meters.read(Ended::Stopped), cut_short: true }
+    }
+}
+
+/// What a call uses, to be read by whoever waits for it, whether or not it ends by itself.
+#[derive(Clone)]
+struct Meters {
+    cpu: Arc<CpuMeter>,
+    peak_memory: Arc<AtomicUsize>,
+    refused: Arc<AtomicU32>,
+}
+
+impl Meters {
+    fn of(guest: &Guest) -> Self {
+        Self {
+            cpu: guest.cpu(),
+            peak_memory: guest.memory().peak(),
+            refused: guest.http.as_ref().map(GuestHttp::refused).unwrap_or_default(),
+        }
+    }
+
+    fn read(&self, ended: Ended) -> Usage {
+        let (refused, peak) = (self.refused.load(Ordering::Relaxed), self.peak_memory.load(Ordering::Relaxed));
+        Usage::of_attempt(ended, refused, self.cpu.charged(), peak)
     }
 }
 
@@ -205,8 +228,10 @@ pub(super) async fn call(
     if !log {
         store.data_mut().log.discard();
     }
+    let meters = Meters::of(store.data());
     let call = PageCall {
         store,
+        meters: meters.clone(),
         connector: Arc::clone(connector),
         limits: *limits,
         scrap,
@@ -217,10 +242,10 @@ pub(super) async fn call(
     let wall = Duration::from_millis(limits.page_wall_ms);
     match tokio::time::timeout(wall, engine.run(call.run())).await {
         Ok(Ok(called)) => called,
-        Ok(Err(lost)) => Called::lost(FetchFailure::Crashed(format!("{lost:#}"))),
+        Ok(Err(lost)) => Called::lost(FetchFailure::Crashed(format!("{lost:#}")), &meters),
         Err(_) => {
             let reason = format!("the page took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms);
-            Called::lost(FetchFailure::Passing { reason, wait: None })
+            Called::lost(FetchFailure::Passing { reason, wait: None }, &meters)
         }
     }
 }
@@ -228,6 +253,7 @@ pub(super) async fn call(
 /// A call with all that it needs, to be run on the guests' threads.
 struct PageCall {
     store: Store<Guest>,
+    meters: Meters,
     connector: Arc<Connector>,
     limits: Limits,
     scrap: wit::Scrap,
@@ -239,9 +265,8 @@ struct PageCall {
 
 impl PageCall {
     async fn run(mut self) -> Called {
-        let cpu = self.store.data().cpu();
         let work = self.connector.contract.fetch_page(&mut self.store, &self.scrap, self.cursor);
-        let called = cpu.charge(self.turnstile, work).await;
+        let called = self.meters.cpu.charge(self.turnstile, work).await;
         let guest = self.store.data_mut();
         let mut cut_short = false;
         let fetched = match called {
@@ -253,8 +278,7 @@ impl PageCall {
                 Err(failure)
             }
         };
-        let refusals = guest.http.as_ref().map_or(0, |http| http.meter.refused);
-        let usage = Usage::of_attempt(fetched.as_ref().err(), refusals, cpu.spent(), guest.memory().peak());
+        let usage = self.meters.read(Ended::of(&fetched));
         Called { fetched, http: guest.http.take(), usage, cut_short }
     }
 }
@@ -388,8 +412,9 @@ pub(super) fn reason_of_trap(trap: &wasmtime::Error, guest: &Guest) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::exchange::RecordedPage;
     use super::super::load::TrustPolicy;
-    use super::super::testing::loader;
+    use super::super::testing::{load, loader, wasi_guest_with};
     use super::*;
 
     #[test]
@@ -416,6 +441,21 @@ mod tests {
             assert!(!told(many).contains("s3g"), "{before} bytes before the first of many");
         }
         assert_eq!(told(format!("a {secret} b")), "a *** b");
+    }
+
+    #[tokio::test]
+    async fn what_an_attempt_used_until_its_time_was_over_counts() {
+        let loader = loader(TrustPolicy::default());
+        let sleeper = wasi_guest_with("(i64.const 20000000)", "(i64.const 60000000000)");
+        let connector = Arc::new(load(&loader, "relogio.wasm", &sleeper).await.unwrap());
+        let limits = Limits { page_wall_ms: 500, ..Limits::default() };
+        let page = Arc::new(RecordedPage::without_requests(1, limits));
+        let (share, http) = (loader.engine.share(None, "relogio"), GuestHttp::replay(Arc::clone(&page)));
+        let attempt = Call { share: &share, http, facts: &page.facts, now: &page.now, cursor: None, log: false };
+        let Called { fetched, usage, .. } = call(&loader.engine, &limits, &connector, attempt).await;
+        assert!(matches!(fetched, Err(FetchFailure::Passing { .. })), "{fetched:?}");
+        assert_eq!((usage.pages, usage.traps, usage.peak_memory), (0, 1, 64 * 1024));
+        assert!(usage.cpu_us > 0);
     }
 
     #[tokio::test]

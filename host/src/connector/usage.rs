@@ -26,13 +26,34 @@ pub struct Usage {
     pub peak_memory: u64,
 }
 
+/// How an attempt at a page ended, as far as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With the page.
+    Page,
+    /// In a trap, or at a limit.
+    Stopped,
+    /// Otherwise.
+    Without,
+}
+
+impl Ended {
+    /// How a call ended that came back.
+    pub(super) fn of<T>(fetched: &Result<T, FetchFailure>) -> Self {
+        match fetched {
+            Ok(_) => Self::Page,
+            Err(FetchFailure::Crashed(_) | FetchFailure::Limit { .. }) => Self::Stopped,
+            Err(_) => Self::Without,
+        }
+    }
+}
+
 impl Usage {
     /// One attempt at a page.
-    pub(super) fn of_attempt(ended: Option<&FetchFailure>, refusals: u32, cpu: Duration, memory: usize) -> Self {
-        let trapped = matches!(ended, Some(FetchFailure::Crashed(_) | FetchFailure::Limit { .. }));
+    pub(super) fn of_attempt(ended: Ended, refusals: u32, cpu: Duration, memory: usize) -> Self {
         Self {
-            pages: ended.is_none().into(),
-            traps: trapped.into(),
+            pages: (ended == Ended::Page).into(),
+            traps: (ended == Ended::Stopped).into(),
             refusals: refusals.into(),
             cpu_us: u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX),
             peak_memory: memory as u64,
