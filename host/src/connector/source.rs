@@ -1,6 +1,7 @@
 //! A connector as the pipeline sees it: a source of pages. Each page runs on a fresh instance, which is dropped with it, so
 //! nothing leaks between pages, clients or versions, and a trap poisons nothing.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::usage::{Ended, Usage};
 use super::verdict::understands;
 use super::wasi::Wasi;
 use crate::limits::Limits;
+use crate::notice::printable;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
 use crate::source::{Endpoint, HttpClient, PageMeter, Refusal};
 
@@ -401,13 +403,33 @@ fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
 
 /// A trap in one line, without the frames that only its author can read; those go to the log.
 pub(super) fn reason_of_trap(trap: &wasmtime::Error, guest: &Guest) -> String {
-    tracing::debug!("the connector trapped: {trap:?}");
+    tracing::debug!("the connector trapped: {}", in_full(trap));
     if let Some(limit) = guest.limit_reached(trap) {
         return limit.to_string();
     }
     let reason =
         trap.downcast_ref::<wasmtime::Trap>().map_or_else(|| trap.root_cause().to_string(), ToString::to_string);
     cut(reason, REASON_SHOWN)
+}
+
+/// A trap with its frames, as the log may have it: the functions' names are the connector's words, be they megabytes, or what
+/// moves a terminal's cursor.
+fn in_full(trap: &wasmtime::Error) -> String {
+    let mut text = Beginning(String::new());
+    // It takes no more than it may, and says so; that is the end of the writing.
+    let _ = write!(text, "{trap:?}");
+    text.0.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// The first [`REASON_SHOWN`] bytes of what is written to it.
+struct Beginning(String);
+
+impl std::fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let room = REASON_SHOWN - self.0.len();
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room { Err(std::fmt::Error) } else { Ok(()) }
+    }
 }
 
 #[cfg(test)]
@@ -464,5 +486,7 @@ mod tests {
         let store = Guest::store(&engine, &Limits::default(), &engine.share(None, "a"), "a", None, Wasi::of_describe());
         let trap = wasmtime::Error::msg("x".repeat(1024 * 1024));
         assert_eq!(reason_of_trap(&trap, store.data()).len(), REASON_SHOWN);
+        assert_eq!(in_full(&trap).len(), REASON_SHOWN);
+        assert!(in_full(&wasmtime::Error::msg("a\u{1b}[2J\nb")).starts_with("a\\u{1b}[2J\nb"));
     }
 }
