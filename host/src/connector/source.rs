@@ -476,8 +476,8 @@ mod tests {
         let attempt = Call { share: &share, http, facts: &page.facts, now: &page.now, cursor: None, log: false };
         let Called { fetched, usage, .. } = call(&loader.engine, &limits, &connector, attempt).await;
         assert!(matches!(fetched, Err(FetchFailure::Passing { .. })), "{fetched:?}");
-        assert_eq!((usage.pages, usage.traps, usage.peak_memory), (0, 1, 64 * 1024));
-        assert!(usage.cpu_us > 0);
+        assert_eq!((usage.pages, usage.traps), (0, 1));
+        assert!(usage.peak_memory >= 64 * 1024 && usage.cpu_us > 0, "{usage:?}");
     }
 
     #[tokio::test]
