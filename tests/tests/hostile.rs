@@ -68,6 +68,9 @@ enum Put {
     Directory,
     /// Another version of it is put in its place every millisecond, for as long as the run lasts.
     Replaced,
+    /// Two files, as large as a component may be, are put in each other's place every few milliseconds: a new one comes long
+    /// before the one before it is read.
+    Swapped,
 }
 
 impl Put {
@@ -88,12 +91,30 @@ impl Put {
             Self::Directory => std::fs::create_dir(file)?,
             Self::Replaced => {
                 std::fs::copy(&tame, file)?;
-                return Ok(Some(Replacing::start(std::fs::read(tame)?, file.to_owned())));
+                let (component, file) = (std::fs::read(tame)?, file.to_owned());
+                let put = move |number| rename_over(&file, &another(&component, number));
+                return Ok(Some(Replacing::start(Duration::from_millis(1), put)));
+            }
+            Self::Swapped => {
+                let huge = ["a", "b"].map(|name| file.with_extension(name));
+                for file in &huge {
+                    std::fs::File::create(file)?.set_len(COMPONENT_BYTES)?;
+                }
+                std::fs::hard_link(&huge[0], file)?;
+                let (aside, file) = (file.with_extension("new"), file.to_owned());
+                let put = move |number: u64| {
+                    std::fs::hard_link(&huge[usize::from(number % 2 == 0)], &aside)?;
+                    Ok(std::fs::rename(&aside, &file)?)
+                };
+                return Ok(Some(Replacing::start(Duration::from_millis(3), put)));
             }
         }
         Ok(None)
     }
 }
+
+/// The most that a component may have, and so the most that is read.
+const COMPONENT_BYTES: u64 = 64 << 20;
 
 /// A thread that puts one version after another in a file's place.
 struct Replacing {
@@ -102,15 +123,16 @@ struct Replacing {
 }
 
 impl Replacing {
-    fn start(component: Vec<u8>, file: PathBuf) -> Self {
+    /// Puts a file there after each pause, by its number.
+    fn start(pause: Duration, put: impl Fn(u64) -> anyhow::Result<()> + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut number = 0;
             while !stopped.load(Ordering::Relaxed) {
-                rename_over(&file, &another(&component, number))?;
+                put(number)?;
                 number += 1;
-                std::thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(pause);
             }
             Ok(number)
         });
@@ -367,6 +389,7 @@ cases! {
     text_that_is_not_utf8
     trap_in_describe
     trap_in_fetch_page
+    two_huge_files_swapped_all_the_time
 }
 
 #[test]

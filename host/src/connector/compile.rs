@@ -17,6 +17,7 @@ use wasmtime::component::Component;
 
 use super::cache::{self, ComponentCache};
 use super::engine::{self, ConnectorEngine};
+use super::heavy::HeavyWork;
 use crate::limits::Limits;
 
 /// The hidden command that makes a process the child.
@@ -68,25 +69,32 @@ impl Compiler {
         &self,
         engine: &Arc<ConnectorEngine>,
         cache: &ComponentCache,
+        heavy: &HeavyWork,
         sha256: &str,
         component: Bytes,
     ) -> Result<Component, CompileError> {
         let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
         let (its_engine, its_cache, its_sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
-        let found = tokio::task::spawn_blocking(move || its_cache.find(its_engine.engine(), &its_sha256));
-        if let Some(component) = found.await.map_err(|e| failed(&e))? {
+        let found = heavy.run(move || its_cache.find(its_engine.engine(), &its_sha256)).await;
+        if let Some(component) = found.map_err(|e| failed(&e))? {
             return Ok(component);
         }
+        // Held until the code is taken over: it is as large as what the child was given the memory for.
+        // The semaphore is never closed.
+        let _place = self.at_once.acquire().await.ok();
         let compiled = match &self.program {
             Some(program) => self.in_child(program, engine.largest_guest(), component).await?,
             None => engine.engine().precompile_component(&component).map_err(|e| failed(&format!("{e:#}")))?,
         };
         let (its_engine, cache, sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
-        let taken = tokio::task::spawn_blocking(move || {
-            let component = cache::take_over(its_engine.engine(), &compiled);
+        let taken = heavy.run_and_hand_on(move |permit| {
+            let component = cache::take_over(its_engine.engine(), &compiled)?;
             // Nobody has to wait for the disk.
-            tokio::task::spawn_blocking(move || cache.keep(its_engine.engine(), &sha256, &compiled));
-            component
+            tokio::task::spawn_blocking(move || {
+                cache.keep(its_engine.engine(), &sha256, &compiled);
+                drop(permit);
+            });
+            Ok::<_, wasmtime::Error>(component)
         });
         taken.await.map_err(|e| failed(&e))?.map_err(|e| failed(&format!("{e:#}")))
     }
@@ -99,8 +107,6 @@ impl Compiler {
     ) -> Result<Vec<u8>, CompileError> {
         let limits = &self.limits;
         let failed = |what: &str, error: &std::io::Error| CompileError::Failed(format!("{what}: {error}"));
-        // The semaphore is never closed.
-        let _place = self.at_once.acquire().await.ok();
         let mut child = Command::new(program)
             .arg(CHILD_COMMAND)
             .arg(limits.compile_cpu_s.to_string())

@@ -6,6 +6,7 @@
 //! - `engine`      one engine: pooling allocator, epochs
 //! - `compile`     from a component to native code, in a child process
 //! - `cache`       precompiled copies, in a private directory
+//! - `heavy`       work on whole files, two at a time
 //! - `component`   from a core module, as Rust compiles it, to a component
 //! - `load`        from a file to a connector, or to the reason why it is none: reading, pins, imports
 //! - `descriptor`  what a connector says of itself, checked
@@ -37,6 +38,7 @@ mod engine;
 mod events;
 mod exchange;
 mod guest;
+mod heavy;
 mod imports;
 mod load;
 mod private;

@@ -10,6 +10,7 @@ use super::bindings::atlas::connector::types as wit;
 use super::cache::ComponentCache;
 use super::compile::Compiler;
 use super::engine::ConnectorEngine;
+use super::heavy::HeavyWork;
 use super::load::{Connector, LoadError, Loader, Origin, TrustPolicy};
 use crate::limits::Limits;
 
@@ -51,7 +52,7 @@ pub(super) fn loader(trust: TrustPolicy) -> Loader {
     let limits = Limits::default();
     let engine = Arc::new(ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap());
     let (cache, compiler) = (ComponentCache::open(None), Compiler::new(&limits));
-    Loader { engine, limits, trust: Arc::new(trust), cache, compiler }
+    Loader { engine, limits, trust: Arc::new(trust), cache, compiler, heavy: HeavyWork::default() }
 }
 
 /// Writes a component to a file of this name, and loads it.

@@ -38,6 +38,7 @@ use super::contract::{self, ContractPre};
 use super::descriptor::Descriptor;
 use super::engine::ConnectorEngine;
 use super::guest::Guest;
+use super::heavy::HeavyWork;
 use super::source::reason_of_trap;
 use super::wasi::Wasi;
 use crate::limits::Limits;
@@ -71,6 +72,8 @@ pub(super) struct Loader {
     pub(super) trust: Arc<TrustPolicy>,
     pub(super) cache: ComponentCache,
     pub(super) compiler: Compiler,
+    /// What works on whole files.
+    pub(super) heavy: HeavyWork,
 }
 
 impl Loader {
@@ -82,14 +85,15 @@ impl Loader {
     /// Reads a file.
     pub(super) async fn read(&self, path: &Path, origin: Origin) -> Result<ComponentFile, LoadError> {
         let (path, limit) = (path.to_owned(), self.limits.component_bytes);
-        let read = tokio::task::spawn_blocking(move || file::read(&path, origin, limit));
-        read.await.map_err(|error| LoadError::Unreadable(error.to_string()))?
+        let read = self.heavy.run(move || file::read(&path, origin, limit)).await;
+        read.map_err(|error| LoadError::Unreadable(error.to_string()))?
     }
 
-    /// Makes a file that was read a connector. Dropping the future ends its compilation.
+    /// Makes a file that was read a connector. Dropping the future ends its compilation, and what has not begun yet of the rest.
     pub(super) async fn load_file(&self, file: ComponentFile) -> Result<Connector, LoadError> {
-        let (version, file) = off_the_worker(self.clone(), file).await?;
-        let compiled = self.compiler.compile(&self.engine, &self.cache, &file.sha256, file.bytes.clone()).await;
+        let (version, file) = self.look_at(file).await?;
+        let (engine, cache, heavy) = (&self.engine, &self.cache, &self.heavy);
+        let compiled = self.compiler.compile(engine, cache, heavy, &file.sha256, file.bytes.clone()).await;
         let component = compiled.map_err(|error| match error {
             CompileError::Limit { name, value } => LoadError::CompileLimit { name, value },
             CompileError::Failed(reason) => LoadError::not_a_component(reason),
@@ -97,7 +101,7 @@ impl Loader {
         let contract = contract::link(self.engine.engine(), &component, version.as_deref())
             .map_err(|error| LoadError::DoesNotFit(format!("{error:#}")))?;
         let descriptor = describe(&self.engine, &self.limits, &file.path, &contract).await?;
-        self.trust.check(&descriptor.route, &file)?;
+        let file = self.check_claim(&descriptor.route, file).await?;
         let fetcher = Arc::new(Fetcher {
             sha256: file.sha256.clone(),
             key: descriptor.key.clone(),
@@ -114,16 +118,34 @@ impl Loader {
             contract,
         })
     }
+
+    /// The steps that look at a file's bytes: its pin by the file's name, and all that can be seen of it without compiling it.
+    async fn look_at(&self, file: ComponentFile) -> Result<(Option<String>, ComponentFile), LoadError> {
+        let trust = Arc::clone(&self.trust);
+        let looked = self.heavy.run(move || {
+            trust.check(&route_of_name(&file.path), &file)?;
+            Ok((check(&file.bytes)?, file))
+        });
+        looked.await.map_err(LoadError::not_a_component)?
+    }
+
+    /// The pin of the route that it claims, unless that is the one that its name was held against.
+    async fn check_claim(&self, route: &str, file: ComponentFile) -> Result<ComponentFile, LoadError> {
+        if route == route_of_name(&file.path) {
+            return Ok(file);
+        }
+        let (trust, route) = (Arc::clone(&self.trust), route.to_owned());
+        let checked = self.heavy.run(move || {
+            trust.check(&route, &file)?;
+            Ok(file)
+        });
+        checked.await.map_err(LoadError::not_a_component)?
+    }
 }
 
-/// The steps that look at a file's bytes: its pin by the file's name, and all that can be seen of it without compiling it.
-async fn off_the_worker(loader: Loader, file: ComponentFile) -> Result<(Option<String>, ComponentFile), LoadError> {
-    let looked = tokio::task::spawn_blocking(move || {
-        let name = file.path.file_stem().unwrap_or_default().to_string_lossy();
-        loader.trust.check(&name, &file)?;
-        Ok((check(&file.bytes)?, file))
-    });
-    looked.await.map_err(LoadError::not_a_component)?
+/// The route that a file's name promises.
+fn route_of_name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Reads a component that the operator named, and looks at it without compiling it.

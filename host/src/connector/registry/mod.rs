@@ -16,6 +16,7 @@ use super::compile::Compiler;
 use super::engine::ConnectorEngine;
 use super::events::RegistryEvent;
 use super::exchange::RecordedPage;
+use super::heavy::HeavyWork;
 use super::load::{Connector, LoadError, Loader, Origin, TrustPolicy};
 use super::state::{HoldReason, StateFolder};
 use super::trial::{Skipped, Trial};
@@ -117,7 +118,8 @@ impl Registry {
         });
         let (paths, folder, cache, state) = opened.await.map_err(std::io::Error::other)??;
         let (trust, compiler) = (Arc::clone(trust), Compiler::new(limits));
-        let loader = Loader { engine: Arc::clone(engine), limits: *limits, trust, cache, compiler };
+        let (engine, heavy) = (Arc::clone(engine), HeavyWork::default());
+        let loader = Loader { engine, limits: *limits, trust, cache, compiler, heavy };
         let usage = UsageMeter::default();
         let registry = Self { loader, folder, state, usage, live: RwLock::default(), watched: AtomicBool::new(false) };
         let mut files = Vec::with_capacity(paths.len());
@@ -136,7 +138,8 @@ impl Registry {
         path: &Path,
     ) -> Result<Connector, LoadError> {
         let (trust, cache, compiler) = (Arc::clone(trust), ComponentCache::open(None), Compiler::new(limits));
-        Loader { engine: Arc::clone(engine), limits: *limits, trust, cache, compiler }.load(path, Origin::Named).await
+        let (engine, heavy) = (Arc::clone(engine), HeavyWork::default());
+        Loader { engine, limits: *limits, trust, cache, compiler, heavy }.load(path, Origin::Named).await
     }
 
     /// Every file of the folder, in the order of their names.

@@ -1,0 +1,90 @@
+//! Work on whole files, off the async workers: reading, hashing, verifying, going through, taking compiled code over. What has
+//! begun on a blocking thread cannot be ended, so a permit stays with it until it has returned, whether anybody still wants
+//! what it gives or not. Else a file that is replaced all the time would be in memory once for each blocking thread.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, spawn_blocking};
+
+/// Files that are worked on at the same time. Each step may hold one of `component_bytes`, or its compiled code; two, so that a
+/// large one does not hold a small one up.
+const FILES_AT_ONCE: usize = 2;
+
+/// Permission to work on files, for all who load connectors with one loader.
+#[derive(Debug, Clone)]
+pub(super) struct HeavyWork {
+    permits: Arc<Semaphore>,
+}
+
+/// Held for as long as the work goes on.
+pub(super) struct Permit {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Default for HeavyWork {
+    fn default() -> Self {
+        Self { permits: Arc::new(Semaphore::new(FILES_AT_ONCE)) }
+    }
+}
+
+impl HeavyWork {
+    /// Waits for a permit, and does this where blocking is allowed. Dropping the future ends the wait, not the work.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        self.run_and_hand_on(|permit| {
+            let done = work();
+            drop(permit);
+            done
+        })
+        .await
+    }
+
+    /// The same, for work that leaves something to be done after it: the permit goes along with that.
+    pub(super) async fn run_and_hand_on<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Permit) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        // The semaphore is never closed.
+        let permit = Permit { _permit: Arc::clone(&self.permits).acquire_owned().await.ok() };
+        spawn_blocking(move || work(permit)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_nobody_wants_any_more_counts_until_it_has_returned() {
+        let heavy = HeavyWork::default();
+        let (begun, has_begun) = mpsc::channel();
+        let (let_go, held) = mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        for _ in 0..FILES_AT_ONCE {
+            let (heavy, begun, held) = (heavy.clone(), begun.clone(), Arc::clone(&held));
+            let attempt = tokio::spawn(async move {
+                let work = move || {
+                    begun.send(()).unwrap();
+                    held.lock().unwrap().recv().unwrap();
+                };
+                heavy.run(work).await
+            });
+            while has_begun.try_recv().is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            attempt.abort();
+            assert!(attempt.await.unwrap_err().is_cancelled());
+        }
+        let third = heavy.run(|| ());
+        assert!(tokio::time::timeout(Duration::from_millis(50), third).await.is_err(), "a third file is worked on");
+        let_go.send(()).unwrap();
+        heavy.run(|| ()).await.unwrap();
+        let_go.send(()).unwrap();
+    }
+}
