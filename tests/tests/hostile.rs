@@ -344,6 +344,7 @@ cases! {
     an_answer_outside_its_memory
     awkward_pointers
     branches_that_branch
+    bytes_far_apart
     credential_fishing
     cursor_with_nul
     cursors_in_a_circle

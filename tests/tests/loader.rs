@@ -105,6 +105,28 @@ async fn a_component_of_more_parts_than_any_connector_needs_is_refused() -> anyh
 }
 
 #[tokio::test]
+async fn a_file_that_becomes_thousands_of_times_as_much_code_is_refused_and_not_kept() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let folder = atlas.own_connectors()?;
+    let cache = atlas.folder().join("cache");
+    atlas.set("ATLAS_CACHE", &cache.display().to_string());
+    // What lies between two bytes is taken along up to a mebibyte, for each of any number of memories.
+    let memory = |n: usize| {
+        format!("(memory 16) (data (memory {n}) (i32.const 0) \"x\") (data (memory {n}) (i32.const 1048574) \"x\")")
+    };
+    let module = format!("(core module {})", (0..10).map(memory).collect::<String>());
+    let component = wat::parse_str(format!("(component {})", module.repeat(30)))?;
+    ensure!(component.len() < 64 * 1024);
+    std::fs::write(folder.join("bomba.wasm"), component)?;
+    let listed = atlas.run(&["connector", "list", "--output", "json", "--lang", "en"]).await?.expect(0)?;
+    ensure!(listed.stdout.contains("bomba.wasm becomes more than 268435456 bytes of code"), "{}", listed.stdout);
+    for entry in std::fs::read_dir(cache)? {
+        ensure!(entry?.metadata()?.len() < 64 << 20);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_pinned_route_runs_from_the_pinned_file_and_from_no_other() -> anyhow::Result<()> {
     let api = api(2, Faults::default()).await?;
     let (atlas, folder) = ready(&api).await?;

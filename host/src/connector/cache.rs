@@ -18,6 +18,8 @@ use super::private::{make_private, write_aside};
 /// Copies that are kept, the newest: a folder of connectors with some versions of each, and no end of them if somebody
 /// overwrites one all day.
 const COPIES_MAX: usize = 256;
+/// What they may have in all: fifty of Python's, which are the largest.
+const COPIES_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The cache directory, or none: then every start compiles.
 #[derive(Debug, Clone)]
@@ -71,15 +73,20 @@ impl ComponentCache {
     /// A copy that is in use stays mapped: only its name goes.
     fn forget_the_oldest(&self) -> io::Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
-        let mut copies: Vec<(SystemTime, PathBuf)> = fs::read_dir(directory)?
+        let mut copies: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(directory)?
             .filter_map(|entry| {
                 let entry = entry.ok()?;
-                Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+                let metadata = entry.metadata().ok()?;
+                Some((metadata.modified().ok()?, metadata.len(), entry.path()))
             })
             .collect();
         copies.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, path) in copies.iter().skip(COPIES_MAX) {
-            fs::remove_file(path)?;
+        let mut bytes = 0_u64;
+        for (number, (_, length, path)) in copies.iter().enumerate() {
+            bytes = bytes.saturating_add(*length);
+            if number >= COPIES_MAX || bytes > COPIES_BYTES_MAX {
+                fs::remove_file(path)?;
+            }
         }
         Ok(())
     }
@@ -141,6 +148,25 @@ mod tests {
         cache.keep(engine.engine(), SHA256, &engine.engine().precompile_component(NOTHING).unwrap());
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o770)).unwrap();
         assert!(ComponentCache::open(Some(&directory)).find(engine.engine(), SHA256).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_oldest_copies_are_forgotten_when_all_have_too_many_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("cache");
+        let cache = ComponentCache::open(Some(&directory));
+        // Half of what all may have, each, and no room on the disk.
+        let write = |name: &str, age: u64| {
+            let file = fs::File::create(directory.join(name)).unwrap();
+            file.set_len(COPIES_BYTES_MAX / 2).unwrap();
+            file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
+        };
+        for (name, age) in [("new", 1), ("older", 2), ("oldest", 3)] {
+            write(name, age);
+        }
+        cache.forget_the_oldest().unwrap();
+        let left = ["new", "older", "oldest"].map(|name| directory.join(name).exists());
+        assert_eq!(left, [true, true, false]);
     }
 
     #[tokio::test]

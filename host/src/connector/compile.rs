@@ -26,6 +26,9 @@ pub const CHILD_COMMAND: &str = "compile-component";
 const AT_ONCE: usize = 2;
 /// Threads of one child. Its stacks count as its memory.
 const THREADS: &str = "4";
+/// Compiled code that is taken from a child. Python's, the largest honest one, has 40 MB; what comes to six times as much is meant
+/// to fill this process's memory, and the cache.
+const COMPILED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The child's own words about a failure, as much of them as is worth reading.
 const COMPLAINT_MAX: u64 = 4 * 1024;
 /// What Rust and the system say when there is no more memory: for a value, a mapping, a thread's stack.
@@ -39,16 +42,32 @@ pub(super) enum CompileError {
     /// It took more than it may.
     #[error("compiling it took more than the limit {name} ({value})")]
     Limit { name: &'static str, value: u64 },
-    /// The compiler refused it, or there is no compiler.
+    /// It becomes more code than any connector needs.
+    #[error("it becomes more than {limit} bytes of code")]
+    TooLarge { limit: usize },
+    /// The compiler refused it.
     #[error("{0}")]
     Failed(String),
+    /// Nothing is known against it: the compiler could not do its work.
+    #[error("{0}")]
+    Hindered(String),
+}
+
+/// Where compiling happens.
+#[derive(Debug, Clone)]
+enum Place {
+    /// In children of this program.
+    Child(PathBuf),
+    /// In this process: for the tests of the library, which are another program and know no such command.
+    Here,
+    /// Nowhere: it is not known where this program is, and in this process no limit would hold.
+    Nowhere,
 }
 
 /// Compiles components.
 #[derive(Clone)]
 pub(super) struct Compiler {
-    /// The program to start; none: in this process.
-    program: Option<PathBuf>,
+    place: Place,
     limits: Limits,
     at_once: Arc<Semaphore>,
 }
@@ -59,9 +78,12 @@ impl Compiler {
         // The running program, even if its file was replaced meanwhile; where there is no /proc, its file.
         let own = PathBuf::from("/proc/self/exe");
         let own = if own.exists() { Some(own) } else { std::env::current_exe().ok() };
-        // The tests of the library are another program, which knows no such command.
-        let program = own.filter(|_| !cfg!(test));
-        Self { program, limits: *limits, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+        let place = match own {
+            _ if cfg!(test) => Place::Here,
+            Some(program) => Place::Child(program),
+            None => Place::Nowhere,
+        };
+        Self { place, limits: *limits, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The compiled component: the copy if there is one, else compiled now, and kept.
@@ -82,9 +104,10 @@ impl Compiler {
         // Held until the code is taken over: it is as large as what the child was given the memory for.
         // The semaphore is never closed.
         let _place = self.at_once.acquire().await.ok();
-        let compiled = match &self.program {
-            Some(program) => self.in_child(program, engine.largest_guest(), component).await?,
-            None => engine.engine().precompile_component(&component).map_err(|e| failed(&format!("{e:#}")))?,
+        let compiled = match &self.place {
+            Place::Child(program) => self.in_child(program, engine.largest_guest(), component).await?,
+            Place::Here => engine.engine().precompile_component(&component).map_err(|e| failed(&format!("{e:#}")))?,
+            Place::Nowhere => return Err(CompileError::Hindered("it is not known where this program is".to_owned())),
         };
         let (its_engine, cache, sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
         let taken = heavy.run_and_hand_on(move |permit| {
@@ -106,7 +129,7 @@ impl Compiler {
         component: Bytes,
     ) -> Result<Vec<u8>, CompileError> {
         let limits = &self.limits;
-        let failed = |what: &str, error: &std::io::Error| CompileError::Failed(format!("{what}: {error}"));
+        let hindered = |what: &str, error: &std::io::Error| CompileError::Hindered(format!("{what}: {error}"));
         let mut child = Command::new(program)
             .arg(CHILD_COMMAND)
             .arg(limits.compile_cpu_s.to_string())
@@ -120,7 +143,7 @@ impl Compiler {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|e| failed("the compiler did not start", &e))?;
+            .map_err(|e| hindered("the compiler did not start", &e))?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {
             if let Some(mut stdin) = stdin {
@@ -129,8 +152,8 @@ impl Compiler {
             }
         };
         let work = async {
-            let memory = limits.compile_memory as u64;
-            let (compiled, complaint, ()) = tokio::join!(read(stdout, memory), read(stderr, COMPLAINT_MAX), feed);
+            let most = COMPILED_BYTES_MAX as u64 + 1;
+            let (compiled, complaint, ()) = tokio::join!(read(stdout, most), read(stderr, COMPLAINT_MAX), feed);
             let status = child.wait().await?;
             Ok((compiled?, complaint?, status))
         };
@@ -138,7 +161,10 @@ impl Compiler {
         let done = tokio::time::timeout(wall, work).await;
         let Ok(done) = done else { return Err(self.cpu_limit()) };
         let (compiled, complaint, status) =
-            done.map_err(|e: std::io::Error| failed("the compiler was not understood", &e))?;
+            done.map_err(|e: std::io::Error| hindered("the compiler was not understood", &e))?;
+        if compiled.len() > COMPILED_BYTES_MAX {
+            return Err(CompileError::TooLarge { limit: COMPILED_BYTES_MAX });
+        }
         if status.success() {
             return Ok(compiled);
         }
@@ -157,8 +183,9 @@ impl Compiler {
             return CompileError::Limit { name: "compile_memory", value: self.limits.compile_memory as u64 };
         }
         match (complaint, status.code()) {
+            (_, None) if was_killed(status) => CompileError::Hindered(format!("the compiler was killed ({status})")),
             (_, None) => CompileError::Failed(format!("the compiler crashed ({status})")),
-            ("", Some(_)) => CompileError::Failed(format!("the compiler gave up ({status})")),
+            ("", Some(_)) => CompileError::Hindered(format!("the compiler gave up ({status})")),
             (complaint, Some(_)) => CompileError::Failed(complaint.to_owned()),
         }
     }
@@ -176,13 +203,24 @@ async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> std::io::Resu
 fn ended_by_cpu_limit(status: ExitStatus) -> bool {
     use std::os::unix::process::ExitStatusExt;
 
-    use rustix::process::Signal;
-    // The hard limit, a second later, kills.
-    [Signal::XCPU, Signal::KILL].iter().any(|signal| status.signal() == Some(signal.as_raw()))
+    status.signal() == Some(rustix::process::Signal::XCPU.as_raw())
 }
 
 #[cfg(not(unix))]
 fn ended_by_cpu_limit(_: ExitStatus) -> bool {
+    false
+}
+
+/// By somebody, or by a system that had no memory left: not for anything that the component is.
+#[cfg(unix)]
+fn was_killed(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+
+    status.signal() == Some(rustix::process::Signal::KILL.as_raw())
+}
+
+#[cfg(not(unix))]
+fn was_killed(_: ExitStatus) -> bool {
     false
 }
 
@@ -202,7 +240,7 @@ pub fn compile_as_child(
     to.write_all(&compiled).and_then(|()| to.flush()).map_err(|e| e.to_string())
 }
 
-/// CPU time, memory (what a process can write to: reserved addresses cost nothing), and no core file, which would hold a
+/// CPU time (a second past the limit the system kills, should the signal of the limit be ignored), memory (what a process can write to: reserved addresses cost nothing), and no core file, which would hold a
 /// third party's code.
 #[cfg(unix)]
 fn limit_self(cpu_s: u64, memory: u64) -> rustix::io::Result<()> {
@@ -241,9 +279,39 @@ mod tests {
     #[tokio::test]
     async fn a_compiler_that_is_not_there_is_told() {
         let limits = Limits::default();
-        let compiler = Compiler { program: Some(PathBuf::from("/nowhere/atlas")), ..Compiler::new(&limits) };
-        let refused =
-            compiler.in_child(&PathBuf::from("/nowhere/atlas"), limits.guest_memory, Bytes::new()).await.unwrap_err();
+        let program = PathBuf::from("/nowhere/atlas");
+        let refused = Compiler::new(&limits).in_child(&program, limits.guest_memory, Bytes::new()).await.unwrap_err();
+        assert!(matches!(refused, CompileError::Hindered(_)), "{refused:?}");
         assert!(refused.to_string().starts_with("the compiler did not start"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_compiled_in_this_process_because_the_program_was_not_found() {
+        let limits = Limits::default();
+        let engine = Arc::new(ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap());
+        let compiler = Compiler { place: Place::Nowhere, ..Compiler::new(&limits) };
+        let (cache, heavy) = (ComponentCache::open(None), HeavyWork::default());
+        let component = Bytes::from(wat::parse_str("(component)").unwrap());
+        let refused = compiler.compile(&engine, &cache, &heavy, "00", component).await.err();
+        assert!(matches!(refused, Some(CompileError::Hindered(_))), "{refused:?}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_child_that_gives_more_code_than_any_connector_needs_is_not_heard_to_the_end() {
+        // It says what it was told, for ever.
+        let program = PathBuf::from("/usr/bin/yes");
+        let limits = Limits::default();
+        let refused = Compiler::new(&limits).in_child(&program, limits.guest_memory, Bytes::new()).await.unwrap_err();
+        assert_eq!(refused, CompileError::TooLarge { limit: COMPILED_BYTES_MAX });
+    }
+
+    #[test]
+    fn bytes_of_data_that_lie_far_apart_do_not_become_all_that_is_between_them() {
+        let sparse = "(core module (memory 256) (data (i32.const 0) \"x\") (data (i32.const 16000000) \"x\"))";
+        let component = wat::parse_str(format!("(component {})", sparse.repeat(8))).unwrap();
+        let compiler = engine::compiler(Limits::default().guest_memory).unwrap();
+        let compiled = compiler.precompile_component(&component).unwrap();
+        assert!(compiled.len() < 1024 * 1024, "{} bytes become {}", component.len(), compiled.len());
     }
 }

@@ -246,6 +246,8 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
         LoadError::CompileLimit { name, value } => {
             notice!("load-compile-limit", file = file, name = name, value = value)
         }
+        LoadError::CodeTooLarge { limit } => notice!("load-code-too-large", file = file, limit = limit),
+        LoadError::NotCompiled(reason) => notice!("load-not-compiled", file = file, reason = reason),
         LoadError::FailedTrial(reason) => notice!("load-trial", file = file, reason = reason),
         LoadError::LinkLeadsOut { target } => notice!("load-link", file = file, target = target),
         LoadError::Untrusted(error) => trust_notice(file, error),

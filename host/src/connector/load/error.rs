@@ -45,6 +45,15 @@ pub enum LoadError {
         /// Its value.
         value: u64,
     },
+    /// It becomes more code than any connector needs.
+    #[error("compiled, it has more than {limit} bytes")]
+    CodeTooLarge {
+        /// How much it may become.
+        limit: usize,
+    },
+    /// It could not be compiled here and now, for no fault of its own that is known.
+    #[error("it could not be compiled: {0}")]
+    NotCompiled(String),
     /// It consists of more parts than any connector needs, and compiling or instantiating it could take for ever.
     #[error("it has {found} {part}, more than {limit}")]
     TooManyParts {

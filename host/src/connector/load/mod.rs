@@ -96,7 +96,9 @@ impl Loader {
         let compiled = self.compiler.compile(engine, cache, heavy, &file.sha256, file.bytes.clone()).await;
         let component = compiled.map_err(|error| match error {
             CompileError::Limit { name, value } => LoadError::CompileLimit { name, value },
+            CompileError::TooLarge { limit } => LoadError::CodeTooLarge { limit },
             CompileError::Failed(reason) => LoadError::not_a_component(reason),
+            CompileError::Hindered(reason) => LoadError::NotCompiled(reason),
         })?;
         let contract = contract::link(self.engine.engine(), &component, version.as_deref())
             .map_err(|error| LoadError::DoesNotFit(format!("{error:#}")))?;
