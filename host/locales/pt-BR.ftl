@@ -292,6 +292,8 @@ load-parts = { $file } tem { $found } { $part ->
        *[functions] funções
     }; o máximo é { $limit }
     .fix = Nenhum conector precisa de tantas partes: avise o autor, e não o aceite de quem o fez assim.
+load-too-much-memory = { $file } começa com { $bytes } bytes de memória, mais que o limite guest_memory ({ $limit })
+    .fix = Avise o autor do conector; se for legítimo, aumente guest_memory na seção [limits] do atlas.toml.
 load-pin = { $file } não é o arquivo fixado para a rota { $route }: seu SHA-256 é { $found }, o atlas.toml diz { $pinned }
     .fix = Traga de volta o arquivo fixado; ou, se confia neste, ponha { $found } em sha256, na seção [connector.{ $route }] do atlas.toml.
 load-unsigned = { $file } não está assinado: não há { $signature }

@@ -254,6 +254,9 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
         LoadError::TooManyParts { part, found, limit } => {
             notice!("load-parts", file = file, part = part, found = found, limit = limit)
         }
+        LoadError::TooMuchMemory { bytes, limit } => {
+            notice!("load-too-much-memory", file = file, bytes = bytes, limit = limit)
+        }
         LoadError::ForbiddenImports(refused) => notice!(
             "load-imports",
             file = file,

@@ -19,6 +19,8 @@ const COMPONENTS_MAX: u64 = 32;
 const INSTANCES_MAX: u64 = 32;
 /// Functions of all core modules together: each is compiled. A JavaScript engine has 20,000, Python with its libraries 60,000.
 const FUNCTIONS_MAX: u64 = 250_000;
+/// A page of a memory that does not say otherwise has 64 KiB.
+const PAGE_LOG2: u32 = 16;
 
 /// What a component wants from whoever runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,15 @@ pub(super) struct Import {
     pub(super) name: String,
     /// Somebody has to provide something for it. A type that is another name for a known one needs nothing.
     pub(super) must_be_provided: bool,
+}
+
+/// What can be seen of a component.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Anatomy {
+    /// Imports of the outermost component: what lies within can only be given what that one has.
+    pub(super) imports: Vec<Import>,
+    /// Bytes that the largest of its memories begins with.
+    pub(super) largest_memory: u64,
 }
 
 /// Tells a core module from a component, and either from what wasmtime would take for the text format or for a compiled copy.
@@ -38,16 +49,15 @@ pub(super) fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// Counts a component's parts, and lists its imports: those of the outermost component, since what lies within can only be
-/// given what that one has.
-pub(super) fn imports(bytes: &[u8]) -> Result<Vec<Import>, LoadError> {
+/// Counts a component's parts, lists its imports, and looks for its largest memory.
+pub(super) fn look(bytes: &[u8]) -> Result<Anatomy, LoadError> {
     let bad = |error: wasmparser::BinaryReaderError| LoadError::not_a_component(error);
     // The parser takes a part that the file ends in for one that ends there.
     let whole = |part: &Range<usize>| match part.end <= bytes.len() {
         true => Ok(()),
         false => Err(LoadError::not_a_component("the file ends in the middle of a part")),
     };
-    let mut imports = Vec::new();
+    let Anatomy { mut imports, mut largest_memory } = Anatomy::default();
     let (mut components, mut modules, mut instances, mut functions) = (0, 0, 0, 0);
     // How many components and modules the walk is inside of.
     let mut depth = 0_usize;
@@ -71,6 +81,13 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<Import>, LoadError> {
             Payload::FunctionSection(section) => {
                 count("functions", &mut functions, u64::from(section.count()), FUNCTIONS_MAX)?;
             }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory.map_err(bad)?;
+                    let page = 1_u64.checked_shl(memory.page_size_log2.unwrap_or(PAGE_LOG2)).unwrap_or(u64::MAX);
+                    largest_memory = largest_memory.max(memory.initial.saturating_mul(page));
+                }
+            }
             Payload::ComponentInstanceSection(section) => {
                 for instance in section {
                     if let ComponentInstance::Instantiate { .. } = instance.map_err(bad)? {
@@ -92,7 +109,7 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<Import>, LoadError> {
             _ => {}
         }
     }
-    Ok(imports)
+    Ok(Anatomy { imports, largest_memory })
 }
 
 fn count(part: &'static str, so_far: &mut u64, more: u64, limit: u64) -> Result<(), LoadError> {
@@ -107,8 +124,8 @@ fn count(part: &'static str, so_far: &mut u64, more: u64, limit: u64) -> Result<
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Result<Vec<Import>, LoadError> {
-        imports(&wat::parse_str(text).unwrap())
+    fn of(text: &str) -> Result<Anatomy, LoadError> {
+        look(&wat::parse_str(text).unwrap())
     }
 
     fn too_many(text: &str) -> String {
@@ -127,7 +144,8 @@ mod tests {
             (import "r" (type (sub resource)))
             (component (import "inner" (func)))
         )"#)
-        .unwrap();
+        .unwrap()
+        .imports;
         let provided: Vec<_> = found.iter().filter(|i| i.must_be_provided).map(|i| i.name.as_str()).collect();
         assert_eq!(provided, ["a:b/c@1.0.0", "f", "m", "k", "r"]);
         assert_eq!(found.iter().filter(|i| !i.must_be_provided).count(), 1);
@@ -154,12 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_memory_is_found_wherever_it_lies() {
+        let largest = |text| of(text).unwrap().largest_memory;
+        assert_eq!(largest("(component)"), 0);
+        assert_eq!(largest("(component (core module (memory 3)) (core module (memory 1)))"), 3 << 16);
+        assert_eq!(largest("(component (component (core module (memory i64 0x1_0000_0000_0000))))"), u64::MAX);
+    }
+
+    #[test]
     fn a_file_that_is_cut_short_anywhere_is_refused_or_read_to_its_end() {
         let whole =
             wat::parse_str(r#"(component (import "a:b/c@1.0.0" (instance)) (core module (func) (memory 1)))"#).unwrap();
         for end in 8..whole.len() {
             // A cut between two sections leaves a shorter component, which is for the contract to refuse.
-            if let Err(error) = imports(&whole[..end]) {
+            if let Err(error) = look(&whole[..end]) {
                 assert!(matches!(error, LoadError::NotAComponent(_)), "{end}: {error}");
             }
         }

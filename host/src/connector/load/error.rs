@@ -64,6 +64,14 @@ pub enum LoadError {
         /// How many it may have.
         limit: u64,
     },
+    /// It begins with more memory than any guest may have.
+    #[error("it begins with {bytes} bytes of memory, more than the limit guest_memory ({limit})")]
+    TooMuchMemory {
+        /// The largest of its memories.
+        bytes: u64,
+        /// The limit.
+        limit: usize,
+    },
     /// It wants something that no connector may have.
     #[error("it imports what connectors cannot have: {0}")]
     ForbiddenImports(Refused),

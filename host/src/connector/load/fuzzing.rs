@@ -9,7 +9,7 @@ use super::{check, contract};
 /// told on one line.
 pub fn loader(file: &[u8]) {
     let version = match check(file) {
-        Ok(version) => version,
+        Ok(seen) => seen.version,
         Err(error) => {
             let shown = error.to_string();
             assert!(!shown.chars().any(char::is_control), "{shown:?}");

@@ -123,10 +123,14 @@ impl Loader {
 
     /// The steps that look at a file's bytes: its pin by the file's name, and all that can be seen of it without compiling it.
     async fn look_at(&self, file: ComponentFile) -> Result<(Option<String>, ComponentFile), LoadError> {
-        let trust = Arc::clone(&self.trust);
+        let (trust, largest_guest) = (Arc::clone(&self.trust), self.engine.largest_guest());
         let looked = self.heavy.run(move || {
             trust.check(&route_of_name(&file.path), &file)?;
-            Ok((check(&file.bytes)?, file))
+            let seen = check(&file.bytes)?;
+            if seen.largest_memory > largest_guest as u64 {
+                return Err(LoadError::TooMuchMemory { bytes: seen.largest_memory, limit: largest_guest });
+            }
+            Ok((seen.version, file))
         });
         looked.await.map_err(LoadError::not_a_component)?
     }
@@ -162,11 +166,20 @@ pub fn read_small(path: &Path, limit: usize) -> Result<Vec<u8>, LoadError> {
     file::read_bytes(path, Origin::Named, limit)
 }
 
-/// Looks at a component without compiling it: what it is made of, and what it imports. Gives the version of the contract that
-/// it was made for; none if it imports nothing of it.
-pub(super) fn check(bytes: &[u8]) -> Result<Option<String>, LoadError> {
+/// What is known of a component that was not compiled yet.
+pub(super) struct Seen {
+    /// The version of the contract that it was made for; none if it imports nothing of it.
+    pub(super) version: Option<String>,
+    /// Bytes that the largest of its memories begins with.
+    pub(super) largest_memory: u64,
+}
+
+/// Looks at a component without compiling it: what it is made of, and what it imports.
+pub(super) fn check(bytes: &[u8]) -> Result<Seen, LoadError> {
     anatomy::check_preamble(bytes)?;
-    policy::check(&anatomy::imports(bytes)?, &contract::versions())
+    let anatomy = anatomy::look(bytes)?;
+    let version = policy::check(&anatomy.imports, &contract::versions())?;
+    Ok(Seen { version, largest_memory: anatomy.largest_memory })
 }
 
 /// Asks a connector what it is: under all limits, without HTTP.
