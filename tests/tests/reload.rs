@@ -308,6 +308,31 @@ async fn of_two_files_that_claim_a_route_from_the_start_neither_gets_it_until_th
 }
 
 #[tokio::test]
+async fn a_file_that_is_replaced_before_its_signature_takes_over_when_the_signature_is_there() -> anyhow::Result<()> {
+    let ground = Ground::with(&version("version=one")?).await?;
+    let made = ground.connector(&["keygen", "--key", "equipe.key", "--no-password"]).await?.expect(0)?;
+    let settings = format!("[connector.pedido]\nkeys = [\"{}\"]\n", made.stdout.trim());
+    std::fs::write(ground.atlas.folder().join("atlas.toml"), settings)?;
+    let sign = async |file: &str| {
+        ground.connector(&["sign", file, "--key", "equipe.key", "--no-password"]).await?.expect(0).map(drop)
+    };
+    sign("connectors/pedido.wasm").await?;
+    std::fs::write(ground.atlas.folder().join("novo.wasm"), version("version=two")?)?;
+    sign("novo.wasm").await?;
+
+    let mut running = ground.start().await?;
+    rename_over(&ground.file, &version("version=two")?)?;
+    running.until_it_says("pedido.wasm is not what was signed").await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let signature = std::fs::read(ground.atlas.folder().join("novo.wasm.minisig"))?;
+    std::fs::write(ground.file.with_extension("wasm.minisig"), signature)?;
+    running.until_it_says("Route pedido: version two").await?;
+    ground.finish(running).await?;
+    assert_eq!(ground.versions().await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_component_that_takes_too_much_to_compile_is_refused_by_the_limits_name() -> anyhow::Result<()> {
     let ground = Ground::with(&slow_to_compile(&version("version=one")?, 20)?).await?;
     for (limit, value) in [("compile_cpu_s", 1_u64), ("compile_memory", 16 << 20)] {

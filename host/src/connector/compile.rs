@@ -119,7 +119,7 @@ impl Compiler {
             });
             Ok::<_, wasmtime::Error>(component)
         });
-        taken.await.map_err(|e| failed(&e))?.map_err(|e| failed(&format!("{e:#}")))
+        taken.await.map_err(|e| failed(&e))?.map_err(|error| not_taken_over(format!("{error:#}")))
     }
 
     async fn in_child(
@@ -188,6 +188,14 @@ impl Compiler {
             ("", Some(_)) => CompileError::Hindered(format!("the compiler gave up ({status})")),
             (complaint, Some(_)) => CompileError::Failed(complaint.to_owned()),
         }
+    }
+}
+
+/// The engine has no room for such a component, or the machine has none for anything.
+fn not_taken_over(reason: String) -> CompileError {
+    match NO_MEMORY.iter().any(|words| reason.contains(words)) {
+        true => CompileError::Hindered(reason),
+        false => CompileError::Failed(reason),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Looks for changes in the folder of connectors, and in what is remembered of its routes, for as long as a process runs.
 //!
-//! The system tells of changes at once where it can; a look around every second finds what it did not tell. A file is gone
-//! through once it has been quiet for a moment, from its beginning again if it changed meanwhile: the newest file wins. What
+//! The system tells of changes at once where it can; a look around every second finds what it did not tell. A file, or the
+//! signature beside it, is gone through once it has been quiet for a moment, from its beginning again if it changed meanwhile: the newest file wins. What
 //! is wrong with a file is told only once it has stood still, since half of a file is always wrong.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::events::{RegistryEvent, RegistryObserver};
-use super::load::LoadError;
+use super::load::signature_file;
 use super::registry::{Loaded, Registry, component_files, is_component};
 
 /// The quiet after a change that may be one of many, and after one that ends them: a file closed, or renamed into place.
@@ -86,6 +87,19 @@ enum Hint {
     Route(String),
 }
 
+/// What decides what becomes of a file: it, and the signature beside it. None of either if it is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamps {
+    file: Option<Stamp>,
+    signature: Option<Stamp>,
+}
+
+impl Stamps {
+    fn of(path: &Path) -> Self {
+        Self { file: stamp(path), signature: stamp(&signature_file(path)) }
+    }
+}
+
 /// What tells one content of a file from another, without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
@@ -112,9 +126,9 @@ struct Watch {
     due: HashMap<PathBuf, Instant>,
     /// Files that are being gone through.
     under_way: HashMap<PathBuf, AbortHandle>,
-    work: JoinSet<(Loaded, Option<Stamp>)>,
+    work: JoinSet<(Loaded, Stamps)>,
     /// Files as they were when they were gone through last.
-    stamps: HashMap<PathBuf, Option<Stamp>>,
+    stamps: HashMap<PathBuf, Stamps>,
     /// The routes' files, as they were when they were read last.
     remembered: HashMap<PathBuf, Option<Stamp>>,
     later: HashMap<PathBuf, (Instant, Later)>,
@@ -135,11 +149,11 @@ impl Watch {
                 },
                 Some(done) = self.work.join_next_with_id() => {
                     // One that was ended has nothing to say.
-                    if let Ok((id, (loaded, stamp))) = done {
+                    if let Ok((id, (loaded, stamps))) = done {
                         let newest = self.under_way.get(&loaded.path).is_some_and(|task| task.id() == id);
                         if newest {
                             self.under_way.remove(&loaded.path);
-                            self.settle(loaded, stamp).await;
+                            self.settle(loaded, stamps).await;
                         }
                     }
                 }
@@ -184,9 +198,9 @@ impl Watch {
         if let Some(older) = self.under_way.remove(&path) {
             older.abort();
         }
-        let stamp = stamp(&path);
-        self.stamps.insert(path.clone(), stamp.clone());
-        if stamp.is_none() && fs::symlink_metadata(&path).is_err() {
+        let stamps = Stamps::of(&path);
+        self.stamps.insert(path.clone(), stamps.clone());
+        if stamps.file.is_none() && fs::symlink_metadata(&path).is_err() {
             let when = Instant::now() + STANDS_STILL;
             self.later.entry(path).or_insert((when, Later::Gone));
             return;
@@ -194,18 +208,14 @@ impl Watch {
         if matches!(self.later.get(&path), Some((_, Later::Gone))) {
             self.later.remove(&path);
         }
-        let registry = Arc::clone(&self.registry);
-        // One that waits for a route may find it free by now.
-        let known = registry.entry(&path).filter(|e| !matches!(e.loaded, Err(LoadError::RouteTaken { .. })));
-        let known = known.and_then(|entry| entry.sha256);
-        let its_path = path.clone();
-        let task = self.work.spawn(async move { (registry.go_through(its_path, known.as_deref()).await, stamp) });
+        let (registry, its_path) = (Arc::clone(&self.registry), path.clone());
+        let task = self.work.spawn(async move { (registry.go_through(its_path).await, stamps) });
         self.under_way.insert(path, task);
     }
 
-    async fn settle(&mut self, loaded: Loaded, before: Option<Stamp>) {
+    async fn settle(&mut self, loaded: Loaded, before: Stamps) {
         let path = loaded.path.clone();
-        if stamp(&path) != before {
+        if Stamps::of(&path) != before {
             // It changed while it was read, or since: it is another file now.
             self.due.entry(path).or_insert_with(|| Instant::now() + QUIET);
             return;
@@ -257,7 +267,7 @@ impl Watch {
             let known = self.registry.entries().into_iter().map(|entry| entry.path);
             let all: HashSet<PathBuf> = present.into_iter().chain(known).collect();
             for path in all {
-                if self.stamps.get(&path) != Some(&stamp(&path)) {
+                if self.stamps.get(&path) != Some(&Stamps::of(&path)) {
                     self.changed(path, false);
                 }
             }
@@ -328,6 +338,10 @@ fn system_watcher(
             let hinted = match (path.extension().and_then(|e| e.to_str()), path.file_name()) {
                 // Named as the registry names it, whatever the system calls the folder.
                 (Some("wasm"), Some(name)) if is_component(&path) => Hint::File(own.join(name), at_the_end),
+                (Some("minisig"), _) => match signed_file(&path) {
+                    Some(name) => Hint::File(own.join(name), at_the_end),
+                    None => continue,
+                },
                 (Some("json"), _) => match path.file_stem().and_then(|stem| stem.to_str()) {
                     Some(route) => Hint::Route(route.to_owned()),
                     None => continue,
@@ -343,6 +357,12 @@ fn system_watcher(
         watcher.watch(&routes, RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
+}
+
+/// The component's file that a signature's file belongs to.
+fn signed_file(signature: &Path) -> Option<&OsStr> {
+    let signed = Path::new(signature.file_stem()?);
+    (is_component(signed) && signature_file(signed).file_name() == signature.file_name()).then_some(signed.as_os_str())
 }
 
 /// Whether an event says that a file may have other content now, and if so, whether it is the last of its kind.
@@ -380,4 +400,31 @@ fn route_files(folder: Option<&Path>) -> Vec<(String, PathBuf)> {
     let paths = files.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     let json = paths.filter(|path| path.extension().is_some_and(|e| e == "json"));
     json.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_that_comes_or_changes_makes_its_file_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pedido.wasm");
+        fs::write(&path, "x").unwrap();
+        let mut seen = vec![Stamps::of(&path)];
+        for signature in ["one", "another"] {
+            fs::write(signature_file(&path), signature).unwrap();
+            seen.push(Stamps::of(&path));
+        }
+        assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[0] != seen[2], "{seen:?}");
+        assert_eq!(seen[2], Stamps::of(&path));
+    }
+
+    #[test]
+    fn a_signatures_file_is_known_by_its_name() {
+        let signed = |name: &str| signed_file(Path::new(name)).map(|name| name.to_string_lossy().into_owned());
+        assert_eq!(signed("/x/pedido.wasm.minisig").as_deref(), Some("pedido.wasm"));
+        assert_eq!(signed("/x/pedido.minisig"), None);
+        assert_eq!(signed("/x/pedido.txt.minisig"), None);
+    }
 }

@@ -106,6 +106,32 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether the bytes alone decided it: the same ones would be refused again, whatever stands beside them and whatever else
+    /// happens on this machine.
+    pub(in crate::connector) fn is_of_the_bytes(&self) -> bool {
+        match self {
+            Self::CoreModule
+            | Self::NotAComponent(_)
+            | Self::CodeTooLarge { .. }
+            | Self::TooManyParts { .. }
+            | Self::TooMuchMemory { .. }
+            | Self::ForbiddenImports(_)
+            | Self::OtherVersion { .. }
+            | Self::DoesNotFit(_)
+            | Self::BadDescriptor(_) => true,
+            Self::Unreadable(_)
+            | Self::LinkLeadsOut { .. }
+            | Self::TooLarge { .. }
+            | Self::Untrusted(_)
+            | Self::CompileLimit { .. }
+            | Self::NotCompiled(_)
+            // Others' guests may have had the memory, or the time.
+            | Self::DescribeFailed(_)
+            | Self::RouteTaken { .. }
+            | Self::FailedTrial(_) => false,
+        }
+    }
+
     /// What others say of a file that is no component goes over several lines at times, and holds what stands in the file.
     pub(super) fn not_a_component(reason: impl Display) -> Self {
         let shown = reason.to_string().replace(char::is_control, " ");

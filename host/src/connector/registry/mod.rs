@@ -17,7 +17,7 @@ use super::engine::ConnectorEngine;
 use super::events::RegistryEvent;
 use super::exchange::RecordedPage;
 use super::heavy::HeavyWork;
-use super::load::{Connector, LoadError, Loader, Origin, TrustPolicy};
+use super::load::{ComponentFile, Connector, LoadError, Loader, Origin, TrustPolicy};
 use super::state::{HoldReason, StateFolder};
 use super::trial::{Skipped, Trial};
 use super::usage::{Usage, UsageMeter};
@@ -124,7 +124,7 @@ impl Registry {
         let registry = Self { loader, folder, state, usage, live: RwLock::default(), watched: AtomicBool::new(false) };
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
-            files.push(registry.go_through(path, None).await);
+            files.push(registry.go_through(path).await);
         }
         registry.begin(files).await;
         Ok(registry)
@@ -233,15 +233,15 @@ impl Registry {
         self.live().files.get(path).cloned()
     }
 
-    /// Reads, loads and tries a file. `known`: the digest that needs none of it. Dropping the future ends it all.
-    pub(super) async fn go_through(&self, path: PathBuf, known: Option<&str>) -> Loaded {
+    /// Reads, loads and tries a file, as far as it is not known what comes of it. Dropping the future ends it all.
+    pub(super) async fn go_through(&self, path: PathBuf) -> Loaded {
         let skipped = Trial::Skipped(Skipped::NoPage);
         let file = match self.loader.read(&path, Origin::Folder).await {
             Ok(file) => file,
             Err(error) => return Loaded { path, sha256: None, connector: Err(error), trial: skipped },
         };
         let sha256 = Some(file.sha256.clone());
-        if let Some(entry) = self.entry(&path).filter(|_| known == sha256.as_deref()) {
+        if let Some(entry) = self.entry(&path).filter(|entry| is_decided(entry, &file)) {
             return Loaded { path, sha256, connector: entry.loaded, trial: skipped };
         }
         let connector = self.loader.load_file(file).await.map(Arc::new);
@@ -303,6 +303,16 @@ impl Registry {
     fn live_mut(&self) -> RwLockWriteGuard<'_, Live> {
         self.live.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether what became of a file is what would become of it again. It may be trusted by the signature that came with it, and a
+/// refusal may have had other reasons than its bytes.
+fn is_decided(entry: &RegistryEntry, file: &ComponentFile) -> bool {
+    entry.sha256.as_ref() == Some(&file.sha256)
+        && match &entry.loaded {
+            Ok(connector) => file.signature.as_ref().is_ok_and(|signature| *signature == connector.signature),
+            Err(error) => error.is_of_the_bytes(),
+        }
 }
 
 impl Serving {
