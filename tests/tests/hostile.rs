@@ -351,6 +351,7 @@ cases! {
     cursors_without_end
     describe_that_refuses
     describe_that_sends
+    describe_that_sleeps
     describe_that_spins
     describe_that_takes_memory
     empty_pages_without_end

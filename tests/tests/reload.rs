@@ -344,6 +344,30 @@ async fn a_component_that_takes_too_much_to_compile_is_refused_by_the_limits_nam
     Ok(())
 }
 
+#[tokio::test]
+async fn what_took_too_long_to_compile_is_known_at_the_next_start_until_it_may_take_longer() -> anyhow::Result<()> {
+    let slow = slow_to_compile(&version(&format!("version=one run={}", this_run()?))?, 40)?;
+    let ground = Ground::with(&slow).await?;
+    let limit = |seconds: u64| {
+        let settings = format!("[limits]\ncompile_cpu_s = {seconds}\n");
+        std::fs::write(ground.atlas.folder().join("atlas.toml"), settings)
+    };
+    limit(3)?;
+    let mut took = Vec::new();
+    for _ in 0..2 {
+        let began = Instant::now();
+        let listed = ground.listed().await?;
+        took.push(began.elapsed());
+        let told = listed["erro"].as_str().context("refused")?;
+        assert!(told.contains("the limit compile_cpu_s (3)"), "{told}");
+    }
+    // Three seconds of CPU time, by four threads, and none.
+    assert!(took[1] < took[0] / 2, "{took:?}");
+    limit(60)?;
+    assert_eq!(ground.listed().await?["versao"], "one");
+    Ok(())
+}
+
 /// The route in JavaScript and in Python. The files as they are built, since they take seconds to compile: what was compiled once
 /// is in the tests' cache, and only so can they be there in time between two others.
 async fn in_other_languages(atlas: &Atlas, file: &Path) -> anyhow::Result<[(Vec<u8>, String); 2]> {

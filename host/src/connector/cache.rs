@@ -1,4 +1,5 @@
-//! Precompiled copies of components, so that a second start does not compile.
+//! Precompiled copies of components, so that a second start does not compile; and of those that could not be compiled in the time
+//! that they may take, that this is so.
 //!
 //! What is loaded from here is native code, so only this installation may write here: the directory is private to the user,
 //! and refused if anybody else could write to it. A copy is named by the component's digest and by all that decides whether
@@ -55,6 +56,22 @@ impl ComponentCache {
         }
     }
 
+    /// Seconds of CPU time that were not enough to compile a component. Reads a file: call it where blocking is allowed.
+    pub(super) fn too_slow(&self, engine: &Engine, sha256: &str) -> Option<u64> {
+        fs::read_to_string(self.named(engine, sha256, "slow")?).ok()?.parse().ok()
+    }
+
+    /// Notes that so many seconds were not enough. Writes a file: call it where blocking is allowed.
+    pub(super) fn note_too_slow(&self, engine: &Engine, sha256: &str, seconds: u64) {
+        let Some(path) = self.named(engine, sha256, "slow") else {
+            return;
+        };
+        let noted = write_aside(&path, seconds.to_string().as_bytes()).and_then(|()| self.forget_the_oldest());
+        if let Err(error) = noted {
+            tracing::warn!(file = %path.display(), %error, "that a connector took too long to compile was not noted");
+        }
+    }
+
     /// Keeps a copy, in the compiler's own words. Writes a file: call it where blocking is allowed.
     pub(super) fn keep(&self, engine: &Engine, sha256: &str, compiled: &[u8]) {
         let Some(path) = self.path(engine, sha256) else {
@@ -67,7 +84,11 @@ impl ComponentCache {
     }
 
     fn path(&self, engine: &Engine, sha256: &str) -> Option<PathBuf> {
-        Some(self.directory.as_ref()?.join(format!("{sha256}-{:016x}.cwasm", engine_hash(engine))))
+        self.named(engine, sha256, "cwasm")
+    }
+
+    fn named(&self, engine: &Engine, sha256: &str, kind: &str) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join(format!("{sha256}-{:016x}.{kind}", engine_hash(engine))))
     }
 
     /// A copy that is in use stays mapped: only its name goes.
@@ -148,6 +169,17 @@ mod tests {
         cache.keep(engine.engine(), SHA256, &engine.engine().precompile_component(NOTHING).unwrap());
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o770)).unwrap();
         assert!(ComponentCache::open(Some(&directory)).find(engine.engine(), SHA256).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_took_too_long_to_compile_is_known_by_its_digest_and_by_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = ConnectorEngine::new(Limits::default().guest_memory, Limits::default().host_guests).unwrap();
+        let cache = ComponentCache::open(Some(&folder.path().join("cache")));
+        cache.note_too_slow(engine.engine(), SHA256, 60);
+        assert_eq!(cache.too_slow(engine.engine(), SHA256), Some(60));
+        assert_eq!(cache.too_slow(engine.engine(), "01"), None);
+        assert!(cache.find(engine.engine(), SHA256).is_none());
     }
 
     #[tokio::test]

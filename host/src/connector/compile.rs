@@ -42,6 +42,9 @@ pub(super) enum CompileError {
     /// It took more than it may.
     #[error("compiling it took more than the limit {name} ({value})")]
     Limit { name: &'static str, value: u64 },
+    /// It used up the CPU time that it may have, which it would again.
+    #[error("compiling it took more than {seconds} s of CPU time")]
+    TooSlow { seconds: u64 },
     /// It becomes more code than any connector needs.
     #[error("it becomes more than {limit} bytes of code")]
     TooLarge { limit: usize },
@@ -97,19 +100,35 @@ impl Compiler {
     ) -> Result<Component, CompileError> {
         let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
         let (its_engine, its_cache, its_sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
-        let found = heavy.run(move || its_cache.find(its_engine.engine(), &its_sha256)).await;
-        if let Some(component) = found.map_err(|e| failed(&e))? {
+        let seconds = self.limits.compile_cpu_s;
+        let found = heavy.run(move || match its_cache.find(its_engine.engine(), &its_sha256) {
+            // What was not enough once is not tried again, nor is less.
+            None => match its_cache.too_slow(its_engine.engine(), &its_sha256) {
+                Some(tried) if seconds <= tried => Err(CompileError::TooSlow { seconds }),
+                _ => Ok(None),
+            },
+            found => Ok(found),
+        });
+        if let Some(component) = found.await.map_err(|e| failed(&e))?? {
             return Ok(component);
         }
         // Held until the code is taken over: it is as large as what the child was given the memory for.
         // The semaphore is never closed.
         let _place = self.at_once.acquire().await.ok();
         let compiled = match &self.place {
-            Place::Child(program) => self.in_child(program, engine.largest_guest(), component).await?,
-            Place::Here => engine.engine().precompile_component(&component).map_err(|e| failed(&format!("{e:#}")))?,
-            Place::Nowhere => return Err(CompileError::Hindered("it is not known where this program is".to_owned())),
+            Place::Child(program) => self.in_child(program, engine.largest_guest(), component).await,
+            Place::Here => engine.engine().precompile_component(&component).map_err(|e| failed(&format!("{e:#}"))),
+            Place::Nowhere => Err(CompileError::Hindered("it is not known where this program is".to_owned())),
         };
         let (its_engine, cache, sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
+        let compiled = match compiled {
+            Ok(compiled) => compiled,
+            Err(error @ CompileError::TooSlow { seconds }) => {
+                let noted = heavy.run(move || cache.note_too_slow(its_engine.engine(), &sha256, seconds)).await;
+                return Err(noted.err().map_or(error, |e| failed(&e)));
+            }
+            Err(error) => return Err(error),
+        };
         let taken = heavy.run_and_hand_on(move |permit| {
             let component = cache::take_over(its_engine.engine(), &compiled)?;
             // Nobody has to wait for the disk.
@@ -159,7 +178,10 @@ impl Compiler {
         };
         let wall = Duration::from_secs(limits.compile_cpu_s).saturating_mul(WALL_FACTOR);
         let done = tokio::time::timeout(wall, work).await;
-        let Ok(done) = done else { return Err(self.cpu_limit()) };
+        // On a busy machine: it might have been done.
+        let Ok(done) = done else {
+            return Err(CompileError::Limit { name: "compile_cpu_s", value: limits.compile_cpu_s });
+        };
         let (compiled, complaint, status) =
             done.map_err(|e: std::io::Error| hindered("the compiler was not understood", &e))?;
         if compiled.len() > COMPILED_BYTES_MAX {
@@ -171,13 +193,9 @@ impl Compiler {
         Err(self.verdict(status, String::from_utf8_lossy(&complaint).trim()))
     }
 
-    fn cpu_limit(&self) -> CompileError {
-        CompileError::Limit { name: "compile_cpu_s", value: self.limits.compile_cpu_s }
-    }
-
     fn verdict(&self, status: ExitStatus, complaint: &str) -> CompileError {
         if ended_by_cpu_limit(status) {
-            return self.cpu_limit();
+            return CompileError::TooSlow { seconds: self.limits.compile_cpu_s };
         }
         if NO_MEMORY.iter().any(|words| complaint.contains(words)) {
             return CompileError::Limit { name: "compile_memory", value: self.limits.compile_memory as u64 };
@@ -302,6 +320,22 @@ mod tests {
         let component = Bytes::from(wat::parse_str("(component)").unwrap());
         let refused = compiler.compile(&engine, &cache, &heavy, "00", component).await.err();
         assert!(matches!(refused, Some(CompileError::Hindered(_))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_too_slow_is_tried_again_only_if_it_may_take_longer() {
+        let limits = Limits::default();
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Arc::new(ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap());
+        let (compiler, heavy) = (Compiler::new(&limits), HeavyWork::default());
+        let cache = ComponentCache::open(Some(&folder.path().join("cache")));
+        let component = Bytes::from(wat::parse_str("(component)").unwrap());
+        let seconds = limits.compile_cpu_s;
+        cache.note_too_slow(engine.engine(), "00", seconds);
+        let refused = compiler.compile(&engine, &cache, &heavy, "00", component.clone()).await.err();
+        assert_eq!(refused, Some(CompileError::TooSlow { seconds }));
+        cache.note_too_slow(engine.engine(), "00", seconds - 1);
+        assert!(compiler.compile(&engine, &cache, &heavy, "00", component).await.is_ok());
     }
 
     #[cfg(unix)]

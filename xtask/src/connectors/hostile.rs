@@ -15,7 +15,10 @@ use crate::command::{cargo, execute, root, step, target_dir};
 pub(crate) const PACKAGE: &str = "atlas-hostile";
 /// Quick to build: nobody measures them.
 const PROFILE: &str = "hostile";
-const CONTRACT: &str = "wit/0.1.0";
+/// What they may import: the contract, and what is granted of WASI.
+const PACKAGES: [&str; 2] = ["wit/0.1.0", "host/wit/wasi"];
+const WORLD: &str =
+    "package test:hostile; world guest { include atlas:connector/connector@0.1.0; include atlas:granted/granted; }";
 
 /// Builds all of them; gives the folder they are in. What has no case any more is taken away.
 pub(crate) fn build() -> Result<PathBuf> {
@@ -64,15 +67,18 @@ fn cases() -> Result<Vec<String>> {
     Ok(cases)
 }
 
-/// A component's text as it stands; a module's, as an implementation of the contract.
+/// A component's text as it stands; a module's, as an implementation of the contract that may use WASI.
 fn from_text(text: &[u8]) -> Result<Vec<u8>> {
     let mut binary = wat::parse_bytes(text)?.into_owned();
     if binary.get(6) == Some(&1) {
         return Ok(binary);
     }
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(root().join(CONTRACT))?;
-    let world = resolve.select_world(&[package], Some("connector"))?;
+    for package in PACKAGES {
+        resolve.push_dir(root().join(package))?;
+    }
+    let own = resolve.push_str("guest.wit", WORLD)?;
+    let world = resolve.select_world(&[own], Some("guest"))?;
     wit_component::embed_component_metadata(&mut binary, &resolve, world, StringEncoding::UTF8)?;
     encode(&binary)
 }

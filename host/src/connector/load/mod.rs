@@ -96,6 +96,7 @@ impl Loader {
         let compiled = self.compiler.compile(engine, cache, heavy, &file.sha256, file.bytes.clone()).await;
         let component = compiled.map_err(|error| match error {
             CompileError::Limit { name, value } => LoadError::CompileLimit { name, value },
+            CompileError::TooSlow { seconds } => LoadError::CompileLimit { name: "compile_cpu_s", value: seconds },
             CompileError::TooLarge { limit } => LoadError::CodeTooLarge { limit },
             CompileError::Failed(reason) => LoadError::not_a_component(reason),
             CompileError::Hindered(reason) => LoadError::NotCompiled(reason),

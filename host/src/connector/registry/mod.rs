@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use futures_util::StreamExt;
+use futures_util::stream;
+
 use super::cache::ComponentCache;
 use super::compile::Compiler;
 use super::engine::ConnectorEngine;
@@ -25,6 +28,10 @@ use crate::limits::Limits;
 
 /// Memory for recorded pages, of all routes together.
 const RECORDED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Files that are loaded side by side at a start: one that takes its time does not hold the others up, and no more of them than
+/// these are in memory while they wait for a compiler.
+const LOADED_AT_ONCE: usize = 4;
 
 /// Where a registry finds what it needs.
 #[derive(Debug, Clone)]
@@ -122,10 +129,10 @@ impl Registry {
         let loader = Loader { engine, limits: *limits, trust, cache, compiler, heavy };
         let usage = UsageMeter::default();
         let registry = Self { loader, folder, state, usage, live: RwLock::default(), watched: AtomicBool::new(false) };
-        let mut files = Vec::with_capacity(paths.len());
-        for path in paths {
-            files.push(registry.go_through(path).await);
-        }
+        let loading = stream::iter(paths).map(|path| registry.go_through(path)).buffer_unordered(LOADED_AT_ONCE);
+        let mut files: Vec<Loaded> = loading.collect().await;
+        // Whichever was loaded first, they find their places by their names.
+        files.sort_by(|one, other| one.path.cmp(&other.path));
         registry.begin(files).await;
         Ok(registry)
     }

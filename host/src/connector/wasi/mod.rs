@@ -52,7 +52,7 @@ impl Wasi {
 
     /// For `describe`, which is the same whenever and wherever it is asked.
     pub(super) fn of_describe() -> Self {
-        Self { clock: Clock::at(DESCRIBE_TIME), random: random::of_describe() }
+        Self { clock: Clock::that_jumps(DESCRIBE_TIME), random: random::of_describe() }
     }
 }
 

@@ -1,5 +1,9 @@
 //! What a guest sees of WASI, by a guest that looks.
 
+use std::time::Duration;
+
+use super::bindings::wasi::clocks::monotonic_clock;
+use super::bindings::wasi::io::poll;
 use super::*;
 use crate::connector::load::{Connector, Loader, TrustPolicy};
 use crate::connector::source::reason_of_trap;
@@ -62,4 +66,17 @@ async fn to_exit_is_a_trap_with_its_reason() {
     );
     let trap = connector.contract.fetch_page(&mut store, &scrap, Some("exit".to_owned())).await.err().unwrap();
     assert_eq!(reason_of_trap(&trap, store.data()), "the connector exited with failure instead of returning");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_guest_that_sleeps_while_it_describes_itself() {
+    const YEAR: u64 = 365 * 24 * 3600 * 1_000_000_000;
+    let loader = loader(TrustPolicy::default());
+    let share = loader.engine.share(None, "relogio");
+    let mut store = Guest::store(&loader.engine, &loader.limits, &share, "relogio", None, Wasi::of_describe());
+    let guest = store.data_mut();
+    let year = monotonic_clock::Host::subscribe_duration(guest, YEAR).unwrap();
+    let slept = tokio::time::timeout(Duration::from_secs(10), poll::HostPollable::block(guest, year)).await;
+    slept.unwrap().unwrap();
+    assert_eq!(monotonic_clock::Host::now(guest).unwrap(), YEAR);
 }
