@@ -282,6 +282,28 @@ async fn a_second_file_that_claims_a_route_does_not_get_it() -> anyhow::Result<(
 }
 
 #[tokio::test]
+async fn a_file_that_served_one_route_does_not_take_another_while_nothing_runs() -> anyhow::Result<()> {
+    let ground = Ground::with(&version("version=one")?).await?;
+    ground.hurry()?;
+    // By its name it is the first.
+    let other = ground.file.with_file_name("a.wasm");
+    std::fs::write(&other, version("version=other route=a")?)?;
+    for route in ["a", "pedido"] {
+        let run = ["run", "--client", "2151", "--route", route, "--from", FROM, "--to", TO];
+        ground.atlas.run(&run).await?.expect(0)?;
+    }
+    rename_over(&other, &version("version=taker")?)?;
+    let listed = ground.connector(&["list", "--output", "json"]).await?.expect(0)?;
+    let rows: Vec<serde_json::Value> = listed.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert_eq!(rows.iter().map(|row| &row["estado"]).collect::<Vec<_>>(), ["recusada", "servindo"], "{rows:?}");
+    let told = rows[0]["erro"].as_str().context("told")?;
+    assert!(told.contains("a.wasm serves the route pedido, which pedido.wasm serves too"), "{told}");
+    let run = ground.atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
+    assert_eq!((run.json()?["conector"]["versao"].as_str(), run.number("inseridos")?), (Some("one"), 0));
+    Ok(())
+}
+
+#[tokio::test]
 async fn of_two_files_that_claim_a_route_from_the_start_neither_gets_it_until_the_other_is_gone() -> anyhow::Result<()>
 {
     let ground = Ground::with(&version("version=one")?).await?;

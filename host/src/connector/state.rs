@@ -28,7 +28,7 @@ const SPARED: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteState {
-    /// The name of the file in the folder that serves the route.
+    /// The name of the file in the folder that serves the route; empty if that file serves another route by now.
     pub file: String,
     /// The digest that serves.
     pub serving: Option<String>,
@@ -224,6 +224,20 @@ impl StateFolder {
         Ok(Some(given))
     }
 
+    /// A file serves this route: of the others, none is served from it any more.
+    pub(super) fn leave_others(&self, file: &str, route: &str) -> io::Result<()> {
+        for (other, state) in self.routes() {
+            if other != route && state.file == file {
+                self.update(&other, |state| {
+                    if state.file == file {
+                        state.file.clear();
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the pages of a route have used.
     pub(super) fn usage(&self, route: &str) -> Usage {
         let read = self.file("usage", route).and_then(|path| fs::read(path).ok());
@@ -345,6 +359,17 @@ mod tests {
         assert_eq!(open(&folder).routes().len(), 1);
         assert_eq!(open(&other).route("pedido"), RouteState::default());
         assert_eq!(open(&folder).route("../pedido"), RouteState::default());
+    }
+
+    #[test]
+    fn a_file_that_serves_another_route_is_remembered_for_that_one_alone() {
+        let (place, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let state = StateFolder::open(Some(&place.path().join("s")), folder.path());
+        for (route, file) in [("a", "a.wasm"), ("b", "a.wasm"), ("c", "c.wasm")] {
+            state.update(route, |state| state.file = file.to_owned()).unwrap();
+        }
+        state.leave_others("a.wasm", "b").unwrap();
+        assert_eq!(["a", "b", "c"].map(|route| state.route(route).file), ["", "a.wasm", "c.wasm"]);
     }
 
     #[test]

@@ -28,6 +28,17 @@ pub(super) fn wasi_guest_with(that: &str, this: &str) -> Vec<u8> {
     component(&["../wit/0.1.0", "wit/wasi"], world, &module.replacen(that, this, 1))
 }
 
+/// A connector of the newest version that says so of itself, and whose pages are empty. `unhashed`: one pointer, or nothing.
+pub(super) fn plain_guest(route: &str, version: &str, unhashed: &str) -> Vec<u8> {
+    let lists = usize::from(!unhashed.is_empty()).to_string();
+    let mut text = include_str!("../../tests-fixtures/guests/plain.wat").replace("{lists}", &lists);
+    for (name, value) in [("route", route), ("version", version), ("unhashed", unhashed)] {
+        text =
+            text.replace(&format!("{{{name}}}"), value).replace(&format!("{{{name}-len}}"), &value.len().to_string());
+    }
+    component(&["../wit/0.1.0"], "package test:guest; world guest { include atlas:connector/connector@0.1.0; }", &text)
+}
+
 /// A connector of the made-up earlier version.
 pub(super) fn earlier_guest() -> Vec<u8> {
     let world = "package test:guest; world guest { include atlas:connector/connector@0.0.9; }";

@@ -2,9 +2,12 @@
 //!
 //! A file that fails to load keeps its place in the list, with the reason, and the version that served before it goes on. What
 //! serves is replaced in one step; whoever fetches a page holds the version that it began with. Two files that claim one
-//! route: the one that served goes on, and if neither did, both are refused, since nobody could say which was meant.
+//! route: the one that served this very route goes on, and if neither did, both are refused, since nobody could say which was
+//! meant.
 
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -273,20 +276,24 @@ impl Registry {
         live.files.values().filter(waits).map(|entry| entry.path.clone()).collect()
     }
 
-    /// Writes down what serves a route, if it is what stands in its file, and keeps it.
+    /// Writes down what serves a route, if it is what stands in its file, and keeps it. No other route is served from that file
+    /// any more.
     async fn write_down(&self, route: &str) {
         let (connector, file) = {
             let live = self.live();
             let Some(serving) = live.routes.get(route) else { return };
-            let standing = live.files.get(&serving.file).map(|entry| &entry.standing);
-            if standing != Some(&Standing::Serves) {
+            let serves = |entry: &&RegistryEntry| {
+                entry.standing == Standing::Serves && entry.sha256.as_ref() == Some(&serving.connector.sha256)
+            };
+            if live.files.get(&serving.file).filter(serves).is_none() {
                 return;
             }
             (Arc::clone(&serving.connector), name_of(&serving.file))
         };
         let written = self.with_state(route, move |state, route| {
             state.keep(&connector)?;
-            state.update(route, |state| state.take_over(&file, &connector))
+            state.update(route, |state| state.take_over(&file, &connector))?;
+            state.leave_others(&file, route)
         });
         if let Some(Err(error)) = written.await {
             tracing::warn!(rota = route, %error, "what serves the route was not written down");
@@ -320,6 +327,17 @@ fn is_decided(entry: &RegistryEntry, file: &ComponentFile) -> bool {
             Ok(connector) => file.signature.as_ref().is_ok_and(|signature| *signature == connector.signature),
             Err(error) => error.is_of_the_bytes(),
         }
+}
+
+impl Live {
+    /// Whether a file of the folder is known to claim another route than this.
+    fn has_left(&self, file: &Path, route: &str) -> bool {
+        match self.files.get(file).map(|entry| &entry.loaded) {
+            Some(Ok(connector)) => connector.descriptor.route != route,
+            Some(Err(LoadError::RouteTaken { route: claimed, .. })) => claimed != route,
+            Some(Err(_)) | None => false,
+        }
+    }
 }
 
 impl Serving {

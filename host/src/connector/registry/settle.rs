@@ -13,12 +13,16 @@ use super::super::verdict::{Verdict, Version, judge};
 use super::{Loaded, Registry, RegistryEntry, Serving, Standing, name_of};
 
 impl Registry {
-    /// Lets the files of a start find their places. Those that served last come first: they keep their routes.
+    /// Lets the files of a start find their places. Those that served the routes that they claim come first: they keep them.
     pub(super) async fn begin(&self, mut files: Vec<Loaded>) {
         let remembered = self.remembered().await;
-        let served = |file: &Loaded| remembered.iter().any(|(_, state)| state.file == name_of(&file.path));
+        let served = |file: &Loaded| has_served(file, &remembered);
         refuse_doubles(&mut files, &served);
         files.sort_by_key(|file| !served(file));
+        // What each claims is known before the first gets its route: a file that left one does not keep others from it.
+        for file in &files {
+            self.enter_claim(file);
+        }
         for file in files {
             let event = self.settle(file).await;
             let worth_telling = event.filter(|event| event.is_a_reservation());
@@ -34,10 +38,10 @@ impl Registry {
             Err(error) => return self.refuse(path, sha256, error).await,
         };
         let route = connector.descriptor.route.clone();
-        if let Some(other) = self.claimed_by_another(&path, &route) {
+        let state = self.with_state(&route, |state, route| state.route(route)).await.unwrap_or_default();
+        if let Some(other) = self.claimed_by_another(&path, &route, &state) {
             return self.refuse(path, sha256, LoadError::RouteTaken { route, other: name_of(&other) }).await;
         }
-        let state = self.with_state(&route, |state, route| state.route(route)).await.unwrap_or_default();
         let present = self.present(&route, &state, &connector).await;
         match judge(&state, version(&connector), present.as_deref().map(version), &trial) {
             Verdict::Serve => self.take_over(path, connector, trial).await,
@@ -88,20 +92,24 @@ impl Registry {
         Some(RegistryEvent::Removed { path: path.to_owned(), connector: Arc::clone(&serving.connector) })
     }
 
-    /// Another file that claims the route: the one that it is served from, if that is still there and has not changed its route;
-    /// else any that waits for it. Of several that nobody has served from, none gets it before the others are gone: which one is
-    /// meant is the operator's to say, and not a matter of which was read first.
-    fn claimed_by_another(&self, path: &Path, route: &str) -> Option<PathBuf> {
+    /// Another file that claims the route: the one that it is served from, or was served from last, if that is still there and
+    /// has not changed its route, be it broken at present; else any that waits for it. Of several that nobody has served from,
+    /// none gets it before the others are gone: which one is meant is the operator's to say, and not a matter of which was read
+    /// first.
+    fn claimed_by_another(&self, path: &Path, route: &str, state: &RouteState) -> Option<PathBuf> {
         let live = self.live();
         if let Some(serving) = live.routes.get(route) {
             if serving.file == path {
                 return None;
             }
-            let entry = live.files.get(&serving.file);
-            let left = |entry: &RegistryEntry| entry.loaded.as_ref().is_ok_and(|c| c.descriptor.route != route);
-            if entry.is_some_and(|entry| !left(entry)) {
+            if live.files.contains_key(&serving.file) && !live.has_left(&serving.file, route) {
                 return Some(serving.file.clone());
             }
+        }
+        let last = (!state.file.is_empty()).then(|| self.folder.join(&state.file));
+        let stands = |last: &PathBuf| last != path && last.symlink_metadata().is_ok() && !live.has_left(last, route);
+        if let Some(last) = last.filter(stands) {
+            return Some(last);
         }
         let waits = |entry: &&RegistryEntry| matches!(&entry.loaded, Err(LoadError::RouteTaken { route: its, .. }) if its == route);
         live.files.values().filter(|entry| entry.path != path).find(waits).map(|entry| entry.path.clone())
@@ -200,10 +208,11 @@ impl Registry {
         live.routes.values().find(|serving| serving.file == path).map(|serving| Arc::clone(&serving.connector))
     }
 
+    /// What a file served before this start. Should several routes name it, the one that it came to last: it left the others.
     async fn served_last(&self, path: &Path) -> Option<Arc<Connector>> {
         let file = name_of(path);
-        let remembered = self.remembered().await;
-        let (route, state) = remembered.into_iter().find(|(_, state)| state.file == file)?;
+        let named = self.remembered().await.into_iter().filter(|(_, state)| state.file == file);
+        let (route, state) = named.max_by_key(|(_, state)| state.history.first().map(|newest| newest.since.clone()))?;
         let connector = self.kept(&state.rollback.map(|r| r.to).or(state.serving)?).await?;
         (connector.descriptor.route == route && self.connector(&route).is_none()).then_some(connector)
     }
@@ -211,6 +220,17 @@ impl Registry {
     fn serve_instead(&self, route: &str, file: &Path, connector: Option<Arc<Connector>>) {
         if let Some(connector) = connector {
             self.serve(route, file.to_owned(), connector);
+        }
+    }
+
+    /// Enters what a file claims, before it is decided what becomes of it.
+    fn enter_claim(&self, file: &Loaded) {
+        let Loaded { path, sha256, connector, .. } = file;
+        if matches!(connector, Ok(_) | Err(LoadError::RouteTaken { .. })) {
+            let (sha256, loaded) = (sha256.clone(), connector.clone());
+            let entry =
+                RegistryEntry { path: path.clone(), sha256, loaded, standing: Standing::Refused, instead: None };
+            self.live_mut().files.insert(path.clone(), entry);
         }
     }
 
@@ -242,6 +262,17 @@ impl Registry {
 
 fn version(connector: &Connector) -> Version<'_> {
     Version { sha256: &connector.sha256, descriptor: &connector.descriptor }
+}
+
+/// Whether a file is the one that served the very route that it claims now; of one that claims none, since it is broken, whether
+/// it served any.
+fn has_served(file: &Loaded, remembered: &[(String, RouteState)]) -> bool {
+    let name = name_of(&file.path);
+    let mut routes = remembered.iter().filter(|(_, state)| state.file == name).map(|(route, _)| route);
+    match &file.connector {
+        Ok(connector) => routes.any(|route| *route == connector.descriptor.route),
+        Err(_) => routes.next().is_some(),
+    }
 }
 
 /// Files that claim one route, none of which is known to have served it.

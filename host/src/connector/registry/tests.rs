@@ -1,0 +1,133 @@
+//! Which file serves which route, from one start to the next, by files in a folder of a test's own.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::super::testing::plain_guest;
+use super::*;
+
+/// A folder of connectors, and what is remembered of it.
+struct Ground {
+    place: TempDir,
+    engine: Arc<ConnectorEngine>,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let (place, limits) = (tempfile::tempdir().unwrap(), Limits::default());
+        std::fs::create_dir(place.path().join("connectors")).unwrap();
+        let engine = Arc::new(ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap());
+        Self { place, engine }
+    }
+
+    fn folders(&self) -> RegistryFolders {
+        let [connectors, cache, state] = ["connectors", "cache", "state"].map(|name| self.place.path().join(name));
+        RegistryFolders { connectors, cache: Some(cache), state: Some(state) }
+    }
+
+    fn put(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.place.path().join("connectors").join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A start, at which these routes are fetched from.
+    async fn start(&self, routes: &[&str]) -> Registry {
+        let (limits, trust) = (Limits::default(), Arc::default());
+        let registry = Registry::load(&self.engine, &limits, &trust, &self.folders()).await.unwrap();
+        for route in routes {
+            assert!(registry.use_connector(route).await.is_some(), "nothing serves {route}");
+        }
+        registry
+    }
+
+    /// The versions that served are kept no more.
+    fn lose_versions(&self) {
+        for state in std::fs::read_dir(self.place.path().join("state")).unwrap() {
+            for version in std::fs::read_dir(state.unwrap().path().join("versions")).unwrap() {
+                std::fs::remove_file(version.unwrap().path()).unwrap();
+            }
+        }
+    }
+}
+
+/// The version that serves a route.
+fn serving(registry: &Registry, route: &str) -> Option<String> {
+    registry.connector(route).map(|connector| connector.descriptor.version.clone())
+}
+
+/// Who has the route that a file claims.
+fn taken_by(registry: &Registry, path: &Path) -> Option<String> {
+    match registry.entry(path)?.loaded {
+        Err(LoadError::RouteTaken { other, .. }) => Some(other),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_served_a_route_does_not_take_another_files_between_two_starts() {
+    let ground = Ground::new();
+    ground.put("a.wasm", &plain_guest("a", "1", ""));
+    ground.put("pedido.wasm", &plain_guest("pedido", "1", ""));
+    ground.start(&["a", "pedido"]).await;
+    let taker = ground.put("a.wasm", &plain_guest("pedido", "taker", ""));
+    let registry = ground.start(&["pedido"]).await;
+    assert_eq!(serving(&registry, "pedido").as_deref(), Some("1"));
+    assert_eq!(taken_by(&registry, &taker).as_deref(), Some("pedido.wasm"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_broken_keeps_its_route_from_others_until_it_is_gone() {
+    let ground = Ground::new();
+    ground.put("pedido.wasm", &plain_guest("pedido", "1", ""));
+    ground.start(&["pedido"]).await;
+    let broken = ground.put("pedido.wasm", b"x");
+    ground.lose_versions();
+    let taker = ground.put("a.wasm", &plain_guest("pedido", "taker", ""));
+    let registry = ground.start(&[]).await;
+    assert_eq!(serving(&registry, "pedido"), None);
+    assert_eq!(taken_by(&registry, &taker).as_deref(), Some("pedido.wasm"));
+    std::fs::remove_file(broken).unwrap();
+    assert_eq!(serving(&ground.start(&[]).await, "pedido").as_deref(), Some("taker"));
+}
+
+#[tokio::test]
+async fn two_files_may_change_their_places() {
+    let ground = Ground::new();
+    let put = |one: &str, other: &str| {
+        [("a.wasm", one), ("b.wasm", other)].map(|(file, route)| ground.put(file, &plain_guest(route, file, "")))
+    };
+    put("a", "b");
+    ground.start(&["a", "b"]).await;
+    put("b", "a");
+    let registry = ground.start(&["a", "b"]).await;
+    assert_eq!(
+        (serving(&registry, "a").as_deref(), serving(&registry, "b").as_deref()),
+        (Some("b.wasm"), Some("a.wasm"))
+    );
+    // While it runs, one after the other.
+    for path in put("a", "b") {
+        let loaded = registry.go_through(path).await;
+        registry.settle(loaded).await;
+    }
+    for path in registry.waiting_for_a_route() {
+        let loaded = registry.go_through(path).await;
+        registry.settle(loaded).await;
+    }
+    assert_eq!(
+        (serving(&registry, "a").as_deref(), serving(&registry, "b").as_deref()),
+        (Some("a.wasm"), Some("b.wasm"))
+    );
+}
+
+#[tokio::test]
+async fn a_broken_file_goes_on_with_the_route_that_it_came_to_last() {
+    let ground = Ground::new();
+    for route in ["b", "a", "c"] {
+        ground.put("x.wasm", &plain_guest(route, route, ""));
+        ground.start(&[route]).await;
+    }
+    ground.put("x.wasm", b"x");
+    assert_eq!(ground.start(&[]).await.routes(), ["c"]);
+}
