@@ -247,6 +247,28 @@ async fn a_rollback_serves_at_once_and_until_the_file_changes() -> anyhow::Resul
 }
 
 #[tokio::test]
+async fn a_rollback_serves_at_once_when_the_file_is_none_any_more() -> anyhow::Result<()> {
+    for becomes in ["a pipe", "gone"] {
+        let ground = Ground::with(&version("version=one")?).await?;
+        let mut running = ground.start().await?;
+        rename_over(&ground.file, &version("version=two")?)?;
+        running.until_it_says("Route pedido: version two").await?;
+        std::fs::remove_file(&ground.file)?;
+        if becomes == "gone" {
+            running.until_it_says("pedido.wasm was removed").await?;
+        } else {
+            let made = std::process::Command::new("mkfifo").arg(&ground.file).status()?;
+            anyhow::ensure!(made.success(), "mkfifo");
+            running.until_it_says("pedido.wasm could not be read").await?;
+        }
+        ground.connector(&["rollback", "pedido"]).await?.expect(0)?;
+        running.until_it_says("Route pedido: back to version one").await?;
+        ground.finish(running).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_scrap_whose_cursors_the_new_version_does_not_understand_stays_on_its_own() -> anyhow::Result<()> {
     let ground = Ground::with(&version("version=one")?).await?;
     let mut running = ground.start().await?;

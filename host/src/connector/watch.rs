@@ -187,7 +187,7 @@ impl Watch {
         for path in still {
             match self.later.remove(&path) {
                 Some((_, Later::Tell(event))) => self.observer.on(&event),
-                Some((_, Later::Gone)) => self.gone(&path),
+                Some((_, Later::Gone)) => self.gone(&path).await,
                 None => {}
             }
         }
@@ -224,6 +224,8 @@ impl Watch {
         let event = self.registry.settle(loaded).await;
         if is_connector {
             self.later.remove(&path);
+        } else {
+            self.go_back_from(&path).await;
         }
         match event {
             Some(event @ RegistryEvent::Refused { .. }) => {
@@ -238,12 +240,20 @@ impl Watch {
         }
     }
 
-    fn gone(&mut self, path: &Path) {
+    async fn gone(&mut self, path: &Path) {
         self.stamps.remove(path);
         if let Some(event) = self.registry.gone(path) {
             self.observer.on(&event);
         }
+        self.go_back_from(path).await;
         self.let_others_claim();
+    }
+
+    /// A file is broken or gone. The operator may have gone back from what it served, knowing that before this process did.
+    async fn go_back_from(&mut self, path: &Path) {
+        for route in self.registry.routes_from(path) {
+            self.reconsider(&route).await;
+        }
     }
 
     fn let_others_claim(&mut self) {

@@ -3,9 +3,9 @@
 
 use std::io;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::load;
 use super::registry::RegistryFolders;
 use super::state::{Held, KeptVersion, Rollback, StateFolder};
 
@@ -39,15 +39,17 @@ pub fn accept(folders: &RegistryFolders, route: &str) -> Result<Held, WordError>
 }
 
 /// Has an earlier version of a route serve until its file changes: the one whose digest begins like this, else the one that
-/// served before the present one. Reads and writes files.
-pub fn roll_back(folders: &RegistryFolders, route: &str, digest: Option<&str>) -> Result<KeptVersion, WordError> {
+/// served before the present one. `component_bytes`: the most that is read of the file. Reads and writes files.
+pub fn roll_back(
+    folders: &RegistryFolders,
+    component_bytes: usize,
+    route: &str,
+    digest: Option<&str>,
+) -> Result<KeptVersion, WordError> {
     let state = StateFolder::open(folders.state.as_deref(), &folders.connectors);
     let file = folders.connectors.join(state.route(route).file);
-    // A file that is gone changes as soon as one is there again.
-    let over = match std::fs::read(file) {
-        Ok(bytes) => Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect(),
-        Err(_) => String::new(),
-    };
+    // A file that is gone, or none that is read, is another as soon as one is there that can be.
+    let over = load::digest(&file, component_bytes).unwrap_or_default();
     let earlier = state.update(route, |remembered| {
         let earlier = remembered.earlier(digest).filter(|version| state.kept(&version.sha256).is_some())?.clone();
         remembered.serving = Some(earlier.sha256.clone());
@@ -57,4 +59,60 @@ pub fn roll_back(folders: &RegistryFolders, route: &str, digest: Option<&str>) -
     earlier
         .flatten()
         .ok_or_else(|| WordError::NoSuchVersion { route: route.to_owned(), digest: digest.unwrap_or("-").to_owned() })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn kept(sha256: &str) -> KeptVersion {
+        KeptVersion { sha256: sha256.to_owned(), version: "1".to_owned(), since: String::new() }
+    }
+
+    /// An installation with a route that was served by two versions, the newer one from `pedido.wasm`.
+    fn installation(place: &Path) -> (RegistryFolders, StateFolder) {
+        let [connectors, state] = ["connectors", "state"].map(|name| place.join(name));
+        fs::create_dir(&connectors).unwrap();
+        let folders = RegistryFolders { connectors, cache: None, state: Some(state) };
+        let state = StateFolder::open(folders.state.as_deref(), &folders.connectors);
+        let digests = ["bb", "aa"].map(|digit| digit.repeat(32));
+        for digest in &digests {
+            let versions = state.routes_folder().unwrap().with_file_name("versions");
+            fs::write(versions.join(format!("{digest}.wasm")), "x").unwrap();
+        }
+        let changed = state.update("pedido", |route| {
+            route.file = "pedido.wasm".to_owned();
+            route.serving = Some(digests[0].clone());
+            route.history = digests.iter().map(|digest| kept(digest)).collect();
+        });
+        changed.unwrap().unwrap();
+        (folders, state)
+    }
+
+    #[test]
+    fn a_rollback_waits_for_no_pipe_and_reads_no_device_and_nothing_past_the_limit() {
+        let place = tempfile::tempdir().unwrap();
+        let (folders, state) = installation(place.path());
+        let file = folders.connectors.join("pedido.wasm");
+        let puts: [fn(&Path); 5] = [
+            |file| assert!(std::process::Command::new("mkfifo").arg(file).status().unwrap().success()),
+            |file| std::os::unix::fs::symlink("/dev/zero", file).unwrap(),
+            |file| fs::File::create(file).unwrap().set_len(1001).unwrap(),
+            |file| fs::create_dir(file).unwrap(),
+            |_| (),
+        ];
+        for put in puts {
+            put(&file);
+            let earlier = roll_back(&folders, 1000, "pedido", Some("aa")).unwrap();
+            assert_eq!(earlier.sha256, "aa".repeat(32));
+            assert_eq!(state.route("pedido").rollback.unwrap().over, "");
+            if file.is_dir() { fs::remove_dir(&file).unwrap() } else { fs::remove_file(&file).unwrap_or_default() }
+        }
+        fs::write(&file, "abc").unwrap();
+        roll_back(&folders, 1000, "pedido", Some("aa")).unwrap();
+        assert!(state.route("pedido").rollback.unwrap().over.starts_with("ba7816bf"));
+    }
 }

@@ -133,8 +133,8 @@ impl Connectors {
     /// Has an earlier version of a route serve until its file changes: the one whose digest begins like this, else the one
     /// before the present one. Running processes notice within a second.
     pub async fn roll_back(&self, route: &str, digest: Option<&str>) -> Result<KeptVersion, Failure> {
-        let (route, digest) = (route.to_owned(), digest.map(str::to_owned));
-        self.word(move |folders| roll_back(folders, &route, digest.as_deref())).await
+        let (route, digest, most) = (route.to_owned(), digest.map(str::to_owned), self.limits.component_bytes);
+        self.word(move |folders| roll_back(folders, most, &route, digest.as_deref())).await
     }
 
     async fn word<T: Send + 'static>(

@@ -162,6 +162,11 @@ pub fn read_checked(path: &Path, limits: &Limits) -> Result<ComponentFile, LoadE
     Ok(file)
 }
 
+/// The digest of a file of the folder, if it is one that would be read at all: as [`Loader::read`] has it.
+pub(super) fn digest(path: &Path, limit: usize) -> Option<String> {
+    file::read(path, Origin::Folder, limit).ok().map(|file| file.sha256)
+}
+
 /// Reads a small regular file that the operator named.
 pub fn read_small(path: &Path, limit: usize) -> Result<Vec<u8>, LoadError> {
     file::read_bytes(path, Origin::Named, limit)

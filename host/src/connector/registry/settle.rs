@@ -60,28 +60,40 @@ impl Registry {
 
     /// What is remembered of a route has changed: what serves it may have to.
     pub(in crate::connector) async fn reconsider(&self, route: &str) -> Option<RegistryEvent> {
-        let file = self.live().routes.get(route).map(|serving| serving.file.clone())?;
-        let entry = self.entry(&file)?;
-        let refused_trial = matches!(entry.loaded, Err(LoadError::FailedTrial(_)));
+        let file = self.file_of(route)?;
+        let entry = self.entry(&file);
         let state = self.with_state(route, |state, route| state.route(route)).await?;
-        match entry.loaded {
-            Ok(connector) => {
+        match entry {
+            Some(RegistryEntry { loaded: Ok(connector), sha256, .. }) if connector.descriptor.route == route => {
                 // The operator's word stands for a trial.
                 let accepted = state.accepted.contains(&connector.sha256);
                 let trial = if accepted { Trial::Same } else { Trial::Skipped(Skipped::NoPage) };
-                let sha256 = entry.sha256;
                 self.settle(Loaded { path: file, sha256, connector: Ok(connector), trial }).await
             }
-            // The file is broken; the operator may go back from what serves in its place all the same.
-            Err(_) if !refused_trial || state.rollback.is_some() => {
-                let rollback = state.rollback.filter(|rollback| Some(&rollback.over) == entry.sha256.as_ref())?;
+            // The file is broken, gone, or another route's; the operator may go back from what serves in its place all the same.
+            entry => {
+                let digest = entry.and_then(|entry| entry.sha256).unwrap_or_default();
+                let rollback = state.rollback.filter(|rollback| rollback.over == digest)?;
                 let earlier = self.kept(&rollback.to).await?;
                 let changed = self.connector(route).is_none_or(|serving| serving.sha256 != earlier.sha256);
                 self.serve_instead(route, &file, Some(Arc::clone(&earlier)));
                 changed.then(|| RegistryEvent::RolledBack { connector: earlier })
             }
-            Err(_) => None,
         }
+    }
+
+    /// The file that serves a route; if none does, one that would.
+    fn file_of(&self, route: &str) -> Option<PathBuf> {
+        let live = self.live();
+        let claims = |entry: &&RegistryEntry| entry.loaded.as_ref().is_ok_and(|c| c.descriptor.route == route);
+        let serving = live.routes.get(route).map(|serving| serving.file.clone());
+        serving.or_else(|| live.files.values().find(claims).map(|entry| entry.path.clone()))
+    }
+
+    /// The routes that are served from a file.
+    pub(in crate::connector) fn routes_from(&self, path: &Path) -> Vec<String> {
+        let live = self.live();
+        live.routes.iter().filter(|(_, serving)| serving.file == path).map(|(route, _)| route.clone()).collect()
     }
 
     /// A file is gone. What served from it goes on; others may claim its route.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::super::testing::plain_guest;
+use super::super::word::roll_back;
 use super::*;
 
 /// A folder of connectors, and what is remembered of it.
@@ -130,4 +131,30 @@ async fn a_broken_file_goes_on_with_the_route_that_it_came_to_last() {
     }
     ground.put("x.wasm", b"x");
     assert_eq!(ground.start(&[]).await.routes(), ["c"]);
+}
+
+#[tokio::test]
+async fn a_rollback_counts_when_the_file_is_gone_or_is_none_any_more() {
+    for becomes in ["gone", "a folder"] {
+        let ground = Ground::new();
+        for version in ["1", "2"] {
+            ground.put("pedido.wasm", &plain_guest("pedido", version, ""));
+            ground.start(&["pedido"]).await;
+        }
+        let registry = ground.start(&["pedido"]).await;
+        let path = ground.folders().connectors.join("pedido.wasm");
+        std::fs::remove_file(&path).unwrap();
+        if becomes == "gone" {
+            registry.gone(&path);
+        } else {
+            std::fs::create_dir(&path).unwrap();
+            let loaded = registry.go_through(path).await;
+            registry.settle(loaded).await;
+        }
+        assert_eq!(serving(&registry, "pedido").as_deref(), Some("2"), "{becomes}");
+        roll_back(&ground.folders(), Limits::default().component_bytes, "pedido", None).unwrap();
+        let told = registry.reconsider("pedido").await;
+        assert!(matches!(told, Some(RegistryEvent::RolledBack { .. })), "{becomes}");
+        assert_eq!(serving(&registry, "pedido").as_deref(), Some("1"), "{becomes}");
+    }
 }
