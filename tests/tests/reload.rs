@@ -163,8 +163,15 @@ async fn a_version_that_takes_another_number_of_records_waits_for_the_operators_
     running.until_it_says("from the same answers a page gave 0 records instead of 10").await?;
     let listed = ground.listed().await?;
     assert_eq!((&listed["estado"], &listed["servindo"]["versao"]), (&"retida".into(), &"one".into()), "{listed}");
+    let digest = listed["sha256"].as_str().context("a digest")?;
+    let other = ground.connector(&["accept", "pedido", "--digest", "no-digest"]).await?.expect(2)?;
+    let told = format!("What waits of the route pedido is version two ({}), not no-digest", &digest[..12]);
+    assert!(other.stderr.contains(&told), "{}", other.stderr);
+    assert_eq!(ground.listed().await?["estado"], "retida");
     // Accepted, it serves at once, and the rest of the pages are as empty as it wants them: the operator was asked.
-    ground.connector(&["accept", "pedido"]).await?.expect(0)?;
+    let accepted =
+        ground.connector(&["accept", "pedido", "--digest", &digest[..8], "--output", "json"]).await?.expect(0)?;
+    assert_eq!((accepted.text("versao")?.as_str(), accepted.text("sha256")?.as_str()), ("two", digest));
     let told = Instant::now();
     running.until_it_says("Route pedido: version two").await?;
     assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());

@@ -348,12 +348,15 @@ pub(super) enum ConnectorCommand {
         /// Where to write the component
         to: PathBuf,
     },
-    /// Let a new version serve that waits for your word
-    #[command(alias = "aceitar", after_help = "Example: atlas connector accept pedido")]
+    /// Let a new version serve that waits for your word, or that failed its trial
+    #[command(alias = "aceitar", after_help = "Example: atlas connector accept pedido --digest 1f8a3c")]
     Accept {
         /// The route
         #[arg(value_name = "ROUTE")]
         route: String,
+        /// The digest that you mean, or how it begins: no other is accepted [default: whichever waits]
+        #[arg(long, alias = "resumo", value_name = "DIGEST")]
+        digest: Option<String>,
     },
     /// Go back to an earlier version, until the route's file changes
     #[command(alias = "reverter", after_help = "Example: atlas connector rollback pedido --to 1f8a3c")]

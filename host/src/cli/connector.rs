@@ -25,9 +25,9 @@ pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) ->
             inspect(&connector, output);
             Ok(Exit::Done)
         }
-        ConnectorCommand::Accept { route } => {
-            let held = connectors.accept(&route).await?;
-            say_version("connector-accepted", &route, &held.version, &held.sha256, output);
+        ConnectorCommand::Accept { route, digest } => {
+            let accepted = connectors.accept(&route, digest.as_deref()).await?;
+            say_version("connector-accepted", &route, &accepted.version, &accepted.sha256, output);
             Ok(Exit::Done)
         }
         ConnectorCommand::Rollback { route, to } => {

@@ -71,7 +71,7 @@ pub use self::load::{
 pub use self::registry::{Registry, RegistryEntry, RegistryFolders, Standing};
 pub use self::sign::{NewKey, SignError, generate as generate_key, sign};
 pub use self::source::{ConnectorSource, ScrapFacts};
-pub use self::state::{HISTORY, Held, HoldReason, KeptVersion, Refusal, Rollback, RouteState};
+pub use self::state::{Doubt, HISTORY, Held, HoldReason, KeptVersion, Lists, Refusal, Rollback, RouteState, Waiting};
 pub use self::trial::{Skipped, Trial};
 pub use self::usage::Usage;
 pub use self::watch::{VersionsInUse, Watching};

@@ -2,8 +2,12 @@
 //! or guest is asked here: the rules stand alone.
 
 use super::descriptor::Descriptor;
-use super::state::{HoldReason, RouteState};
+use super::state::{Doubt, HoldReason, Lists, RouteState};
 use super::trial::Trial;
+use crate::json::Pointer;
+
+/// Characters that are kept of why a trial failed: a connector may give a reason as large as its memory.
+const REASON_KEPT: usize = 512;
 
 /// What becomes of a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +29,15 @@ pub(super) struct Version<'a> {
     pub(super) descriptor: &'a Descriptor,
 }
 
-/// Judges a version of a route. `present`: the one that serves, if one does.
-pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<Version<'_>>, trial: &Trial) -> Verdict {
+/// What a version is held against: the one that serves, or served last, whether its code is still there or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Present {
+    pub(super) sha256: String,
+    pub(super) lists: Lists,
+}
+
+/// Judges a version of a route. `present`: what it is held against, if anything has served the route.
+pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<&Present>, trial: &Trial) -> Verdict {
     let sha256 = version.sha256;
     if let Some(rollback) = state.rollback.as_ref().filter(|rollback| rollback.over == sha256) {
         return Verdict::RollBack(rollback.to.clone());
@@ -34,18 +45,18 @@ pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<Ve
     if state.accepted.iter().any(|accepted| accepted == sha256) {
         return Verdict::Serve;
     }
-    if let Some(held) = state.held.as_ref().filter(|held| held.sha256 == sha256) {
-        return Verdict::Hold(held.reasons.clone());
-    }
-    if let Some(refused) = state.refused.as_ref().filter(|refused| refused.sha256 == sha256) {
-        return Verdict::Refuse(refused.reason.clone());
+    // Whoever found it had a page to try it on, which this process may lack.
+    match state.known_against(sha256) {
+        Some(Doubt::Held(held)) => return Verdict::Hold(held.reasons),
+        Some(Doubt::Refused(refusal)) => return Verdict::Refuse(refusal.reason),
+        None => {}
     }
     let Some(present) = present.filter(|present| present.sha256 != sha256) else {
         return Verdict::Serve;
     };
-    let mut reasons = widened(present.descriptor, version.descriptor);
+    let mut reasons = widened(&present.lists, version.descriptor);
     match trial {
-        Trial::Failed(reason) => return Verdict::Refuse(reason.clone()),
+        Trial::Failed(reason) => return Verdict::Refuse(reason.chars().take(REASON_KEPT).collect()),
         Trial::Records { before, after } => reasons.push(HoldReason::Records { before: *before, after: *after }),
         Trial::Same | Trial::Skipped(_) => {}
     }
@@ -53,15 +64,16 @@ pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<Ve
 }
 
 /// What a version leaves out of the hash, or wants to request, that the present one does not.
-fn widened(present: &Descriptor, version: &Descriptor) -> Vec<HoldReason> {
+fn widened(present: &Lists, version: &Descriptor) -> Vec<HoldReason> {
     let mut reasons = Vec::new();
-    let covered = |pointer: &crate::json::Pointer| present.unhashed.iter().any(|known| known.is_prefix_of(pointer));
+    let known: Vec<Pointer> = present.unhashed.iter().filter_map(|text| Pointer::parse(text).ok()).collect();
+    let covered = |pointer: &Pointer| known.iter().any(|known| known.is_prefix_of(pointer));
     let added: Vec<String> = version.unhashed.iter().filter(|p| !covered(p)).map(|p| p.as_str().to_owned()).collect();
     if !added.is_empty() {
         reasons.push(HoldReason::Unhashed { added });
     }
-    let added = version.requests.iter().filter(|pattern| !present.requests.contains(pattern));
-    let added: Vec<String> = added.map(ToString::to_string).collect();
+    let declared = version.requests.iter().map(ToString::to_string);
+    let added: Vec<String> = declared.filter(|pattern| !present.requests.contains(pattern)).collect();
     if !added.is_empty() {
         reasons.push(HoldReason::Requests { added });
     }
@@ -84,7 +96,6 @@ mod tests {
     use super::super::state::{Held, Refusal, Rollback};
     use super::super::trial::Skipped;
     use super::*;
-    use crate::json::Pointer;
     use crate::source::{AuthScheme, RequestPattern};
 
     fn descriptor(unhashed: &[&str]) -> Descriptor {
@@ -105,9 +116,12 @@ mod tests {
 
     /// A new version with this list, against a present one with that list.
     fn verdict(state: &RouteState, before: &[&str], after: &[&str], trial: &Trial) -> Verdict {
-        let (before, after) = (descriptor(before), descriptor(after));
-        let present = Version { sha256: "old", descriptor: &before };
-        judge(state, Version { sha256: "new", descriptor: &after }, Some(present), trial)
+        let (present, after) = (present(&descriptor(before)), descriptor(after));
+        judge(state, Version { sha256: "new", descriptor: &after }, Some(&present), trial)
+    }
+
+    fn present(descriptor: &Descriptor) -> Present {
+        Present { sha256: "old".to_owned(), lists: Lists::of(descriptor) }
     }
 
     fn fresh(before: &[&str], after: &[&str], trial: &Trial) -> Verdict {
@@ -145,9 +159,9 @@ mod tests {
     fn a_wider_list_of_requests_waits_even_untried() {
         let pattern = RequestPattern::parse("POST /pedidos/*").unwrap();
         let (before, after) = (descriptor(&[]), Descriptor { requests: vec![pattern.clone()], ..descriptor(&[]) });
-        let judged = |version, present| {
-            let present = Version { sha256: "old", descriptor: present };
-            judge(&RouteState::default(), Version { sha256: "new", descriptor: version }, Some(present), &Trial::Same)
+        let judged = |version, before: &Descriptor| {
+            let version = Version { sha256: "new", descriptor: version };
+            judge(&RouteState::default(), version, Some(&present(before)), &Trial::Same)
         };
         let reasons = vec![HoldReason::Requests { added: vec![pattern.to_string()] }];
         assert_eq!(judged(&after, &before), Verdict::Hold(reasons));
@@ -159,6 +173,8 @@ mod tests {
     fn a_version_that_fails_its_trial_is_refused_whatever_else_it_is() {
         let failed = Trial::Failed("unreachable".to_owned());
         assert_eq!(fresh(&[], &["/a"], &failed), Verdict::Refuse("unreachable".to_owned()));
+        let endless = Trial::Failed("é".repeat(1 << 20));
+        assert_eq!(fresh(&[], &[], &endless), Verdict::Refuse("é".repeat(REASON_KEPT)));
     }
 
     #[test]
@@ -181,9 +197,21 @@ mod tests {
         let state = RouteState { held: Some(held), ..RouteState::default() };
         assert_eq!(verdict(&state, &[], &[], &Trial::Same), Verdict::Hold(reasons));
 
-        let refused = Refusal { sha256: "new".to_owned(), reason: "trap".to_owned() };
-        let state = RouteState { refused: Some(refused), ..RouteState::default() };
+        let refused = Refusal { sha256: "new".to_owned(), version: "2".to_owned(), reason: "trap".to_owned() };
+        let state = RouteState { refused: Some(refused.clone()), ..RouteState::default() };
         assert_eq!(verdict(&state, &[], &[], &Trial::Same), Verdict::Refuse("trap".to_owned()));
+        let state = RouteState { doubts: vec![Doubt::Refused(refused)], ..RouteState::default() };
+        assert_eq!(verdict(&state, &[], &[], &Trial::Same), Verdict::Refuse("trap".to_owned()));
+    }
+
+    #[test]
+    fn a_version_is_held_against_lists_whose_version_is_not_there_any_more() {
+        let wide = descriptor(&["/a", "/b"]);
+        let version = Version { sha256: "new", descriptor: &wide };
+        let lost = Present { sha256: "old".to_owned(), lists: Lists::of(&descriptor(&["/a"])) };
+        let untried = Trial::Skipped(Skipped::NoPage);
+        let reasons = vec![HoldReason::Unhashed { added: vec!["/b".to_owned()] }];
+        assert_eq!(judge(&RouteState::default(), version, Some(&lost), &untried), Verdict::Hold(reasons));
     }
 
     #[test]

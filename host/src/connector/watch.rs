@@ -266,6 +266,9 @@ impl Watch {
         if let Some(event) = self.registry.reconsider(route).await {
             self.observer.on(&event);
         }
+        for path in self.registry.refused_and_accepted(route).await {
+            self.changed(path, true);
+        }
     }
 
     /// Finds whatever the system did not tell.

@@ -1,4 +1,4 @@
-//! The operator's word on versions: to accept one that is held, and to go back to an earlier one. Written down where every
+//! The operator's word on versions: to accept one that is held or refused, and to go back to an earlier one. Written down where every
 //! running process looks, so a command is enough.
 
 use std::io;
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::load;
 use super::registry::RegistryFolders;
-use super::state::{Held, KeptVersion, Rollback, StateFolder};
+use super::state::{KeptVersion, Rollback, StateFolder, Waiting};
 
 /// Why the operator's word could not be taken.
 #[derive(Debug, Error)]
@@ -17,6 +17,18 @@ pub enum WordError {
     NothingHeld {
         /// The route.
         route: String,
+    },
+    /// What waits is not what was meant.
+    #[error("what waits of the route {route:?} is {waits}, not {digest:?}")]
+    AnotherWaits {
+        /// The route.
+        route: String,
+        /// Its version, for people.
+        version: String,
+        /// Its digest.
+        waits: String,
+        /// The digest asked for.
+        digest: String,
     },
     /// No such version is kept.
     #[error("no version {digest:?} of the route {route:?} is kept")]
@@ -31,11 +43,21 @@ pub enum WordError {
     State(#[from] io::Error),
 }
 
-/// Accepts the version of a route that is held. Reads and writes files.
-pub fn accept(folders: &RegistryFolders, route: &str) -> Result<Held, WordError> {
+/// Accepts the version of a route that is held, or that its trial refused: whichever waits, or none but the one whose digest
+/// begins like this. Reads and writes files.
+pub fn accept(folders: &RegistryFolders, route: &str, digest: Option<&str>) -> Result<Waiting, WordError> {
     let state = StateFolder::open(folders.state.as_deref(), &folders.connectors);
-    let held = state.update(route, |state| state.accept())?.flatten();
-    held.ok_or_else(|| WordError::NothingHeld { route: route.to_owned() })
+    let digest = digest.map(str::to_ascii_lowercase);
+    let digest = digest.as_deref();
+    let (waiting, accepted) = state.update(route, |state| (state.waiting(), state.accept(digest)))?.unwrap_or_default();
+    let route = route.to_owned();
+    match (accepted, waiting, digest) {
+        (Some(accepted), _, _) => Ok(accepted),
+        (None, Some(Waiting { sha256, version }), Some(digest)) => {
+            Err(WordError::AnotherWaits { route, version, waits: sha256, digest: digest.to_owned() })
+        }
+        (None, _, _) => Err(WordError::NothingHeld { route }),
+    }
 }
 
 /// Has an earlier version of a route serve until its file changes: the one whose digest begins like this, else the one that
@@ -69,7 +91,7 @@ mod tests {
     use super::*;
 
     fn kept(sha256: &str) -> KeptVersion {
-        KeptVersion { sha256: sha256.to_owned(), version: "1".to_owned(), since: String::new() }
+        KeptVersion { sha256: sha256.to_owned(), ..KeptVersion::default() }
     }
 
     /// An installation with a route that was served by two versions, the newer one from `pedido.wasm`.

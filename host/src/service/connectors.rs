@@ -9,8 +9,8 @@ use super::failure::{Exit, Failure};
 use super::reload::held;
 use crate::config::Config;
 use crate::connector::{
-    Connector, ConnectorEngine, EncodeError, Held, KeptVersion, LoadError, Registry, RegistryFolders, Standing,
-    TrustPolicy, WordError, accept, encode_component, roll_back,
+    Connector, ConnectorEngine, EncodeError, KeptVersion, LoadError, Registry, RegistryFolders, Standing, TrustPolicy,
+    Waiting, WordError, accept, encode_component, roll_back,
 };
 use crate::limits::Limits;
 use crate::notice;
@@ -124,10 +124,11 @@ impl Connectors {
         Err(Failure::new("op-connector", notice, Exit::Connector))
     }
 
-    /// Accepts the version of a route that waits for the operator's word. Running processes notice within a second.
-    pub async fn accept(&self, route: &str) -> Result<Held, Failure> {
-        let route = route.to_owned();
-        self.word(move |folders| accept(folders, &route)).await
+    /// Accepts the version of a route that waits for the operator's word, or that its trial refused, if its digest begins like
+    /// this. Running processes notice within a second.
+    pub async fn accept(&self, route: &str, digest: Option<&str>) -> Result<Waiting, Failure> {
+        let (route, digest) = (route.to_owned(), digest.map(str::to_owned));
+        self.word(move |folders| accept(folders, &route, digest.as_deref())).await
     }
 
     /// Has an earlier version of a route serve until its file changes: the one whose digest begins like this, else the one

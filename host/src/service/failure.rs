@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use super::reload::DIGEST_SHOWN;
 use crate::config::ConfigError;
 use crate::connector::{ImportFamily, LoadError, TrustError, WordError};
 use crate::notice;
@@ -116,6 +117,12 @@ impl Failure {
     pub(super) fn word(error: &WordError) -> Self {
         let (notice, exit) = match error {
             WordError::NothingHeld { route } => (notice!("error-nothing-held", route = route), Exit::Usage),
+            WordError::AnotherWaits { route, version, waits, digest } => {
+                let waits = waits.get(..DIGEST_SHOWN).unwrap_or(waits);
+                let notice =
+                    notice!("error-another-waits", route = route, version = version, waits = waits, digest = digest);
+                (notice, Exit::Usage)
+            }
             WordError::NoSuchVersion { route, digest } => {
                 (notice!("error-version-not-kept", route = route, digest = digest), Exit::Usage)
             }

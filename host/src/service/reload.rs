@@ -15,7 +15,7 @@ use crate::notice::Notice;
 use crate::store::Store;
 
 /// Digits of a digest that are shown.
-const DIGEST_SHOWN: usize = 12;
+pub(super) const DIGEST_SHOWN: usize = 12;
 
 impl Atlas {
     /// Lets changes in the folder of connectors take effect for as long as what this gives is kept.

@@ -24,7 +24,7 @@ use super::events::RegistryEvent;
 use super::exchange::RecordedPage;
 use super::heavy::HeavyWork;
 use super::load::{ComponentFile, Connector, LoadError, Loader, Origin, TrustPolicy};
-use super::state::{HoldReason, StateFolder};
+use super::state::{HoldReason, KeptVersion, StateFolder};
 use super::trial::{Skipped, Trial};
 use super::usage::{Usage, UsageMeter};
 use crate::limits::Limits;
@@ -292,8 +292,9 @@ impl Registry {
         };
         let written = self.with_state(route, move |state, route| {
             state.keep(&connector)?;
-            state.update(route, |state| state.take_over(&file, &connector))?;
-            state.leave_others(&file, route)
+            let taken_over = state.update(route, |state| state.take_over(&file, KeptVersion::of(&connector)))?;
+            // What stands against it is seen with the next look at what is remembered.
+            if taken_over == Some(true) { state.leave_others(&file, route) } else { Ok(()) }
         });
         if let Some(Err(error)) = written.await {
             tracing::warn!(rota = route, %error, "what serves the route was not written down");

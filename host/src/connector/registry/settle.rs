@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::super::events::RegistryEvent;
 use super::super::load::{Connector, LoadError};
-use super::super::state::{Held, HoldReason, Refusal, RouteState};
+use super::super::state::{Doubt, Held, HoldReason, Lists, Refusal, RouteState};
 use super::super::trial::{Skipped, Trial};
-use super::super::verdict::{Verdict, Version, judge};
+use super::super::verdict::{Present, Verdict, Version, judge};
 use super::{Loaded, Registry, RegistryEntry, Serving, Standing, name_of};
 
 impl Registry {
@@ -43,16 +43,23 @@ impl Registry {
             return self.refuse(path, sha256, LoadError::RouteTaken { route, other: name_of(&other) }).await;
         }
         let present = self.present(&route, &state, &connector).await;
-        match judge(&state, version(&connector), present.as_deref().map(version), &trial) {
+        let against = held_against(&state, &connector, present.as_deref());
+        match judge(&state, version(&connector), against.as_ref(), &trial) {
             Verdict::Serve => self.take_over(path, connector, trial).await,
-            Verdict::Hold(reasons) => self.hold(path, connector, present, reasons).await,
+            Verdict::Hold(reasons) => {
+                let instead = self.instead(&state, &connector, present).await;
+                self.hold(path, connector, instead, reasons).await
+            }
             Verdict::RollBack(to) => {
                 let earlier = self.kept(&to).await.or(present);
                 self.roll_back(path, connector, earlier)
             }
             Verdict::Refuse(reason) => {
-                self.write_refusal(&connector, &reason).await;
-                self.serve_instead(&route, &path, present);
+                let instead = self.instead(&state, &connector, present).await;
+                let version = connector.descriptor.version.clone();
+                let refusal = Refusal { sha256: connector.sha256.clone(), version, reason: reason.clone() };
+                self.write_doubt(&route, Doubt::Refused(refusal), instead.as_ref()).await;
+                self.serve_instead(&path, &connector, instead);
                 self.refuse(path, sha256, LoadError::FailedTrial(reason)).await
             }
         }
@@ -76,7 +83,7 @@ impl Registry {
                 let rollback = state.rollback.filter(|rollback| rollback.over == digest)?;
                 let earlier = self.kept(&rollback.to).await?;
                 let changed = self.connector(route).is_none_or(|serving| serving.sha256 != earlier.sha256);
-                self.serve_instead(route, &file, Some(Arc::clone(&earlier)));
+                self.serve(route, file, Arc::clone(&earlier));
                 changed.then(|| RegistryEvent::RolledBack { connector: earlier })
             }
         }
@@ -88,6 +95,16 @@ impl Registry {
         let claims = |entry: &&RegistryEntry| entry.loaded.as_ref().is_ok_and(|c| c.descriptor.route == route);
         let serving = live.routes.get(route).map(|serving| serving.file.clone());
         serving.or_else(|| live.files.values().find(claims).map(|entry| entry.path.clone()))
+    }
+
+    /// Files that were refused by their trial, and that the operator accepted since: they are to be gone through again.
+    pub(in crate::connector) async fn refused_and_accepted(&self, route: &str) -> Vec<PathBuf> {
+        let state = self.with_state(route, |state, route| state.route(route)).await.unwrap_or_default();
+        let is_accepted = |entry: &&RegistryEntry| {
+            matches!(entry.loaded, Err(LoadError::FailedTrial(_)))
+                && entry.sha256.as_ref().is_some_and(|sha256| state.accepted.contains(sha256))
+        };
+        self.live().files.values().filter(is_accepted).map(|entry| entry.path.clone()).collect()
     }
 
     /// The routes that are served from a file.
@@ -127,13 +144,30 @@ impl Registry {
         live.files.values().filter(|entry| entry.path != path).find(waits).map(|entry| entry.path.clone())
     }
 
-    /// What serves a route now, or served it last: what a new version is held against.
+    /// What serves a route now, or served it last. Should a version serve already that is judged once more, it is what another
+    /// process says that serves.
     async fn present(&self, route: &str, state: &RouteState, version: &Connector) -> Option<Arc<Connector>> {
-        if let Some(serving) = self.connector(route) {
-            return Some(serving);
+        let serving = self.connector(route).filter(|serving| serving.sha256 != version.sha256);
+        if serving.is_some() {
+            return serving;
         }
         let last = state.serving.as_deref().filter(|sha256| *sha256 != version.sha256)?;
         self.kept(last).await
+    }
+
+    /// What serves instead of a version that may not: the present one; or, if that version took over before anything was known
+    /// against it, the one before it.
+    async fn instead(
+        &self,
+        state: &RouteState,
+        version: &Connector,
+        present: Option<Arc<Connector>>,
+    ) -> Option<Arc<Connector>> {
+        if present.is_some() || state.serving.as_ref() != Some(&version.sha256) {
+            return present;
+        }
+        let before = state.history.iter().find(|before| before.sha256 != version.sha256)?;
+        if state.known_against(&before.sha256).is_some() { None } else { self.kept(&before.sha256).await }
     }
 
     async fn take_over(&self, path: PathBuf, connector: Arc<Connector>, trial: Trial) -> Option<RegistryEvent> {
@@ -155,26 +189,14 @@ impl Registry {
         present: Option<Arc<Connector>>,
         reasons: Vec<HoldReason>,
     ) -> Option<RegistryEvent> {
-        let route = connector.descriptor.route.clone();
         let standing = Standing::Held(reasons.clone());
         let is_new =
             self.entry(&path).is_none_or(|e| e.standing != standing || e.sha256.as_ref() != Some(&connector.sha256));
         self.enter(path.clone(), &connector, standing, present.clone());
-        self.serve_instead(&route, &path, present.clone());
-        let held = Held {
-            sha256: connector.sha256.clone(),
-            version: connector.descriptor.version.clone(),
-            reasons: reasons.clone(),
-        };
-        let is_used = self.live().used.contains(&route);
-        let serving = present.as_ref().filter(|_| is_used).map(|present| present.sha256.clone());
-        self.with_state(&route, move |state, route| {
-            state.update(route, |state| {
-                state.held = Some(held);
-                state.serving = serving.or(state.serving.take());
-            })
-        })
-        .await;
+        self.serve_instead(&path, &connector, present.clone());
+        let (sha256, version) = (connector.sha256.clone(), connector.descriptor.version.clone());
+        let held = Held { sha256, version, reasons: reasons.clone() };
+        self.write_doubt(&connector.descriptor.route, Doubt::Held(held), present.as_ref()).await;
         is_new.then_some(RegistryEvent::Held { connector, present, reasons })
     }
 
@@ -225,13 +247,23 @@ impl Registry {
         let file = name_of(path);
         let named = self.remembered().await.into_iter().filter(|(_, state)| state.file == file);
         let (route, state) = named.max_by_key(|(_, state)| state.history.first().map(|newest| newest.since.clone()))?;
-        let connector = self.kept(&state.rollback.map(|r| r.to).or(state.serving)?).await?;
+        let may_serve = |sha256: &String| state.known_against(sha256).is_none();
+        let serving = state.serving.as_ref().filter(|sha256| may_serve(sha256));
+        let connector = self.kept(state.rollback.as_ref().map(|rollback| &rollback.to).or(serving)?).await?;
         (connector.descriptor.route == route && self.connector(&route).is_none()).then_some(connector)
     }
 
-    fn serve_instead(&self, route: &str, file: &Path, connector: Option<Arc<Connector>>) {
-        if let Some(connector) = connector {
-            self.serve(route, file.to_owned(), connector);
+    /// Serves another version than the one in the file, which may not serve; nothing, if there is none and it did.
+    fn serve_instead(&self, file: &Path, refused: &Connector, instead: Option<Arc<Connector>>) {
+        let route = &refused.descriptor.route;
+        match instead {
+            Some(connector) => self.serve(route, file.to_owned(), connector),
+            None => {
+                let mut live = self.live_mut();
+                if live.routes.get(route).is_some_and(|serving| serving.connector.sha256 == refused.sha256) {
+                    live.routes.remove(route);
+                }
+            }
         }
     }
 
@@ -259,17 +291,25 @@ impl Registry {
         live.routes.insert(route.to_owned(), Serving { connector, file, page });
     }
 
-    async fn write_refusal(&self, connector: &Connector, reason: &str) {
-        let refusal = Refusal { sha256: connector.sha256.clone(), reason: reason.to_owned() };
-        self.with_state(&connector.descriptor.route, move |state, route| {
-            state.update(route, |state| state.refused = Some(refusal))
-        })
-        .await;
+    /// Writes down what was found against a version, and what serves instead of it where this process fetches.
+    async fn write_doubt(&self, route: &str, doubt: Doubt, instead: Option<&Arc<Connector>>) {
+        let is_used = self.live().used.contains(route);
+        let instead = instead.filter(|_| is_used).map(|instead| instead.sha256.clone());
+        self.with_state(route, move |state, route| state.update(route, |state| state.doubt(doubt, instead))).await;
     }
 
     async fn remembered(&self) -> Vec<(String, RouteState)> {
         self.with_state("", |state, _| state.routes()).await.unwrap_or_default()
     }
+}
+
+/// What a version is held against. That the present one is kept no more makes nothing of it wider.
+fn held_against(state: &RouteState, version: &Connector, present: Option<&Connector>) -> Option<Present> {
+    if let Some(present) = present {
+        return Some(Present { sha256: present.sha256.clone(), lists: Lists::of(&present.descriptor) });
+    }
+    let last = state.serving.as_ref().filter(|sha256| **sha256 != version.sha256)?;
+    Some(Present { sha256: last.clone(), lists: state.lists_of(last) })
 }
 
 fn version(connector: &Connector) -> Version<'_> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::super::testing::plain_guest;
-use super::super::word::roll_back;
+use super::super::word::{accept, roll_back};
 use super::*;
 
 /// A folder of connectors, and what is remembered of it.
@@ -157,4 +157,88 @@ async fn a_rollback_counts_when_the_file_is_gone_or_is_none_any_more() {
         assert!(matches!(told, Some(RegistryEvent::RolledBack { .. })), "{becomes}");
         assert_eq!(serving(&registry, "pedido").as_deref(), Some("1"), "{becomes}");
     }
+}
+
+/// Has a process look at a file, after a trial that showed this.
+async fn look(registry: &Registry, path: &Path, trial: Trial) -> Option<RegistryEvent> {
+    let loaded = registry.go_through(path.to_owned()).await;
+    registry.settle(Loaded { trial, ..loaded }).await
+}
+
+const UNTRIED: Trial = Trial::Skipped(Skipped::NoPage);
+
+fn found() -> [Trial; 2] {
+    [Trial::Records { before: 10, after: 0 }, Trial::Failed("trap".to_owned())]
+}
+
+#[tokio::test]
+async fn what_one_process_finds_in_a_trial_counts_in_every_other_whichever_is_first() {
+    for (trial, tried_first) in found().into_iter().flat_map(|trial| [(trial.clone(), true), (trial, false)]) {
+        let ground = Ground::new();
+        ground.put("pedido.wasm", &plain_guest("pedido", "1", ""));
+        let (tries, untried) = (ground.start(&["pedido"]).await, ground.start(&["pedido"]).await);
+        let path = ground.put("pedido.wasm", &plain_guest("pedido", "2", ""));
+        if tried_first {
+            look(&tries, &path, trial.clone()).await;
+            look(&untried, &path, UNTRIED).await;
+        } else {
+            look(&untried, &path, UNTRIED).await;
+            assert_eq!(serving(&untried, "pedido").as_deref(), Some("2"));
+            look(&tries, &path, trial.clone()).await;
+            // It fetches once more before it looks.
+            untried.use_connector("pedido").await;
+            untried.reconsider("pedido").await;
+        }
+        let later = ground.start(&["pedido"]).await;
+        for process in [&tries, &untried, &later] {
+            assert_eq!(serving(process, "pedido").as_deref(), Some("1"), "{trial:?}, tried first: {tried_first}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_trial_showed_outlives_the_versions_that_served_since() {
+    for trial in found() {
+        let ground = Ground::new();
+        let version = |version: &str| plain_guest("pedido", version, "");
+        ground.put("pedido.wasm", &version("1"));
+        let registry = ground.start(&["pedido"]).await;
+        look(&registry, &ground.put("pedido.wasm", &version("2")), trial.clone()).await;
+        look(&registry, &ground.put("pedido.wasm", &version("3")), Trial::Same).await;
+        assert_eq!(serving(&registry, "pedido").as_deref(), Some("3"));
+        ground.put("pedido.wasm", &version("2"));
+        assert_eq!(serving(&ground.start(&["pedido"]).await, "pedido").as_deref(), Some("3"), "{trial:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wider_list_waits_even_if_the_version_before_it_is_kept_no_more() {
+    let ground = Ground::new();
+    ground.put("pedido.wasm", &plain_guest("pedido", "1", "/a"));
+    ground.start(&["pedido"]).await;
+    ground.lose_versions();
+    let path = ground.put("pedido.wasm", &plain_guest("pedido", "2", "/b"));
+    let registry = ground.start(&[]).await;
+    assert_eq!(serving(&registry, "pedido"), None);
+    let reasons = vec![HoldReason::Unhashed { added: vec!["/b".to_owned()] }];
+    assert_eq!(registry.entry(&path).unwrap().standing, Standing::Held(reasons));
+    ground.put("pedido.wasm", &plain_guest("pedido", "3", "/a"));
+    assert_eq!(serving(&ground.start(&[]).await, "pedido").as_deref(), Some("3"));
+}
+
+#[tokio::test]
+async fn what_its_trial_refused_serves_once_the_operator_accepted_it() {
+    let ground = Ground::new();
+    ground.put("pedido.wasm", &plain_guest("pedido", "1", ""));
+    let registry = ground.start(&["pedido"]).await;
+    let path = ground.put("pedido.wasm", &plain_guest("pedido", "2", ""));
+    let failed = Trial::Failed("trap".to_owned());
+    look(&registry, &path, failed.clone()).await;
+    assert!(registry.refused_and_accepted("pedido").await.is_empty());
+    assert!(accept(&ground.folders(), "pedido", Some("0000")).is_err());
+    assert_eq!(accept(&ground.folders(), "pedido", None).unwrap().version, "2");
+    assert_eq!(registry.refused_and_accepted("pedido").await, [path.clone()]);
+    look(&registry, &path, failed).await;
+    assert_eq!(serving(&registry, "pedido").as_deref(), Some("2"));
+    assert_eq!(serving(&ground.start(&["pedido"]).await, "pedido").as_deref(), Some("2"));
 }

@@ -2,149 +2,24 @@
 //! what the operator accepted or went back to, and what waits for a word. In files, so that a start, a command and every
 //! running process know the same.
 
+mod route;
+
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use chrono::{SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use self::route::{Doubt, HISTORY, Held, HoldReason, KeptVersion, Lists, Refusal, Rollback, RouteState, Waiting};
 use super::load::{Connector, signature_file};
 use super::private::{make_private, write_aside};
 use super::usage::Usage;
 
-/// Versions of a route that can be gone back to.
-pub const HISTORY: usize = 10;
-/// Digests that the operator accepted, of one route: older ones have long been replaced.
-const ACCEPTED_MAX: usize = 32;
 /// A version this young is not removed, whoever seems to need it or not: the scrap that it was chosen for may not have said so
 /// in the database yet.
 const SPARED: Duration = Duration::from_secs(60);
-
-/// What is remembered of one route.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RouteState {
-    /// The name of the file in the folder that serves the route; empty if that file serves another route by now.
-    pub file: String,
-    /// The digest that serves.
-    pub serving: Option<String>,
-    /// The versions that served, the newest first, at most [`HISTORY`].
-    pub history: Vec<KeptVersion>,
-    /// Digests that the operator accepted.
-    pub accepted: Vec<String>,
-    /// What waits for the operator's word.
-    pub held: Option<Held>,
-    /// What failed its trial.
-    pub refused: Option<Refusal>,
-    /// What the operator went back to.
-    pub rollback: Option<Rollback>,
-}
-
-/// A version that served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptVersion {
-    /// Its digest.
-    pub sha256: String,
-    /// Its own version, for people.
-    pub version: String,
-    /// When it took over, RFC 3339.
-    pub since: String,
-}
-
-/// A version that waits for the operator's word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// Its digest.
-    pub sha256: String,
-    /// Its own version, for people.
-    pub version: String,
-    /// Why.
-    pub reasons: Vec<HoldReason>,
-}
-
-/// Why a version does not take over by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldReason {
-    /// From the same answers it took another number of records.
-    Records {
-        /// How many the page had.
-        before: usize,
-        /// How many it took.
-        after: usize,
-    },
-    /// It declares requests that the present version does not.
-    Requests {
-        /// The patterns that are new.
-        added: Vec<String>,
-    },
-    /// It leaves more out of the content hash: every row that it fetches again would look new.
-    Unhashed {
-        /// The pointers that are new.
-        added: Vec<String>,
-    },
-}
-
-/// A version that failed its trial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// Its digest.
-    pub sha256: String,
-    /// How.
-    pub reason: String,
-}
-
-/// A version that the operator went back to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rollback {
-    /// The digest that serves.
-    pub to: String,
-    /// The digest of the file that it serves instead of; the rollback ends when the file is another.
-    pub over: String,
-}
-
-impl RouteState {
-    /// A version serves from now on, out of this file.
-    pub(super) fn take_over(&mut self, file: &str, connector: &Connector) {
-        file.clone_into(&mut self.file);
-        let sha256 = &connector.sha256;
-        if self.history.first().is_none_or(|newest| newest.sha256 != *sha256) {
-            self.history.retain(|version| version.sha256 != *sha256);
-            let version = connector.descriptor.version.clone();
-            let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-            self.history.insert(0, KeptVersion { sha256: sha256.clone(), version, since });
-            self.history.truncate(HISTORY);
-        }
-        self.serving = Some(sha256.clone());
-        (self.held, self.refused, self.rollback) = (None, None, None);
-    }
-
-    /// The operator accepts what is held. Gives it, if there is anything.
-    pub(super) fn accept(&mut self) -> Option<Held> {
-        let held = self.held.take()?;
-        self.accepted.retain(|sha256| *sha256 != held.sha256);
-        self.accepted.insert(0, held.sha256.clone());
-        self.accepted.truncate(ACCEPTED_MAX);
-        self.rollback = self.rollback.take().filter(|rollback| rollback.over != held.sha256);
-        Some(held)
-    }
-
-    /// The version to go back to: the one whose digest begins like this, else the one that served before the present one.
-    pub(super) fn earlier(&self, digest: Option<&str>) -> Option<&KeptVersion> {
-        match digest {
-            Some(digest) => self.history.iter().find(|version| version.sha256.starts_with(digest)),
-            None => {
-                let serving = self.serving.as_deref();
-                let present = self.history.iter().position(|version| Some(version.sha256.as_str()) == serving);
-                self.history.get(present.map_or(0, |present| present + 1))
-            }
-        }
-    }
-}
 
 /// The folder in which it is remembered, or none: then nothing is.
 #[derive(Debug, Clone)]
@@ -316,39 +191,6 @@ impl StateFolder {
 mod tests {
     use super::*;
 
-    fn version(sha256: &str) -> KeptVersion {
-        KeptVersion { sha256: sha256.to_owned(), version: "1".to_owned(), since: String::new() }
-    }
-
-    fn state(serving: &str, history: &[&str]) -> RouteState {
-        let history = history.iter().map(|sha256| version(sha256)).collect();
-        RouteState { serving: Some(serving.to_owned()), history, ..RouteState::default() }
-    }
-
-    fn earlier<'a>(state: &'a RouteState, digest: Option<&str>) -> Option<&'a str> {
-        state.earlier(digest).map(|version| version.sha256.as_str())
-    }
-
-    #[test]
-    fn the_version_before_the_present_one_is_gone_back_to_step_by_step() {
-        let history = ["cc3", "bb2", "aa1"];
-        assert_eq!(earlier(&state("cc3", &history), None), Some("bb2"));
-        assert_eq!(earlier(&state("bb2", &history), None), Some("aa1"));
-        assert_eq!(earlier(&state("aa1", &history), None), None);
-        assert_eq!(earlier(&state("cc3", &history), Some("aa")), Some("aa1"));
-        assert_eq!(earlier(&state("cc3", &history), Some("dd")), None);
-    }
-
-    #[test]
-    fn accepting_takes_what_is_held_once_and_ends_a_rollback_over_it() {
-        let held = Held { sha256: "new".to_owned(), version: "2".to_owned(), reasons: Vec::new() };
-        let rollback = Rollback { to: "old".to_owned(), over: "new".to_owned() };
-        let mut state = RouteState { held: Some(held), rollback: Some(rollback), ..RouteState::default() };
-        assert_eq!(state.accept().map(|held| held.sha256).as_deref(), Some("new"));
-        assert_eq!((state.accepted.as_slice(), &state.rollback), (&["new".to_owned()][..], &None));
-        assert_eq!(state.accept(), None);
-    }
-
     #[test]
     fn what_is_remembered_is_read_back_by_another_process_and_for_this_folder_alone() {
         let (place, folder, other) =
@@ -405,7 +247,9 @@ mod tests {
             let written = File::create(file(n)).unwrap();
             written.set_modified(SystemTime::now() - age).unwrap();
         }
-        state.update("pedido", |route| route.history.push(version(&digest(0)))).unwrap();
+        state
+            .update("pedido", |route| route.history.push(KeptVersion { sha256: digest(0), ..KeptVersion::default() }))
+            .unwrap();
         state.prune(&HashSet::from([digest(1)])).unwrap();
         let left: Vec<bool> = (0..4).map(|n| file(n).exists()).collect();
         assert_eq!(left, [true, true, false, true]);
