@@ -45,12 +45,19 @@ pub fn legible(text: &str) -> String {
     }
 }
 
-/// A text on one line, and with nothing that could move a terminal's cursor or turn the direction of reading round.
+/// Whether a character is not shown, but acted on: it moves a terminal's cursor, begins another line, or turns the direction of
+/// reading round.
+#[must_use]
+pub fn acts_on_a_terminal(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// A text on one line, and with nothing that a terminal would act on.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        match c.is_control() || turns(c) {
+        match acts_on_a_terminal(c) {
             true => shown.extend(c.escape_default()),
             false => shown.push(c),
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, ensure};
+use atlas_tests::versions::version;
 use atlas_tests::{Atlas, FROM, Faults, SampleApi, TO, api, assert_said};
 use tokio::process::Command;
 
@@ -101,6 +102,50 @@ async fn a_component_of_more_parts_than_any_connector_needs_is_refused() -> anyh
     let mut said = atlas.run_in_both_languages(&["connector", "inspect", "connectors/bomba.wasm"], 7).await?;
     said.push_str(&atlas.run_in_both_languages(&["connector", "inspect", "connectors/modulos.wasm"], 7).await?);
     assert_said!(said);
+    Ok(())
+}
+
+/// Whether a terminal would act on any of it.
+fn acts_on_a_terminal(said: &str) -> bool {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    said.chars().any(|c| c.is_control() && c != '\n' || turns(c))
+}
+
+#[tokio::test]
+async fn nothing_that_a_stranger_wrote_acts_on_the_terminal() -> anyhow::Result<()> {
+    let api = api(2, Faults::default()).await?;
+    let (atlas, folder) = ready(&api).await?;
+    let mut said = String::new();
+    let mut run = async |arguments: &[&str], code: i32| {
+        for output in ["text", "json"] {
+            let ran = atlas.run(&[arguments, &["--output", output, "--lang", "en"]].concat()).await?.expect(code)?;
+            ensure!(!acts_on_a_terminal(&ran.stdout) && !acts_on_a_terminal(&ran.stderr), "{ran:?}");
+            said.push_str(&ran.stdout);
+            said.push_str(&ran.stderr);
+        }
+        anyhow::Ok(())
+    };
+    // What a connector says of itself.
+    let file = folder.join("dito.wasm");
+    for acting in
+        ["version=1\u{202e}", "version=1\u{1b}[2J", "version=1 unhashed=/a\u{9b}2J", "version=1 unhashed=/\u{2066}a"]
+    {
+        std::fs::write(&file, version(acting)?)?;
+        run(&["connector", "inspect", "connectors/dito.wasm"], 7).await?;
+    }
+    std::fs::remove_file(&file)?;
+    // The names of files: of one that is a connector, and of one that is none.
+    std::fs::rename(folder.join("venda.wasm"), folder.join("a\u{1b}[2J\u{202e}b\nc.wasm"))?;
+    std::fs::write(folder.join("z\u{1b}[2J\u{202e}\n.wasm"), "x")?;
+    run(&["connector", "list"], 0).await?;
+    // What an earlier Atlas, which let it pass, wrote down.
+    atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
+    let stored = "UPDATE scraps SET conector_versao = '1' || char(27) || '[2J' || char(8238)";
+    atlas.database.execute(stored).await?;
+    run(&["scrap", "show", "1"], 0).await?;
+    for shown in [r"\u{202e}", r"\u{1b}[2J", r"\u202e", r"\u001b[2J"] {
+        ensure!(said.contains(shown), "{shown} was not shown: {said}");
+    }
     Ok(())
 }
 

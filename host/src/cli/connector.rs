@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use serde::Serialize;
 
 use super::args::{ConnectorArgs, ConnectorCommand};
-use super::output::Output;
+use super::output::{Output, printable};
 use crate::config::Config;
 use crate::connector::{Connector, Standing, Usage};
 use crate::notice;
@@ -215,7 +215,8 @@ async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure>
         }
         let file = match &row.erro {
             Some(error) => format!("⚠️ {error}"),
-            None => [std::slice::from_ref(&row.arquivo), &row.motivos[..]].concat().join("\n"),
+            // A file's name may have a line break.
+            None => [&[printable(&row.arquivo)], &row.motivos[..]].concat().join("\n"),
         };
         let used = row.uso.as_ref().map_or_else(|| "-".to_owned(), |used| used.text(output));
         let sha256 = row.sha256.as_deref().map_or("-", digest).to_owned();

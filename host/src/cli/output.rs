@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the one place, with `report` and `console`, that prints
 
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
 
@@ -12,6 +13,7 @@ use super::args::{Common, Format};
 use crate::i18n::Catalogue;
 use crate::notice;
 use crate::notice::Notice;
+use crate::notice::acts_on_a_terminal;
 pub(super) use crate::notice::printable;
 use crate::service::{Exit, Failure};
 
@@ -52,8 +54,12 @@ impl Output {
         }
     }
 
-    /// A line of a result.
+    /// A line of a result, or several. Whoever made what stands in it, a terminal shows it and does nothing else.
     pub(super) fn line(&self, line: &str) {
+        self.write(&shown(line));
+    }
+
+    fn write(&self, line: &str) {
         match writeln!(std::io::stdout().lock(), "{line}") {
             // Whoever reads may have seen enough (`| head`): that is no failure of ours.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -76,7 +82,7 @@ impl Output {
     /// A result as JSON, on one line.
     pub(super) fn json(&self, value: &impl Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.line(&text),
+            Ok(text) => self.write(&shown_json(&text)),
             Err(error) => self.line(&format!("{{\"error\":\"{error}\"}}")),
         }
     }
@@ -93,8 +99,47 @@ impl Output {
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(headings.iter().map(|heading| self.text(&Notice::new(heading))));
         for row in rows {
-            table.add_row(cells(row));
+            // Before the table is laid out: what is escaped takes more room.
+            table.add_row(cells(row).iter().map(|cell| shown(cell)));
         }
         self.line(&table.to_string());
+    }
+}
+
+/// A text of one line or several.
+fn shown(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// JSON on one line, of the same values. Outside of its strings there is nothing to be escaped, and within them this is how.
+fn shown_json(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if acts_on_a_terminal(c) {
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = "a\u{1b}[2J\u{9b}b\u{202e}c\u{7f}é";
+
+    #[test]
+    fn a_terminal_shows_what_a_stranger_wrote_and_does_nothing_else() {
+        assert_eq!(shown(&format!("one\n{SAID}")), "one\na\\u{1b}[2J\\u{9b}b\\u{202e}c\\u{7f}é");
+        assert_eq!(shown(&shown(SAID)), shown(SAID));
+    }
+
+    #[test]
+    fn escaped_json_means_the_same() {
+        let value = serde_json::json!({ "versão": SAID, "list": [1, "\n"] });
+        let text = shown_json(&value.to_string());
+        assert!(!text.chars().any(acts_on_a_terminal), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

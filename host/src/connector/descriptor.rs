@@ -6,6 +6,7 @@ use super::bindings::atlas::connector::types as wit;
 use super::imports;
 use super::schema;
 use crate::json::Pointer;
+use crate::notice::acts_on_a_terminal;
 use crate::source::{AuthScheme, BadPattern, Placeholder, Position, RequestPattern, SchemeError, TokenGrant};
 
 const NAME_MAX: usize = 64;
@@ -66,6 +67,14 @@ pub enum DescriptorError {
         /// What it said.
         pointer: String,
     },
+    /// A text that would not be shown as what it is.
+    #[error("{field} {text:?} has characters that a terminal would act on")]
+    Unshowable {
+        /// Which.
+        field: &'static str,
+        /// What it said.
+        text: String,
+    },
     /// Too many pointers.
     #[error("{0} has more than 64 pointers")]
     TooManyPointers(&'static str),
@@ -108,7 +117,7 @@ impl Descriptor {
             return Err(DescriptorError::HashesTooLittle(bad.as_str().to_owned()));
         }
         pointers("changed-at", said.changed_at.as_slice())?;
-        let printable = |c: char| !c.is_control();
+        let printable = |c: char| !acts_on_a_terminal(c);
         if said.version.is_empty() || said.version.len() > NAME_MAX || !said.version.chars().all(printable) {
             return Err(DescriptorError::BadVersion(said.version.chars().take(NAME_MAX).collect()));
         }
@@ -150,13 +159,16 @@ fn pointers(field: &'static str, texts: &[String]) -> Result<Vec<Pointer>, Descr
     if texts.iter().any(|text| text.len() > POINTER_MAX) {
         return Err(DescriptorError::LongPointer(field));
     }
-    texts
-        .iter()
-        .map(|text| {
-            Pointer::parse(text)
-                .map_err(|_| DescriptorError::BadPointer { field, pointer: text.chars().take(NAME_MAX).collect() })
-        })
-        .collect()
+    texts.iter().map(|text| pointer(field, text)).collect()
+}
+
+/// A pointer that can be shown to whoever decides about it.
+fn pointer(field: &'static str, text: &str) -> Result<Pointer, DescriptorError> {
+    let shown = || text.chars().take(NAME_MAX).collect();
+    if text.chars().any(acts_on_a_terminal) {
+        return Err(DescriptorError::Unshowable { field, text: shown() });
+    }
+    Pointer::parse(text).map_err(|_| DescriptorError::BadPointer { field, pointer: shown() })
 }
 
 fn requests(said: &[wit::RequestPattern]) -> Result<Vec<RequestPattern>, DescriptorError> {
@@ -212,13 +224,7 @@ fn auth(scheme: wit::AuthScheme) -> Result<AuthScheme, DescriptorError> {
 fn placeholder(said: wit::Placeholder) -> Result<Placeholder, DescriptorError> {
     let position = match said.position {
         wit::PlaceholderPosition::Header(name) => Position::Header(name),
-        wit::PlaceholderPosition::Body(pointer) => {
-            let at = Pointer::parse(&pointer).map_err(|_| DescriptorError::BadPointer {
-                field: "auth",
-                pointer: pointer.chars().take(NAME_MAX).collect(),
-            })?;
-            Position::Body(at)
-        }
+        wit::PlaceholderPosition::Body(at) => Position::Body(pointer("auth", &at)?),
     };
     Ok(Placeholder { name: said.name, position })
 }
@@ -264,6 +270,26 @@ mod tests {
     #[test]
     fn a_sound_description_is_accepted() {
         assert_eq!(refusal(|_| ()), "accepted");
+    }
+
+    #[test]
+    fn what_would_not_be_shown_as_what_it_is_is_refused_and_shown_as_what_it_is() {
+        for acting in ["\u{1b}[2J", "\n", "\u{7f}", "\u{9b}", "\u{202e}", "\u{2066}", "\u{200f}", "\u{2028}"] {
+            let at = format!("/a{acting}b");
+            let body = wit::PlaceholderPosition::Body(at.clone());
+            let placeholder = wit::Placeholder { name: "app_key".into(), position: body };
+            let refusals = [
+                refusal(|d| d.version = format!("1{acting}")),
+                refusal(|d| d.key = vec![at.clone()]),
+                refusal(|d| d.unhashed = vec![at.clone()]),
+                refusal(|d| d.changed_at = Some(at.clone())),
+                refusal(|d| d.auth = wit::AuthScheme::Placeholders(vec![placeholder])),
+            ];
+            for refusal in refusals {
+                assert!(refusal != "accepted" && !refusal.chars().any(acts_on_a_terminal), "{acting:?}: {refusal:?}");
+            }
+        }
+        assert_eq!(refusal(|d| (d.version, d.key) = ("1.0 — versão".into(), vec!["/número/é".into()])), "accepted");
     }
 
     #[test]
