@@ -374,6 +374,7 @@ connector-revertida = rolled back
 connector-recusada = refused
 hold-records = from the same answers a page gave { $after } records instead of { $before }
 hold-requests = it declares further requests ({ $requests })
+hold-credential = it wants another credential, or has it stand elsewhere in requests ({ $after }; so far { $before })
 hold-unhashed = it leaves more out of the content hash ({ $pointers }): rows that are there would look new
 error-nothing-held = No version of the route { $route } waits for your word
     .fix = See how the connectors stand with: atlas connector list.

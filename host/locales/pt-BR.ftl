@@ -386,6 +386,7 @@ connector-revertida = revertida
 connector-recusada = recusada
 hold-records = com as mesmas respostas, uma página deu { $after } registros em vez de { $before }
 hold-requests = declara mais requisições ({ $requests })
+hold-credential = quer outra credencial, ou a quer em outro lugar das requisições ({ $after }; até agora { $before })
 hold-unhashed = deixa mais fora do hash do conteúdo ({ $pointers }): linhas já gravadas pareceriam novas
 error-nothing-held = Nenhuma versão da rota { $route } espera a sua palavra
     .fix = Veja o estado dos conectores com: atlas connector list.

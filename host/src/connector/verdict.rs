@@ -72,6 +72,10 @@ fn widened(present: &Lists, version: &Descriptor) -> Vec<HoldReason> {
     if !added.is_empty() {
         reasons.push(HoldReason::Unhashed { added });
     }
+    let wanted = Lists::of(version).credential.unwrap_or_default();
+    if let Some(before) = present.credential.as_ref().filter(|before| **before != wanted) {
+        reasons.push(HoldReason::Credential { before: before.clone(), after: wanted });
+    }
     let declared = version.requests.iter().map(ToString::to_string);
     let added: Vec<String> = declared.filter(|pattern| !present.requests.contains(pattern)).collect();
     if !added.is_empty() {
@@ -129,6 +133,21 @@ mod tests {
     }
 
     const RECORDS: Trial = Trial::Records { before: 50, after: 49 };
+
+    #[test]
+    fn a_version_that_wants_another_credential_or_has_it_elsewhere_waits() {
+        let held = |after: Descriptor| {
+            let present = present(&descriptor(&[]));
+            let version = Version { sha256: "new", descriptor: &after };
+            match judge(&RouteState::default(), version, Some(&present), &Trial::Same) {
+                Verdict::Hold(reasons) => matches!(reasons.as_slice(), [HoldReason::Credential { .. }]),
+                _ => false,
+            }
+        };
+        assert!(held(Descriptor { api: "bling".to_owned(), ..descriptor(&[]) }));
+        assert!(held(Descriptor { auth: AuthScheme::Header("x-fish".to_owned()), ..descriptor(&[]) }));
+        assert!(!held(descriptor(&[])));
+    }
 
     #[test]
     fn a_version_that_takes_the_same_records_serves() {

@@ -81,6 +81,7 @@ pub fn hold_notice(reason: &HoldReason) -> Notice {
     match reason {
         HoldReason::Records { before, after } => notice!("hold-records", before = before, after = after),
         HoldReason::Requests { added } => notice!("hold-requests", requests = added.join(", ")),
+        HoldReason::Credential { before, after } => notice!("hold-credential", before = before, after = after),
         HoldReason::Unhashed { added } => notice!("hold-unhashed", pointers = added.join(", ")),
     }
 }

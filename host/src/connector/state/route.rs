@@ -58,6 +58,8 @@ pub struct Lists {
     pub requests: Vec<String>,
     /// What it leaves out of the content hash.
     pub unhashed: Vec<String>,
+    /// Whose credential it wants, and where in a request; none: it was not written down yet.
+    pub credential: Option<String>,
 }
 
 /// A version that waits for the operator's word.
@@ -86,6 +88,13 @@ pub enum HoldReason {
     Requests {
         /// The patterns that are new.
         added: Vec<String>,
+    },
+    /// It wants the credential of another API, or has it stand in another place of the requests.
+    Credential {
+        /// What the present version wants.
+        before: String,
+        /// What it wants.
+        after: String,
     },
     /// It leaves more out of the content hash: every row that it fetches again would look new.
     Unhashed {
@@ -141,6 +150,7 @@ impl Lists {
         Self {
             requests: descriptor.requests.iter().map(ToString::to_string).collect(),
             unhashed: descriptor.unhashed.iter().map(|pointer| pointer.as_str().to_owned()).collect(),
+            credential: Some(format!("{}: {:?}", descriptor.api, descriptor.auth)),
         }
     }
 }
