@@ -103,7 +103,7 @@ impl Put {
                 std::fs::hard_link(&huge[0], file)?;
                 let (aside, file) = (file.with_extension("new"), file.to_owned());
                 let put = move |number: u64| {
-                    std::fs::hard_link(&huge[usize::from(number % 2 == 0)], &aside)?;
+                    std::fs::hard_link(&huge[usize::from(number.is_multiple_of(2))], &aside)?;
                     Ok(std::fs::rename(&aside, &file)?)
                 };
                 return Ok(Some(Replacing::start(Duration::from_millis(3), put)));

@@ -63,8 +63,8 @@ mod tests {
     #[tokio::test]
     async fn work_that_nobody_wants_any_more_counts_until_it_has_returned() {
         let heavy = HeavyWork::default();
-        let (begun, has_begun) = mpsc::channel();
-        let (let_go, held) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::sync_channel(FILES_AT_ONCE);
+        let (let_go, held) = mpsc::sync_channel::<()>(FILES_AT_ONCE);
         let held = Arc::new(std::sync::Mutex::new(held));
         for _ in 0..FILES_AT_ONCE {
             let (heavy, begun, held) = (heavy.clone(), begun.clone(), Arc::clone(&held));

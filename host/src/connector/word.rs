@@ -83,7 +83,8 @@ pub fn roll_back(
         .ok_or_else(|| WordError::NoSuchVersion { route: route.to_owned(), digest: digest.unwrap_or("-").to_owned() })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs;
     use std::path::Path;

@@ -237,7 +237,7 @@ async fn what_its_trial_refused_serves_once_the_operator_accepted_it() {
     assert!(registry.refused_and_accepted("pedido").await.is_empty());
     assert!(accept(&ground.folders(), "pedido", Some("0000")).is_err());
     assert_eq!(accept(&ground.folders(), "pedido", None).unwrap().version, "2");
-    assert_eq!(registry.refused_and_accepted("pedido").await, [path.clone()]);
+    assert_eq!(registry.refused_and_accepted("pedido").await, std::slice::from_ref(&path));
     look(&registry, &path, failed).await;
     assert_eq!(serving(&registry, "pedido").as_deref(), Some("2"));
     assert_eq!(serving(&ground.start(&["pedido"]).await, "pedido").as_deref(), Some("2"));
