@@ -5,6 +5,7 @@
 //!
 //! - `types`     the rows and values that go in and out
 //! - `error`     what can go wrong, by what to do about it
+//! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `rows`      how rows of either database become those values
 //! - `seal`      secrets at rest
 //! - `postgres`, `sqlite`  the two implementations
@@ -12,6 +13,7 @@
 
 mod error;
 mod postgres;
+mod queue;
 mod rows;
 mod seal;
 mod sqlite;
@@ -25,6 +27,7 @@ use async_trait::async_trait;
 
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
+pub use self::queue::{Asked, Host, Offer, Queue, Standing};
 pub use self::seal::StoreKey;
 pub use self::sqlite::SqliteStore;
 pub use self::types::*;
@@ -32,7 +35,7 @@ use crate::source::{AccessToken, Parts, Secret};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Queue {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -110,20 +113,11 @@ pub trait Store: Send + Sync {
     /// The newest scraps first, those of one client if asked, at most `limit`.
     async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError>;
 
-    /// Takes a scrap for running: raises its epoch, whoever held it, and marks it as running by this connector.
-    async fn claim(&self, id: i64, connector: &ConnectorStamp) -> Result<Lease, StoreError>;
+    /// Takes a scrap for running: raises its epoch, whoever held it, and marks it as running by this connector on this host.
+    async fn claim(&self, id: i64, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError>;
 
-    /// Whether the lease is still the scrap's newest.
-    async fn holds(&self, lease: &Lease) -> Result<bool, StoreError>;
-
-    /// Ends a run: the state, why, and how long it took. False if the lease is lost: nothing was written.
-    async fn finish(
-        &self,
-        lease: &Lease,
-        state: ScrapState,
-        reason: Option<&str>,
-        elapsed_ms: i64,
-    ) -> Result<bool, StoreError>;
+    /// Ends a run. False if the lease is lost: nothing was written.
+    async fn finish(&self, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError>;
 
     /// Cancels a scrap that has not ended, whoever runs it; false if it had.
     async fn cancel(&self, id: i64, reason: &str) -> Result<bool, StoreError>;
@@ -216,6 +210,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0002_rede_privada.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0003_credenciais.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0004_fila.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -224,4 +220,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0002_rede_privada.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0003_credenciais.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0004_fila.sql"),
 );

@@ -5,9 +5,10 @@
 use sqlx::FromRow;
 
 use super::error::{Fault, StoreError};
+use super::queue::{Asked, Standing};
 use super::seal::{Column, Place, Sealer};
 use super::types::{
-    Client, ClientApi, Counts, CursorId, HeldCredential, PageFacts, PendingCursor, Rejected, Scrap, ScrapState,
+    Client, ClientApi, Counts, CursorId, HeldCredential, Lease, PageFacts, PendingCursor, Rejected, Scrap, ScrapState,
     SweepFacts,
 };
 use crate::source::{AccessToken, Parts};
@@ -16,12 +17,12 @@ use crate::source::{AccessToken, Parts};
 pub(super) const SCRAP_BY_ID: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
      configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
      rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
-     CAST(criado_em AS TEXT) AS criado_em FROM scraps WHERE id = $1";
+     CAST(retomar_em AS TEXT) AS retomar_em, falhas, CAST(criado_em AS TEXT) AS criado_em FROM scraps WHERE id = $1";
 
 pub(super) const SCRAPS: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
      configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
      rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
-     CAST(criado_em AS TEXT) AS criado_em FROM scraps \
+     CAST(retomar_em AS TEXT) AS retomar_em, falhas, CAST(criado_em AS TEXT) AS criado_em FROM scraps \
      WHERE $1 IS NULL OR cliente_id = $1 ORDER BY id DESC LIMIT $2";
 
 pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_url, a.rede_privada, \
@@ -81,8 +82,8 @@ pub(super) const SECRETS: [(Column, &str, &str); 4] = [
 ];
 
 pub(super) const INSERT_SCRAP: &str = "INSERT INTO scraps \
-     (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, configuracao, fronteira) \
-     VALUES ($1, $2, $3, $4, $5, $6, 1) RETURNING id";
+     (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, configuracao, host, fronteira) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1) RETURNING id";
 
 /// The first page of a sweep.
 pub(super) const INSERT_ROOT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash) \
@@ -90,16 +91,50 @@ pub(super) const INSERT_ROOT: &str = "INSERT INTO scrap_cursores (scrap_id, varr
 
 pub(super) const CLAIM: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'executando', motivo = NULL, \
      iniciado_em = COALESCE(iniciado_em, CURRENT_TIMESTAMP), terminado_em = NULL, conector_versao = $2, \
-     conector_sha256 = $3, formato_cursor = COALESCE(formato_cursor, $4) WHERE id = $1 \
-     RETURNING epoca, cliente_id, rota";
+     conector_sha256 = $3, formato_cursor = COALESCE(formato_cursor, $4), retomar_em = NULL, \
+     pedido = CASE WHEN host = $5 THEN pedido END, host = $5 WHERE id = $1 \
+     RETURNING id, epoca, cliente_id, rota";
 
-pub(super) const HOLDS: &str = "SELECT 1 FROM scraps WHERE id = $1 AND epoca = $2";
+/// A scrap that somebody else inserted has no first page yet. Changes nothing the second time.
+pub(super) const FIRST_PAGE: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash) \
+     SELECT id, 0, $2 FROM scraps WHERE id = $1 AND varredura = 0 AND paginas = 0 AND fronteira = 0 \
+     ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING";
 
-pub(super) const FINISH: &str = "UPDATE scraps SET estado = $3, motivo = $4, duracao_ms = duracao_ms + $5, \
-     terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
+pub(super) const FIRST_PAGE_COUNTS: &str = "UPDATE scraps SET fronteira = 1 \
+     WHERE id = $1 AND varredura = 0 AND paginas = 0 AND fronteira = 0";
+
+/// What is asked of whoever holds the lease, if it is the newest.
+pub(super) const STANDING: &str = "SELECT pedido FROM scraps WHERE id = $1 AND epoca = $2";
+
+pub(super) fn standing(asked: Option<Option<String>>) -> Standing {
+    match asked {
+        None => Standing::Lost,
+        Some(None) => Standing::Held,
+        Some(Some(_)) => Standing::AskedToPause,
+    }
+}
+
+pub(super) const LEAVE: &str = "DELETE FROM atlas_hosts WHERE id = $1";
+
+/// Gives whether somebody runs it.
+pub(super) const REQUEUE: &str = "UPDATE scraps SET pedido = NULL, retomar_em = NULL, falhas = 0, \
+       motivo = CASE WHEN estado = 'executando' THEN motivo END, host = CASE WHEN estado = 'executando' THEN host END, \
+       terminado_em = CASE WHEN estado = 'executando' THEN terminado_em END, \
+       estado = CASE WHEN estado = 'executando' THEN estado ELSE 'pendente' END \
+     WHERE id = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva') \
+       AND (estado <> 'executando' OR pedido IS NOT NULL) RETURNING estado = 'executando'";
+
+/// What became of a wish, by whether somebody runs the scrap; none: no row was fit for it.
+pub(super) fn asked(somebody_runs_it: Option<bool>) -> Asked {
+    match somebody_runs_it {
+        None => Asked::Refused,
+        Some(false) => Asked::Done,
+        Some(true) => Asked::Passed,
+    }
+}
 
 pub(super) const CANCEL: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'cancelado', motivo = $2, \
-     terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
+     host = NULL, retomar_em = NULL, pedido = NULL, terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
 
 pub(super) const CONNECTORS_IN_USE: &str = "SELECT DISTINCT conector_sha256 FROM scraps \
      WHERE conector_sha256 IS NOT NULL AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
@@ -171,6 +206,8 @@ pub(super) struct ScrapRow {
     conector_versao: Option<String>,
     conector_sha256: Option<String>,
     duracao_ms: i64,
+    retomar_em: Option<String>,
+    falhas: i32,
     criado_em: String,
 }
 
@@ -200,8 +237,25 @@ impl From<ScrapRow> for Scrap {
             cursor_format: row.formato_cursor,
             connector: row.conector_versao.zip(row.conector_sha256),
             elapsed_ms: row.duracao_ms,
+            again_at: row.retomar_em,
+            failures: row.falhas,
             created_at: row.criado_em,
         }
+    }
+}
+
+/// What a statement that takes a scrap returns.
+#[derive(FromRow)]
+pub(super) struct LeaseRow {
+    id: i64,
+    epoca: i64,
+    cliente_id: i32,
+    rota: String,
+}
+
+impl From<LeaseRow> for Lease {
+    fn from(row: LeaseRow) -> Self {
+        Self { scrap_id: row.id, epoch: row.epoca, cliente_id: row.cliente_id, origem: row.rota }
     }
 }
 

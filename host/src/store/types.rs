@@ -1,6 +1,7 @@
 //! The values that go into a store and come out of it. Plain data; nothing here knows which database is behind.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
@@ -174,6 +175,23 @@ pub struct NewScrap {
     pub page_size: i32,
     /// The connector's settings, a JSON object.
     pub settings: String,
+    /// The process that keeps it for itself; none: any worker may take it.
+    pub host: Option<String>,
+}
+
+/// How a run ended, as it is written down.
+#[derive(Debug, Clone, Copy)]
+pub struct RunEnd<'a> {
+    /// The state in which it leaves the scrap.
+    pub state: ScrapState,
+    /// Why, as notices in JSON.
+    pub reason: Option<&'a str>,
+    /// How long it took.
+    pub elapsed_ms: i64,
+    /// How long no worker takes the scrap; none: it is taken at once if its state lets it be, or never.
+    pub again_in: Option<Duration>,
+    /// Runs in a row, this one included, that a passing failure ended and that brought no page.
+    pub failures: i32,
 }
 
 /// What became of a scrap. Every state but the first two ends a run; all but the two `Concluido` can be resumed.
@@ -278,6 +296,10 @@ pub struct Scrap {
     pub connector: Option<(String, String)>,
     /// How long it has run, over all its runs.
     pub elapsed_ms: i64,
+    /// When a worker goes on with it, as the database writes it.
+    pub again_at: Option<String>,
+    /// Runs in a row that a passing failure ended, and that brought no page.
+    pub failures: i32,
     /// When it was created, as the database writes it.
     pub created_at: String,
 }

@@ -10,7 +10,7 @@ use super::super::types::{InitReport, SchemaStatus};
 /// Our own name, for the database may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -18,10 +18,11 @@ const TABLES: [&str; 7] = [
     "scraps",
     "scrap_cursores",
     "dados_rejeitados",
+    "atlas_hosts",
 ];
 
 /// Columns that later migrations add to them.
-const COLUMNS: [(&str, &str); 1] = [("clientes_apis", "rede_privada")];
+const COLUMNS: [(&str, &str); 2] = [("clientes_apis", "rede_privada"), ("scraps", "pedido")];
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pg_index i \
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod ledger;
+mod queue;
 mod records;
 mod schema;
 
@@ -17,7 +18,7 @@ use super::error::{Fault, StoreError};
 use super::rows;
 use super::seal::{Column, Place, Sealer, StoreKey};
 use super::types::*;
-use super::{CredentialLock, Store};
+use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
 use crate::source::{Parts, Secret};
 
 /// How long a statement waits for another process that is writing to the same file.
@@ -84,6 +85,33 @@ fn create_private(path: &Path) {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let _ = options.open(path);
+}
+
+#[async_trait]
+impl Queue for SqliteStore {
+    async fn beat(&self, host: &Host) -> Result<(), StoreError> {
+        queue::beat(&self.pool, host).await
+    }
+
+    async fn leave(&self, host: &str) -> Result<(), StoreError> {
+        queue::leave(&self.pool, host).await
+    }
+
+    async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError> {
+        queue::take(&self.pool, offer).await
+    }
+
+    async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError> {
+        queue::standing(&self.readers, lease).await
+    }
+
+    async fn pause(&self, id: i64, reason: &str) -> Result<Asked, StoreError> {
+        queue::pause(&self.pool, id, reason).await
+    }
+
+    async fn requeue(&self, id: i64) -> Result<Asked, StoreError> {
+        queue::requeue(&self.pool, id).await
+    }
 }
 
 #[async_trait]
@@ -257,6 +285,7 @@ impl Store for SqliteStore {
             .bind(to)
             .bind(scrap.page_size)
             .bind(&scrap.settings)
+            .bind(&scrap.host)
             .fetch_one(&mut *tx)
             .await
             .map_err(StoreError::sort(doing))?;
@@ -290,47 +319,31 @@ impl Store for SqliteStore {
         Ok(rows.into_iter().map(Scrap::from).collect())
     }
 
-    async fn claim(&self, id: i64, connector: &ConnectorStamp) -> Result<Lease, StoreError> {
+    async fn claim(&self, id: i64, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError> {
         let doing = "claim the scrap";
-        let row = sqlx::query(rows::CLAIM)
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
+        let row: rows::LeaseRow = sqlx::query_as(rows::CLAIM)
             .bind(id)
             .bind(&connector.version)
             .bind(&connector.sha256)
             .bind(connector.cursor_format)
-            .fetch_optional(&self.pool)
+            .bind(host)
+            .fetch_optional(&mut *tx)
             .await
             .map_err(StoreError::sort(doing))?
             .ok_or_else(|| StoreError::new(Fault::Missing, doing, id.to_string()))?;
-        Ok(Lease { scrap_id: id, epoch: row.get("epoca"), cliente_id: row.get("cliente_id"), origem: row.get("rota") })
+        let root = CursorId::ROOT.0.as_slice();
+        let first = sqlx::query(rows::FIRST_PAGE).bind(id).bind(root).execute(&mut *tx).await;
+        if first.map_err(StoreError::sort(doing))?.rows_affected() > 0 {
+            let counted = sqlx::query(rows::FIRST_PAGE_COUNTS).bind(id).execute(&mut *tx).await;
+            counted.map_err(StoreError::sort(doing))?;
+        }
+        tx.commit().await.map_err(StoreError::sort(doing))?;
+        Ok(row.into())
     }
 
-    async fn holds(&self, lease: &Lease) -> Result<bool, StoreError> {
-        let row = sqlx::query(rows::HOLDS)
-            .bind(lease.scrap_id)
-            .bind(lease.epoch)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(StoreError::sort("check the lease"))?;
-        Ok(row.is_some())
-    }
-
-    async fn finish(
-        &self,
-        lease: &Lease,
-        state: ScrapState,
-        reason: Option<&str>,
-        elapsed_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let done = sqlx::query(rows::FINISH)
-            .bind(lease.scrap_id)
-            .bind(lease.epoch)
-            .bind(state.name())
-            .bind(reason)
-            .bind(elapsed_ms)
-            .execute(&self.pool)
-            .await
-            .map_err(StoreError::sort("end the scrap's run"))?;
-        Ok(done.rows_affected() > 0)
+    async fn finish(&self, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError> {
+        queue::finish(&self.pool, lease, end).await
     }
 
     async fn cancel(&self, id: i64, reason: &str) -> Result<bool, StoreError> {

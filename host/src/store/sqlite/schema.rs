@@ -15,7 +15,7 @@ const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 const MIGRATION_TRIES: u32 = 10;
 const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -23,10 +23,11 @@ const TABLES: [&str; 7] = [
     "scraps",
     "scrap_cursores",
     "dados_rejeitados",
+    "atlas_hosts",
 ];
 
 /// Columns that later migrations add to them.
-const COLUMNS: [(&str, &str); 1] = [("clientes_apis", "rede_privada")];
+const COLUMNS: [(&str, &str); 2] = [("clientes_apis", "rede_privada"), ("scraps", "pedido")];
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pragma_index_list('dados_raw') l \
      WHERE l.\"unique\" AND NOT l.partial AND (SELECT COUNT(*) FROM pragma_index_info(l.name)) = 1 \

@@ -183,7 +183,7 @@ async fn a_client_with_rows_or_scraps_stays(ground: &Ground) -> Result<()> {
     let store = &ground.store;
     let scrap = ground.scrap().await?;
     assert_eq!(fault(store.remove_client(CLIENT).await), Some(Fault::InUse));
-    let lease = store.claim(scrap, &stamp("1")).await?;
+    let lease = store.claim(scrap, &stamp("1"), HOST).await?;
     store.insert(&lease, &[RecordRow { payload: "1", hash: &hash(1) }]).await?;
     // Rows alone, as the first system leaves them.
     ground.database.execute("DELETE FROM scraps").await?;

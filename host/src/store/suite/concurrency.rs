@@ -147,7 +147,7 @@ async fn writers_in_no_common_order_end_with_each_once(ground: &Ground) -> Resul
 
 async fn whoever_lost_the_lease_adds_nothing_to_a_race(ground: &Ground) -> Result<()> {
     let lost = ground.lease().await?;
-    let lease = ground.store.claim(lost.scrap_id, &stamp("2")).await?;
+    let lease = ground.store.claim(lost.scrap_id, &stamp("2"), HOST).await?;
     let numbers: Vec<usize> = (0..400).collect();
     let (old, new) = tokio::join!(
         race(ground, &lost, &numbers, 50, Order::ByHash),

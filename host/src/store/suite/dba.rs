@@ -71,7 +71,7 @@ async fn work(store: &dyn Store) -> Result<()> {
     store.lock_credential(CLIENT, "jueri").await?.keep(&several, &access).await?;
     assert!(store.set_credential(CLIENT, "jueri", Some(&parts)).await?);
     let id = store.create_scrap(&new_scrap(CLIENT)).await?;
-    let lease = store.claim(id, &stamp("1")).await?;
+    let lease = store.claim(id, &stamp("1"), HOST).await?;
     assert_eq!(store.insert(&lease, &[RecordRow { payload: "1", hash: &hash(1) }]).await?, [true]);
     let (one, two) = (hash(1), hash(2));
     let batch = [RecordRow { payload: "1", hash: &one }, RecordRow { payload: "2", hash: &two }];
@@ -84,7 +84,7 @@ async fn work(store: &dyn Store) -> Result<()> {
     store.ledger(&lease, &[], &[done(first, &["a"])]).await?;
     store.open_sweep(&lease, 1).await?;
     assert_eq!(store.pending(&lease, 1, 0, 10).await?.len(), 1);
-    assert!(store.finish(&lease, ScrapState::Concluido, None, 1).await?);
+    assert!(store.finish(&lease, &end(ScrapState::Concluido, None, 1)).await?);
     assert_eq!(store.totals(CLIENT).await?.len(), 1);
     assert!(store.remove_api(CLIENT, "jueri").await?);
     assert_eq!(fault(store.remove_client(CLIENT).await), Some(Fault::InUse));
@@ -139,7 +139,7 @@ async fn a_role_that_may_not_create_is_told_so_where_tables_are_missing() -> Res
     let error = store.init().await.err().context("it created tables")?;
     assert_eq!(error.fault, Fault::Schema);
     assert!(error.database_message().contains("permission denied"), "{}", error.database_message());
-    assert_eq!(store.schema().await?.missing_tables.len(), 7);
+    assert_eq!(store.schema().await?.missing_tables.len(), 8);
     Ok(())
 }
 

@@ -38,7 +38,7 @@ async fn a_begin_mark_stays(ground: &Ground) -> Result<()> {
     // Again, and for a page that nobody knows.
     store.ledger(&lease, &[page(0, Some("b")), page(0, Some("unknown"))], &[]).await?;
     let again = ground.another().await?;
-    let lease = again.claim(lease.scrap_id, &stamp("2")).await?;
+    let lease = again.claim(lease.scrap_id, &stamp("2"), HOST).await?;
     let begun: Vec<_> = again.pending(&lease, 0, 0, 10).await?.into_iter().map(|p| (p.cursor, p.begun)).collect();
     assert_eq!(begun, [(Some("a".to_owned()), false), (Some("b".to_owned()), true)]);
     Ok(())

@@ -9,6 +9,7 @@ mod database;
 mod dba;
 mod frontier;
 mod ledger;
+mod queue;
 mod records;
 mod rejects;
 mod schema;
@@ -25,6 +26,8 @@ use super::*;
 /// The client and the route of [`Ground::lease`].
 const CLIENT: i32 = 7;
 const ROUTE: &str = "pedido";
+/// The process that runs them.
+const HOST: &str = "este";
 
 /// Runs each test against both stores, on tables that are there (`ready`) or on an empty database (`empty`).
 macro_rules! on_both {
@@ -84,7 +87,7 @@ impl Ground {
     /// A claimed scrap.
     async fn lease(&self) -> Result<Lease> {
         let id = self.scrap().await?;
-        Ok(self.store.claim(id, &stamp("1.0.0")).await?)
+        Ok(self.store.claim(id, &stamp("1.0.0"), HOST).await?)
     }
 
     /// A scrap that must be there.
@@ -114,7 +117,12 @@ fn credential(secret: &Secret) -> ApiChange<'_> {
 }
 
 fn new_scrap(cliente_id: i32) -> NewScrap {
-    NewScrap { cliente_id, rota: ROUTE.to_owned(), period: None, page_size: 50, settings: "{}".to_owned() }
+    NewScrap { cliente_id, rota: ROUTE.to_owned(), period: None, page_size: 50, settings: "{}".to_owned(), host: None }
+}
+
+/// An end without anything to come.
+fn end(state: ScrapState, reason: Option<&str>, elapsed_ms: i64) -> RunEnd<'_> {
+    RunEnd { state, reason, elapsed_ms, again_in: None, failures: 0 }
 }
 
 fn stamp(version: &str) -> ConnectorStamp {

@@ -144,7 +144,7 @@ async fn a_hash_is_unique_across_clients(ground: &Ground) -> Result<()> {
     let one = ground.lease().await?;
     ground.store.add_client(8, &secret("token")).await?;
     let scrap = ground.store.create_scrap(&new_scrap(8)).await?;
-    let two = ground.store.claim(scrap, &stamp("1")).await?;
+    let two = ground.store.claim(scrap, &stamp("1"), HOST).await?;
     assert_eq!(ground.store.insert(&one, &rows(&[("1", hash(1))])).await?, [true]);
     assert_eq!(ground.store.insert(&two, &rows(&[("1", hash(1)), ("2", hash(2))])).await?, [false, true]);
     Ok(())
@@ -197,7 +197,7 @@ async fn rows_are_counted_by_route(ground: &Ground) -> Result<()> {
     assert!(ground.store.totals(CLIENT).await?.is_empty());
     let other = NewScrap { rota: "venda".to_owned(), ..new_scrap(CLIENT) };
     let other = ground.store.create_scrap(&other).await?;
-    let other = ground.store.claim(other, &stamp("1")).await?;
+    let other = ground.store.claim(other, &stamp("1"), HOST).await?;
     ground.store.insert(&lease, &rows(&[("1", hash(1)), ("2", hash(2))])).await?;
     ground.store.insert(&other, &rows(&[("3", hash(3))])).await?;
     // Without a hash, as the first system may leave one.

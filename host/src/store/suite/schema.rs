@@ -64,7 +64,7 @@ async fn init_again_leaves_everything(ground: &Ground) -> Result<()> {
     }
     assert_eq!(ground.store.schema().await?, status);
     assert_eq!(ground.database.rows().await?, 1);
-    assert!(ground.store.holds(&lease).await?);
+    assert!(ground.store.standing(&lease).await? == Standing::Held);
     Ok(())
 }
 

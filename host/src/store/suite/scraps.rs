@@ -45,6 +45,8 @@ async fn a_scrap_is_read_back_as_it_was_created(ground: &Ground) -> Result<()> {
         cursor_format: None,
         connector: None,
         elapsed_ms: 0,
+        again_at: None,
+        failures: 0,
         created_at: scrap.created_at.clone(),
     };
     assert_eq!(scrap, expected);
@@ -58,7 +60,7 @@ async fn a_scrap_is_read_back_as_it_was_created(ground: &Ground) -> Result<()> {
 async fn what_is_not_there_is_not_found(ground: &Ground) -> Result<()> {
     let store = &ground.store;
     assert_eq!(store.scrap(1).await?, None);
-    assert_eq!(fault(store.claim(1, &stamp("1")).await), Some(Fault::Missing));
+    assert_eq!(fault(store.claim(1, &stamp("1"), HOST).await), Some(Fault::Missing));
     assert!(!store.cancel(1, "{}").await?);
     assert_eq!(fault(store.create_scrap(&new_scrap(99)).await), Some(Fault::Missing));
     assert_eq!(ground.database.number("SELECT COUNT(*) FROM scraps").await?, 0);
@@ -84,25 +86,25 @@ async fn scraps_are_listed_newest_first(ground: &Ground) -> Result<()> {
 async fn a_claim_raises_the_epoch_and_marks_the_scrap_as_running(ground: &Ground) -> Result<()> {
     let store = &ground.store;
     let id = ground.scrap().await?;
-    let first = store.claim(id, &stamp("1.0.0")).await?;
+    let first = store.claim(id, &stamp("1.0.0"), HOST).await?;
     assert_eq!((first.scrap_id, first.cliente_id, first.origem.as_str()), (id, CLIENT, ROUTE));
     let scrap = ground.read(id).await?;
     assert_eq!(scrap.state, ScrapState::Executando);
     assert_eq!(scrap.connector, Some(("1.0.0".to_owned(), "ab".repeat(32))));
-    assert!(store.holds(&first).await?);
+    assert!(store.standing(&first).await? == Standing::Held);
 
-    let second = ground.another().await?.claim(id, &stamp("2.0.0")).await?;
+    let second = ground.another().await?.claim(id, &stamp("2.0.0"), HOST).await?;
     assert!(second.epoch > first.epoch);
-    assert!(!store.holds(&first).await?);
-    assert!(store.holds(&second).await?);
+    assert!(store.standing(&first).await? != Standing::Held);
+    assert!(store.standing(&second).await? == Standing::Held);
     assert_eq!(ground.read(id).await?.connector.map(|c| c.0).as_deref(), Some("2.0.0"));
     Ok(())
 }
 
 async fn the_first_cursor_format_stays(ground: &Ground) -> Result<()> {
     let id = ground.scrap().await?;
-    ground.store.claim(id, &ConnectorStamp { cursor_format: 3, ..stamp("1") }).await?;
-    ground.store.claim(id, &ConnectorStamp { cursor_format: 4, ..stamp("2") }).await?;
+    ground.store.claim(id, &ConnectorStamp { cursor_format: 3, ..stamp("1") }, HOST).await?;
+    ground.store.claim(id, &ConnectorStamp { cursor_format: 4, ..stamp("2") }, HOST).await?;
     assert_eq!(ground.read(id).await?.cursor_format, Some(3));
     Ok(())
 }
@@ -110,8 +112,8 @@ async fn the_first_cursor_format_stays(ground: &Ground) -> Result<()> {
 async fn an_older_lease_writes_nothing(ground: &Ground) -> Result<()> {
     let store = &ground.store;
     let id = ground.scrap().await?;
-    let old = store.claim(id, &stamp("1")).await?;
-    let new = store.claim(id, &stamp("2")).await?;
+    let old = store.claim(id, &stamp("1"), HOST).await?;
+    let new = store.claim(id, &stamp("2"), HOST).await?;
     let before = ground.read(id).await?;
 
     let hashes = [hash(1), hash(2)];
@@ -133,7 +135,7 @@ async fn an_older_lease_writes_nothing(ground: &Ground) -> Result<()> {
     assert_eq!((pending[0].id, pending[0].begun), (CursorId::ROOT, false));
 
     assert_eq!(fault(store.open_sweep(&old, 1).await), Some(Fault::LeaseLost));
-    assert!(!store.finish(&old, ScrapState::Concluido, None, 5).await?);
+    assert!(!store.finish(&old, &end(ScrapState::Concluido, None, 5)).await?);
     assert_eq!(ground.read(id).await?, before);
     assert!(store.pending(&new, 1, 0, 10).await?.is_empty());
 
@@ -143,7 +145,7 @@ async fn an_older_lease_writes_nothing(ground: &Ground) -> Result<()> {
     assert_eq!(store.rejects(Some(id), 0, 10).await?.len(), 1);
     store.ledger(&new, &[first], &[]).await?;
     store.ledger(&new, &[], &[done(first, &[])]).await?;
-    assert!(store.finish(&new, ScrapState::Concluido, None, 5).await?);
+    assert!(store.finish(&new, &end(ScrapState::Concluido, None, 5)).await?);
     Ok(())
 }
 
@@ -152,17 +154,17 @@ async fn an_end_has_a_state_a_reason_and_a_duration(ground: &Ground) -> Result<(
     let id = ground.scrap().await?;
     let mut spent = 0;
     for state in ScrapState::ALL {
-        let lease = store.claim(id, &stamp("1")).await?;
+        let lease = store.claim(id, &stamp("1"), HOST).await?;
         let running = ground.read(id).await?;
         assert_eq!((running.state, running.reason), (ScrapState::Executando, None));
-        assert!(store.finish(&lease, state, Some(r#"{"why":"ü"}"#), 1_500).await?);
+        assert!(store.finish(&lease, &end(state, Some(r#"{"why":"ü"}"#), 1_500)).await?);
         spent += 1_500;
         let ended = ground.read(id).await?;
         assert_eq!((ended.state, ended.elapsed_ms), (state, spent));
         assert_eq!(ended.reason.as_deref(), Some(r#"{"why":"ü"}"#));
     }
-    let lease = store.claim(id, &stamp("1")).await?;
-    assert!(store.finish(&lease, ScrapState::Concluido, None, 0).await?);
+    let lease = store.claim(id, &stamp("1"), HOST).await?;
+    assert!(store.finish(&lease, &end(ScrapState::Concluido, None, 0)).await?);
     assert_eq!(ground.read(id).await?.reason, None);
     Ok(())
 }
@@ -171,14 +173,14 @@ async fn a_cancel_takes_the_scrap_from_whoever_runs_it(ground: &Ground) -> Resul
     let store = &ground.store;
     let lease = ground.lease().await?;
     assert!(ground.another().await?.cancel(lease.scrap_id, r#"{"by":"hand"}"#).await?);
-    assert!(!store.holds(&lease).await?);
+    assert!(store.standing(&lease).await? != Standing::Held);
     assert_eq!(store.insert(&lease, &[RecordRow { payload: "1", hash: &hash(1) }]).await?, [false]);
     assert_eq!(fault(store.ledger(&lease, &[], &[done(page(0, None), &[])]).await), Some(Fault::LeaseLost));
-    assert!(!store.finish(&lease, ScrapState::Concluido, None, 1).await?);
+    assert!(!store.finish(&lease, &end(ScrapState::Concluido, None, 1)).await?);
     let scrap = ground.read(lease.scrap_id).await?;
     assert_eq!((scrap.state, scrap.reason.as_deref()), (ScrapState::Cancelado, Some(r#"{"by":"hand"}"#)));
     // It can be taken up again.
-    let again = store.claim(lease.scrap_id, &stamp("1")).await?;
+    let again = store.claim(lease.scrap_id, &stamp("1"), HOST).await?;
     assert!(again.epoch > lease.epoch + 1);
     Ok(())
 }
@@ -187,10 +189,10 @@ async fn a_cancel_refuses_what_is_done_and_nothing_else(ground: &Ground) -> Resu
     let store = &ground.store;
     for state in ScrapState::ALL {
         let lease = ground.lease().await?;
-        store.finish(&lease, state, Some("before"), 1).await?;
+        store.finish(&lease, &end(state, Some("before"), 1)).await?;
         let cancelled = store.cancel(lease.scrap_id, "after").await?;
         assert_eq!(cancelled, !state.is_done(), "{state:?}");
-        assert_eq!(store.holds(&lease).await?, state.is_done(), "{state:?}");
+        assert_eq!(store.standing(&lease).await? == Standing::Held, state.is_done(), "{state:?}");
         let scrap = ground.read(lease.scrap_id).await?;
         let expected = if state.is_done() { (state, "before") } else { (ScrapState::Cancelado, "after") };
         assert_eq!((scrap.state, scrap.reason.as_deref()), (expected.0, Some(expected.1)));
@@ -204,8 +206,8 @@ async fn connectors_of_scraps_that_are_not_done_are_in_use(ground: &Ground) -> R
     assert_eq!(store.connectors_in_use().await?, [""; 0]);
     for state in ScrapState::ALL {
         let lease = ground.lease().await?;
-        let lease = store.claim(lease.scrap_id, &ConnectorStamp { sha256: digest(state), ..stamp("1") }).await?;
-        store.finish(&lease, state, None, 1).await?;
+        let lease = store.claim(lease.scrap_id, &ConnectorStamp { sha256: digest(state), ..stamp("1") }, HOST).await?;
+        store.finish(&lease, &end(state, None, 1)).await?;
     }
     let mut in_use = store.connectors_in_use().await?;
     in_use.sort();

@@ -1,0 +1,134 @@
+//! Taking scraps, and the processes that run them.
+
+use sqlx::postgres::PgPool;
+
+use super::super::error::StoreError;
+use super::super::queue::{Asked, Host, Offer, Standing};
+use super::super::rows;
+use super::super::types::{Lease, RunEnd};
+
+/// One at a time takes a scrap: only so is the number that a client has running what it seems. Held for one statement.
+const TAKE_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('atlas: fila', 0))";
+
+/// Hosts that were not seen for so long are forgotten.
+const FORGET: &str = "DELETE FROM atlas_hosts WHERE visto_em < NOW() - INTERVAL '1 day'";
+
+const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (id) DO UPDATE SET visto_em = NOW(), validade_s = EXCLUDED.validade_s";
+
+/// Those that died before they did as they were asked.
+const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
+       terminado_em = NOW() \
+     WHERE estado = 'executando' AND pedido = 'pausar' AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
+       WHERE h.id = scraps.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s))";
+
+const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > NOW() - make_interval(secs => validade_s)), \
+     correndo AS (SELECT cliente_id, COUNT(*) AS n FROM scraps \
+       WHERE estado = 'executando' AND host IN (SELECT id FROM vivos) AND NOT (host = $1 AND id <> ALL($4)) \
+       GROUP BY cliente_id), \
+     primeiros AS (SELECT c.cliente_id, COALESCE(r.n, 0) AS n, (SELECT s.id FROM scraps s \
+         WHERE s.cliente_id = c.cliente_id AND s.rota = ANY($2) \
+           AND (s.conector_sha256 IS NULL OR s.conector_sha256 = ANY($3)) AND s.pedido IS NULL \
+           AND (s.retomar_em IS NULL OR s.retomar_em <= NOW()) \
+           AND (s.estado = 'pendente' AND (s.host IS NULL OR s.host NOT IN (SELECT id FROM vivos)) \
+             OR s.estado IN ('suspenso', 'interrompido') AND s.retomar_em IS NOT NULL \
+             OR s.estado = 'executando' AND (s.host IS NULL OR s.host = $1 AND s.id <> ALL($4) \
+               OR NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host) \
+               OR $6 AND s.host NOT IN (SELECT id FROM vivos))) \
+         ORDER BY s.id LIMIT 1) AS id \
+       FROM clientes_tokens c LEFT JOIN correndo r ON r.cliente_id = c.cliente_id \
+       WHERE COALESCE(c.ativo, TRUE) AND COALESCE(r.n, 0) < $5), \
+     escolhido AS (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
+         (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT 1) \
+     UPDATE scraps s SET estado = 'executando', epoca = s.epoca + 1, host = $1, retirado_em = clock_timestamp(), \
+       retomar_em = NULL, motivo = NULL FROM escolhido WHERE s.id = escolhido.id RETURNING s.id, s.epoca, s.cliente_id, s.rota";
+
+const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive THEN 'pausar' END, \
+       estado = CASE WHEN v.vive THEN s.estado ELSE 'pausado' END, \
+       epoca = CASE WHEN v.vive THEN s.epoca ELSE s.epoca + 1 END, \
+       host = CASE WHEN v.vive THEN s.host END, \
+       motivo = CASE WHEN v.vive THEN s.motivo ELSE $2 END, \
+       retomar_em = NULL \
+     FROM (SELECT x.id, x.estado = 'executando' AND EXISTS (SELECT 1 FROM atlas_hosts h \
+         WHERE h.id = x.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)) AS vive \
+       FROM scraps x WHERE x.id = $1 FOR UPDATE) v \
+     WHERE s.id = v.id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING v.vive";
+
+/// The time to go on is counted from the database's now, whose clock all hosts share.
+const FINISH: &str = "UPDATE scraps SET estado = $3, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
+       retomar_em = NOW() + make_interval(secs => $6), falhas = $7, \
+       terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
+
+pub(super) async fn beat(pool: &PgPool, host: &Host) -> Result<(), StoreError> {
+    let sort = || StoreError::sort("say that this host is alive");
+    let lease = i32::try_from(host.lease.as_secs()).unwrap_or(i32::MAX);
+    let known = sqlx::query(BEAT).bind(&host.id).bind(&host.name).bind(&host.version).bind(lease);
+    known.execute(pool).await.map_err(sort())?;
+    sqlx::query(FORGET).execute(pool).await.map_err(sort())?;
+    Ok(())
+}
+
+pub(super) async fn leave(pool: &PgPool, host: &str) -> Result<(), StoreError> {
+    let left = sqlx::query(rows::LEAVE).bind(host).execute(pool).await;
+    left.map(drop).map_err(StoreError::sort("take this host off the list"))
+}
+
+pub(super) async fn take(pool: &PgPool, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError> {
+    let sort = || StoreError::sort("take the next scrap");
+    let mut tx = pool.begin().await.map_err(sort())?;
+    sqlx::query(TAKE_LOCK).execute(&mut *tx).await.map_err(sort())?;
+    if offer.may_take_over {
+        sqlx::query(PAUSE_ORPHANS).execute(&mut *tx).await.map_err(sort())?;
+    }
+    let taken: Option<rows::LeaseRow> = sqlx::query_as(TAKE)
+        .bind(offer.host)
+        .bind(offer.routes)
+        .bind(offer.connectors)
+        .bind(offer.running)
+        .bind(offer.per_client)
+        .bind(offer.may_take_over)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(sort())?;
+    tx.commit().await.map_err(sort())?;
+    Ok(taken.map(Lease::from))
+}
+
+pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing, StoreError> {
+    let asked = sqlx::query_scalar(rows::STANDING).bind(lease.scrap_id).bind(lease.epoch).fetch_optional(pool).await;
+    Ok(rows::standing(asked.map_err(StoreError::sort("check the lease"))?))
+}
+
+pub(super) async fn pause(pool: &PgPool, id: i64, reason: &str) -> Result<Asked, StoreError> {
+    let lives: Option<bool> = sqlx::query_scalar(PAUSE)
+        .bind(id)
+        .bind(reason)
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::sort("pause the scrap"))?;
+    Ok(rows::asked(lives))
+}
+
+pub(super) async fn requeue(pool: &PgPool, id: i64) -> Result<Asked, StoreError> {
+    let runs: Option<bool> = sqlx::query_scalar(rows::REQUEUE)
+        .bind(id)
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::sort("put the scrap back into the queue"))?;
+    Ok(rows::asked(runs))
+}
+
+pub(super) async fn finish(pool: &PgPool, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError> {
+    let done = sqlx::query(FINISH)
+        .bind(lease.scrap_id)
+        .bind(lease.epoch)
+        .bind(end.state.name())
+        .bind(end.reason)
+        .bind(end.elapsed_ms)
+        .bind(end.again_in.map(|wait| wait.as_secs_f64()))
+        .bind(end.failures)
+        .execute(pool)
+        .await
+        .map_err(StoreError::sort("end the scrap's run"))?;
+    Ok(done.rows_affected() > 0)
+}

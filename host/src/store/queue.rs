@@ -1,0 +1,86 @@
+//! The queue that workers take scraps from: the scraps themselves, and the processes that run them.
+//!
+//! A scrap is somebody's as long as the process that took it is seen, whatever it does; after that, anybody's. What protects the
+//! table is not this but the epoch: a process that was thought dead and comes back writes nothing.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+use super::types::Lease;
+
+/// A process that runs scraps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its id: random, and its own.
+    pub id: String,
+    /// Its name, for people: the machine's, and the process's number.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+    /// How long it counts as alive after it was seen, in whole seconds.
+    pub lease: Duration,
+}
+
+/// What a worker can run, and may.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// The process.
+    pub host: &'a str,
+    /// The routes that it serves.
+    pub routes: &'a [String],
+    /// The connectors that it has: a scrap that began with another one is not for it.
+    pub connectors: &'a [String],
+    /// The scraps that it runs: whatever else the table says that it runs, it does not.
+    pub running: &'a [i64],
+    /// How many scraps of one client may run at once, on all hosts together.
+    pub per_client: i64,
+    /// Whether scraps of hosts that are no longer seen may be taken. Whoever was not seen for a while itself does not know.
+    pub may_take_over: bool,
+}
+
+/// Who holds a scrap, and what is asked of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The lease is the newest.
+    Held,
+    /// It is, and somebody wants the scrap paused.
+    AskedToPause,
+    /// Somebody else has the scrap now.
+    Lost,
+}
+
+/// What became of somebody's wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It is done.
+    Done,
+    /// Whoever runs the scrap was asked, and does it.
+    Passed,
+    /// The scrap is in no state for it.
+    Refused,
+}
+
+/// Taking scraps, and telling those who run them. Every call is atomic.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Notes that a process is alive, whether it is known already or not.
+    async fn beat(&self, host: &Host) -> Result<(), StoreError>;
+
+    /// Takes a process off the list: what it still holds is anybody's at once.
+    async fn leave(&self, host: &str) -> Result<(), StoreError>;
+
+    /// Takes the scrap that comes next, if there is one: of the client that has fewest running, among those the one that has waited
+    /// longest, and of its scraps the oldest. Nobody else gets it for as long as the process is seen, until the lease is finished.
+    async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError>;
+
+    /// Whether the lease is still the scrap's newest, and what is asked of whoever holds it.
+    async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError>;
+
+    /// Pauses a scrap: one that nobody runs at once, else by asking. With the reason to keep.
+    async fn pause(&self, id: i64, reason: &str) -> Result<Asked, StoreError>;
+
+    /// Puts a scrap that nobody runs back into the queue, to be taken at once; takes back that it was to be paused.
+    async fn requeue(&self, id: i64) -> Result<Asked, StoreError>;
+}

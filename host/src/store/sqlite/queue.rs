@@ -1,0 +1,140 @@
+//! Taking scraps, and the processes that run them. One writer at a time has the file, so that nothing else has to be locked.
+
+use sqlx::SqlitePool;
+
+use super::super::error::StoreError;
+use super::super::queue::{Asked, Host, Offer, Standing};
+use super::super::rows;
+use super::super::types::{Lease, RunEnd};
+
+/// Hosts that were not seen for so long are forgotten.
+const FORGET: &str = "DELETE FROM atlas_hosts WHERE visto_em < strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 day')";
+
+const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (id) DO UPDATE SET visto_em = strftime('%Y-%m-%d %H:%M:%f', 'now'), validade_s = excluded.validade_s";
+
+/// Those that died before they did as they were asked.
+const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
+       terminado_em = CURRENT_TIMESTAMP \
+     WHERE estado = 'executando' AND pedido = 'pausar' AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
+       WHERE h.id = scraps.host AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds'))";
+
+const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts \
+       WHERE visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || validade_s || ' seconds')), \
+     correndo AS (SELECT cliente_id, COUNT(*) AS n FROM scraps \
+       WHERE estado = 'executando' AND host IN (SELECT id FROM vivos) \
+         AND NOT (host = $1 AND id NOT IN (SELECT value FROM json_each($4))) \
+       GROUP BY cliente_id), \
+     primeiros AS (SELECT c.cliente_id, COALESCE(r.n, 0) AS n, (SELECT s.id FROM scraps s \
+         WHERE s.cliente_id = c.cliente_id AND s.rota IN (SELECT value FROM json_each($2)) \
+           AND (s.conector_sha256 IS NULL OR s.conector_sha256 IN (SELECT value FROM json_each($3))) \
+           AND s.pedido IS NULL \
+           AND (s.retomar_em IS NULL OR s.retomar_em <= strftime('%Y-%m-%d %H:%M:%f', 'now')) \
+           AND (s.estado = 'pendente' AND (s.host IS NULL OR s.host NOT IN (SELECT id FROM vivos)) \
+             OR s.estado IN ('suspenso', 'interrompido') AND s.retomar_em IS NOT NULL \
+             OR s.estado = 'executando' AND (s.host IS NULL \
+               OR s.host = $1 AND s.id NOT IN (SELECT value FROM json_each($4)) \
+               OR NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host) \
+               OR $6 AND s.host NOT IN (SELECT id FROM vivos))) \
+         ORDER BY s.id LIMIT 1) AS id \
+       FROM clientes_tokens c LEFT JOIN correndo r ON r.cliente_id = c.cliente_id \
+       WHERE COALESCE(c.ativo, TRUE) AND COALESCE(r.n, 0) < $5) \
+     UPDATE scraps SET estado = 'executando', epoca = epoca + 1, host = $1, \
+       retirado_em = strftime('%Y-%m-%d %H:%M:%f', 'now'), retomar_em = NULL, motivo = NULL \
+     WHERE id = (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
+       (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT 1) \
+     RETURNING id, epoca, cliente_id, rota";
+
+const PAUSE: &str = "UPDATE scraps SET pedido = CASE WHEN v.vive THEN 'pausar' END, \
+       estado = CASE WHEN v.vive THEN estado ELSE 'pausado' END, \
+       epoca = CASE WHEN v.vive THEN epoca ELSE epoca + 1 END, \
+       host = CASE WHEN v.vive THEN host END, \
+       motivo = CASE WHEN v.vive THEN motivo ELSE $2 END, \
+       retomar_em = NULL \
+     FROM (SELECT x.id AS este, x.estado = 'executando' AND EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = x.host \
+         AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')) AS vive \
+       FROM scraps x WHERE x.id = $1) v \
+     WHERE id = v.este AND estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING pedido IS NOT NULL";
+
+/// The time to go on is counted from the database's now, whose clock all hosts share.
+const FINISH: &str = "UPDATE scraps SET estado = $3, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
+       retomar_em = strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || $6 || ' seconds'), falhas = $7, \
+       terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
+
+pub(super) async fn beat(pool: &SqlitePool, host: &Host) -> Result<(), StoreError> {
+    let sort = || StoreError::sort("say that this host is alive");
+    let lease = i32::try_from(host.lease.as_secs()).unwrap_or(i32::MAX);
+    let known = sqlx::query(BEAT).bind(&host.id).bind(&host.name).bind(&host.version).bind(lease);
+    known.execute(pool).await.map_err(sort())?;
+    sqlx::query(FORGET).execute(pool).await.map_err(sort())?;
+    Ok(())
+}
+
+pub(super) async fn leave(pool: &SqlitePool, host: &str) -> Result<(), StoreError> {
+    let left = sqlx::query(rows::LEAVE).bind(host).execute(pool).await;
+    left.map(drop).map_err(StoreError::sort("take this host off the list"))
+}
+
+pub(super) async fn take(pool: &SqlitePool, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError> {
+    let doing = "take the next scrap";
+    let sort = || StoreError::sort(doing);
+    let list = |list: serde_json::Result<String>| {
+        list.map_err(|error| StoreError::new(super::super::Fault::Other, doing, error.to_string()))
+    };
+    let (routes, connectors) = (serde_json::to_string(offer.routes), serde_json::to_string(offer.connectors));
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(sort())?;
+    if offer.may_take_over {
+        sqlx::query(PAUSE_ORPHANS).execute(&mut *tx).await.map_err(sort())?;
+    }
+    let taken: Option<rows::LeaseRow> = sqlx::query_as(TAKE)
+        .bind(offer.host)
+        .bind(list(routes)?)
+        .bind(list(connectors)?)
+        .bind(list(serde_json::to_string(offer.running))?)
+        .bind(offer.per_client)
+        .bind(offer.may_take_over)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(sort())?;
+    tx.commit().await.map_err(sort())?;
+    Ok(taken.map(Lease::from))
+}
+
+pub(super) async fn standing(pool: &SqlitePool, lease: &Lease) -> Result<Standing, StoreError> {
+    let asked = sqlx::query_scalar(rows::STANDING).bind(lease.scrap_id).bind(lease.epoch).fetch_optional(pool).await;
+    Ok(rows::standing(asked.map_err(StoreError::sort("check the lease"))?))
+}
+
+pub(super) async fn pause(pool: &SqlitePool, id: i64, reason: &str) -> Result<Asked, StoreError> {
+    let lives: Option<bool> = sqlx::query_scalar(PAUSE)
+        .bind(id)
+        .bind(reason)
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::sort("pause the scrap"))?;
+    Ok(rows::asked(lives))
+}
+
+pub(super) async fn requeue(pool: &SqlitePool, id: i64) -> Result<Asked, StoreError> {
+    let runs: Option<bool> = sqlx::query_scalar(rows::REQUEUE)
+        .bind(id)
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::sort("put the scrap back into the queue"))?;
+    Ok(rows::asked(runs))
+}
+
+pub(super) async fn finish(pool: &SqlitePool, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError> {
+    let done = sqlx::query(FINISH)
+        .bind(lease.scrap_id)
+        .bind(lease.epoch)
+        .bind(end.state.name())
+        .bind(end.reason)
+        .bind(end.elapsed_ms)
+        .bind(end.again_in.map(|wait| wait.as_secs_f64()))
+        .bind(end.failures)
+        .execute(pool)
+        .await
+        .map_err(StoreError::sort("end the scrap's run"))?;
+    Ok(done.rows_affected() > 0)
+}
