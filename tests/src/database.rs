@@ -97,6 +97,22 @@ impl Database {
         }
     }
 
+    /// One text.
+    pub async fn text(&self, sql: &str) -> anyhow::Result<String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        if self.is_postgres() {
+            let pool = self.postgres_pool().await?;
+            let text = sqlx::query_scalar(sql).fetch_one(&pool).await?;
+            pool.close().await;
+            Ok(text)
+        } else {
+            let pool = self.sqlite_pool().await?;
+            let text = sqlx::query_scalar(sql).fetch_one(&pool).await?;
+            pool.close().await;
+            Ok(text)
+        }
+    }
+
     /// Every row of `dados_raw`, sorted.
     pub async fn rows(&self) -> anyhow::Result<Vec<Row>> {
         let sql = "SELECT cliente_id, origem, CAST(payload AS TEXT) AS payload, hash_conteudo FROM dados_raw";

@@ -42,6 +42,9 @@ pub(super) struct Common {
     /// Further sweeps of a source that moves while it is read [default: 1]
     #[arg(long, global = true, value_name = "N")]
     sweeps: Option<String>,
+    /// Seconds to wait for a database that does not answer, before a run ends resumable [default: ATLAS_DB_PATIENCE, else 600]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    db_patience: Option<String>,
     /// Language: pt-BR or en [default: ATLAS_LANG, else the locale's, else pt-BR]
     #[arg(long, global = true, value_name = "LANG")]
     lang: Option<String>,
@@ -66,6 +69,8 @@ impl Common {
             concurrency: self.concurrency.clone(),
             sweeps: self.sweeps.clone(),
             lang: self.lang.clone(),
+            db_patience: self.db_patience.clone(),
+            ..Flags::default()
         }
     }
 }
@@ -94,6 +99,12 @@ pub(super) enum Command {
     /// Scraps: one job each, client + route + period
     #[command(after_help = "Example: atlas scrap resume 7")]
     Scrap(ScrapArgs),
+    /// Take scraps from the queue and run them, beside any number of other workers at the same database
+    #[command(
+        alias = "trabalhador",
+        after_help = "Example: atlas worker --db postgres://USER:PASSWORD@HOST:5432/NAME --scraps 8"
+    )]
+    Worker(WorkerArgs),
     /// Connectors: the routes that can be fetched
     #[command(alias = "conector", after_help = "Example: atlas connector list")]
     Connector(ConnectorArgs),
@@ -135,6 +146,19 @@ pub(super) struct RunArgs {
     /// Records to ask for in a page [default: the connector's]
     #[arg(long, value_name = "N")]
     pub(super) page_size: Option<i32>,
+}
+
+#[derive(Args)]
+pub(super) struct WorkerArgs {
+    /// Scraps that this process runs at once [default: ATLAS_WORKER_SCRAPS, else 4]
+    #[arg(long, value_name = "N")]
+    pub(super) scraps: Option<String>,
+    /// Scraps of one client that run at once, on all hosts together [default: ATLAS_WORKER_PER_CLIENT, else 4]
+    #[arg(long, alias = "por-cliente", value_name = "N")]
+    pub(super) per_client: Option<String>,
+    /// End when there is nothing left to take
+    #[arg(long, alias = "ate-esvaziar")]
+    pub(super) until_empty: bool,
 }
 
 #[derive(Args)]
@@ -305,10 +329,30 @@ pub(super) enum ScrapCommand {
         /// The scraps' ids
         #[arg(required = true)]
         ids: Vec<i64>,
+        /// Leave them to the workers, instead of running them here
+        #[arg(long, alias = "fila")]
+        queue: bool,
     },
     /// Go on with scraps that were left, side by side; whoever still runs one loses it
     #[command(alias = "retomar", after_help = "Example: atlas scrap resume 7 8 9")]
     Resume {
+        /// The scraps' ids
+        #[arg(required = true)]
+        ids: Vec<i64>,
+        /// Leave them to the workers, instead of running them here
+        #[arg(long, alias = "fila")]
+        queue: bool,
+    },
+    /// Have the workers try scraps again that failed or wait, at once
+    #[command(alias = "repetir", after_help = "Example: atlas scrap retry 7 8 9")]
+    Retry {
+        /// The scraps' ids
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
+    /// Pause scraps, whoever runs them: what was read is written
+    #[command(alias = "pausar", after_help = "Example: atlas scrap pause 7")]
+    Pause {
         /// The scraps' ids
         #[arg(required = true)]
         ids: Vec<i64>,

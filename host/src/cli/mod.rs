@@ -27,6 +27,7 @@ mod scrap;
 mod signals;
 mod usage;
 mod verify;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -34,7 +35,7 @@ use clap::Parser;
 
 use self::args::{Cli, Command};
 use self::output::Output;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config, Environment, Flags};
 use crate::i18n::Catalogue;
 use crate::service::{Atlas, Exit, Failure};
 
@@ -67,7 +68,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
-    let flags = cli.common.flags();
+    let flags = flags(&cli);
     let load = || Config::load(&flags, environment).map_err(Failure::from);
     match cli.command {
         Command::Completions(args) => Ok(completions::run(&args)),
@@ -79,6 +80,7 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
             db::say_if_adopted(&init, output);
             let done = match command {
                 Command::Run(args) => run::run(args, &atlas, &init, output).await,
+                Command::Worker(args) => worker::run(&args, &atlas, &init, output).await,
                 Command::Client(args) => client::run(args, &atlas, output).await,
                 Command::Scrap(args) => scrap::run(args, &atlas, &init, output).await,
                 Command::Rejects(args) => rejects::run(args, &atlas, output).await,
@@ -93,6 +95,15 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
             atlas.close().await;
             done
         }
+    }
+}
+
+/// What the command line says of the settings.
+fn flags(cli: &Cli) -> Flags {
+    let common = cli.common.flags();
+    match &cli.command {
+        Command::Worker(args) => Flags { scraps: args.scraps.clone(), per_client: args.per_client.clone(), ..common },
+        _ => common,
     }
 }
 

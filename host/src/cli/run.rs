@@ -12,11 +12,11 @@ use super::reload::ConnectorConsole;
 use super::report;
 use super::signals::stop_on_interrupt;
 use crate::notice;
-use crate::service::{Atlas, Exit, Failure, RunReport, ScrapRequest};
+use crate::service::{Atlas, Exit, Failure, RunFor, RunReport, ScrapRequest};
 use crate::store::{Counts, InitReport};
 
 pub(super) async fn run(args: RunArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
-    let id = atlas.create_scrap(&request(args)).await?;
+    let id = atlas.create_own_scrap(&request(args)).await?;
     run_all(atlas, &[id], init, output).await
 }
 
@@ -30,15 +30,17 @@ pub(super) async fn run_all(atlas: &Atlas, ids: &[i64], init: &InitReport, outpu
     let console = Console::new(output, ids.len() > 1);
     let told = Arc::new(ConnectorConsole { lines: console.lines() });
     let _watching = atlas.watch_connectors(told).await?;
-    let runs = ids.iter().map(|id| run_one(atlas, *id, init, output, &console, stop.clone()));
+    let runs = ids.iter().map(|id| run_one(atlas, *id, RunFor::Operator, init, output, &console, stop.clone()));
     let exits = join_all(runs).await;
     console.finish();
     Ok(exits.into_iter().max_by_key(|exit| gravity(*exit)).unwrap_or(Exit::Done))
 }
 
-async fn run_one(
+/// Runs one scrap, tells how it goes and what it comes to.
+pub(super) async fn run_one(
     atlas: &Atlas,
     id: i64,
+    run_for: RunFor<'_>,
     init: &InitReport,
     output: &Output,
     console: &Console<'_>,
@@ -49,7 +51,7 @@ async fn run_one(
     let announce = |announcement: &_| {
         console.announce(announcement, settings.retry.attempts(), settings.batch, init.existed);
     };
-    let ran = atlas.run_scrap(id, Arc::clone(&observer) as _, stop, announce).await;
+    let ran = atlas.run_scrap(id, run_for, Arc::clone(&observer) as _, stop, announce).await;
     observer.finish();
     match ran {
         Ok(report) => {

@@ -1,4 +1,4 @@
-//! `atlas scrap create|list|show|run|resume|cancel`.
+//! `atlas scrap create|list|show|run|resume|retry|pause|cancel`.
 
 use super::args::{ScrapArgs, ScrapCommand};
 use super::output::Output;
@@ -6,21 +6,33 @@ use super::run;
 use crate::notice;
 use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure, RunReport};
-use crate::store::{InitReport, Scrap};
+use crate::store::{Asked, InitReport, Scrap};
 
 pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     match args.command {
         ScrapCommand::Create(args) => create(atlas, args, output).await,
         ScrapCommand::List { client, limit } => list(atlas, client, limit, output).await,
         ScrapCommand::Show { id } => show(atlas, id, output).await,
-        ScrapCommand::Run { ids } | ScrapCommand::Resume { ids } => {
-            let mut ids = ids;
-            ids.sort_unstable();
-            ids.dedup();
-            for id in &ids {
-                atlas.scrap(*id).await?;
-            }
+        ScrapCommand::Run { ids, queue: false } | ScrapCommand::Resume { ids, queue: false } => {
+            let ids = each_once(atlas, ids).await?;
             run::run_all(atlas, &ids, init, output).await
+        }
+        ScrapCommand::Run { ids, .. } | ScrapCommand::Resume { ids, .. } | ScrapCommand::Retry { ids } => {
+            for id in each_once(atlas, ids).await? {
+                atlas.requeue_scrap(id).await?;
+                output.remark(&notice!("scrap-queued", id = id));
+            }
+            Ok(Exit::Done)
+        }
+        ScrapCommand::Pause { ids } => {
+            for id in each_once(atlas, ids).await? {
+                let told = match atlas.pause_scrap(id).await? {
+                    Asked::Passed => notice!("scrap-pausing", id = id),
+                    Asked::Done | Asked::Refused => notice!("scrap-paused", id = id),
+                };
+                output.remark(&told);
+            }
+            Ok(Exit::Done)
         }
         ScrapCommand::Cancel { id } => {
             atlas.cancel_scrap(id).await?;
@@ -28,6 +40,16 @@ pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, outpu
             Ok(Exit::Done)
         }
     }
+}
+
+/// The ids without doubles, all of scraps that are there.
+async fn each_once(atlas: &Atlas, mut ids: Vec<i64>) -> Result<Vec<i64>, Failure> {
+    ids.sort_unstable();
+    ids.dedup();
+    for id in &ids {
+        atlas.scrap(*id).await?;
+    }
+    Ok(ids)
 }
 
 async fn create(atlas: &Atlas, args: super::args::RunArgs, output: &Output) -> Result<Exit, Failure> {
@@ -84,6 +106,7 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
         ("heading-period", scrap.period.map_or_else(none, |(from, to)| format!("{from} – {to}"))),
         ("heading-state", output.text(&Notice::new(&format!("state-{}", report.status)))),
         ("heading-reason", report.motivo.clone().unwrap_or_else(none)),
+        ("heading-resumes", scrap.again_at.unwrap_or_else(none)),
         ("heading-pages", report.paginas.to_string()),
         ("heading-frontier", scrap.frontier.to_string()),
         ("heading-read", report.lidos.to_string()),

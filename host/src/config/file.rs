@@ -23,6 +23,8 @@ pub(super) struct FileSettings {
     pub(super) retry_cap_ms: Option<u64>,
     pub(super) concurrency: Option<usize>,
     pub(super) sweeps: Option<i32>,
+    pub(super) db_patience_s: Option<u64>,
+    pub(super) worker: WorkerFile,
     pub(super) lang: Option<String>,
     pub(super) limits: Limits,
     pub(super) grant: Vec<GrantSettings>,
@@ -30,6 +32,16 @@ pub(super) struct FileSettings {
     pub(super) connector: BTreeMap<String, ConnectorSettings>,
     /// `[client.ID]`
     pub(super) client: BTreeMap<String, ClientSettings>,
+}
+
+/// `[worker]`
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WorkerFile {
+    pub(super) scraps: Option<usize>,
+    pub(super) per_client: Option<i64>,
+    pub(super) lease_s: Option<u64>,
+    pub(super) rerun_after_s: Option<u64>,
 }
 
 /// One `[[grant]]`, as it is written.

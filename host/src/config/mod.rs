@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use self::file::{FileSettings, GrantSettings};
+use self::file::{FileSettings, GrantSettings, WorkerFile};
 use crate::connector::{Pin, TrustPolicy};
 use crate::i18n::Lang;
 use crate::limits::{Limits, OwnLimits};
@@ -30,6 +30,12 @@ const BATCH_MAX: usize = 10_000;
 const CONCURRENCY_MAX: usize = 64;
 const RETRIES_MAX: u32 = 100;
 const SWEEPS_MAX: i32 = 100;
+/// A week.
+const DB_PATIENCE_MAX_S: u64 = 7 * 24 * 60 * 60;
+/// The engine has room for 128 guests, and each scrap wants a few.
+const WORKER_SCRAPS_MAX: usize = 64;
+const PER_CLIENT_MAX: i64 = 1_000;
+const LEASE_MAX_S: u64 = 3_600;
 
 /// What the command line says; everything else comes from the other places. Not printable: `--db` may hold a password.
 #[derive(Clone, Default)]
@@ -48,6 +54,12 @@ pub struct Flags {
     pub sweeps: Option<String>,
     /// `--lang`
     pub lang: Option<String>,
+    /// `--db-patience`
+    pub db_patience: Option<String>,
+    /// `worker --scraps`
+    pub scraps: Option<String>,
+    /// `worker --per-client`
+    pub per_client: Option<String>,
 }
 
 /// The settings.
@@ -71,9 +83,24 @@ pub struct Config {
     pub signing_password: Option<Secret>,
     /// How runs go about it.
     pub run: RunSettings,
+    /// How workers do.
+    pub worker: WorkerSettings,
     grants: Vec<Grant>,
     connector_limits: BTreeMap<String, OwnLimits>,
     client_limits: BTreeMap<i32, OwnLimits>,
+}
+
+/// How workers go about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// Scraps that one process runs at once, at least 1.
+    pub scraps: usize,
+    /// Scraps of one client that run at once, on all hosts together, at least 1.
+    pub per_client: i64,
+    /// How long a process counts as alive after it was seen, in whole seconds.
+    pub lease: Duration,
+    /// The wait before a scrap whose source failed is taken again; it doubles with each time.
+    pub rerun_after: Duration,
 }
 
 /// What is wrong with the settings.
@@ -196,6 +223,13 @@ impl Config {
         )?;
         let sweeps =
             number(pick(&flags.sweeps, "ATLAS_SWEEPS", "--sweeps"), ("sweeps", file.sweeps), 1, 0..=SWEEPS_MAX)?;
+        let db_patience = number(
+            pick(&flags.db_patience, "ATLAS_DB_PATIENCE", "--db-patience"),
+            ("db_patience_s", file.db_patience_s),
+            600,
+            0..=DB_PATIENCE_MAX_S,
+        )?;
+        let worker = worker(pick, flags, &file.worker)?;
         let base = number(
             pick(&None, "ATLAS_RETRY_BASE_MS", ""),
             ("retry_base_ms", file.retry_base_ms),
@@ -214,7 +248,15 @@ impl Config {
             state: state_folder(environment, &file),
             trust: trust(&file)?,
             signing_password: environment.get("ATLAS_SIGNING_PASSWORD").map(Secret::new),
-            run: RunSettings { batch, concurrency, sweeps, retry, limits: file.limits },
+            run: RunSettings {
+                batch,
+                concurrency,
+                sweeps,
+                retry,
+                limits: file.limits,
+                db_patience: Duration::from_secs(db_patience),
+            },
+            worker,
             grants: file.grant.iter().map(GrantSettings::check).collect::<Result<_, _>>()?,
             client_limits: client_limits(&file)?,
             connector_limits: file.connector.into_iter().map(|(route, own)| (route, own.limits)).collect(),
@@ -244,6 +286,24 @@ impl Config {
         let own = self.connector_limits.values().chain(self.client_limits.values());
         own.filter_map(|limits| limits.guest_memory).chain([self.limits().guest_memory]).max().unwrap_or_default()
     }
+}
+
+fn worker(
+    pick: impl Fn(&Option<String>, &str, &str) -> Option<(String, String)>,
+    flags: &Flags,
+    file: &WorkerFile,
+) -> Result<WorkerSettings, ConfigError> {
+    let scraps = pick(&flags.scraps, "ATLAS_WORKER_SCRAPS", "--scraps");
+    let per_client = pick(&flags.per_client, "ATLAS_WORKER_PER_CLIENT", "--per-client");
+    let lease = number(pick(&None, "ATLAS_LEASE", ""), ("worker.lease_s", file.lease_s), 30, 1..=LEASE_MAX_S)?;
+    let rerun_after =
+        number(pick(&None, "ATLAS_RERUN_AFTER", ""), ("worker.rerun_after_s", file.rerun_after_s), 60, 0..=3_600)?;
+    Ok(WorkerSettings {
+        scraps: number(scraps, ("worker.scraps", file.scraps), 4, 1..=WORKER_SCRAPS_MAX)?,
+        per_client: number(per_client, ("worker.per_client", file.per_client), 4, 1..=PER_CLIENT_MAX)?,
+        lease: Duration::from_secs(lease),
+        rerun_after: Duration::from_secs(rerun_after),
+    })
 }
 
 fn client_limits(file: &FileSettings) -> Result<BTreeMap<i32, OwnLimits>, ConfigError> {

@@ -18,12 +18,12 @@ use super::progress::{Event, Observer};
 use super::queue;
 use super::seen::Seen;
 use super::writer::Writer;
-use crate::store::{CursorId, Fault, PageKey, Store, StoreError};
+use crate::store::{CursorId, Fault, PageKey, Standing, Store, StoreError};
 
 /// Pages that are begun and not yet checkpointed: in flight, waiting to be tried again, or waiting for the writers.
 const OPEN_PAGES_MAX: usize = 512;
-/// How often a run looks whether it still has its scrap: how soon a cancel is noticed.
-const LEASE_CHECK: Duration = Duration::from_secs(1);
+/// How often a run looks whether it still has its scrap: how soon it notices that somebody cancelled or paused it.
+const LEASE_CHECK: Duration = Duration::from_millis(500);
 /// So many pages of a sweep with the very same records are worth a word.
 const SAME_PAGES: i64 = 3;
 
@@ -46,13 +46,14 @@ pub async fn run(
             lease: job.lease.clone(),
             observer: Arc::clone(&observer),
             batch: settings.batch,
+            patience: settings.db_patience,
         };
         writers.spawn(writer.run(Arc::clone(&waiting)));
     }
     let (ahead, offers) = mpsc::channel(settings.concurrency);
     let sweep = job.scrap.sweep;
     let shared = Arc::new(Shared {
-        ledger: Ledger::open(Arc::clone(&store), job.lease.clone(), Arc::clone(&observer)),
+        ledger: Ledger::open(Arc::clone(&store), job.lease.clone(), settings.db_patience, Arc::clone(&observer)),
         slots: Arc::new(Semaphore::new(settings.concurrency)),
         frontier: Mutex::new(Frontier::new()),
         halt: stop.child_token(),
@@ -160,9 +161,11 @@ impl Coordinator {
                 Ok(slot) = slots.acquire_owned(), if has_next => self.open_next(slot).await?,
                 () = halt.cancelled(), if !halted => {}
                 _ = lease_check.tick() => {
-                    // A database that does not answer is the writers' to deal with.
-                    if let Ok(false) = answered(self.shared.store.holds(&self.shared.job.lease)).await {
-                        self.ends(End::LeaseLost);
+                    match answered(self.shared.store.standing(&self.shared.job.lease)).await {
+                        Ok(Standing::Lost) => self.ends(End::LeaseLost),
+                        Ok(Standing::AskedToPause) => self.ends(End::Paused),
+                        // A database that does not answer is the writers' to deal with.
+                        Ok(Standing::Held) | Err(_) => {}
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::json::RecordLimits;
 use crate::limits::Limits;
@@ -29,6 +30,8 @@ pub struct RunSettings {
     pub sweeps: i32,
     /// When a page is tried again.
     pub retry: RetryPolicy,
+    /// How long a run waits for a database that does not answer; then it ends, and can be resumed.
+    pub db_patience: Duration,
     /// The limits of the house.
     pub limits: Limits,
 }
@@ -46,8 +49,10 @@ pub enum End {
     Done,
     /// Done, but.
     DoneWithReservations(Vec<Reservation>),
-    /// Somebody asked for it to stop.
+    /// Somebody asked this process to stop.
     Stopped,
+    /// Somebody asked, wherever, for this scrap to be paused.
+    Paused,
     /// A page's attempts ran out.
     AttemptsExhausted {
         /// How many there were.
@@ -172,7 +177,7 @@ impl End {
         match self {
             Self::Done => ScrapState::Concluido,
             Self::DoneWithReservations(_) => ScrapState::ConcluidoComRessalva,
-            Self::Stopped => ScrapState::Pausado,
+            Self::Stopped | Self::Paused => ScrapState::Pausado,
             Self::AttemptsExhausted { .. } | Self::WaitTooLong { .. } => ScrapState::Interrompido,
             Self::Unauthorized(_) => ScrapState::TokenRecusado,
             Self::Quota { .. } => ScrapState::Suspenso,

@@ -2,6 +2,7 @@
 //! takes them all. So a slow disk is asked for few flushes, and a quick one is not waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,10 +35,10 @@ pub(super) enum LedgerError {
 }
 
 impl Ledger {
-    /// Opens the ledger of a lease; it closes when the last handle to it is dropped.
-    pub(super) fn open(store: Arc<dyn Store>, lease: Lease, observer: Arc<dyn Observer>) -> Self {
+    /// Opens the ledger of a lease, for a database that may be gone for so long; it closes when the last handle to it is dropped.
+    pub(super) fn open(store: Arc<dyn Store>, lease: Lease, patience: Duration, observer: Arc<dyn Observer>) -> Self {
         let (requests, waiting) = mpsc::channel(GROUP_MAX);
-        tokio::spawn(keep(store, lease, observer, waiting));
+        tokio::spawn(keep(store, lease, patience, observer, waiting));
         Self { requests }
     }
 
@@ -58,7 +59,13 @@ impl Ledger {
     }
 }
 
-async fn keep(store: Arc<dyn Store>, lease: Lease, observer: Arc<dyn Observer>, mut waiting: mpsc::Receiver<Request>) {
+async fn keep(
+    store: Arc<dyn Store>,
+    lease: Lease,
+    patience: Duration,
+    observer: Arc<dyn Observer>,
+    mut waiting: mpsc::Receiver<Request>,
+) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
         let mut replies = Vec::with_capacity(group.len());
@@ -77,7 +84,7 @@ async fn keep(store: Arc<dyn Store>, lease: Lease, observer: Arc<dyn Observer>, 
             }
         }
         // Repeating it after a lost answer changes nothing, so patience is all that is needed.
-        let outcome = patiently(observer.as_ref(), || store.ledger(&lease, &begun, &done)).await;
+        let outcome = patiently(patience, observer.as_ref(), || store.ledger(&lease, &begun, &done)).await;
         let outcome = outcome.map_err(Arc::new);
         for reply in replies {
             // Whoever asked may be gone: the entry is made all the same.

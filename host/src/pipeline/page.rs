@@ -134,7 +134,7 @@ impl Shared {
         &self,
         call: impl FnMut() -> F,
     ) -> Result<T, StoreError> {
-        patiently(self.observer.as_ref(), call).await
+        patiently(self.settings.db_patience, self.observer.as_ref(), call).await
     }
 
     fn key(&self, sweep: i32, cursor: CursorId) -> PageKey {

@@ -1,7 +1,7 @@
 //! When a call of the store is made again. Every call of a run goes through here, so that a clash of transactions or a
 //! database that restarts costs a run time and nothing else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
@@ -12,18 +12,19 @@ use crate::store::{Fault, StoreError};
 const COLLISIONS_MAX: u32 = 20;
 /// The longest pause after a clash; anything up to it.
 const COLLISION_PAUSE_MS: u64 = 20;
-/// How often a call is tried while the database does not answer, and the first pause, which doubles: half a minute in all.
-const OUTAGES_MAX: u32 = 8;
+/// The pause before a call is made again while the database does not answer: it doubles, up to this.
 const OUTAGE_PAUSE: Duration = Duration::from_millis(125);
+const OUTAGE_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long an answer may take: longer than a batch waits for another's locks.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// Makes a call until it succeeds, fails for good, or patience runs out. Only for calls that may be repeated after a lost answer.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+    longest: Duration,
     observer: &dyn Observer,
     mut call: impl FnMut() -> F,
 ) -> Result<T, StoreError> {
-    let mut patience = Patience::default();
+    let mut patience = Patience::new(longest);
     loop {
         match answered(call()).await {
             Ok(value) => return Ok(value),
@@ -45,16 +46,22 @@ pub(super) async fn answered<T>(call: impl Future<Output = Result<T, StoreError>
 }
 
 /// How often a call was tried again, and whether an earlier one may have done its work unheard.
-#[derive(Default)]
 pub(super) struct Patience {
+    longest: Duration,
     collisions: u32,
-    outages: u32,
+    /// When the database was first found not to answer, and the pause before it is asked again.
+    outage: Option<(Instant, Duration)>,
 }
 
 impl Patience {
+    /// For a database that may be gone for so long.
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { longest, collisions: 0, outage: None }
+    }
+
     /// Whether the answer to an earlier attempt was lost, so that it may have been carried out.
     pub(super) fn outcome_was_unknown(&self) -> bool {
-        self.outages > 0
+        self.outage.is_some()
     }
 
     /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more patience.
@@ -66,9 +73,14 @@ impl Patience {
                 tokio::time::sleep(Duration::from_millis(pause)).await;
                 Ok(())
             }
-            Fault::Unavailable if self.outages < OUTAGES_MAX => {
-                let wait = OUTAGE_PAUSE * 2_u32.pow(self.outages);
-                self.outages += 1;
+            Fault::Unavailable => {
+                let (began, pause) = *self.outage.get_or_insert_with(|| (Instant::now(), OUTAGE_PAUSE));
+                let left = self.longest.saturating_sub(began.elapsed());
+                if left.is_zero() {
+                    return Err(error);
+                }
+                let wait = pause.min(left);
+                self.outage = Some((began, (pause * 2).min(OUTAGE_PAUSE_MAX)));
                 let reason = error.database_message();
                 observer.on(Event::StoreWaiting { reason: &reason, wait });
                 tokio::time::sleep(wait).await;

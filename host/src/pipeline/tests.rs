@@ -78,15 +78,28 @@ async fn run_to_the_end(source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<
     let store = store::open(&StoreUrl::Sqlite(folder.path().join("atlas.db")), None).await?;
     store.init().await?;
     store.add_client(7, &Secret::new("token".to_owned())).await?;
-    let scrap =
-        NewScrap { cliente_id: 7, rota: "pedido".to_owned(), period: None, page_size: 50, settings: "{}".to_owned() };
+    let scrap = NewScrap {
+        cliente_id: 7,
+        rota: "pedido".to_owned(),
+        period: None,
+        page_size: 50,
+        settings: "{}".to_owned(),
+        host: None,
+    };
     let id = store.create_scrap(&scrap).await?;
     let stamp = ConnectorStamp { version: "1.0.0".to_owned(), sha256: "ab".repeat(32), cursor_format: 1 };
-    let lease = store.claim(id, &stamp).await?;
+    let lease = store.claim(id, &stamp, "este").await?;
     let read = async |id| store.scrap(id).await?.ok_or_else(|| anyhow::anyhow!("scrap {id} is gone"));
     let job = Job { lease, scrap: read(id).await? };
     let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO).ok_or_else(|| anyhow::anyhow!("no policy"))?;
-    let settings = RunSettings { batch: 10, concurrency: 4, sweeps: 1, retry, limits: Limits::default() };
+    let settings = RunSettings {
+        batch: 10,
+        concurrency: 4,
+        sweeps: 1,
+        retry,
+        limits: Limits::default(),
+        db_patience: Duration::ZERO,
+    };
     let end = run(job, settings, source, Arc::clone(&store), Arc::new(Nobody), CancellationToken::new()).await;
     let scrap = read(id).await?;
     let mut rows: Vec<String> = store.newest(7, 100).await?.into_iter().map(|row| row.payload).collect();

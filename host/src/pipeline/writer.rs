@@ -4,6 +4,7 @@
 //! that the database refuses is found by halving and kept among the rejected: it never takes its batch with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::patience::{Patience, answered, patiently};
 use super::progress::{Event, Observer};
@@ -19,6 +20,8 @@ pub(super) struct Writer {
     pub(super) lease: Lease,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) batch: usize,
+    /// How long the database may be gone.
+    pub(super) patience: Duration,
 }
 
 impl Writer {
@@ -65,7 +68,7 @@ impl Writer {
 
     async fn insert(&self, part: &[&Queued]) -> Result<(), StoreError> {
         let rows: Vec<RecordRow<'_>> = part.iter().map(|queued| row_of(queued)).collect();
-        let mut patience = Patience::default();
+        let mut patience = Patience::new(self.patience);
         let inserted = loop {
             match answered(self.store.insert(&self.lease, &rows)).await {
                 Ok(inserted) => break inserted,
@@ -121,7 +124,7 @@ impl Writer {
                 content,
             })
             .collect();
-        patiently(self.observer.as_ref(), || self.store.reject(&self.lease, &rows)).await?;
+        patiently(self.patience, self.observer.as_ref(), || self.store.reject(&self.lease, &rows)).await?;
         for (queued, _, code, reason, _) in rejected {
             self.observer.on(Event::Rejected { code, reason });
             queued.page.settle(Fate::Rejected);

@@ -170,6 +170,7 @@ impl Failure {
                 (reservation_notice(first), Exit::Reservations)
             }
             End::Stopped => (notice!("end-stopped"), Exit::Interrupted),
+            End::Paused => (notice!("end-paused"), Exit::Interrupted),
             End::AttemptsExhausted { attempts, reason } => {
                 (notice!("end-attempts", attempts = attempts, reason = reason), Exit::Source)
             }

@@ -5,7 +5,9 @@
 //! - `clients`     clients and where their APIs are
 //! - `credentials`  credentials of single APIs, and the key that seals all secrets
 //! - `connectors`  the folder of connectors, which needs no database
-//! - `scraps`      creating, running, cancelling
+//! - `scraps`      creating, running, cancelling, pausing
+//! - `presence`    this process among the hosts
+//! - `worker`      taking scraps from the queue
 //! - `reload`      connectors that change while scraps run
 //! - `signing`     signing connectors, and checking signatures
 //! - `report`      what a run came to
@@ -16,10 +18,12 @@ mod connectors;
 mod credentials;
 mod doctor;
 mod failure;
+mod presence;
 mod reload;
 mod report;
 mod scraps;
 mod signing;
+mod worker;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,10 +35,12 @@ pub use self::connectors::Connectors;
 pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};
 pub use self::failure::{Exit, Failure};
+use self::presence::Presence;
 pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;
-pub use self::scraps::{Announcement, ScrapRequest};
+pub use self::scraps::{Announcement, RunFor, ScrapRequest};
 pub use self::signing::Signed;
+pub use self::worker::WorkUntil;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::notice;
@@ -50,6 +56,7 @@ pub struct Atlas {
     /// Each client's share of the memory for bodies, over all of its scraps in this process.
     body_shares: Mutex<HashMap<i32, BodyBudget>>,
     tokens: TokenSessions,
+    presence: OnceCell<Presence>,
 }
 
 impl Atlas {
@@ -65,6 +72,7 @@ impl Atlas {
             http: OnceCell::new(),
             body_shares: Mutex::default(),
             tokens: TokenSessions::default(),
+            presence: OnceCell::new(),
         })
     }
 
@@ -78,6 +86,7 @@ impl Atlas {
     /// Ends tidily: once tokens that are being renewed are stored.
     pub async fn close(&self) {
         self.tokens.settled().await;
+        self.leave().await;
         self.store.close().await;
     }
 

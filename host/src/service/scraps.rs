@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
@@ -15,12 +15,19 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{self, End, Job, Observer, RunSettings};
 use crate::source::Endpoint;
-use crate::store::{ConnectorStamp, Fault, Lease, NewScrap, Scrap, ScrapState, Store, StoreError};
+use crate::store::{Asked, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, Store, StoreError};
 
 const PAGE_SIZE_MAX: i32 = 100_000;
 /// How long the end of a run is tried to be written down while the database does not answer.
 const FINISH_ATTEMPTS: u32 = 5;
 const FINISH_PAUSE: Duration = Duration::from_millis(200);
+/// How often in a row a worker takes a scrap again whose source fails and that gets no page; then a person has to.
+const RERUNS_MAX: i32 = 12;
+/// The longest wait between two of those runs.
+const RERUN_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// The shortest wait for a spent quota, and the longest.
+const QUOTA_WAIT_MIN: Duration = Duration::from_secs(1);
+const QUOTA_WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// A scrap, as somebody asks for it.
 #[derive(Debug, Clone)]
@@ -37,6 +44,15 @@ pub struct ScrapRequest {
     pub page_size: Option<i32>,
 }
 
+/// Whom a scrap is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunFor<'a> {
+    /// An operator, who waits for it.
+    Operator,
+    /// The queue, which it was taken from under this lease: what ends it before it is done decides when it is taken again.
+    Queue(&'a Lease),
+}
+
 /// A run is about to begin.
 #[derive(Debug, Clone)]
 pub struct Announcement {
@@ -47,8 +63,18 @@ pub struct Announcement {
 }
 
 impl Atlas {
-    /// Creates a scrap.
+    /// Creates a scrap, which any worker may take.
     pub async fn create_scrap(&self, request: &ScrapRequest) -> Result<i64, Failure> {
+        self.create(request, None).await
+    }
+
+    /// Creates a scrap that this process runs next: no worker takes it before.
+    pub async fn create_own_scrap(&self, request: &ScrapRequest) -> Result<i64, Failure> {
+        let host = self.presence().await?.id().to_owned();
+        self.create(request, Some(host)).await
+    }
+
+    async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<i64, Failure> {
         let connector = self.connectors().connector(&request.rota).await?;
         let period = period(request, &connector.descriptor)?;
         let page_size = page_size(request, &connector.descriptor)?;
@@ -62,6 +88,7 @@ impl Atlas {
                 period,
                 page_size,
                 settings: "{}".to_owned(),
+                host,
             })
             .await;
         created.map_err(|error| match error.fault {
@@ -92,11 +119,42 @@ impl Atlas {
         Ok(())
     }
 
+    /// Pauses a scrap, whoever runs it.
+    pub async fn pause_scrap(&self, id: i64) -> Result<Asked, Failure> {
+        let scrap = self.scrap(id).await?;
+        let reason = write_reasons(&[notice!("end-paused", id = id)]).unwrap_or_default();
+        let asked = self.store().pause(id, &reason).await.map_err(|e| Failure::store("op-scrap", &e))?;
+        refused(asked, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
+    }
+
+    /// Leaves a scrap to the workers, who take it at once: whatever ended its last run, and however long it was to wait.
+    pub async fn requeue_scrap(&self, id: i64) -> Result<Asked, Failure> {
+        let scrap = self.scrap(id).await?;
+        let asked = self.store().requeue(id).await.map_err(|e| Failure::store("op-scrap", &e))?;
+        refused(asked, || notice!("error-scrap-not-to-queue", id = id, state = scrap.state.name()))
+    }
+
     /// Runs a scrap, new or left behind by whatever ended its last run, until it ends. `announce` is told once everything
     /// that can be checked beforehand was. One that is done already is reported as it stands.
     pub async fn run_scrap(
         &self,
         id: i64,
+        run_for: RunFor<'_>,
+        observer: Arc<dyn Observer>,
+        stop: CancellationToken,
+        announce: impl FnOnce(&Announcement),
+    ) -> Result<RunReport, Failure> {
+        let ran = self.run_checked(id, run_for, observer, stop, announce).await;
+        if let (RunFor::Queue(lease), Err(failure)) = (run_for, &ran) {
+            self.give_up(lease, failure).await;
+        }
+        ran
+    }
+
+    async fn run_checked(
+        &self,
+        id: i64,
+        run_for: RunFor<'_>,
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
         announce: impl FnOnce(&Announcement),
@@ -117,7 +175,7 @@ impl Atlas {
             ScrapFacts {
                 cliente_id: scrap.cliente_id,
                 period: scrap.period.clone(),
-                page_size: scrap.page_size,
+                page_size: own_page_size(scrap.page_size, &connector.descriptor),
                 settings: scrap.settings.clone(),
             },
         );
@@ -126,6 +184,7 @@ impl Atlas {
         let scrap = self.scrap(id).await?;
         announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
         let began = Instant::now();
+        let before = scrap.clone();
         let job = Job { lease: lease.clone(), scrap };
         let settings = RunSettings { limits, ..self.config().run.clone() };
         let store = Arc::clone(self.store());
@@ -133,7 +192,23 @@ impl Atlas {
         self.connectors().registry().await?.write_usage().await;
         // Nobody has to wait for it.
         tokio::task::spawn_blocking(memory::give_back);
-        self.finish(&lease, &end, began.elapsed()).await
+        let again = Again { run_for, before: &before, first_wait: self.config().worker.rerun_after };
+        self.finish(&lease, &end, began.elapsed(), &again).await
+    }
+
+    /// A scrap of the queue cannot even begin: it waits for a person, and not for the next worker, who could not either.
+    async fn give_up(&self, lease: &Lease, failure: &Failure) {
+        let state = match failure.exit {
+            Exit::Credential => ScrapState::TokenRecusado,
+            _ => ScrapState::Falhou,
+        };
+        let reason = write_reasons(std::slice::from_ref(&failure.notice));
+        let end = RunEnd { state, reason: reason.as_deref(), elapsed_ms: 0, again_in: None, failures: 0 };
+        // A lease that a run had raised is not this one any more, and the run has written its own end. If the database is
+        // gone, the scrap is taken again when it is back.
+        if let Err(error) = write_end(self.store().as_ref(), lease, &end).await {
+            tracing::debug!(%error, scrap = lease.scrap_id, "why the scrap did not begin was not written down");
+        }
     }
 
     /// The version that goes on with a scrap: the one that serves, else, if the scrap's cursors mean nothing to it, the one
@@ -160,7 +235,8 @@ impl Atlas {
             sha256: connector.sha256.clone(),
             cursor_format: i64::from(connector.descriptor.cursor_format),
         };
-        self.store().claim(id, &stamp).await.map_err(|error| Failure::store("op-run", &error))
+        let host = self.presence().await?.id();
+        self.store().claim(id, &stamp, host).await.map_err(|error| Failure::store("op-run", &error))
     }
 
     /// Where the client's API is, and what opens it.
@@ -179,7 +255,13 @@ impl Atlas {
     }
 
     /// Writes down how a run ended, and sums it up.
-    async fn finish(&self, lease: &Lease, end: &End, elapsed: Duration) -> Result<RunReport, Failure> {
+    async fn finish(
+        &self,
+        lease: &Lease,
+        end: &End,
+        elapsed: Duration,
+        again: &Again<'_>,
+    ) -> Result<RunReport, Failure> {
         let mut failure = Failure::of_end(end, lease);
         let reasons = match end {
             End::DoneWithReservations(all) => {
@@ -190,7 +272,10 @@ impl Atlas {
         let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         if !matches!(end, End::LeaseLost) {
             let text = write_reasons(&reasons);
-            let written = write_end(self.store().as_ref(), lease, end.state(), text.as_deref(), elapsed_ms).await;
+            let pages = self.store().scrap(lease.scrap_id).await.ok().flatten().map_or(0, |scrap| scrap.pages);
+            let (state, again_in, failures) = again.after(end, pages);
+            let end = RunEnd { state, reason: text.as_deref(), elapsed_ms, again_in, failures };
+            let written = write_end(self.store().as_ref(), lease, &end).await;
             match (written, &failure) {
                 (Ok(true), _) => {}
                 (Ok(false), _) => failure = Failure::of_end(&End::LeaseLost, lease),
@@ -212,16 +297,57 @@ impl Atlas {
     }
 }
 
-async fn write_end(
-    store: &dyn Store,
-    lease: &Lease,
-    state: ScrapState,
-    reason: Option<&str>,
-    elapsed_ms: i64,
-) -> Result<bool, StoreError> {
+/// When a scrap whose run ended is taken again, and by whom.
+struct Again<'a> {
+    run_for: RunFor<'a>,
+    /// As it stood before the run.
+    before: &'a Scrap,
+    /// The wait after the first passing failure; it doubles with each.
+    first_wait: Duration,
+}
+
+impl Again<'_> {
+    /// The state in which a run leaves its scrap that has so many pages now, the wait until it is taken again, and how many runs in a
+    /// row have failed.
+    fn after(&self, end: &End, pages: i64) -> (ScrapState, Option<Duration>, i32) {
+        let is_queues = matches!(self.run_for, RunFor::Queue(_));
+        match end {
+            // This worker stops; another goes on.
+            End::Stopped if is_queues => (ScrapState::Pendente, None, self.before.failures),
+            // By itself, whoever ran it: nobody has to be there at that hour.
+            End::Quota { until, .. } => (end.state(), wait_until(until.as_deref()), 0),
+            End::WaitTooLong { seconds, .. } if is_queues => (end.state(), Some(Duration::from_secs(*seconds)), 0),
+            End::AttemptsExhausted { .. } if is_queues => {
+                let failures = if pages > self.before.pages { 1 } else { self.before.failures + 1 };
+                let doubled = u32::try_from(failures - 1).unwrap_or_default().min(16);
+                let wait = self.first_wait.saturating_mul(1 << doubled).min(RERUN_WAIT_MAX);
+                (end.state(), (failures <= RERUNS_MAX).then_some(wait), failures)
+            }
+            _ => (end.state(), None, 0),
+        }
+    }
+}
+
+/// How long it is until the moment that a connector named. None: it named none that can be read, and a person decides.
+fn wait_until(until: Option<&str>) -> Option<Duration> {
+    let until = DateTime::parse_from_rfc3339(until?.trim()).ok()?;
+    // One that is over already is not waited for.
+    let wait = (until.to_utc() - Utc::now()).to_std().unwrap_or_default();
+    Some(wait.clamp(QUOTA_WAIT_MIN, QUOTA_WAIT_MAX))
+}
+
+/// A wish that the scrap's state does not allow.
+fn refused(asked: Asked, why: impl FnOnce() -> Notice) -> Result<Asked, Failure> {
+    match asked {
+        Asked::Refused => Err(Failure::usage(why())),
+        Asked::Done | Asked::Passed => Ok(asked),
+    }
+}
+
+async fn write_end(store: &dyn Store, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError> {
     let mut attempt = 1;
     loop {
-        match store.finish(lease, state, reason, elapsed_ms).await {
+        match store.finish(lease, end).await {
             Err(error) if attempt < FINISH_ATTEMPTS && matches!(error.fault, Fault::Unavailable | Fault::Collision) => {
                 tokio::time::sleep(FINISH_PAUSE * attempt).await;
                 attempt += 1;
@@ -241,6 +367,11 @@ fn scrap_ended(id: i64, state: ScrapState) -> Notice {
 
 fn no_token(cliente_id: i32) -> Failure {
     Failure::new("op-run", notice!("error-no-token", client = cliente_id), Exit::Credential)
+}
+
+/// What a scrap asks for in a page; one that somebody inserted without saying, what the connector does.
+fn own_page_size(asked: i32, descriptor: &Descriptor) -> i32 {
+    if asked > 0 { asked } else { i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX) }
 }
 
 fn page_size(request: &ScrapRequest, descriptor: &Descriptor) -> Result<i32, Failure> {

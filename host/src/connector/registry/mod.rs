@@ -195,6 +195,13 @@ impl Registry {
         }
     }
 
+    /// The digests of all versions that this installation has, serving or kept.
+    pub async fn versions(&self) -> Vec<String> {
+        let mut versions: Vec<String> = self.live().routes.values().map(|s| s.connector.sha256.clone()).collect();
+        versions.extend(self.with_state("", |state, _| state.all_kept()).await.unwrap_or_default());
+        versions
+    }
+
     pub(super) fn engine(&self) -> &ConnectorEngine {
         &self.loader.engine
     }

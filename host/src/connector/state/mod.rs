@@ -148,6 +148,13 @@ impl StateFolder {
         self.version_file(sha256).filter(|path| path.is_file())
     }
 
+    /// The digests of all versions that are kept.
+    pub(super) fn all_kept(&self) -> Vec<String> {
+        let entries = self.directory.as_ref().and_then(|directory| fs::read_dir(directory.join("versions")).ok());
+        let digest = |entry: fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(".wasm")?.to_owned());
+        entries.into_iter().flatten().filter_map(|entry| digest(entry.ok()?)).collect()
+    }
+
     /// Removes the versions that no route's history has and nobody needs.
     pub(super) fn prune(&self, needed: &HashSet<String>) -> io::Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };

@@ -1,0 +1,38 @@
+//! `atlas worker`: takes scraps from the queue and runs them, until it is told to stop.
+
+use std::sync::Arc;
+
+use super::args::WorkerArgs;
+use super::console::Console;
+use super::output::Output;
+use super::reload::ConnectorConsole;
+use super::report;
+use super::run::run_one;
+use super::signals::stop_on_interrupt;
+use crate::notice;
+use crate::service::{Atlas, Exit, Failure, RunFor, WorkUntil};
+use crate::store::InitReport;
+
+pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
+    let stop = stop_on_interrupt(output);
+    let console = Console::new(output, true);
+    let told = Arc::new(ConnectorConsole { lines: console.lines() });
+    let _watching = atlas.watch_connectors(told).await?;
+    let until = if args.until_empty { WorkUntil::Empty } else { WorkUntil::Stopped };
+    let worker = &atlas.config().worker;
+    console.say(&output.text(&notice!(
+        "worker-starting",
+        location = atlas.config().store.location(),
+        scraps = worker.scraps
+    )));
+    let run = async |lease: crate::store::Lease| {
+        let stop = stop.clone();
+        run_one(atlas, lease.scrap_id, RunFor::Queue(&lease), init, output, &console, stop).await;
+    };
+    let complain = |failure: &Failure| console.suspend(|| report::print(console.catalogue(), failure, "worker"));
+    let worked = atlas.work(until, &stop, run, complain).await;
+    console.finish();
+    worked?;
+    console.say(&output.text(&notice!("worker-ended")));
+    Ok(Exit::Done)
+}

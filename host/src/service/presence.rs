@@ -1,0 +1,92 @@
+//! This process, as others see it: alive as long as it says so, with all that it runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Atlas;
+use super::failure::Failure;
+use crate::store::{Host, Store, StoreError};
+
+/// How many times a process says that it is alive before it would count as dead.
+const BEATS_A_LEASE: u32 = 5;
+
+/// A process that is on the list of hosts.
+pub(super) struct Presence {
+    host: Host,
+    steady: Arc<Mutex<Steady>>,
+    _beating: AbortOnDropHandle<()>,
+}
+
+/// Since when this process has been seen without a gap, and when last.
+#[derive(Clone, Copy)]
+struct Steady {
+    since: Instant,
+    last: Instant,
+}
+
+impl Presence {
+    async fn begin(store: Arc<dyn Store>, lease: Duration) -> Result<Self, StoreError> {
+        let host = Host {
+            id: format!("{:032x}", rand::rng().random::<u128>()),
+            name: format!("{}:{}", rustix::system::uname().nodename().to_string_lossy(), std::process::id()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            lease,
+        };
+        store.beat(&host).await?;
+        let now = Instant::now();
+        let steady = Arc::new(Mutex::new(Steady { since: now, last: now }));
+        let beating = AbortOnDropHandle::new(tokio::spawn(beat(store, host.clone(), Arc::clone(&steady))));
+        Ok(Self { host, steady, _beating: beating })
+    }
+
+    /// The process's id among hosts.
+    pub(super) fn id(&self) -> &str {
+        &self.host.id
+    }
+
+    /// Whether this process knows who lives: it has itself been seen for as long as the others have to be. After an outage of the
+    /// database everybody looks dead, and after a pause of this process it may be the one that is thought so.
+    pub(super) fn knows_who_lives(&self) -> bool {
+        let steady = *self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        steady.last.elapsed() < self.host.lease && steady.since.elapsed() >= self.host.lease
+    }
+}
+
+async fn beat(store: Arc<dyn Store>, host: Host, steady: Arc<Mutex<Steady>>) {
+    let mut ticks = tokio::time::interval(host.lease / BEATS_A_LEASE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = store.beat(&host).await {
+            tracing::debug!(%error, "this host could not say that it is alive");
+            continue;
+        }
+        let now = Instant::now();
+        let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(steady.last) >= host.lease {
+            steady.since = now;
+        }
+        steady.last = now;
+    }
+}
+
+impl Atlas {
+    /// This process among the hosts; on the list from the first time that somebody asks.
+    pub(super) async fn presence(&self) -> Result<&Presence, Failure> {
+        let begin = || Presence::begin(Arc::clone(&self.store), self.config.worker.lease);
+        self.presence.get_or_try_init(begin).await.map_err(|error| Failure::store("op-run", &error))
+    }
+
+    /// Takes this process off the list, if it is there.
+    pub(super) async fn leave(&self) {
+        if let Some(presence) = self.presence.get()
+            && let Err(error) = self.store.leave(presence.id()).await
+        {
+            // It will be missed soon enough.
+            tracing::debug!(%error, "this host could not take itself off the list");
+        }
+    }
+}

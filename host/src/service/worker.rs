@@ -1,0 +1,114 @@
+//! Taking scraps from the queue and running them, for as long as it is wanted.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+
+use super::Atlas;
+use super::failure::Failure;
+use crate::store::{Lease, Offer};
+
+/// How often a worker with room looks whether there is something for it.
+const LOOK: Duration = Duration::from_millis(500);
+/// The longest time between two looks while the database does not answer.
+const LOOK_MAX: Duration = Duration::from_secs(10);
+
+/// When a worker ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkUntil {
+    /// It is told to.
+    Stopped,
+    /// There is nothing in the queue for it, and it runs nothing.
+    Empty,
+}
+
+/// Waits for something while others go on.
+async fn alongside<T, F: Future<Output = ()>>(
+    mut wanted: Pin<&mut impl Future<Output = T>>,
+    others: &mut FuturesUnordered<F>,
+) -> T {
+    loop {
+        tokio::select! {
+            got = &mut wanted => return got,
+            Some(()) = others.next() => {}
+        }
+    }
+}
+
+impl Atlas {
+    /// Takes scraps from the queue and runs each by `run`, as many at once as this process may, until `stop`, which has to stop the
+    /// runs as well. `complain` is told of a queue that cannot be read; it is tried again for as long as it takes.
+    pub async fn work<F: Future<Output = ()>>(
+        &self,
+        until: WorkUntil,
+        stop: &CancellationToken,
+        run: impl Fn(Lease) -> F,
+        complain: impl Fn(&Failure),
+    ) -> Result<(), Failure> {
+        self.presence().await?;
+        let running = Mutex::new(BTreeSet::new());
+        let is_running = || running.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = async |lease: Lease| {
+            let id = lease.scrap_id;
+            run(lease).await;
+            is_running().remove(&id);
+        };
+        let mut runs = FuturesUnordered::new();
+        let mut pause = LOOK;
+        while !stop.is_cancelled() {
+            let room = runs.len() < self.config().worker.scraps;
+            let busy: Vec<i64> = is_running().iter().copied().collect();
+            let taken = if room {
+                let taking = pin!(self.take(&busy));
+                // The runs go on meanwhile: one of them may have the very connection that this waits for.
+                alongside(taking, &mut runs).await
+            } else {
+                Ok(None)
+            };
+            match taken {
+                Ok(Some(lease)) => {
+                    pause = LOOK;
+                    is_running().insert(lease.scrap_id);
+                    runs.push(run(lease));
+                    continue;
+                }
+                Ok(None) if until == WorkUntil::Empty && runs.is_empty() => break,
+                Ok(None) => pause = LOOK,
+                Err(failure) => {
+                    complain(&failure);
+                    pause = (pause * 2).min(LOOK_MAX);
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(()) = runs.next() => {}
+                () = tokio::time::sleep(pause), if room => {}
+            }
+        }
+        // What runs hands itself back.
+        while runs.next().await.is_some() {}
+        Ok(())
+    }
+
+    async fn take(&self, running: &[i64]) -> Result<Option<Lease>, Failure> {
+        let presence = self.presence().await?;
+        let registry = self.connectors().registry().await?;
+        let (routes, connectors) = (registry.routes(), registry.versions().await);
+        let offer = Offer {
+            host: presence.id(),
+            routes: &routes,
+            connectors: &connectors,
+            running,
+            per_client: self.config().worker.per_client,
+            may_take_over: presence.knows_who_lives(),
+        };
+        self.store().take(&offer).await.map_err(|error| Failure::store("op-run", &error))
+    }
+}
