@@ -5,6 +5,7 @@
 
 mod atlas;
 mod database;
+pub mod torture;
 pub mod versions;
 
 pub use self::atlas::{

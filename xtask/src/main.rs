@@ -9,6 +9,7 @@ mod deny;
 mod postgres;
 mod test;
 mod tidy;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,15 @@ enum Task {
         /// How many rounds (3)
         rounds: Vec<String>,
     },
+    /// Do to a fleet of workers all that can be done to it, and see whether anything is lost or doubled
+    Torture {
+        /// For how many minutes
+        #[arg(long, default_value_t = 2.0)]
+        minutes: f64,
+        /// What the blows follow from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Check the dependencies' licences and sources, and known-bad crates
     Deny,
     /// Check what ARCHITECTURE.md promises and a program can see
@@ -56,6 +66,7 @@ fn main() -> ExitCode {
         Task::Test { filter } => test::run(&filter),
         Task::Bench { numbers } => bench::run(&numbers),
         Task::Fairness { rounds } => bench::fairness(&rounds),
+        Task::Torture { minutes, seed } => torture::run(minutes, seed),
         Task::Deny => deny::run(),
         Task::Tidy => tidy::run(),
     });

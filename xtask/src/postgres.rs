@@ -48,9 +48,8 @@ impl Postgres {
         let conf = server.data().join("postgresql.auto.conf");
         fs::write(&conf, settings).with_context(|| format!("cannot write {}", conf.display()))?;
 
-        let log = server.folder.path().join("log");
-        let mut start = server.program("pg_ctl");
-        start.args(["start", "-w", "-t", "60", "-s", "-D"]).arg(server.data()).arg("-l").arg(&log);
+        let log = server.log();
+        let mut start = server.starter();
         output(&mut start).with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
         Ok(server)
     }
@@ -60,8 +59,26 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    fn data(&self) -> PathBuf {
+    /// The command that starts it again after it was killed, as a line of words.
+    pub(crate) fn start_command(&self) -> String {
+        let start = self.starter();
+        let words = std::iter::once(start.get_program()).chain(start.get_args());
+        words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn starter(&self) -> Command {
+        let mut start = self.program("pg_ctl");
+        start.args(["start", "-w", "-t", "60", "-s", "-D"]).arg(self.data()).arg("-l").arg(self.log());
+        start
+    }
+
+    /// Its data.
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     fn program(&self, name: &str) -> Command {

@@ -25,7 +25,10 @@ pub(crate) fn render(out: &mut String, settings: &Settings, cliente: u32, rota: 
     let _ = match rota {
         Rota::Pedido => order(out, &mut dice, number, day),
         Rota::Venda => sale(out, &mut dice, id, day),
-        Rota::Financeiro => entry(out, &mut dice, day),
+        Rota::Financeiro => {
+            let pair = Dice::new(&[settings.seed, whose, rota as u64, number / 2]).roll(10_000_000);
+            entry(out, &mut dice, number, pair, day)
+        }
         Rota::Cliente => customer_record(out, &mut dice, day),
         Rota::Produto => product(out, &mut dice, number),
     };
@@ -95,17 +98,20 @@ fn sale(out: &mut String, dice: &mut Dice, id: u64, day: NaiveDate) -> fmt::Resu
     )
 }
 
-fn entry(out: &mut String, dice: &mut Dice, day: NaiveDate) -> fmt::Result {
-    let paid = dice.one_in(2);
+/// One of the two entries of a transaction, which add up to nothing.
+fn entry(out: &mut String, dice: &mut Dice, number: u64, amount: u64, day: NaiveDate) -> fmt::Result {
+    let (paid, pays) = (dice.one_in(2), number % 2 == 1);
     write!(
         out,
-        "\"tipo\":\"{}\",\"data\":\"{day}\",\"categoria\":\"{}\",\"historico\":\"{} {}\",\"valor\":{},\
+        "\"transacao\":{},\"tipo\":\"{}\",\"data\":\"{day}\",\"categoria\":\"{}\",\"historico\":\"{} {}\",\"valor\":{}{},\
          \"juros\":0.0{:02},\"pago\":{paid},\"pago_em\":",
-        if dice.one_in(2) { "pagar" } else { "receber" },
+        number / 2,
+        if pays { "pagar" } else { "receber" },
         dice.pick(CATEGORIES),
         dice.pick(NAMES).0,
         dice.pick(SURNAMES),
-        Money(dice.roll(10_000_000)),
+        if pays && amount > 0 { "-" } else { "" },
+        Money(amount),
         dice.roll(100),
     )?;
     if paid { write!(out, "\"{day}\"") } else { out.write_str("null") }
