@@ -9,10 +9,14 @@ use anyhow::Result;
 use crate::command::{answers, cargo, execute, step, without_databases};
 use crate::connectors::{self, TARGET, hostile};
 use crate::postgres::Postgres;
-use crate::{deny, tidy};
+use crate::{deny, tidy, torture};
 
 /// The database that the tests may do with as they like.
 const DATABASE: &str = "ATLAS_TEST_DATABASE_URL";
+
+/// The torture that every change has to bear: the same blows each time.
+const TORTURE_MINUTES: f64 = 2.0;
+const TORTURE_SEED: u64 = 1;
 
 /// With a filter, only the tests whose names match it.
 pub(crate) fn run(filter: &[String]) -> Result<()> {
@@ -26,17 +30,18 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
+    let mut tests = runner();
     let postgres = match env::var(DATABASE) {
         Ok(_) => None,
         Err(_) => Some(Postgres::start()?),
     };
-    let mut tests = runner();
-    tests.args(filter).env("ATLAS_CONNECTORS", connectors).env("ATLAS_TEST_GUESTS", guests);
+    tests.args(filter).env("ATLAS_CONNECTORS", &connectors).env("ATLAS_TEST_GUESTS", &guests);
     tests.env("ATLAS_EXAMPLE_CONNECTORS", examples).env("ATLAS_HOSTILE_CONNECTORS", hostile);
     if let Some(postgres) = &postgres {
         tests.env(DATABASE, postgres.url());
     }
-    execute(without_databases(&mut tests))
+    execute(without_databases(&mut tests))?;
+    if filter.is_empty() { torture::inflict(TORTURE_MINUTES, TORTURE_SEED, &connectors, &guests) } else { Ok(()) }
 }
 
 /// What needs no test to run.
