@@ -78,7 +78,7 @@ impl Oracle {
         let pairs = sqlx::query(PAIRS).fetch_all(&self.pool).await;
         let counts = sqlx::query(COUNTS).fetch_all(&self.pool).await;
         let (Ok(doubles), Ok(gaps), Ok(pairs), Ok(counts)) = (doubles, gaps, pairs, counts) else { return Ok(false) };
-        for row in &doubles {
+        if let Some(row) = doubles.first() {
             bail!(
                 "record {} of client {} is there {} times",
                 row.get::<String, _>(2),
@@ -86,13 +86,13 @@ impl Oracle {
                 row.get::<i64, _>(3)
             );
         }
-        for row in &gaps {
+        if let Some(row) = gaps.first() {
             bail!("scrap {} says that it is done, and has {} records", row.get::<i64, _>(0), row.get::<i64, _>(1));
         }
-        for row in &pairs {
+        if let Some(row) = pairs.first() {
             bail!("pair {} of client {} does not add up", row.get::<i64, _>(1), row.get::<i32, _>(0));
         }
-        for row in &counts {
+        if let Some(row) = counts.first() {
             bail!("the counts of scrap {} do not add up", row.get::<i64, _>(0));
         }
         Ok(true)
