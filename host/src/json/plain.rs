@@ -238,6 +238,10 @@ impl<'a> Reader<'a> {
         // Its grammar is known to be right, which leaves the halves of surrogate pairs.
         let Ok(text) = serde_json::from_str::<String>(quoted) else {
             self.faults.insert("lone_surrogate");
+            // It may have more than one fault; whoever reads it from the front meets either first.
+            if escapes(quoted).any(|escape| escape.starts_with("u0000")) {
+                self.faults.insert("nul_character");
+            }
             return quoted.to_owned();
         };
         if text.contains('\0') {
@@ -333,4 +337,16 @@ pub(super) fn container_end(text: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// What follows each backslash of a string, where that is not itself one that another escapes.
+fn escapes(quoted: &str) -> impl Iterator<Item = &str> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += quoted[at..].find('\\')? + 1;
+        let escape = &quoted[at..];
+        // The character that is escaped is ASCII.
+        at += 1;
+        Some(escape)
+    })
 }
