@@ -102,6 +102,26 @@ async fn a_worker_runs_what_is_in_the_queue() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn what_one_host_lacks_leaves_its_scraps_to_the_others() -> anyhow::Result<()> {
+    let api = api(20, Faults::default()).await?;
+    for mut atlas in Atlas::on_both().await?.map(impatient) {
+        atlas.set("ATLAS_KEY", &"5a".repeat(32));
+        atlas.register(CLIENT, &api).await?;
+        let id = create(&atlas, CLIENT, "10").await?;
+        atlas.unset("ATLAS_KEY");
+        let keyless = worker(&atlas).await?;
+        until(&atlas, &id, "interrompido").await?;
+        assert!(stop(keyless).await?.contains("ATLAS_KEY"));
+        atlas.set("ATLAS_KEY", &"5a".repeat(32));
+        let keeper = worker(&atlas).await?;
+        until(&atlas, &id, "concluido").await?;
+        stop(keeper).await?;
+        expect_whole(&atlas, &api, [CLIENT]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_a_worker_that_was_killed_leaves_another_finishes() -> anyhow::Result<()> {
     let api = api(60, Faults { latency_ms: 60, ..Faults::default() }).await?;
     for atlas in Atlas::on_both().await?.map(impatient) {

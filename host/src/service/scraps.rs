@@ -179,7 +179,7 @@ impl Atlas {
                 settings: scrap.settings.clone(),
             },
         );
-        let lease = self.claim(id, &connector).await?;
+        let lease = self.claim(id, run_for, &connector).await?;
         // Read again: what another process did until the claim counts.
         let scrap = self.scrap(id).await?;
         announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
@@ -196,14 +196,20 @@ impl Atlas {
         self.finish(&lease, &end, began.elapsed(), &again).await
     }
 
-    /// A scrap of the queue cannot even begin: it waits for a person, and not for the next worker, who could not either.
+    /// A scrap of the queue cannot even begin. What only this host or this moment lacks (the database, its key) does not end it:
+    /// it is taken again, perhaps by another host. Anything else waits for a person, whoever would take it.
     async fn give_up(&self, lease: &Lease, failure: &Failure) {
-        let state = match failure.exit {
-            Exit::Credential => ScrapState::TokenRecusado,
-            _ => ScrapState::Falhou,
+        let (state, again_in, failures) = match failure.exit {
+            Exit::Credential => (ScrapState::TokenRecusado, None, 0),
+            Exit::Configuration => {
+                let before = self.store().scrap(lease.scrap_id).await.ok().flatten();
+                let failures = before.map_or(0, |scrap| scrap.failures) + 1;
+                (ScrapState::Interrompido, rerun_in(failures, self.config().worker.rerun_after), failures)
+            }
+            _ => (ScrapState::Falhou, None, 0),
         };
         let reason = write_reasons(std::slice::from_ref(&failure.notice));
-        let end = RunEnd { state, reason: reason.as_deref(), elapsed_ms: 0, again_in: None, failures: 0 };
+        let end = RunEnd { state, reason: reason.as_deref(), elapsed_ms: 0, again_in, failures };
         // A lease that a run had raised is not this one any more, and the run has written its own end. If the database is
         // gone, the scrap is taken again when it is back.
         if let Err(error) = write_end(self.store().as_ref(), lease, &end).await {
@@ -229,14 +235,22 @@ impl Atlas {
         Err(Failure::new("op-run", notice, Exit::Connector))
     }
 
-    async fn claim(&self, id: i64, connector: &Connector) -> Result<Lease, Failure> {
+    async fn claim(&self, id: i64, run_for: RunFor<'_>, connector: &Connector) -> Result<Lease, Failure> {
         let stamp = ConnectorStamp {
             version: connector.descriptor.version.clone(),
             sha256: connector.sha256.clone(),
             cursor_format: i64::from(connector.descriptor.cursor_format),
         };
         let host = self.presence().await?.id();
-        self.store().claim(id, &stamp, host).await.map_err(|error| Failure::store("op-run", &error))
+        let claimed = match run_for {
+            RunFor::Operator => self.store().claim(id, &stamp, host).await,
+            // Not whoever has it: this process may have slept since it took the scrap, and another may run it.
+            RunFor::Queue(taken) => self.store().claim_taken(taken, &stamp, host).await,
+        };
+        claimed.map_err(|error| match error.fault {
+            Fault::LeaseLost => Failure::new("op-run", notice!("end-lease-lost", id = id), Exit::Interrupted),
+            _ => Failure::store("op-run", &error),
+        })
     }
 
     /// Where the client's API is, and what opens it.
@@ -319,13 +333,18 @@ impl Again<'_> {
             End::WaitTooLong { seconds, .. } if is_queues => (end.state(), Some(Duration::from_secs(*seconds)), 0),
             End::AttemptsExhausted { .. } if is_queues => {
                 let failures = if pages > self.before.pages { 1 } else { self.before.failures + 1 };
-                let doubled = u32::try_from(failures - 1).unwrap_or_default().min(16);
-                let wait = self.first_wait.saturating_mul(1 << doubled).min(RERUN_WAIT_MAX);
-                (end.state(), (failures <= RERUNS_MAX).then_some(wait), failures)
+                (end.state(), rerun_in(failures, self.first_wait), failures)
             }
             _ => (end.state(), None, 0),
         }
     }
+}
+
+/// How long a scrap waits for its next run when so many in a row have failed. None: a person has to look at it.
+fn rerun_in(failures: i32, first_wait: Duration) -> Option<Duration> {
+    let doubled = u32::try_from(failures - 1).unwrap_or_default().min(16);
+    let wait = first_wait.saturating_mul(1 << doubled).min(RERUN_WAIT_MAX);
+    (failures <= RERUNS_MAX).then_some(wait)
 }
 
 /// How long it is until the moment that a connector named. None: it named none that can be read, and a person decides.

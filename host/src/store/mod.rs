@@ -116,6 +116,9 @@ pub trait Store: Queue {
     /// Takes a scrap for running: raises its epoch, whoever held it, and marks it as running by this connector on this host.
     async fn claim(&self, id: i64, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError>;
 
+    /// The same for a scrap that was taken from the queue, which somebody else may have meanwhile: [`Fault::LeaseLost`].
+    async fn claim_taken(&self, taken: &Lease, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError>;
+
     /// Ends a run. False if the lease is lost: nothing was written.
     async fn finish(&self, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError>;
 

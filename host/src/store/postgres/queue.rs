@@ -5,7 +5,7 @@ use sqlx::postgres::PgPool;
 use super::super::error::StoreError;
 use super::super::queue::{Asked, Host, Offer, Standing};
 use super::super::rows;
-use super::super::types::{Lease, RunEnd};
+use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
 /// One at a time takes a scrap: only so is the number that a client has running what it seems. Held for one statement.
 const TAKE_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('atlas: fila', 0))";
@@ -92,6 +92,35 @@ pub(super) async fn take(pool: &PgPool, offer: &Offer<'_>) -> Result<Option<Leas
         .map_err(sort())?;
     tx.commit().await.map_err(sort())?;
     Ok(taken.map(Lease::from))
+}
+
+/// Takes a scrap for running, if it still has this epoch, or whatever epoch it has. None: no such scrap.
+pub(super) async fn claim(
+    pool: &PgPool,
+    id: i64,
+    epoch: Option<i64>,
+    connector: &ConnectorStamp,
+    host: &str,
+) -> Result<Option<Lease>, StoreError> {
+    let sort = || StoreError::sort("claim the scrap");
+    let mut tx = pool.begin().await.map_err(sort())?;
+    let claimed: Option<rows::LeaseRow> = sqlx::query_as(rows::CLAIM)
+        .bind(id)
+        .bind(&connector.version)
+        .bind(&connector.sha256)
+        .bind(connector.cursor_format)
+        .bind(host)
+        .bind(epoch)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(sort())?;
+    let root = CursorId::ROOT.0.as_slice();
+    let first = sqlx::query(rows::FIRST_PAGE).bind(id).bind(root);
+    if claimed.is_some() && first.execute(&mut *tx).await.map_err(sort())?.rows_affected() > 0 {
+        sqlx::query(rows::FIRST_PAGE_COUNTS).bind(id).execute(&mut *tx).await.map_err(sort())?;
+    }
+    tx.commit().await.map_err(sort())?;
+    Ok(claimed.map(Lease::from))
 }
 
 pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing, StoreError> {

@@ -320,26 +320,13 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, id: i64, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError> {
-        let doing = "claim the scrap";
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
-        let row: rows::LeaseRow = sqlx::query_as(rows::CLAIM)
-            .bind(id)
-            .bind(&connector.version)
-            .bind(&connector.sha256)
-            .bind(connector.cursor_format)
-            .bind(host)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(StoreError::sort(doing))?
-            .ok_or_else(|| StoreError::new(Fault::Missing, doing, id.to_string()))?;
-        let root = CursorId::ROOT.0.as_slice();
-        let first = sqlx::query(rows::FIRST_PAGE).bind(id).bind(root).execute(&mut *tx).await;
-        if first.map_err(StoreError::sort(doing))?.rows_affected() > 0 {
-            let counted = sqlx::query(rows::FIRST_PAGE_COUNTS).bind(id).execute(&mut *tx).await;
-            counted.map_err(StoreError::sort(doing))?;
-        }
-        tx.commit().await.map_err(StoreError::sort(doing))?;
-        Ok(row.into())
+        let claimed = queue::claim(&self.pool, id, None, connector, host).await?;
+        claimed.ok_or_else(|| StoreError::new(Fault::Missing, "claim the scrap", id.to_string()))
+    }
+
+    async fn claim_taken(&self, taken: &Lease, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError> {
+        let claimed = queue::claim(&self.pool, taken.scrap_id, Some(taken.epoch), connector, host).await?;
+        claimed.ok_or_else(|| StoreError::new(Fault::LeaseLost, "claim the scrap", "somebody else has it"))
     }
 
     async fn finish(&self, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError> {

@@ -5,7 +5,7 @@ use sqlx::SqlitePool;
 use super::super::error::StoreError;
 use super::super::queue::{Asked, Host, Offer, Standing};
 use super::super::rows;
-use super::super::types::{Lease, RunEnd};
+use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
 /// Hosts that were not seen for so long are forgotten.
 const FORGET: &str = "DELETE FROM atlas_hosts WHERE visto_em < strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 day')";
@@ -98,6 +98,35 @@ pub(super) async fn take(pool: &SqlitePool, offer: &Offer<'_>) -> Result<Option<
         .map_err(sort())?;
     tx.commit().await.map_err(sort())?;
     Ok(taken.map(Lease::from))
+}
+
+/// Takes a scrap for running, if it still has this epoch, or whatever epoch it has. None: no such scrap.
+pub(super) async fn claim(
+    pool: &SqlitePool,
+    id: i64,
+    epoch: Option<i64>,
+    connector: &ConnectorStamp,
+    host: &str,
+) -> Result<Option<Lease>, StoreError> {
+    let sort = || StoreError::sort("claim the scrap");
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(sort())?;
+    let claimed: Option<rows::LeaseRow> = sqlx::query_as(rows::CLAIM)
+        .bind(id)
+        .bind(&connector.version)
+        .bind(&connector.sha256)
+        .bind(connector.cursor_format)
+        .bind(host)
+        .bind(epoch)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(sort())?;
+    let root = CursorId::ROOT.0.as_slice();
+    let first = sqlx::query(rows::FIRST_PAGE).bind(id).bind(root);
+    if claimed.is_some() && first.execute(&mut *tx).await.map_err(sort())?.rows_affected() > 0 {
+        sqlx::query(rows::FIRST_PAGE_COUNTS).bind(id).execute(&mut *tx).await.map_err(sort())?;
+    }
+    tx.commit().await.map_err(sort())?;
+    Ok(claimed.map(Lease::from))
 }
 
 pub(super) async fn standing(pool: &SqlitePool, lease: &Lease) -> Result<Standing, StoreError> {

@@ -17,6 +17,7 @@ on_both!(ready:
     a_scrap_that_runs_is_paused_by_asking_and_any_other_at_once,
     a_scrap_is_put_back_into_the_queue_unless_it_runs_or_is_done,
     of_many_hosts_that_ask_at_once_each_gets_another_scrap,
+    a_scrap_that_somebody_took_meanwhile_is_not_claimed,
 );
 
 const CONNECTORS: [&str; 1] = ["abab"];
@@ -284,5 +285,19 @@ async fn of_many_hosts_that_ask_at_once_each_gets_another_scrap(ground: &Ground)
     taken.sort_unstable();
     taken.dedup();
     assert_eq!((taken.len(), count), (30, 30), "none twice, and of each client as many as may run");
+    Ok(())
+}
+
+async fn a_scrap_that_somebody_took_meanwhile_is_not_claimed(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let id = scraps(ground, 1, 1).await?[0];
+    let sleepy = seen(store, "sono").await?;
+    let taken = sleepy.lease(store).await?.ok_or_else(|| anyhow::anyhow!("nothing to take"))?;
+    // It sleeps between taking and claiming, and another runs the scrap.
+    let other = store.claim(id, &stamp("1"), "outro").await?;
+    assert_eq!(fault(store.claim_taken(&taken, &stamp("1"), "sono").await), Some(Fault::LeaseLost));
+    assert_eq!(store.standing(&other).await?, Standing::Held);
+    let own = store.claim_taken(&other, &stamp("2"), "outro").await?;
+    assert_eq!(own, Lease { epoch: other.epoch + 1, ..other });
     Ok(())
 }
