@@ -174,6 +174,7 @@ ALTER TABLE scraps ALTER COLUMN tamanho_pagina SET DEFAULT 0;
 ALTER TABLE scraps ADD COLUMN IF NOT EXISTS pedido TEXT;
 CREATE INDEX IF NOT EXISTS scraps_fila ON scraps (cliente_id, id)
     WHERE estado IN ('pendente', 'executando', 'suspenso', 'interrompido');
+CREATE INDEX IF NOT EXISTS scraps_correndo ON scraps (cliente_id, host) WHERE estado = 'executando';
 CREATE INDEX IF NOT EXISTS scraps_retirados ON scraps (cliente_id, retirado_em);
 
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of

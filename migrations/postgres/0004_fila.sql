@@ -22,4 +22,5 @@ ALTER TABLE scraps ALTER COLUMN tamanho_pagina SET DEFAULT 0;
 ALTER TABLE scraps ADD COLUMN IF NOT EXISTS pedido TEXT;
 CREATE INDEX IF NOT EXISTS scraps_fila ON scraps (cliente_id, id)
     WHERE estado IN ('pendente', 'executando', 'suspenso', 'interrompido');
+CREATE INDEX IF NOT EXISTS scraps_correndo ON scraps (cliente_id, host) WHERE estado = 'executando';
 CREATE INDEX IF NOT EXISTS scraps_retirados ON scraps (cliente_id, retirado_em);

@@ -15,4 +15,5 @@ ALTER TABLE scraps ADD COLUMN falhas INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE scraps ADD COLUMN pedido TEXT;
 CREATE INDEX IF NOT EXISTS scraps_fila ON scraps (cliente_id, id)
     WHERE estado IN ('pendente', 'executando', 'suspenso', 'interrompido');
+CREATE INDEX IF NOT EXISTS scraps_correndo ON scraps (cliente_id, host) WHERE estado = 'executando';
 CREATE INDEX IF NOT EXISTS scraps_retirados ON scraps (cliente_id, retirado_em);

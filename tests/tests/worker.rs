@@ -122,6 +122,47 @@ async fn what_one_host_lacks_leaves_its_scraps_to_the_others() -> anyhow::Result
 }
 
 #[tokio::test]
+async fn a_worker_that_ends_when_nothing_is_left_takes_over_what_the_dead_left() -> anyhow::Result<()> {
+    let api = api(60, Faults { latency_ms: 60, ..Faults::default() }).await?;
+    for atlas in Atlas::on_both().await?.map(impatient) {
+        atlas.register(CLIENT, &api).await?;
+        let id = create(&atlas, CLIENT, "5").await?;
+        let dead = worker(&atlas).await?;
+        until_pages(&atlas, &id, 2).await?;
+        dead.signal("KILL").await?;
+        drop(dead);
+        // Until then it might live, and the other would be right to leave it alone.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        atlas.run(&["worker", "--until-empty"]).await?.expect(0)?;
+        expect_whole(&atlas, &api, [CLIENT]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scrap_that_is_cancelled_and_tried_again_at_once_is_run_once() -> anyhow::Result<()> {
+    let api = api(60, Faults { latency_ms: 60, ..Faults::default() }).await?;
+    for atlas in Atlas::on_both().await?.map(impatient) {
+        atlas.register(CLIENT, &api).await?;
+        let id = create(&atlas, CLIENT, "5").await?;
+        let running = worker(&atlas).await?;
+        until_pages(&atlas, &id, 1).await?;
+        for pages in 2..5 {
+            atlas.run(&["scrap", "cancel", &id]).await?.expect(0)?;
+            atlas.run(&["scrap", "retry", &id]).await?.expect(0)?;
+            until_pages(&atlas, &id, pages).await?;
+        }
+        until(&atlas, &id, "concluido").await?;
+        // Each time it was cancelled, taken and claimed; the first time it was not cancelled.
+        let epochs = atlas.database.number(&format!("SELECT epoca FROM scraps WHERE id = {id}")).await?;
+        ensure!(epochs <= 11, "the scrap changed hands {epochs} times");
+        stop(running).await?;
+        expect_whole(&atlas, &api, [CLIENT]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_a_worker_that_was_killed_leaves_another_finishes() -> anyhow::Result<()> {
     let api = api(60, Faults { latency_ms: 60, ..Faults::default() }).await?;
     for atlas in Atlas::on_both().await?.map(impatient) {

@@ -17,7 +17,7 @@ const BEATS_A_LEASE: u32 = 5;
 pub(super) struct Presence {
     host: Host,
     steady: Arc<Mutex<Steady>>,
-    _beating: AbortOnDropHandle<()>,
+    beating: AbortOnDropHandle<()>,
 }
 
 /// Since when this process has been seen without a gap, and when last.
@@ -39,7 +39,7 @@ impl Presence {
         let now = Instant::now();
         let steady = Arc::new(Mutex::new(Steady { since: now, last: now }));
         let beating = AbortOnDropHandle::new(tokio::spawn(beat(store, host.clone(), Arc::clone(&steady))));
-        Ok(Self { host, steady, _beating: beating })
+        Ok(Self { host, steady, beating })
     }
 
     /// The process's id among hosts.
@@ -60,9 +60,17 @@ async fn beat(store: Arc<dyn Store>, host: Host, steady: Arc<Mutex<Steady>>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = store.beat(&host).await {
-            tracing::debug!(%error, "this host could not say that it is alive");
-            continue;
+        // On a connection that has fallen silent it would wait for ever, and the next beat gets another one.
+        match tokio::time::timeout(host.lease / 2, store.beat(&host)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "this host could not say that it is alive");
+                continue;
+            }
+            Err(_) => {
+                tracing::debug!("the database does not answer this host, which says that it is alive");
+                continue;
+            }
         }
         let now = Instant::now();
         let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,9 +90,10 @@ impl Atlas {
 
     /// Takes this process off the list, if it is there.
     pub(super) async fn leave(&self) {
-        if let Some(presence) = self.presence.get()
-            && let Err(error) = self.store.leave(presence.id()).await
-        {
+        let Some(presence) = self.presence.get() else { return };
+        // Or it would be back on the list.
+        presence.beating.abort();
+        if let Err(error) = self.store.leave(presence.id()).await {
             // It will be missed soon enough.
             tracing::debug!(%error, "this host could not take itself off the list");
         }

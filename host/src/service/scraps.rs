@@ -329,14 +329,27 @@ impl Again<'_> {
             // This worker stops; another goes on.
             End::Stopped if is_queues => (ScrapState::Pendente, None, self.before.failures),
             // By itself, whoever ran it: nobody has to be there at that hour.
-            End::Quota { until, .. } => (end.state(), wait_until(until.as_deref()), 0),
-            End::WaitTooLong { seconds, .. } if is_queues => (end.state(), Some(Duration::from_secs(*seconds)), 0),
-            End::AttemptsExhausted { .. } if is_queues => {
-                let failures = if pages > self.before.pages { 1 } else { self.before.failures + 1 };
-                (end.state(), rerun_in(failures, self.first_wait), failures)
+            End::Quota { until, .. } => match wait_until(until.as_deref()) {
+                // By that hour it was to be there, and is not.
+                Some(Duration::ZERO) => self.after_a_failure(end.state(), pages),
+                wait => (end.state(), wait, 0),
+            },
+            End::WaitTooLong { seconds, .. } if is_queues => {
+                (end.state(), Some(Duration::from_secs(*seconds).min(QUOTA_WAIT_MAX)), 0)
+            }
+            End::AttemptsExhausted { .. } if is_queues => self.after_a_failure(end.state(), pages),
+            // The database did not answer for as long as it is waited for, and does again, or this would not be written.
+            End::Store(error) if is_queues && matches!(error.fault, Fault::Unavailable | Fault::Collision) => {
+                self.after_a_failure(ScrapState::Interrompido, pages)
             }
             _ => (end.state(), None, 0),
         }
+    }
+
+    /// Later, and later still if the run before it failed as well and this one got no further.
+    fn after_a_failure(&self, state: ScrapState, pages: i64) -> (ScrapState, Option<Duration>, i32) {
+        let failures = if pages > self.before.pages { 1 } else { self.before.failures + 1 };
+        (state, rerun_in(failures, self.first_wait), failures)
     }
 }
 
@@ -347,12 +360,12 @@ fn rerun_in(failures: i32, first_wait: Duration) -> Option<Duration> {
     (failures <= RERUNS_MAX).then_some(wait)
 }
 
-/// How long it is until the moment that a connector named. None: it named none that can be read, and a person decides.
+/// How long it is until the moment that a connector named, nothing if it is over. None: it named none that can be read, and a person
+/// decides.
 fn wait_until(until: Option<&str>) -> Option<Duration> {
     let until = DateTime::parse_from_rfc3339(until?.trim()).ok()?;
-    // One that is over already is not waited for.
-    let wait = (until.to_utc() - Utc::now()).to_std().unwrap_or_default();
-    Some(wait.clamp(QUOTA_WAIT_MIN, QUOTA_WAIT_MAX))
+    let wait = (until.to_utc() - Utc::now()).to_std();
+    Some(wait.map_or(Duration::ZERO, |wait| wait.clamp(QUOTA_WAIT_MIN, QUOTA_WAIT_MAX)))
 }
 
 /// A wish that the scrap's state does not allow.

@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
 use super::failure::Failure;
-use crate::store::{Lease, Offer};
+use crate::store::{Fault, Lease, Offer, StoreError};
 
 /// How often a worker with room looks whether there is something for it.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long one look may take. One that was successful after all is noticed at the next.
+const TAKE_MAX: Duration = Duration::from_secs(60);
 /// The longest time between two looks while the database does not answer.
 const LOOK_MAX: Duration = Duration::from_secs(10);
 
@@ -67,8 +69,12 @@ impl Atlas {
             let busy: Vec<i64> = is_running().iter().copied().collect();
             let taken = if room {
                 let taking = pin!(self.take(&busy));
-                // The runs go on meanwhile: one of them may have the very connection that this waits for.
-                alongside(taking, &mut runs).await
+                tokio::select! {
+                    // The runs go on meanwhile: one of them may have the very connection that this waits for.
+                    taken = alongside(taking, &mut runs) => taken,
+                    // What it may have taken all the same is anybody's once this process leaves.
+                    () = stop.cancelled() => break,
+                }
             } else {
                 Ok(None)
             };
@@ -79,7 +85,7 @@ impl Atlas {
                     runs.push(run(lease));
                     continue;
                 }
-                Ok(None) if until == WorkUntil::Empty && runs.is_empty() => break,
+                Ok(None) if until == WorkUntil::Empty && runs.is_empty() && !self.may_yet_take_over().await => break,
                 Ok(None) => pause = LOOK,
                 Err(failure) => {
                     complain(&failure);
@@ -109,6 +115,15 @@ impl Atlas {
             per_client: self.config().worker.per_client,
             may_take_over: presence.knows_who_lives(),
         };
-        self.store().take(&offer).await.map_err(|error| Failure::store("op-run", &error))
+        let taken = tokio::time::timeout(TAKE_MAX, self.store().take(&offer)).await;
+        let silent = |_| StoreError::new(Fault::Unavailable, "take the next scrap", "the database does not answer");
+        taken.map_err(silent).and_then(|taken| taken).map_err(|error| Failure::store("op-run", &error))
+    }
+
+    /// Whether there are scraps of dead hosts that this process may take as soon as it knows who lives.
+    async fn may_yet_take_over(&self) -> bool {
+        let knows = self.presence().await.is_ok_and(|presence| presence.knows_who_lives());
+        // If the database does not say, the next look will.
+        !knows && self.store().has_orphans().await.unwrap_or(true)
     }
 }

@@ -75,6 +75,9 @@ pub trait Queue: Send + Sync {
     /// longest, and of its scraps the oldest. Nobody else gets it for as long as the process is seen, until the lease is finished.
     async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError>;
 
+    /// Whether a scrap is marked as running by a host that is not seen any more.
+    async fn has_orphans(&self) -> Result<bool, StoreError>;
+
     /// Whether the lease is still the scrap's newest, and what is asked of whoever holds it.
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError>;
 

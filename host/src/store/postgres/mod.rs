@@ -78,6 +78,10 @@ impl Queue for PostgresStore {
         queue::take(&self.pool, offer).await
     }
 
+    async fn has_orphans(&self) -> Result<bool, StoreError> {
+        queue::has_orphans(&self.pool).await
+    }
+
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError> {
         queue::standing(&self.pool, lease).await
     }

@@ -7,7 +7,11 @@ use super::super::queue::{Asked, Host, Offer, Standing};
 use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
-/// One at a time takes a scrap: only so is the number that a client has running what it seems. Held for one statement.
+/// A host that stops dead in the middle of taking must not hold up the others for as long as its connection seems to live.
+const TAKE_LIMITS: &str = "SELECT set_config('lock_timeout', '10s', TRUE), \
+     set_config('idle_in_transaction_session_timeout', '15s', TRUE)";
+
+/// One at a time takes a scrap: only so is the number that a client has running what it seems. Held until it is taken.
 const TAKE_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('atlas: fila', 0))";
 
 /// Hosts that were not seen for so long are forgotten.
@@ -16,23 +20,32 @@ const FORGET: &str = "DELETE FROM atlas_hosts WHERE visto_em < NOW() - INTERVAL 
 const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (id) DO UPDATE SET visto_em = NOW(), validade_s = EXCLUDED.validade_s";
 
-/// Those that died before they did as they were asked.
+/// Of those that died before they did as they were asked; and what this host was asked to pause and does not run.
 const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
        terminado_em = NOW() \
-     WHERE estado = 'executando' AND pedido = 'pausar' AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
-       WHERE h.id = scraps.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s))";
+     WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id <> ALL($2) \
+       OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
+         WHERE h.id = scraps.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)))";
 
+/// Whether something runs, by the table, whose host is not seen any more.
+const ORPHANS: &str = "SELECT EXISTS (SELECT 1 FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
+     (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)))";
+
+/// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
+/// once more for the sake of the index. Others change scraps without the lock: the row has to be as it was when it was chosen.
 const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > NOW() - make_interval(secs => validade_s)), \
      correndo AS (SELECT cliente_id, COUNT(*) AS n FROM scraps \
-       WHERE estado = 'executando' AND host IN (SELECT id FROM vivos) AND NOT (host = $1 AND id <> ALL($4)) \
+       WHERE estado = 'executando' AND (NOT $6 OR host = $1 OR host IN (SELECT id FROM vivos)) \
+         AND NOT (host = $1 AND id <> ALL($4)) \
        GROUP BY cliente_id), \
-     primeiros AS (SELECT c.cliente_id, COALESCE(r.n, 0) AS n, (SELECT s.id FROM scraps s \
-         WHERE s.cliente_id = c.cliente_id AND s.rota = ANY($2) \
+     primeiros AS MATERIALIZED (SELECT c.cliente_id, COALESCE(r.n, 0) AS n, (SELECT s.id FROM scraps s \
+         WHERE s.cliente_id = c.cliente_id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') \
+           AND s.id <> ALL($4) AND s.rota = ANY($2) \
            AND (s.conector_sha256 IS NULL OR s.conector_sha256 = ANY($3)) AND s.pedido IS NULL \
            AND (s.retomar_em IS NULL OR s.retomar_em <= NOW()) \
            AND (s.estado = 'pendente' AND (s.host IS NULL OR s.host NOT IN (SELECT id FROM vivos)) \
              OR s.estado IN ('suspenso', 'interrompido') AND s.retomar_em IS NOT NULL \
-             OR s.estado = 'executando' AND (s.host IS NULL OR s.host = $1 AND s.id <> ALL($4) \
+             OR s.estado = 'executando' AND (s.host IS NULL OR s.host = $1 \
                OR NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host) \
                OR $6 AND s.host NOT IN (SELECT id FROM vivos))) \
          ORDER BY s.id LIMIT 1) AS id \
@@ -41,7 +54,8 @@ const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > N
      escolhido AS (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
          (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT 1) \
      UPDATE scraps s SET estado = 'executando', epoca = s.epoca + 1, host = $1, retirado_em = clock_timestamp(), \
-       retomar_em = NULL, motivo = NULL FROM escolhido WHERE s.id = escolhido.id RETURNING s.id, s.epoca, s.cliente_id, s.rota";
+       retomar_em = NULL, motivo = NULL FROM escolhido e JOIN scraps visto ON visto.id = e.id \
+     WHERE s.id = e.id AND s.epoca = visto.epoca AND s.estado = visto.estado AND s.pedido IS NULL RETURNING s.id, s.epoca, s.cliente_id, s.rota";
 
 const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive THEN 'pausar' END, \
        estado = CASE WHEN v.vive THEN s.estado ELSE 'pausado' END, \
@@ -54,9 +68,11 @@ const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive THEN 'pausar'
        FROM scraps x WHERE x.id = $1 FOR UPDATE) v \
      WHERE s.id = v.id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING v.vive";
 
-/// The time to go on is counted from the database's now, whose clock all hosts share.
-const FINISH: &str = "UPDATE scraps SET estado = $3, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
-       retomar_em = NOW() + make_interval(secs => $6), falhas = $7, \
+/// The time to go on is counted from the database's now, whose clock all hosts share. What was to be paused while it ended is not
+/// taken again by itself.
+const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
+         AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
+       retomar_em = CASE WHEN pedido IS NULL THEN NOW() + make_interval(secs => $6) END, falhas = $7, \
        terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
 
 pub(super) async fn beat(pool: &PgPool, host: &Host) -> Result<(), StoreError> {
@@ -76,10 +92,10 @@ pub(super) async fn leave(pool: &PgPool, host: &str) -> Result<(), StoreError> {
 pub(super) async fn take(pool: &PgPool, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError> {
     let sort = || StoreError::sort("take the next scrap");
     let mut tx = pool.begin().await.map_err(sort())?;
+    sqlx::query(TAKE_LIMITS).execute(&mut *tx).await.map_err(sort())?;
     sqlx::query(TAKE_LOCK).execute(&mut *tx).await.map_err(sort())?;
-    if offer.may_take_over {
-        sqlx::query(PAUSE_ORPHANS).execute(&mut *tx).await.map_err(sort())?;
-    }
+    let orphans = sqlx::query(PAUSE_ORPHANS).bind(offer.host).bind(offer.running).bind(offer.may_take_over);
+    orphans.execute(&mut *tx).await.map_err(sort())?;
     let taken: Option<rows::LeaseRow> = sqlx::query_as(TAKE)
         .bind(offer.host)
         .bind(offer.routes)
@@ -121,6 +137,10 @@ pub(super) async fn claim(
     }
     tx.commit().await.map_err(sort())?;
     Ok(claimed.map(Lease::from))
+}
+
+pub(super) async fn has_orphans(pool: &PgPool) -> Result<bool, StoreError> {
+    sqlx::query_scalar(ORPHANS).fetch_one(pool).await.map_err(StoreError::sort("look for scraps of dead hosts"))
 }
 
 pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing, StoreError> {

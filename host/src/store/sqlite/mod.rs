@@ -101,6 +101,10 @@ impl Queue for SqliteStore {
         queue::take(&self.pool, offer).await
     }
 
+    async fn has_orphans(&self) -> Result<bool, StoreError> {
+        queue::has_orphans(&self.pool).await
+    }
+
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError> {
         queue::standing(&self.readers, lease).await
     }

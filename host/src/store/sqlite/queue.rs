@@ -13,27 +13,36 @@ const FORGET: &str = "DELETE FROM atlas_hosts WHERE visto_em < strftime('%Y-%m-%
 const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (id) DO UPDATE SET visto_em = strftime('%Y-%m-%d %H:%M:%f', 'now'), validade_s = excluded.validade_s";
 
-/// Those that died before they did as they were asked.
+/// Of those that died before they did as they were asked; and what this host was asked to pause and does not run.
 const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
        terminado_em = CURRENT_TIMESTAMP \
-     WHERE estado = 'executando' AND pedido = 'pausar' AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
-       WHERE h.id = scraps.host AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds'))";
+     WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id NOT IN (SELECT value FROM json_each($2)) \
+       OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
+         AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')))";
 
+/// Whether something runs, by the table, whose host is not seen any more.
+const ORPHANS: &str = "SELECT EXISTS (SELECT 1 FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
+     (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host \
+       AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')))";
+
+/// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
+/// once more for the sake of the index.
 const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts \
        WHERE visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || validade_s || ' seconds')), \
      correndo AS (SELECT cliente_id, COUNT(*) AS n FROM scraps \
-       WHERE estado = 'executando' AND host IN (SELECT id FROM vivos) \
+       WHERE estado = 'executando' AND (NOT $6 OR host = $1 OR host IN (SELECT id FROM vivos)) \
          AND NOT (host = $1 AND id NOT IN (SELECT value FROM json_each($4))) \
        GROUP BY cliente_id), \
      primeiros AS (SELECT c.cliente_id, COALESCE(r.n, 0) AS n, (SELECT s.id FROM scraps s \
-         WHERE s.cliente_id = c.cliente_id AND s.rota IN (SELECT value FROM json_each($2)) \
+         WHERE s.cliente_id = c.cliente_id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') \
+           AND s.id NOT IN (SELECT value FROM json_each($4)) AND s.rota IN (SELECT value FROM json_each($2)) \
            AND (s.conector_sha256 IS NULL OR s.conector_sha256 IN (SELECT value FROM json_each($3))) \
            AND s.pedido IS NULL \
            AND (s.retomar_em IS NULL OR s.retomar_em <= strftime('%Y-%m-%d %H:%M:%f', 'now')) \
            AND (s.estado = 'pendente' AND (s.host IS NULL OR s.host NOT IN (SELECT id FROM vivos)) \
              OR s.estado IN ('suspenso', 'interrompido') AND s.retomar_em IS NOT NULL \
              OR s.estado = 'executando' AND (s.host IS NULL \
-               OR s.host = $1 AND s.id NOT IN (SELECT value FROM json_each($4)) \
+               OR s.host = $1 \
                OR NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host) \
                OR $6 AND s.host NOT IN (SELECT id FROM vivos))) \
          ORDER BY s.id LIMIT 1) AS id \
@@ -56,9 +65,11 @@ const PAUSE: &str = "UPDATE scraps SET pedido = CASE WHEN v.vive THEN 'pausar' E
        FROM scraps x WHERE x.id = $1) v \
      WHERE id = v.este AND estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING pedido IS NOT NULL";
 
-/// The time to go on is counted from the database's now, whose clock all hosts share.
-const FINISH: &str = "UPDATE scraps SET estado = $3, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
-       retomar_em = strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || $6 || ' seconds'), falhas = $7, \
+/// The time to go on is counted from the database's now, whose clock all hosts share. What was to be paused while it ended is not
+/// taken again by itself.
+const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
+         AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
+       retomar_em = CASE WHEN pedido IS NULL THEN strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || $6 || ' seconds') END, falhas = $7, \
        terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
 
 pub(super) async fn beat(pool: &SqlitePool, host: &Host) -> Result<(), StoreError> {
@@ -83,14 +94,14 @@ pub(super) async fn take(pool: &SqlitePool, offer: &Offer<'_>) -> Result<Option<
     };
     let (routes, connectors) = (serde_json::to_string(offer.routes), serde_json::to_string(offer.connectors));
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(sort())?;
-    if offer.may_take_over {
-        sqlx::query(PAUSE_ORPHANS).execute(&mut *tx).await.map_err(sort())?;
-    }
+    let running = list(serde_json::to_string(offer.running))?;
+    let orphans = sqlx::query(PAUSE_ORPHANS).bind(offer.host).bind(&running).bind(offer.may_take_over);
+    orphans.execute(&mut *tx).await.map_err(sort())?;
     let taken: Option<rows::LeaseRow> = sqlx::query_as(TAKE)
         .bind(offer.host)
         .bind(list(routes)?)
         .bind(list(connectors)?)
-        .bind(list(serde_json::to_string(offer.running))?)
+        .bind(running)
         .bind(offer.per_client)
         .bind(offer.may_take_over)
         .fetch_optional(&mut *tx)
@@ -127,6 +138,10 @@ pub(super) async fn claim(
     }
     tx.commit().await.map_err(sort())?;
     Ok(claimed.map(Lease::from))
+}
+
+pub(super) async fn has_orphans(pool: &SqlitePool) -> Result<bool, StoreError> {
+    sqlx::query_scalar(ORPHANS).fetch_one(pool).await.map_err(StoreError::sort("look for scraps of dead hosts"))
 }
 
 pub(super) async fn standing(pool: &SqlitePool, lease: &Lease) -> Result<Standing, StoreError> {

@@ -18,6 +18,10 @@ on_both!(ready:
     a_scrap_is_put_back_into_the_queue_unless_it_runs_or_is_done,
     of_many_hosts_that_ask_at_once_each_gets_another_scrap,
     a_scrap_that_somebody_took_meanwhile_is_not_claimed,
+    a_host_is_not_given_a_scrap_whose_earlier_run_it_has_not_ended,
+    what_a_host_was_asked_to_pause_and_does_not_run_is_paused,
+    a_pause_that_comes_while_a_run_ends_is_not_forgotten,
+    a_host_that_does_not_know_who_lives_counts_what_the_others_run,
 );
 
 const CONNECTORS: [&str; 1] = ["abab"];
@@ -299,5 +303,71 @@ async fn a_scrap_that_somebody_took_meanwhile_is_not_claimed(ground: &Ground) ->
     assert_eq!(store.standing(&other).await?, Standing::Held);
     let own = store.claim_taken(&other, &stamp("2"), "outro").await?;
     assert_eq!(own, Lease { epoch: other.epoch + 1, ..other });
+    Ok(())
+}
+
+async fn a_host_is_not_given_a_scrap_whose_earlier_run_it_has_not_ended(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let id = scraps(ground, 1, 1).await?[0];
+    let mut worker = seen(store, "um").await?;
+    assert_eq!(worker.take(store).await?, Some(id));
+    assert!(store.cancel(id, "[]").await?);
+    assert_eq!(store.requeue(id).await?, Asked::Done);
+    assert_eq!(worker.take(store).await?, None, "it does not know yet that it has lost it");
+    worker.running.clear();
+    assert_eq!(worker.take(store).await?, Some(id));
+    Ok(())
+}
+
+async fn what_a_host_was_asked_to_pause_and_does_not_run_is_paused(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let id = scraps(ground, 1, 1).await?[0];
+    let mut worker = seen(store, "um").await?;
+    worker.may_take_over = false;
+    assert_eq!(worker.take(store).await?, Some(id));
+    assert_eq!(store.pause(id, "[]").await?, Asked::Passed);
+    assert_eq!(worker.take(store).await?, None);
+    assert_eq!(ground.read(id).await?.state, ScrapState::Executando, "its run has yet to see it");
+    worker.running.clear();
+    assert_eq!(worker.take(store).await?, None);
+    assert_eq!(ground.read(id).await?.state, ScrapState::Pausado);
+    Ok(())
+}
+
+async fn a_pause_that_comes_while_a_run_ends_is_not_forgotten(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let worker = seen(store, "um").await?;
+    for (ends, left) in [
+        (ScrapState::Interrompido, ScrapState::Pausado),
+        (ScrapState::Suspenso, ScrapState::Pausado),
+        (ScrapState::Pendente, ScrapState::Pausado),
+        (ScrapState::Concluido, ScrapState::Concluido),
+        (ScrapState::Falhou, ScrapState::Falhou),
+    ] {
+        let id = scraps(ground, 1, 1).await?[0];
+        let lease = worker.lease(store).await?.ok_or_else(|| anyhow::anyhow!("nothing to take"))?;
+        assert_eq!(store.pause(id, "[]").await?, Asked::Passed);
+        let later = RunEnd { again_in: Some(Duration::from_millis(1)), ..end(ends, None, 1) };
+        assert!(store.finish(&lease, &later).await?);
+        let scrap = ground.read(id).await?;
+        assert_eq!((scrap.state, scrap.again_at), (left, None));
+    }
+    Ok(())
+}
+
+async fn a_host_that_does_not_know_who_lives_counts_what_the_others_run(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let ids = scraps(ground, 1, 2).await?;
+    let dead = host("morto");
+    dead.beat(store, Duration::ZERO).await?;
+    assert!(!store.has_orphans().await?);
+    assert!(dead.lease(store).await?.is_some());
+    assert!(store.has_orphans().await?);
+    let mut other = seen(store, "outro").await?;
+    (other.per_client, other.may_take_over) = (1, false);
+    assert_eq!(other.take(store).await?, None);
+    other.may_take_over = true;
+    assert_eq!(other.take(store).await?, Some(ids[0]));
+    assert!(!store.has_orphans().await?);
     Ok(())
 }
