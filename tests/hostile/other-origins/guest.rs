@@ -1,6 +1,6 @@
 //! It goes elsewhere: metadata, loopback, other hosts, in every spelling of an address.
 
-use hostile::sdk::{FetchError, Request};
+use hostile::sdk::{FetchError, HttpError, Request};
 
 hostile::fetch!(|scrap, _| {
     let elsewhere = [
@@ -40,10 +40,15 @@ hostile::fetch!(|scrap, _| {
     ];
     for target in elsewhere {
         // What is no URL for the host is a path below the base URL, and the source does not know it.
-        if let Ok(answer) = Request::get(target).send()
-            && answer.status() != 404
-        {
-            return Err(FetchError::InvalidResponse(format!("{target:?} led to an answer: {}", answer.status())));
+        match Request::get(target).send() {
+            Ok(answer) if answer.status() == 404 => {}
+            Err(HttpError::Denied(_) | HttpError::InvalidRequest(_)) => {}
+            Ok(answer) => {
+                let answered = format!("{target:?} led to an answer: {}", answer.status());
+                return Err(FetchError::InvalidResponse(answered));
+            }
+            // Nobody listens there: that it was tried is bad enough.
+            Err(tried) => return Err(FetchError::InvalidResponse(format!("{target:?} was tried: {tried:?}"))),
         }
     }
     hostile::good_page(scrap)
