@@ -255,6 +255,11 @@ async fn what_cannot_be_a_credential_is_refused_without_being_shown() -> anyhow:
         let run = atlas.run(&in_arguments).await?.expect(2)?;
         assert!(!run.stderr.contains("segredo-"), "{}", run.stderr);
         said.push_str(&run.said(lang)?);
+        for command in [&["client", "add", "9", "--base-url", "https://h"][..], &["client", "set", "2151"]] {
+            let run = atlas.run(&[command, &["--token", "segredo-x"], &lang_flag].concat()).await?.expect(2)?;
+            assert!(!run.stderr.contains("segredo-"), "{}", run.stderr);
+            said.push_str(&run.said(lang)?);
+        }
         let nowhere = [base.as_slice(), &["--parts", "-"], &lang_flag].concat();
         said.push_str(&atlas.run_with_input(&nowhere, "token=x").await?.expect(2)?.said(lang)?);
     }

@@ -177,8 +177,8 @@ pub(super) enum ClientCommand {
     Add {
         /// The client's id
         client: i32,
-        /// The token; `-` reads it from standard input
-        #[arg(long)]
+        /// `-` reads the token from standard input
+        #[arg(long, value_name = "-")]
         token: String,
         /// Where the API is
         #[arg(long, value_name = "URL")]
@@ -201,8 +201,8 @@ pub(super) enum ClientCommand {
     Set {
         /// The client's id
         client: i32,
-        /// The token; `-` reads it from standard input
-        #[arg(long)]
+        /// `-` reads the token from standard input
+        #[arg(long, value_name = "-")]
         token: Option<String>,
         /// Where the API is
         #[arg(long, value_name = "URL")]

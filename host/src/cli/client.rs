@@ -17,7 +17,7 @@ const TOKEN_MAX: u64 = 64 * 1024;
 pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
         ClientCommand::Add { client, token, base_url, api, allow_private } => {
-            let (token, base_url) = (Some(read_token(token, output)?), Some(base_url));
+            let (token, base_url) = (Some(read_token(&token)?), Some(base_url));
             let change = ClientChange { api, token, base_url, active: None, allow_private };
             atlas.add_client(client, change).await?;
             output.remark(&notice!("client-added", client = client));
@@ -25,7 +25,7 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
         ClientCommand::Set { client, token, base_url, api, active, inactive, allow_private } => {
             let change = ClientChange {
                 api,
-                token: token.map(|token| read_token(token, output)).transpose()?,
+                token: token.as_deref().map(read_token).transpose()?,
                 base_url,
                 active: (active || inactive).then_some(active),
                 allow_private,
@@ -48,11 +48,10 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
     Ok(Exit::Done)
 }
 
-/// A token from the command line, or from standard input, where no list of processes shows it.
-fn read_token(argument: String, output: &Output) -> Result<Secret, Failure> {
+/// A token from standard input. One in the arguments is not taken: lists of processes and the shell's history show it.
+fn read_token(argument: &str) -> Result<Secret, Failure> {
     if argument != "-" {
-        output.remark(&notice!("client-token-seen"));
-        return Ok(Secret::new(argument.trim().to_owned()));
+        return Err(Failure::usage(notice!("error-token-in-arguments")));
     }
     let mut text = String::new();
     let read = std::io::stdin().take(TOKEN_MAX).read_to_string(&mut text);
