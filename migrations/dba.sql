@@ -142,7 +142,7 @@ CREATE TABLE IF NOT EXISTS clientes_credenciais (
     api TEXT NOT NULL,
     -- A JSON object: the parts by their names.
     partes TEXT NOT NULL,
-    -- The OAuth 2 access token got last, and when to renew it. Locked with its row while it is renewed.
+    -- The OAuth 2 access token got last, and when to renew it.
     acesso TEXT,
     criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
     atualizado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
@@ -176,6 +176,11 @@ CREATE INDEX IF NOT EXISTS scraps_fila ON scraps (cliente_id, id)
     WHERE estado IN ('pendente', 'executando', 'suspenso', 'interrompido');
 CREATE INDEX IF NOT EXISTS scraps_correndo ON scraps (cliente_id, host) WHERE estado = 'executando';
 CREATE INDEX IF NOT EXISTS scraps_retirados ON scraps (cliente_id, retirado_em);
+
+-- Who renews the access token, and until when nobody else may try: a renewal asks a server elsewhere, which takes as long as it
+-- takes, and no transaction stays open for that.
+ALTER TABLE clientes_credenciais ADD COLUMN IF NOT EXISTS renovando TEXT;
+ALTER TABLE clientes_credenciais ADD COLUMN IF NOT EXISTS renovando_ate TIMESTAMPTZ;
 
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.

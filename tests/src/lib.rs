@@ -12,7 +12,7 @@ pub use self::atlas::{
     Atlas, Finished, Running, cache, connectors, example_connectors, hostile_connectors, programs, test_guests,
 };
 pub use self::database::{Database, Row};
-pub use sample_api::{FaultKind, Faults, Malformed, Moving, Rota, SampleApi, Settings};
+pub use sample_api::{FaultKind, Faults, Malformed, Moving, Redirect, Rota, SampleApi, Settings};
 
 /// The token that the sample API wants.
 pub const TOKEN: &str = "segredo-dos-testes";

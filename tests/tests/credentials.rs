@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use atlas_tests::{Atlas, FROM, FaultKind, Faults, Finished, LANGUAGES, Rota, SampleApi, Settings, TO, assert_said};
@@ -57,6 +58,20 @@ fn declare(atlas: &mut Atlas, scheme: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Named parts at their places in the body, and the source that wants them there.
+const IN_BODY: &str = "placeholders:key=body/app_key,id=body/app_id";
+
+fn in_body() -> Opens {
+    let members = [("app_key", SECRET), ("app_id", "id-7")];
+    Opens::Body(members.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+}
+
+/// Requests with a body have to be granted.
+fn grant_posts(atlas: &Atlas) -> anyhow::Result<()> {
+    let grant = format!("[[grant]]\napi = \"{API}\"\nrequests = [\"POST /*/pedido\"]\n");
+    Ok(std::fs::write(atlas.folder().join("atlas.toml"), grant)?)
+}
+
 /// Registers the client, and these parts for the test's API.
 async fn register(atlas: &Atlas, api: &SampleApi, parts: &str) -> anyhow::Result<()> {
     let nobody = ["client", "add", "2151", "--token", "-", "--base-url", "https://erp.example/api"];
@@ -83,10 +98,12 @@ async fn every_scheme_reaches_the_source_and_its_records_the_table() -> anyhow::
         ("query:chave", Opens::Query("chave".into()), format!("token={SECRET}")),
         ("basic", Opens::Basic("maria".into()), format!("username=maria\npassword={SECRET}")),
         ("placeholders:key=app-key,id=app-id", Opens::Headers(headers), format!("key={SECRET}\nid=id-7")),
+        (IN_BODY, in_body(), format!("key={SECRET}\nid=id-7")),
     ];
     for (scheme, opens, parts) in cases {
         let api = source(opens, Faults::default()).await?;
         let mut atlas = Atlas::on_sqlite()?;
+        grant_posts(&atlas)?;
         declare(&mut atlas, scheme)?;
         register(&atlas, &api, &parts).await?;
         atlas.run_pedido(CLIENT, &["--page-size", "10"]).await?.expect(0).context(scheme)?;
@@ -159,6 +176,38 @@ async fn a_rotating_token_is_renewed_once_for_eight_pages_of_two_processes() -> 
             assert!(!served.is_empty());
         }
         assert_eq!(atlas.database.rows().await?.len(), 100);
+    }
+    Ok(())
+}
+
+/// The token URL belongs to somebody's source, and may be as slow as it likes.
+#[tokio::test]
+async fn a_slow_token_url_keeps_no_other_client_waiting() -> anyhow::Result<()> {
+    const NEIGHBOUR: u32 = 2152;
+    const SLOW: Duration = Duration::from_secs(12);
+    for mut atlas in Atlas::on_both().await? {
+        let api = |latency_ms| source(Opens::OAuth(OAuth { latency_ms, ..oauth(Some(3600)) }), Faults::default());
+        let (slow, quick) = (api(u64::try_from(SLOW.as_millis())?).await?, api(0).await?);
+        declare(&mut atlas, "refresh")?;
+        register(&atlas, &slow, &oauth_parts(&slow)).await?;
+        let add = ["client", "add", "2152", "--token", "-", "--base-url", "https://erp.example/api"];
+        atlas.run_with_input(&add, "padrao").await?.expect(0)?;
+        let url = quick.base_url();
+        let set = ["client", "credential", "set", "2152", "--api", API, "--base-url", &url, "--parts", "-"];
+        atlas.run_with_input(&set, &oauth_parts(&quick)).await?.expect(0)?;
+
+        let waiting = atlas.start(&["run", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO])?;
+        while slow.tokens().issued == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let begun = Instant::now();
+        atlas.run_pedido(NEIGHBOUR, &["--page-size", "10"]).await?.expect(0)?;
+        let took = begun.elapsed();
+        assert!(took < SLOW / 2, "the neighbour waited: {took:?}");
+        let served = quick.records(NEIGHBOUR, Rota::Pedido, FROM, TO)?;
+        atlas.database.expect_exactly(NEIGHBOUR, "pedido", &served).await?;
+        waiting.finish().await?.expect(0)?;
+        expect_all(&atlas, &slow).await?;
     }
     Ok(())
 }
@@ -342,6 +391,23 @@ fn expect_no_secret(atlas: &Atlas, runs: &[&Finished], secrets: &[&str], at_rest
     Ok(())
 }
 
+/// The same for a database that is no file of the installation's: what its tables may have of an answer.
+async fn expect_no_secret_on_the_server(atlas: &Atlas) -> anyhow::Result<()> {
+    let texts = [("dados_raw", "payload"), ("scraps", "motivo"), ("dados_rejeitados", "motivo")];
+    for form in forms(SECRET) {
+        let form: String = form.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let rows = |table: &str, bytes: &str| {
+            format!("SELECT COUNT(*) FROM {table} WHERE position('\\x{form}'::bytea IN {bytes}) > 0")
+        };
+        let mut queries = vec![rows("dados_rejeitados", "conteudo")];
+        queries.extend(texts.map(|(table, column)| rows(table, &format!("convert_to({column}::text, 'UTF8')"))));
+        for query in queries {
+            anyhow::ensure!(atlas.database.number(&query).await? == 0, "{query}");
+        }
+    }
+    Ok(())
+}
+
 fn files(folder: &Path, places: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -392,10 +458,13 @@ async fn nothing_that_the_program_writes_has_the_secret_in_it() -> anyhow::Resul
         ("header:x-api-key", Opens::Header("x-api-key".into()), format!("token={SECRET}")),
         ("query:chave", Opens::Query("chave".into()), format!("token={SECRET}")),
         ("basic", Opens::Basic("maria".into()), format!("username=maria\npassword={SECRET}")),
+        ("placeholders:key=x-app-key", Opens::Header("x-app-key".into()), format!("key={SECRET}")),
+        (IN_BODY, in_body(), format!("key={SECRET}\nid=id-7")),
     ];
-    for (scheme, opens, parts) in cases {
+    for (number, (scheme, opens, parts)) in cases.into_iter().enumerate() {
         let api = source(opens, Faults::default()).await?;
-        let mut atlas = Atlas::on_sqlite()?;
+        let mut atlas = if number % 2 == 0 { Atlas::on_sqlite()? } else { Atlas::on_postgres().await? };
+        grant_posts(&atlas)?;
         atlas.set("ATLAS_KEY", KEY);
         let cache = atlas.folder().join("cache").display().to_string();
         atlas.set("ATLAS_CACHE", &cache);
@@ -423,6 +492,9 @@ async fn nothing_that_the_program_writes_has_the_secret_in_it() -> anyhow::Resul
         }
         let all: Vec<&Finished> = runs.iter().collect();
         expect_no_secret(&atlas, &all, &[SECRET], true).context(scheme)?;
+        if atlas.database.is_postgres() {
+            expect_no_secret_on_the_server(&atlas).await.context(scheme)?;
+        }
         let rows = atlas.database.rows().await?;
         assert!(rows.iter().any(|row| row.payload.contains("\"eco\"") && row.payload.contains("***")), "{scheme}");
     }

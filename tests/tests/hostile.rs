@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use atlas_tests::versions::{another, rename_over};
-use atlas_tests::{Atlas, FROM, Faults, LANGUAGES, Rota, SampleApi, TO, api};
+use atlas_tests::{Atlas, FROM, Faults, LANGUAGES, Redirect, Rota, SampleApi, Settings, TO, api};
 use serde::Deserialize;
 
 const CLIENT: u32 = 2151;
+const HOLDER: u32 = 2152;
 /// The attacker's scrap, and its neighbour's.
 const SCRAPS: [&str; 2] = ["1", "2"];
 /// What the process may ever hold: a guest's 256 MiB, what the host itself needs in a build for debugging, and copies of what
@@ -23,6 +24,10 @@ const SCRAPS: [&str; 2] = ["1", "2"];
 const PEAK_MIB: u64 = 1024;
 /// What a run may say, `-v` included, in all: a guest's 64 KiB of log for each of a few attempts, and the neighbour's records.
 const SAID_BYTES: usize = 768 * 1024;
+
+/// How long the neighbour may take for its ten pages, which alone take it half a second in a build for debugging: far less than the
+/// attackers that go on until their time is over, and enough for a machine that runs other tests at the same time.
+const NEIGHBOUR_MS: i64 = 15_000;
 
 /// What may be stored of how a scrap ended, as it is shown: a reason of 4 KiB, escaped, and what is said of it.
 const SHOWN_BYTES: usize = 64 * 1024;
@@ -47,9 +52,24 @@ struct Expected {
     /// records would be others.
     #[serde(default)]
     echoes: bool,
-    /// Limits to set, as in `atlas.toml`, so that the test does not take as long as the attacker would like.
+    /// Whether the source sends the attacker to another origin, as long as it runs: alone, as with `echoes`.
+    redirects: Option<Redirects>,
+    /// Limits to set for the attacker, as in `atlas.toml`, so that the test does not take as long as it would like.
     #[serde(default)]
     limits: BTreeMap<String, u64>,
+    /// Limits of the house to set.
+    #[serde(default)]
+    house: BTreeMap<String, u64>,
+}
+
+/// Another origin, where the credential is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Redirects {
+    /// The operator never heard of it.
+    ToAStranger,
+    /// The operator granted it.
+    ToAGrantedOrigin,
 }
 
 /// How an attacker's file is put into the folder of connectors. All but the first need no connector of their own, only the tame
@@ -152,7 +172,7 @@ fn folder() -> PathBuf {
 }
 
 /// An installation with a good connector and a harmless one, each with a scrap to run.
-async fn ready(api: &SampleApi, limits: &BTreeMap<String, u64>) -> anyhow::Result<(Atlas, PathBuf)> {
+async fn ready(api: &SampleApi, settings: &str) -> anyhow::Result<(Atlas, PathBuf)> {
     let mut atlas = Atlas::on_sqlite()?;
     let connectors = atlas.folder().join("connectors");
     std::fs::create_dir(&connectors)?;
@@ -160,8 +180,7 @@ async fn ready(api: &SampleApi, limits: &BTreeMap<String, u64>) -> anyhow::Resul
     let attacker = connectors.join("hostil.wasm");
     std::fs::copy(atlas_tests::hostile_connectors()?.join("tame.wasm"), &attacker)?;
     atlas.set("ATLAS_CONNECTORS", &connectors.display().to_string());
-    let settings: String = limits.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
-    std::fs::write(atlas.folder().join("atlas.toml"), format!("[limits]\n{settings}"))?;
+    std::fs::write(atlas.folder().join("atlas.toml"), settings)?;
     atlas.register(CLIENT, api).await?;
     let create = ["scrap", "create", "--client", "2151", "--route"];
     let scraps = [&["hostil"][..], &["pedido", "--from", FROM, "--to", TO, "--page-size", "20"]];
@@ -208,14 +227,32 @@ async fn attack(case: &str) -> anyhow::Result<()> {
     for lang in LANGUAGES {
         let faults = Faults { latency_ms: 5, ..Faults::default() };
         let api = api(40, faults.clone()).await?;
-        let (atlas, attacker) = ready(&api, &expected.limits).await?;
-        let replacing = expected.put.put(&case, &attacker)?;
+        let thief = SampleApi::start(Settings::default()).await?;
+        let set = |limits: &BTreeMap<String, u64>| -> String {
+            limits.iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
+        };
+        let (house, limits) = (set(&expected.house), set(&expected.limits));
+        let grant = match expected.redirects {
+            Some(Redirects::ToAGrantedOrigin) => {
+                format!("[[grant]]\napi = \"jueri\"\norigins = [\"{}\"]\nprivate = true\n", thief.origin())
+            }
+            _ => String::new(),
+        };
+        let (atlas, attacker) =
+            ready(&api, &format!("[limits]\n{house}\n[connector.hostil.limits]\n{limits}\n{grant}")).await?;
+        let mut replacing = expected.put.put(&case, &attacker)?;
         // Else the tame version would go on in its place.
         forget_hostil(&atlas)?;
 
-        let together = if expected.echoes { &SCRAPS[..1] } else { &SCRAPS[..] };
-        api.set_faults(Faults { echo: expected.echoes, ..faults })?;
-        let running = atlas.start(&[&["scrap", "run", "-v", "--lang", lang], together].concat())?;
+        let alone = expected.echoes || expected.redirects.is_some();
+        let together = if alone { &SCRAPS[..1] } else { &SCRAPS[..] };
+        let redirect = expected.redirects.map(|_| Redirect::Other(format!("{}/{CLIENT}/cliente", thief.base_url())));
+        api.set_faults(Faults { echo: expected.echoes, redirect, ..faults })?;
+        // Once is enough to see what is held afterwards.
+        let holder = if lang == LANGUAGES[0] { None } else { Some(Holder::new(&atlas).await?) };
+        let holders = holder.as_ref().map(|holder| holder.scrap.as_str());
+        let scraps: Vec<&str> = together.iter().copied().chain(holders).collect();
+        let running = atlas.start(&[&["scrap", "run", "-v", "--lang", lang], &scraps[..]].concat())?;
         let process = running.child.id().context("it runs")?;
         let watching = tokio::spawn(async move {
             let mut peak = 0;
@@ -225,7 +262,28 @@ async fn attack(case: &str) -> anyhow::Result<()> {
             }
             peak
         });
-        let ran = running.finish().await?.expect(expected.exit)?;
+        let mut held = None;
+        // All are read meanwhile, or what is said would wait for a reader.
+        let afterwards = async {
+            if let Some(holder) = &holder {
+                until("the attacker's end", || async { Ok(state(&atlas, SCRAPS[0]).await? == expected.state) }).await?;
+                if !alone {
+                    until("the neighbour's end", || async { Ok(state(&atlas, SCRAPS[1]).await? == "concluido") })
+                        .await?;
+                }
+                if let Some(replacing) = replacing.take() {
+                    replacing.stop()?;
+                    // The last of the files is still being read.
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+                held = Some(least_memory(process).await?);
+                holder.release()?;
+            }
+            anyhow::Ok(())
+        };
+        let (ran, afterwards) = tokio::join!(running.finish(), afterwards);
+        let ran = ran?.expect(expected.exit)?;
+        afterwards.with_context(|| ran.stderr.clone())?;
         replacing.map_or(Ok(()), Replacing::stop)?;
         let peak = watching.await?;
         assert!(peak <= PEAK_MIB, "{peak} MiB");
@@ -249,60 +307,93 @@ async fn attack(case: &str) -> anyhow::Result<()> {
         assert_eq!(shown.text("status")?, "concluido", "{}", ran.stderr);
         let orders = api.records(CLIENT, Rota::Pedido, FROM, TO)?;
         atlas.database.expect_exactly(CLIENT, "pedido", &orders).await?;
+        let again = "SELECT COUNT(*) FROM scrap_cursores WHERE scrap_id = 2 AND tentativas <> 1";
+        assert_eq!(atlas.database.number(again).await?, 0, "pages of the neighbour were asked for again");
+        let took = shown.number("duracao_ms")?;
+        assert!(took <= NEIGHBOUR_MS, "the neighbour took {took} ms");
         let served = api.served();
         let requests = served.requests - served.route(CLIENT, Rota::Pedido).map_or(0, |route| route.requests);
         assert!(requests <= expected.requests_at_most.unwrap_or(u64::MAX), "{requests} requests");
         assert_eq!((served.authorization_wrong, served.authorization_missing), (0, 0));
+        let elsewhere = thief.served();
+        assert_eq!((elsewhere.authorization_right, elsewhere.authorization_wrong), (0, 0), "the credential went along");
+        assert_eq!(elsewhere.requests > 0, expected.redirects == Some(Redirects::ToAGrantedOrigin));
+        if let (Some(held), Some(holder)) = (held, holder) {
+            let quiet = memory_of_a_quiet_process(&atlas, holder).await?;
+            assert!(
+                held <= quiet + KEPT_MIB,
+                "{held} MiB are held afterwards, and {quiet} by a process that met nobody"
+            );
+        }
     }
     Ok(())
 }
 
-/// What the process holds once the attacker's scrap has ended and while its neighbour's still runs, in MiB.
-async fn memory_afterwards(case: &str) -> anyhow::Result<u64> {
-    let api = api(40, Faults { latency_ms: 2000, ..Faults::default() }).await?;
-    let (atlas, attacker) = ready(&api, &BTreeMap::new()).await?;
-    Put::Whole.put(case, &attacker)?;
-    forget_hostil(&atlas)?;
-    let running = atlas.start(&["scrap", "run", SCRAPS[0], SCRAPS[1], "--concurrency", "1"])?;
-    let process = running.child.id().context("it runs")?;
-    let began = Instant::now();
-    while !["falhou", "concluido"].contains(&state(&atlas, SCRAPS[0]).await?.as_str()) {
-        anyhow::ensure!(began.elapsed() < Duration::from_secs(30), "the attacker's scrap does not end");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// A scrap of somebody else's, at a source that does not answer until it is told to: so the process goes on once the others are done.
+struct Holder {
+    api: SampleApi,
+    scrap: String,
+}
+
+impl Holder {
+    async fn new(atlas: &Atlas) -> anyhow::Result<Self> {
+        let api = api(1, Faults::default()).await?;
+        atlas.register(HOLDER, &api).await?;
+        Self::at(api, atlas).await
     }
+
+    async fn at(api: SampleApi, atlas: &Atlas) -> anyhow::Result<Self> {
+        let client = HOLDER.to_string();
+        let create = ["scrap", "create", "--client", &client, "--route", "pedido", "--from", FROM, "--to", FROM];
+        let scrap = atlas.run(&create).await?.expect(0)?.stdout.trim().to_owned();
+        api.set_faults(Faults { hold: true, ..Faults::default() })?;
+        Ok(Self { api, scrap })
+    }
+
+    fn release(&self) -> anyhow::Result<()> {
+        self.api.set_faults(Faults::default())
+    }
+}
+
+/// What a process holds that has nothing but such a scrap to run, in MiB.
+async fn memory_of_a_quiet_process(atlas: &Atlas, before: Holder) -> anyhow::Result<u64> {
+    let requests = before.api.served().requests;
+    let holder = Holder::at(before.api, atlas).await?;
+    let running = atlas.start(&["scrap", "run", &holder.scrap])?;
+    let process = running.child.id().context("it runs")?;
+    until("the holder's request", || async { Ok(holder.api.served().requests > requests) }).await?;
+    let held = least_memory(process).await?;
+    holder.release()?;
+    running.finish().await?.expect(0)?;
+    Ok(held)
+}
+
+/// The least that a process holds within a moment, in MiB.
+async fn least_memory(process: u32) -> anyhow::Result<u64> {
     let mut least = u64::MAX;
-    for _ in 0..20 {
+    for _ in 0..15 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         least = least.min(status_mib(process, "VmRSS:").context("it still runs")?);
     }
-    assert_eq!(state(&atlas, SCRAPS[1]).await?, "executando");
-    api.set_faults(Faults::default())?;
-    running.finish().await?;
-    assert_eq!(state(&atlas, SCRAPS[1]).await?, "concluido");
     Ok(least)
 }
 
+async fn until<F: Future<Output = anyhow::Result<bool>>>(what: &str, holds: impl Fn() -> F) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while !holds().await? {
+        anyhow::ensure!(began.elapsed() < Duration::from_secs(90), "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
 async fn state(atlas: &Atlas, scrap: &str) -> anyhow::Result<String> {
-    atlas.run(&["scrap", "show", scrap, "--output", "json"]).await?.expect(0)?.text("status")
+    atlas.database.text(&format!("SELECT estado FROM scraps WHERE id = {scrap}")).await
 }
 
 /// What the process may keep for the next time, in MiB. A million small records leave about 30, whether one attacker asks for them
 /// or eight do; the 128 MiB of strings that another makes the host copy have to be given back.
 const KEPT_MIB: u64 = 48;
-
-#[tokio::test]
-async fn memory_returns_to_where_it_was() -> anyhow::Result<()> {
-    let before = memory_afterwards("tame").await?;
-    for case in ["memory-bomb", "a-million-records", "a-reason-of-32-mib", "strings-that-share-their-bytes"] {
-        let after = memory_afterwards(case).await?;
-        assert!(after <= before + KEPT_MIB, "{case}: {after} MiB are held afterwards, and {before} after a tame one");
-        #[allow(clippy::print_stderr)] // worth knowing
-        {
-            eprintln!("{case}: {after} MiB afterwards, {before} after a tame one");
-        }
-    }
-    Ok(())
-}
 
 macro_rules! cases {
     ($($case:ident)*) => {
@@ -375,7 +466,10 @@ cases! {
     path_traversal
     pointers_without_end
     records_that_are_none
+    redirect_to_a_granted_origin
+    redirect_to_a_stranger
     refusals_without_end
+    requests_after_the_deadline
     requests_without_end
     response_as_selection
     response_of_another_call
@@ -384,6 +478,7 @@ cases! {
     selection_made_up
     selection_twice
     selections_without_end
+    shared_strings_in_every_page
     strings_that_share_their_bytes
     table_bomb
     tame

@@ -55,6 +55,59 @@ async fn a_limit_of_its_own_holds_for_one_connector_and_for_no_other() -> anyhow
     Ok(())
 }
 
+/// What comes of a limit that is set low.
+enum Comes {
+    /// The run ends with this code, and the limit and its value are told.
+    Ends(i32),
+    /// All records are rejected, and the limit and its value are told.
+    Rejects,
+    /// It only takes longer.
+    Waits,
+}
+
+#[tokio::test]
+async fn each_limit_that_is_set_holds_and_is_told_with_its_value() -> anyhow::Result<()> {
+    use Comes::{Ends, Rejects, Waits};
+    let cases = [
+        ("page_wall_ms", 150, Ends(5)),
+        ("body_bytes", 700, Ends(7)),
+        ("page_bytes", 700, Ends(7)),
+        ("call_bytes", 20, Ends(7)),
+        ("records_per_page", 3, Ends(7)),
+        ("cursors_per_page", 0, Ends(7)),
+        ("cursor_bytes", 0, Ends(7)),
+        ("pages", 2, Ends(7)),
+        ("record_bytes", 20, Rejects),
+        ("record_depth", 0, Rejects),
+        ("queue_records", 1, Waits),
+        ("queue_bytes", 1, Waits),
+        ("host_bodies", 1, Waits),
+    ];
+    for (limit, value, comes) in cases {
+        let slow = if limit == "page_wall_ms" { 1000 } else { 0 };
+        let api = api(4, Faults { latency_ms: slow, ..Faults::default() }).await?;
+        let atlas = ready(&api, &format!("[limits]\n{limit} = {value}\n")).await?;
+        let run = ["--page-size", "5", "--retries", "2", "--lang", "en", "-v"];
+        let ran = atlas.run_pedido(CLIENT, &run).await?;
+        let told = ran.stderr.contains(limit) && ran.stderr.contains(&format!("({value}"))
+            || ran.stderr.contains(&format!("{value} ms (limit {limit})"));
+        match comes {
+            Ends(code) => assert!(ran.code == code && told, "{limit}: {} {}", ran.code, ran.stderr),
+            Rejects => {
+                let ran = ran.expect(6)?;
+                assert_eq!((ran.number("rejeitados")?, ran.number("inseridos")?), (20, 0), "{limit}");
+                assert!(told, "{limit}: {}", ran.stderr);
+            }
+            Waits => {
+                ran.expect(0)?;
+                let orders = api.records(CLIENT, Rota::Pedido, FROM, TO)?;
+                atlas.database.expect_exactly(CLIENT, "pedido", &orders).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn pages_that_find_no_memory_for_guests_are_tried_again_until_there_is_some() -> anyhow::Result<()> {
     let api = api(1, Faults::default()).await?;

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    extract::{ConnectInfo, State},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -19,30 +19,38 @@ use crate::{
     echo,
     log::{Authorization, WholePage},
     page::{Envelope, Page},
-    request::{self, REDIRECTED, Refusal, Wanted},
+    request::{self, REDIRECTED, Refusal, Request, Wanted},
 };
 
+/// How often a request that is held looks whether it still is.
+const HELD_FOR: Duration = Duration::from_millis(10);
+/// The longest body of a request.
+const BODY_MAX: usize = 64 * 1024;
 const HTML: &str = "<!DOCTYPE html><html><body><h1>Em manutenção</h1></body></html>";
 
 /// Answers every request that is not to the server's own controls.
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
-    request: Request,
+    request: axum::extract::Request,
 ) -> Response {
+    let (head, body) = request.into_parts();
+    // One that is too long counts as none: no request of the API's is.
+    let request = Request::from_parts(head, axum::body::to_bytes(body, BODY_MAX).await.unwrap_or_default());
     let path = request::parse_path(request.uri().path());
-    let authorization = app.authorization(path.map(|(cliente, _)| cliente), request.uri(), request.headers());
+    let authorization = app.authorization(path.map(|(cliente, _)| cliente), &request);
     app.log.begin(request.uri().to_string(), authorization);
     let under_way = UnderWay::new(app.clone());
     let faults = app.faults();
     if faults.latency_ms > 0 {
         tokio::time::sleep(Duration::from_millis(faults.latency_ms)).await;
     }
+    while app.faults().hold {
+        tokio::time::sleep(HELD_FOR).await;
+    }
     let response = match path {
-        _ if authorization != Authorization::Right => {
-            unauthorized(faults.echo.then(|| request.uri()), request.headers())
-        }
-        _ if request.method() != Method::GET => {
+        _ if authorization != Authorization::Right => unauthorized(faults.echo.then_some(&request)),
+        _ if request.method() != app.settings.opens.method() => {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.").into_response()
         }
         Some((cliente, Some(rota))) => {
@@ -63,8 +71,8 @@ pub(crate) async fn handle(
 }
 
 /// A refusal; with the request's credential in it where the source echoes.
-fn unauthorized(echoed: Option<&Uri>, headers: &HeaderMap) -> Response {
-    let message = echoed.map(|uri| format!("Unauthenticated: {}", echo::forms(uri, headers).join(" ")));
+fn unauthorized(echoed: Option<&Request>) -> Response {
+    let message = echoed.map(|request| format!("Unauthenticated: {}", echo::forms(request).join(" ")));
     let message = message.as_deref().unwrap_or("Unauthenticated.");
     let mut response = Refusal::new(StatusCode::UNAUTHORIZED, message).into_response();
     let scheme = HeaderValue::from_static("Bearer");
@@ -99,7 +107,7 @@ fn page(
             return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"));
         }
         Some(FaultKind::Unauthorized) => {
-            return Ok(Some(unauthorized(faults.echo.then(|| request.uri()), request.headers())));
+            return Ok(Some(unauthorized(faults.echo.then_some(request))));
         }
         Some(FaultKind::Html) => return Ok(Some(axum::response::Html(HTML).into_response())),
         Some(FaultKind::Truncated | FaultKind::TruncatedJson | FaultKind::SlowBody) | None => {}
@@ -108,7 +116,7 @@ fn page(
     let envelope = envelope(faults, &wanted, total, &url);
     let mut pieces = vec![records.open(&faults.malformed, faults.charset), envelope.close()];
     if faults.echo {
-        pieces.insert(1, echo::elements(request.uri(), request.headers()));
+        pieces.insert(1, echo::elements(request));
     }
     let mut under_way = under_way;
     if fault == Some(FaultKind::TruncatedJson) {

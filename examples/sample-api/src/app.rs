@@ -6,8 +6,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use axum::http::{HeaderMap, Uri};
-
 use crate::{
     FaultKind, Faults, Settings,
     dice::Dice,
@@ -15,6 +13,7 @@ use crate::{
     log::{Authorization, Log, WholePage},
     opens::Tokens,
     page::{Page, Prerendered},
+    request::Request,
 };
 
 pub(crate) struct App {
@@ -54,10 +53,10 @@ impl App {
         Ok(())
     }
 
-    pub(crate) fn authorization(&self, cliente: Option<u32>, uri: &Uri, headers: &HeaderMap) -> Authorization {
+    pub(crate) fn authorization(&self, cliente: Option<u32>, request: &Request) -> Authorization {
         let token =
             cliente.and_then(|cliente| self.settings.client_tokens.get(&cliente)).unwrap_or(&self.settings.token);
-        self.settings.opens.judge(token, &self.tokens, uri, headers)
+        self.settings.opens.judge(token, &self.tokens, request)
     }
 
     /// Counts an attempt at a page, and says whether and how it fails.

@@ -150,6 +150,7 @@ impl FaultArgs {
     fn faults(self) -> Faults {
         Faults {
             latency_ms: self.latency_ms,
+            hold: false,
             fail_first: self.fail_first,
             fail_page: self.fail_page,
             fail_with: self.fail_with,

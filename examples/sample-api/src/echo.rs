@@ -1,26 +1,27 @@
 //! A source that writes the credential of a request into its answer, in every form that a credential can take on the way.
 
-use axum::http::{HeaderMap, Uri};
 use bytes::Bytes;
 use serde_json::json;
 
 use crate::opens::base64;
+use crate::request::Request;
 
-/// What a request carried that may be a credential: `Authorization`, headers of the API's own, the query.
-fn carried(uri: &Uri, headers: &HeaderMap) -> String {
+/// What a request carried that may be a credential: `Authorization`, headers of the API's own, the query, the body.
+fn carried(request: &Request) -> String {
     let mut all = Vec::new();
-    for (name, value) in headers {
+    for (name, value) in request.headers() {
         if !matches!(name.as_str(), "host" | "accept" | "accept-encoding" | "user-agent") {
             all.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
         }
     }
-    all.extend(uri.query().map(str::to_owned));
+    all.extend(request.uri().query().map(str::to_owned));
+    all.push(String::from_utf8_lossy(request.body()).into_owned());
     all.join("\n")
 }
 
 /// The same in each form.
-pub(crate) fn forms(uri: &Uri, headers: &HeaderMap) -> Vec<String> {
-    let plain = carried(uri, headers);
+pub(crate) fn forms(request: &Request) -> Vec<String> {
+    let plain = carried(request);
     let escaped: String = plain.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
     let percent = |case: fn(u8) -> String| plain.bytes().map(case).collect::<String>();
     let encoded: Vec<String> = ["", "x", "xy"].iter().map(|pad| base64(format!("{pad}{plain}").as_bytes())).collect();
@@ -37,7 +38,7 @@ pub(crate) fn forms(uri: &Uri, headers: &HeaderMap) -> Vec<String> {
 }
 
 /// Elements for a page: a record with every form in it, and one that no table can hold, with every form in it too.
-pub(crate) fn elements(uri: &Uri, headers: &HeaderMap) -> Bytes {
-    let forms = forms(uri, headers).join(",");
+pub(crate) fn elements(request: &Request) -> Bytes {
+    let forms = forms(request).join(",");
     format!(",{{\"id\":\"eco\",\"eco\":[{forms}]}},{{\"id\":\"eco\",\"id\":\"duas vezes\",\"eco\":[{forms}]}}").into()
 }

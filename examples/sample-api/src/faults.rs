@@ -17,6 +17,8 @@ use crate::{Charset, Encoding};
 pub struct Faults {
     /// Milliseconds that every answer waits before its first byte.
     pub latency_ms: u64,
+    /// No answer begins, as long as this is so.
+    pub hold: bool,
     /// The first so many attempts at every page fail with [`Faults::fail_with`].
     pub fail_first: u64,
     /// The page that always fails with [`Faults::fail_with`].
@@ -64,6 +66,7 @@ impl Default for Faults {
     fn default() -> Self {
         Self {
             latency_ms: 0,
+            hold: false,
             fail_first: 0,
             fail_page: None,
             fail_with: FaultKind::Status500,

@@ -7,12 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use axum::{
     Json,
     extract::Form,
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::log::Authorization;
+use crate::request::Request;
 
 /// Where the API looks for its credential.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub enum Opens {
     Basic(String),
     /// Headers of these names and values, all of them.
     Headers(BTreeMap<String, String>),
+    /// Strings of the body, a JSON object, by the members' names, all of them: every request is a POST.
+    Body(BTreeMap<String, String>),
     /// `Authorization: Bearer` with an access token of the token endpoint, `POST /oauth/token`.
     OAuth(OAuth),
 }
@@ -151,8 +154,14 @@ impl Tokens {
 }
 
 impl Opens {
+    /// The method that every request has.
+    pub(crate) fn method(&self) -> Method {
+        if matches!(self, Self::Body(_)) { Method::POST } else { Method::GET }
+    }
+
     /// What a request's credential is worth, for a client with this token.
-    pub(crate) fn judge(&self, token: &str, tokens: &Tokens, uri: &Uri, headers: &HeaderMap) -> Authorization {
+    pub(crate) fn judge(&self, token: &str, tokens: &Tokens, request: &Request) -> Authorization {
+        let (uri, headers) = (request.uri(), request.headers());
         let worth = |given: Option<bool>| match given {
             None => Authorization::Missing,
             Some(true) => Authorization::Right,
@@ -175,6 +184,10 @@ impl Opens {
             Self::Headers(all) => {
                 let given = all.keys().any(|name| headers.contains_key(name));
                 worth(given.then(|| all.iter().all(|(name, value)| header(name) == Some(value.as_bytes()))))
+            }
+            Self::Body(all) => {
+                let given: Option<serde_json::Value> = serde_json::from_slice(request.body()).ok();
+                worth(given.map(|given| all.iter().all(|(name, value)| given[name.as_str()] == value.as_str())))
             }
             Self::OAuth(_) => {
                 let access = tokens.current().0;

@@ -11,6 +11,9 @@ use crate::{
     listing::{ListKey, Period},
 };
 
+/// A request, with its body.
+pub(crate) type Request = axum::http::Request<bytes::Bytes>;
+
 /// Where the API begins.
 pub(crate) const BASE: &str = "/sis/api/v1";
 /// Marks a request that was already redirected once.

@@ -1,10 +1,11 @@
 //! Precompiled copies of components, so that a second start does not compile; and of those that could not be compiled in the time
 //! that they may take, that this is so.
 //!
-//! What is loaded from here is native code, so only this installation may write here: the directory is private to the user,
-//! and refused if anybody else could write to it. A copy is named by the component's digest and by all that decides whether
+//! What is loaded from here is native code, so only this installation may write here: the directory is private to the user, and so
+//! is each file; either is refused, each time, if anybody else could write to it. A copy is named by the component's digest and by all that decides whether
 //! it fits this engine. It is written aside and renamed, for it is mapped into memory while it is used.
 
+use std::fmt::Display;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -14,7 +15,7 @@ use std::time::SystemTime;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::private::{make_private, write_aside};
+use super::private::{PrivateFile, make_private, open_private, write_aside};
 
 /// Copies that are kept, the newest: a folder of connectors with some versions of each, and no end of them if somebody
 /// overwrites one all day.
@@ -43,17 +44,20 @@ impl ComponentCache {
 
     /// The copy of a component, if there is one that fits. Reads a file: call it where blocking is allowed.
     pub(super) fn find(&self, engine: &Engine, sha256: &str) -> Option<Component> {
-        let path = self.path(engine, sha256)?;
-        if !path.is_file() {
-            return None;
-        }
-        match load(engine, &path) {
-            Ok(component) => Some(component),
+        let (directory, name) = (self.directory.as_ref()?, name(engine, sha256, COMPILED));
+        let compiled_again = |error: &dyn Display| {
+            let file = directory.join(&name);
+            tracing::warn!(file = %file.display(), %error, "a precompiled connector is compiled again");
+        };
+        let copy = match open_private(directory, &name) {
+            Ok(copy) => copy,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::warn!(file = %path.display(), %error, "a precompiled connector is compiled again");
-                None
+                compiled_again(&error);
+                return None;
             }
-        }
+        };
+        load(engine, &copy).inspect_err(|error| compiled_again(error)).ok()
     }
 
     /// Seconds of CPU time that were not enough to compile a component. Reads a file: call it where blocking is allowed.
@@ -74,7 +78,7 @@ impl ComponentCache {
 
     /// Keeps a copy, in the compiler's own words. Writes a file: call it where blocking is allowed.
     pub(super) fn keep(&self, engine: &Engine, sha256: &str, compiled: &[u8]) {
-        let Some(path) = self.path(engine, sha256) else {
+        let Some(path) = self.named(engine, sha256, COMPILED) else {
             return;
         };
         let kept = write_aside(&path, compiled).and_then(|()| self.forget_the_oldest());
@@ -83,12 +87,8 @@ impl ComponentCache {
         }
     }
 
-    fn path(&self, engine: &Engine, sha256: &str) -> Option<PathBuf> {
-        self.named(engine, sha256, "cwasm")
-    }
-
     fn named(&self, engine: &Engine, sha256: &str, kind: &str) -> Option<PathBuf> {
-        Some(self.directory.as_ref()?.join(format!("{sha256}-{:016x}.{kind}", engine_hash(engine))))
+        Some(self.directory.as_ref()?.join(name(engine, sha256, kind)))
     }
 
     /// A copy that is in use stays mapped: only its name goes.
@@ -113,6 +113,13 @@ impl ComponentCache {
     }
 }
 
+/// The kind of file that is code.
+const COMPILED: &str = "cwasm";
+
+fn name(engine: &Engine, sha256: &str, kind: &str) -> String {
+    format!("{sha256}-{:016x}.{kind}", engine_hash(engine))
+}
+
 /// Code that was compiled just now. Takes milliseconds: call it where blocking is allowed.
 #[allow(unsafe_code)]
 pub(super) fn take_over(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
@@ -123,11 +130,11 @@ pub(super) fn take_over(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Co
 }
 
 #[allow(unsafe_code)]
-fn load(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
-    // SAFETY: the file is native code, and must be one that wasmtime's compiler wrote. `open` made sure that the directory
-    // belongs to this user and that nobody else can write to it; `keep` alone writes to it, under a name of the digest and
-    // the engine, by renaming a whole file into place; nothing changes a file once it stands there.
-    unsafe { Component::deserialize_file(engine, path) }
+fn load(engine: &Engine, copy: &PrivateFile) -> wasmtime::Result<Component> {
+    // SAFETY: the file is native code, and must be one that wasmtime's compiler wrote. `open_private` made sure that it and its
+    // directory belong to this user and that nobody else can write to them; `keep` alone writes there, under a name of the
+    // digest and the engine, by renaming a whole file into place; nothing changes a file once it stands there.
+    unsafe { Component::deserialize_file(engine, &copy.path) }
 }
 
 /// All that decides whether a compiled copy fits: wasmtime's version, the configuration, the processor's features.
@@ -169,6 +176,8 @@ mod tests {
         cache.keep(engine.engine(), SHA256, &engine.engine().precompile_component(NOTHING).unwrap());
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o770)).unwrap();
         assert!(ComponentCache::open(Some(&directory)).find(engine.engine(), SHA256).is_none());
+        // Nor by whoever opened it before it was so.
+        assert!(cache.find(engine.engine(), SHA256).is_none());
     }
 
     #[tokio::test]

@@ -233,6 +233,8 @@ const STDIO_LINE_MAX: usize = 4 * 1024;
 /// What a connector logs, cut at its limits.
 pub(super) struct GuestLog {
     route: String,
+    /// `log_bytes` and `log_lines`, and what is left of them.
+    limits: (usize, usize),
     bytes_left: usize,
     lines_left: usize,
     cut: bool,
@@ -244,6 +246,7 @@ impl GuestLog {
     fn new(route: &str, limits: &Limits) -> Self {
         Self {
             route: route.to_owned(),
+            limits: (limits.log_bytes, limits.log_lines),
             bytes_left: limits.log_bytes,
             lines_left: limits.log_lines,
             cut: false,
@@ -288,7 +291,12 @@ impl GuestLog {
         }
         if self.lines_left == 0 || message.len() > self.bytes_left {
             self.cut = true;
-            tracing::warn!(rota = %self.route, "the connector's log is cut here (limits log_bytes, log_lines)");
+            let (bytes, lines) = self.limits;
+            tracing::warn!(
+                rota = %self.route,
+                "the connector's log is cut here: limits log_bytes ({bytes}) and log_lines ({lines}) of a page, which [limits] of \
+                 atlas.toml raises"
+            );
             return;
         }
         self.lines_left -= 1;

@@ -14,10 +14,10 @@ use wasmtime::Store;
 use super::bindings::atlas::connector::types as wit;
 use super::engine::ConnectorEngine;
 use super::exchange::GuestHttp;
-use super::guest::{CpuMeter, Guest};
+use super::guest::{CpuMeter, Guest, LimitReached};
 use super::load::Connector;
 use super::registry::Registry;
-use super::share::{HOST_GUESTS, PageShare, Place, Turnstile};
+use super::share::{GuestMemory, HOST_GUESTS, PageShare, Place, Turnstile};
 use super::usage::{Ended, Usage};
 use super::verdict::understands;
 use super::wasi::Wasi;
@@ -115,7 +115,7 @@ impl PageSource for ConnectorSource {
         // Held until the page is there: a version that takes over meanwhile takes the next one.
         let connector = self.current();
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        let Called { fetched, http, usage, .. } = call(
+        let Called { fetched, http, usage, made, .. } = call(
             self.registry.engine(),
             &self.limits,
             &connector,
@@ -123,7 +123,8 @@ impl PageSource for ConnectorSource {
                 share: &self.share,
                 http: GuestHttp::live(
                     self.client.clone(),
-                    self.endpoint.clone(),
+                    // What the operator granted holds for the scrap; what the connector needs, each version says for itself.
+                    self.endpoint.clone().declaring(&connector.descriptor.requests),
                     self.registry.engine().host().clone(),
                     &self.limits,
                     self.registry.is_watched(),
@@ -144,6 +145,15 @@ impl PageSource for ConnectorSource {
                 self.registry.remember(&connector.descriptor.route, recorded);
             }
         }
+        let fetched = match fetched {
+            // Nothing of the page holds a body any more.
+            Ok(page) if made.is_some() => {
+                let records = self.client.budget().pay_for(page.records).await;
+                Ok(FetchedPage { records, ..page })
+            }
+            fetched => fetched,
+        };
+        drop(made);
         let fetched = match (fetched, credential_refused.flatten()) {
             // Whatever the connector made of it: there is no token to be had.
             (Err(_), Some(why)) => Err(FetchFailure::Unauthorized(why)),
@@ -170,6 +180,8 @@ pub(super) struct Call<'a> {
 /// What came of a call.
 pub(super) struct Called {
     pub(super) fetched: Result<FetchedPage, FetchFailure>,
+    /// The account of records that the guest made itself, which are slices of no body: until they are paid for like one.
+    made: Option<GuestMemory>,
     /// The line to the source, if the call ended by itself.
     pub(super) http: Option<GuestHttp>,
     pub(super) usage: Usage,
@@ -180,7 +192,8 @@ pub(super) struct Called {
 impl Called {
     /// The call did not end by itself: its time was over, or its task is gone.
     fn lost(failure: FetchFailure, meters: &Meters) -> Self {
-        Self { fetched: Err(failure), http: None, usage: meters.read(Ended::Stopped), cut_short: true }
+        let usage = meters.read(Ended::Stopped);
+        Self { fetched: Err(failure), made: None, http: None, usage, cut_short: true }
     }
 }
 
@@ -239,6 +252,7 @@ pub(super) async fn call(
         scrap,
         cursor: cursor.map(str::to_owned),
         turnstile: share.turnstile(),
+        share: share.clone(),
         _place: place,
     };
     let wall = Duration::from_millis(limits.page_wall_ms);
@@ -261,6 +275,7 @@ struct PageCall {
     scrap: wit::Scrap,
     cursor: Option<String>,
     turnstile: Turnstile,
+    share: PageShare,
     /// After the store: the place is given back once the instance is gone.
     _place: Place,
 }
@@ -270,9 +285,18 @@ impl PageCall {
         let work = self.connector.contract.fetch_page(&mut self.store, &self.scrap, self.cursor);
         let called = self.meters.cpu.charge(self.turnstile, work).await;
         let guest = self.store.data_mut();
-        let mut cut_short = false;
+        let (mut cut_short, mut made) = (false, None);
         let fetched = match called {
-            Ok(Ok(page)) => fetched_page(guest, &self.limits, &self.connector, page),
+            Ok(Ok(page)) => match account(&self.share, &page.records) {
+                Ok(account) => {
+                    made = account;
+                    fetched_page(guest, &self.limits, &self.connector, page)
+                }
+                Err(reached) => {
+                    cut_short = true;
+                    Err(no_memory(reached))
+                }
+            },
             Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
             Err(trap) => {
                 let failure = trapped(&trap, guest);
@@ -281,8 +305,25 @@ impl PageCall {
             }
         };
         let usage = self.meters.read(Ended::of(&fetched));
-        Called { fetched, http: guest.http.take(), usage, cut_short }
+        let http = guest.http.take();
+        Called { fetched, made, http, usage, cut_short }
     }
+}
+
+/// Records that a guest made are as much memory again as they take in its own, and count in the same shares.
+fn account(share: &PageShare, records: &wit::Records) -> Result<Option<GuestMemory>, LimitReached> {
+    let wit::Records::Json(texts) = records else { return Ok(None) };
+    let mut account = share.memory(usize::MAX);
+    let taken = account.take(texts.iter().map(String::len).sum());
+    match account.limit_reached() {
+        Some(reached) if !taken => Err(reached),
+        _ => Ok(Some(account)),
+    }
+}
+
+/// Its own pages, or those of its client, hold the memory now; when they are done there will be some.
+fn no_memory(limit: LimitReached) -> FetchFailure {
+    FetchFailure::Passing { reason: format!("no memory for guests is left ({limit})"), wait: None }
 }
 
 fn fetched_page(
@@ -392,10 +433,7 @@ pub(super) fn told(reason: String, redact: impl FnOnce(String) -> String) -> Str
 
 fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
     match guest.limit_reached(trap) {
-        // Its own pages, or those of its client, hold the memory now; when they are done there will be some.
-        Some(limit) if limit.name == HOST_GUESTS => {
-            FetchFailure::Passing { reason: format!("no memory for guests is left ({limit})"), wait: None }
-        }
+        Some(limit) if limit.name == HOST_GUESTS => no_memory(limit),
         Some(limit) => FetchFailure::Limit { name: limit.name, value: limit.value },
         None => FetchFailure::Crashed(reason_of_trap(trap, guest)),
     }

@@ -5,6 +5,7 @@ use super::descriptor::Descriptor;
 use super::state::{Doubt, HoldReason, Lists, RouteState};
 use super::trial::Trial;
 use crate::json::Pointer;
+use crate::source::RequestPattern;
 
 /// Characters that are kept of why a trial failed: a connector may give a reason as large as its memory.
 const REASON_KEPT: usize = 512;
@@ -76,8 +77,10 @@ fn widened(present: &Lists, version: &Descriptor) -> Vec<HoldReason> {
     if let Some(before) = present.credential.as_ref().filter(|before| **before != wanted) {
         reasons.push(HoldReason::Credential { before: before.clone(), after: wanted });
     }
-    let declared = version.requests.iter().map(ToString::to_string);
-    let added: Vec<String> = declared.filter(|pattern| !present.requests.contains(pattern)).collect();
+    let known: Vec<RequestPattern> =
+        present.requests.iter().filter_map(|text| RequestPattern::parse(text).ok()).collect();
+    let covered = |pattern: &RequestPattern| known.iter().any(|known| known.covers_all_of(pattern));
+    let added: Vec<String> = version.requests.iter().filter(|p| !covered(p)).map(ToString::to_string).collect();
     if !added.is_empty() {
         reasons.push(HoldReason::Requests { added });
     }
@@ -85,14 +88,13 @@ fn widened(present: &Lists, version: &Descriptor) -> Vec<HoldReason> {
 }
 
 /// Whether a scrap that is fetched by `present` can go on with `version` from the next page: its cursors mean the same, and
-/// what the host prepared for the scrap still fits.
+/// what the host prepared for the scrap still fits. Other requests do not matter: one that wants more than the present one has
+/// waited for the operator's word before it served.
 pub(super) fn understands(present: &Descriptor, version: &Descriptor) -> bool {
     present.cursor_format == version.cursor_format
         && present.api == version.api
         && present.auth == version.auth
         && present.takes_period == version.takes_period
-        // What the operator granted was worked out for these.
-        && present.requests == version.requests
 }
 
 #[cfg(test)]
@@ -100,7 +102,7 @@ mod tests {
     use super::super::state::{Held, Refusal, Rollback};
     use super::super::trial::Skipped;
     use super::*;
-    use crate::source::{AuthScheme, RequestPattern};
+    use crate::source::AuthScheme;
 
     fn descriptor(unhashed: &[&str]) -> Descriptor {
         let pointer = |text: &&str| Pointer::parse(text).unwrap_or_else(|e| panic!("{e}"));
@@ -185,7 +187,11 @@ mod tests {
         let reasons = vec![HoldReason::Requests { added: vec![pattern.to_string()] }];
         assert_eq!(judged(&after, &before), Verdict::Hold(reasons));
         assert_eq!(judged(&before, &after), Verdict::Serve);
-        assert!(!understands(&before, &after));
+        let narrower =
+            Descriptor { requests: vec![RequestPattern::parse("POST /pedidos/7").unwrap()], ..after.clone() };
+        assert_eq!(judged(&narrower, &after), Verdict::Serve);
+        assert!(matches!(judged(&after, &narrower), Verdict::Hold(_)));
+        assert!(understands(&after, &narrower) && understands(&after, &before));
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Default for RecordLimits {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// More bytes than [`RecordLimits::max_bytes`].
-    #[error("{bytes} bytes, more than the limit of {limit}")]
+    #[error("{bytes} bytes; limit record_bytes ({limit}), which [limits] of atlas.toml raises")]
     TooLarge {
         /// The record's size.
         bytes: usize,
@@ -46,7 +46,7 @@ pub enum Rejection {
         at: usize,
     },
     /// Objects and arrays nested deeper than [`RecordLimits::max_depth`].
-    #[error("more levels than the limit of {limit}")]
+    #[error("limit record_depth ({limit}), which [limits] of atlas.toml raises")]
     TooDeep {
         /// The limit in force.
         limit: usize,

@@ -19,7 +19,7 @@ const OUTAGE_PAUSE_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// Makes a call until it succeeds, fails for good, or patience runs out. Only for calls that may be repeated after a lost answer.
-pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     longest: Duration,
     observer: &dyn Observer,
     mut call: impl FnMut() -> F,

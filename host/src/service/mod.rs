@@ -111,7 +111,8 @@ impl Atlas {
         let client = self
             .http
             .get_or_try_init(|| async {
-                let budget = BodyBudget::new(house.host_bodies, house.body_bytes);
+                let largest = house.body_bytes.max(house.call_bytes);
+                let budget = BodyBudget::new(house.host_bodies, largest);
                 HttpClient::new(house.into(), budget).map_err(|error| {
                     let notice = notice!("error-http", reason = error);
                     Failure::new("op-run", notice, Exit::Configuration).because(&error)

@@ -13,14 +13,13 @@ use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::memory;
 use crate::notice;
 use crate::notice::Notice;
-use crate::pipeline::{self, End, Job, Observer, RunSettings};
+use crate::pipeline::{self, End, Job, Observer, RunSettings, patiently};
 use crate::source::Endpoint;
-use crate::store::{Asked, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, Store, StoreError};
+use crate::store::{Access, Asked, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, StoreError};
 
 const PAGE_SIZE_MAX: i32 = 100_000;
-/// How long the end of a run is tried to be written down while the database does not answer.
-const FINISH_ATTEMPTS: u32 = 5;
-const FINISH_PAUSE: Duration = Duration::from_millis(200);
+/// How long the end of a run is tried to be written down by one who has waited for the database in vain already.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How often in a row a worker takes a scrap again whose source fails and that gets no page; then a person has to.
 const RERUNS_MAX: i32 = 12;
 /// The longest wait between two of those runs.
@@ -53,6 +52,9 @@ pub enum RunFor<'a> {
     Queue(&'a Lease),
 }
 
+/// How long a run waits for a database that does not answer, and who is told.
+type Patience<'a> = (Duration, &'a dyn Observer);
+
 /// A run is about to begin.
 #[derive(Debug, Clone)]
 pub struct Announcement {
@@ -79,7 +81,8 @@ impl Atlas {
         let period = period(request, &connector.descriptor)?;
         let page_size = page_size(request, &connector.descriptor)?;
         // Nobody is served by a scrap that could not run.
-        self.endpoint(request.cliente_id, &connector.descriptor).await?;
+        let access = self.store().access(request.cliente_id, &connector.descriptor.api).await;
+        self.endpoint(request.cliente_id, &connector.descriptor, access)?;
         let created = self
             .store()
             .create_scrap(&NewScrap {
@@ -100,6 +103,13 @@ impl Atlas {
     /// One scrap.
     pub async fn scrap(&self, id: i64) -> Result<Scrap, Failure> {
         let scrap = self.store().scrap(id).await.map_err(|error| Failure::store("op-scrap", &error))?;
+        scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
+    }
+
+    /// The same for a run, which waits for the database.
+    async fn scrap_patiently(&self, id: i64, (longest, observer): Patience<'_>) -> Result<Scrap, Failure> {
+        let scrap = patiently(longest, observer, || self.store().scrap(id)).await;
+        let scrap = scrap.map_err(|error| Failure::store("op-scrap", &error))?;
         scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
     }
 
@@ -144,9 +154,9 @@ impl Atlas {
         stop: CancellationToken,
         announce: impl FnOnce(&Announcement),
     ) -> Result<RunReport, Failure> {
-        let ran = self.run_checked(id, run_for, observer, stop, announce).await;
+        let ran = self.run_checked(id, run_for, Arc::clone(&observer), stop, announce).await;
         if let (RunFor::Queue(lease), Err(failure)) = (run_for, &ran) {
-            self.give_up(lease, failure).await;
+            self.give_up(lease, failure, observer.as_ref()).await;
         }
         ran
     }
@@ -159,12 +169,15 @@ impl Atlas {
         stop: CancellationToken,
         announce: impl FnOnce(&Announcement),
     ) -> Result<RunReport, Failure> {
-        let scrap = self.scrap(id).await?;
+        let patience = (self.config().run.db_patience, observer.as_ref());
+        let scrap = self.scrap_patiently(id, patience).await?;
         if scrap.state.is_done() {
             return Ok(RunReport::of(&scrap));
         }
         let connector = self.connector_for(&scrap).await?;
-        let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor).await?;
+        let access = || self.store().access(scrap.cliente_id, &connector.descriptor.api);
+        let access = patiently(patience.0, patience.1, access).await;
+        let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor, access)?;
         let limits = self.config().limits_of(&scrap.rota, scrap.cliente_id);
         let source = ConnectorSource::new(
             Arc::clone(self.connectors().registry().await?),
@@ -179,26 +192,26 @@ impl Atlas {
                 settings: scrap.settings.clone(),
             },
         );
-        let lease = self.claim(id, run_for, &connector).await?;
+        let lease = self.claim(id, run_for, &connector, patience).await?;
         // Read again: what another process did until the claim counts.
-        let scrap = self.scrap(id).await?;
+        let scrap = self.scrap_patiently(id, patience).await?;
         announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
         let began = Instant::now();
         let before = scrap.clone();
         let job = Job { lease: lease.clone(), scrap };
         let settings = RunSettings { limits, ..self.config().run.clone() };
         let store = Arc::clone(self.store());
-        let end = pipeline::run(job, settings, Arc::new(source), store, observer, stop).await;
+        let end = pipeline::run(job, settings, Arc::new(source), store, Arc::clone(&observer), stop).await;
         self.connectors().registry().await?.write_usage().await;
         // Nobody has to wait for it.
         tokio::task::spawn_blocking(memory::give_back);
         let again = Again { run_for, before: &before, first_wait: self.config().worker.rerun_after };
-        self.finish(&lease, &end, began.elapsed(), &again).await
+        self.finish(&lease, &end, began.elapsed(), &again, observer.as_ref()).await
     }
 
     /// A scrap of the queue cannot even begin. What only this host or this moment lacks (the database, its key) does not end it:
     /// it is taken again, perhaps by another host. Anything else waits for a person, whoever would take it.
-    async fn give_up(&self, lease: &Lease, failure: &Failure) {
+    async fn give_up(&self, lease: &Lease, failure: &Failure, observer: &dyn Observer) {
         let (state, again_in, failures) = match failure.exit {
             Exit::Credential => (ScrapState::TokenRecusado, None, 0),
             Exit::Configuration => {
@@ -212,7 +225,7 @@ impl Atlas {
         let end = RunEnd { state, reason: reason.as_deref(), elapsed_ms: 0, again_in, failures };
         // A lease that a run had raised is not this one any more, and the run has written its own end. If the database is
         // gone, the scrap is taken again when it is back.
-        if let Err(error) = write_end(self.store().as_ref(), lease, &end).await {
+        if let Err(error) = patiently(LAST_PATIENCE, observer, || self.store().finish(lease, &end)).await {
             tracing::debug!(%error, scrap = lease.scrap_id, "why the scrap did not begin was not written down");
         }
     }
@@ -235,7 +248,13 @@ impl Atlas {
         Err(Failure::new("op-run", notice, Exit::Connector))
     }
 
-    async fn claim(&self, id: i64, run_for: RunFor<'_>, connector: &Connector) -> Result<Lease, Failure> {
+    async fn claim(
+        &self,
+        id: i64,
+        run_for: RunFor<'_>,
+        connector: &Connector,
+        (longest, observer): Patience<'_>,
+    ) -> Result<Lease, Failure> {
         let stamp = ConnectorStamp {
             version: connector.descriptor.version.clone(),
             sha256: connector.sha256.clone(),
@@ -243,7 +262,7 @@ impl Atlas {
         };
         let host = self.presence().await?.id();
         let claimed = match run_for {
-            RunFor::Operator => self.store().claim(id, &stamp, host).await,
+            RunFor::Operator => patiently(longest, observer, || self.store().claim(id, &stamp, host)).await,
             // Not whoever has it: this process may have slept since it took the scrap, and another may run it.
             RunFor::Queue(taken) => self.store().claim_taken(taken, &stamp, host).await,
         };
@@ -254,17 +273,17 @@ impl Atlas {
     }
 
     /// Where the client's API is, and what opens it.
-    async fn endpoint(&self, cliente_id: i32, descriptor: &Descriptor) -> Result<Endpoint, Failure> {
-        let access = self
-            .store()
-            .access(cliente_id, &descriptor.api)
-            .await
-            .map_err(|error| Failure::store("op-run", &error))?
-            .ok_or_else(|| no_token(cliente_id))?;
+    fn endpoint(
+        &self,
+        cliente_id: i32,
+        descriptor: &Descriptor,
+        access: Result<Option<Access>, StoreError>,
+    ) -> Result<Endpoint, Failure> {
+        let access = access.map_err(|error| Failure::store("op-run", &error))?.ok_or_else(|| no_token(cliente_id))?;
         let endpoint = Endpoint::resolve(access, &descriptor.api, &descriptor.auth)
             .map_err(|error| Failure::credential(cliente_id, &error))?;
         let grants = self.config().grants(cliente_id, &descriptor.api);
-        let endpoint = endpoint.granting(grants, &descriptor.requests);
+        let endpoint = endpoint.granting(grants);
         Ok(endpoint.renewed_in(self.store(), &self.tokens, cliente_id, &descriptor.api))
     }
 
@@ -275,7 +294,10 @@ impl Atlas {
         end: &End,
         elapsed: Duration,
         again: &Again<'_>,
+        observer: &dyn Observer,
     ) -> Result<RunReport, Failure> {
+        let longest = if matches!(end, End::Store(_)) { LAST_PATIENCE } else { self.config().run.db_patience };
+        let scrap = || self.scrap_patiently(lease.scrap_id, (longest, observer));
         let mut failure = Failure::of_end(end, lease);
         let reasons = match end {
             End::DoneWithReservations(all) => {
@@ -286,10 +308,10 @@ impl Atlas {
         let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         if !matches!(end, End::LeaseLost) {
             let text = write_reasons(&reasons);
-            let pages = self.store().scrap(lease.scrap_id).await.ok().flatten().map_or(0, |scrap| scrap.pages);
+            let pages = scrap().await.map_or(0, |scrap| scrap.pages);
             let (state, again_in, failures) = again.after(end, pages);
             let end = RunEnd { state, reason: text.as_deref(), elapsed_ms, again_in, failures };
-            let written = write_end(self.store().as_ref(), lease, &end).await;
+            let written = patiently(longest, observer, || self.store().finish(lease, &end)).await;
             match (written, &failure) {
                 (Ok(true), _) => {}
                 (Ok(false), _) => failure = Failure::of_end(&End::LeaseLost, lease),
@@ -299,7 +321,7 @@ impl Atlas {
                 (Err(_), Some(_)) => {}
             }
         }
-        let mut report = match self.scrap(lease.scrap_id).await {
+        let mut report = match scrap().await {
             Ok(scrap) => RunReport::of(&scrap),
             Err(error) => return Err(failure.unwrap_or(error)),
         };
@@ -373,19 +395,6 @@ fn refused(asked: Asked, why: impl FnOnce() -> Notice) -> Result<Asked, Failure>
     match asked {
         Asked::Refused => Err(Failure::usage(why())),
         Asked::Done | Asked::Passed => Ok(asked),
-    }
-}
-
-async fn write_end(store: &dyn Store, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError> {
-    let mut attempt = 1;
-    loop {
-        match store.finish(lease, end).await {
-            Err(error) if attempt < FINISH_ATTEMPTS && matches!(error.fault, Fault::Unavailable | Fault::Collision) => {
-                tokio::time::sleep(FINISH_PAUSE * attempt).await;
-                attempt += 1;
-            }
-            written => return written,
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Bodies of bounded size, within one budget of memory for the whole host, as UTF-8.
 //!
 //! Records are slices of the body that they arrived in, so a body's memory is given back when the last of them is written.
-//! The share of the budget travels with the bytes: it comes back at that moment, whoever lets go of them.
+//! The share of the budget travels with the bytes: it comes back at that moment, whoever lets go of them. Records that a connector
+//! made itself are paid for in the same way.
 
 use std::sync::Arc;
 
@@ -57,16 +58,47 @@ impl BodyBudget {
 
     /// A body that is being read.
     pub(super) fn begin(&self) -> BodyInProgress {
-        let (share, house) = (self.share.as_ref().map(Account::at), Account::at(&self.house));
-        BodyInProgress { bytes: Vec::new(), share, house }
+        BodyInProgress { bytes: Vec::new(), paid: self.nothing() }
+    }
+
+    /// The same records, paid for like a body that they arrived in. For those that are nobody's slices: whoever waits here must hold
+    /// no body, or two could wait for each other.
+    pub async fn pay_for(&self, records: Vec<Bytes>) -> Vec<Bytes> {
+        let mut paid = self.nothing();
+        paid.pay(records.iter().map(Bytes::len).sum()).await;
+        let paid = Arc::new(paid);
+        let owned = |bytes| Bytes::from_owner(PaidRecord { bytes, _paid: Arc::clone(&paid) });
+        records.into_iter().map(owned).collect()
+    }
+
+    fn nothing(&self) -> Paid {
+        Paid { share: self.share.as_ref().map(Account::at), house: Account::at(&self.house) }
     }
 }
 
 /// A body that is being read.
 pub(super) struct BodyInProgress {
     bytes: Vec<u8>,
+    paid: Paid,
+}
+
+/// What has been taken of a budget, and of a share of it.
+struct Paid {
     share: Option<Account>,
     house: Account,
+}
+
+impl Paid {
+    async fn pay(&mut self, size: usize) {
+        // Whoever has the house's reserve waits for nothing any more, or two could wait for each other's.
+        if self.house.reserve.is_some() {
+            return;
+        }
+        if let Some(share) = &mut self.share {
+            share.pay(size).await;
+        }
+        self.house.pay(size).await;
+    }
 }
 
 /// What one body has taken of one budget.
@@ -111,19 +143,8 @@ impl BodyInProgress {
 
     /// Adds a chunk, waiting for the budget.
     pub(super) async fn push(&mut self, chunk: &[u8]) {
-        self.pay(self.bytes.len() + chunk.len()).await;
+        self.paid.pay(self.bytes.len() + chunk.len()).await;
         self.bytes.extend_from_slice(chunk);
-    }
-
-    async fn pay(&mut self, size: usize) {
-        // Whoever has the house's reserve waits for nothing any more, or two could wait for each other's.
-        if self.house.reserve.is_some() {
-            return;
-        }
-        if let Some(share) = &mut self.share {
-            share.pay(size).await;
-        }
-        self.house.pay(size).await;
     }
 
     /// The whole body, as UTF-8 if its charset says that it is something else, without the secrets that the source put into
@@ -146,10 +167,10 @@ impl BodyInProgress {
                 return None;
             }
             let text = text.into_owned().into_bytes();
-            self.pay(text.len()).await;
+            self.paid.pay(text.len()).await;
             self.bytes = clean(text, redactor).await;
         }
-        Some(Bytes::from_owner(PaidBody { bytes: self.bytes, _share: self.share, _house: self.house }))
+        Some(Bytes::from_owner(PaidBody { bytes: self.bytes, _paid: self.paid }))
     }
 }
 
@@ -181,8 +202,19 @@ async fn clean(mut body: Vec<u8>, redactor: &Arc<Redactor>) -> Vec<u8> {
 /// A body and its share of the budget.
 struct PaidBody {
     bytes: Vec<u8>,
-    _share: Option<Account>,
-    _house: Account,
+    _paid: Paid,
+}
+
+/// One of several records that were paid for together.
+struct PaidRecord {
+    bytes: Bytes,
+    _paid: Arc<Paid>,
+}
+
+impl AsRef<[u8]> for PaidRecord {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl AsRef<[u8]> for PaidBody {
@@ -246,6 +278,23 @@ mod tests {
         let passes = tokio::time::timeout(Duration::from_secs(5), others.push(&[b'x'; PIECE])).await;
         assert!(passes.is_ok(), "another client waits for the hog");
         drop(held);
+    }
+
+    #[tokio::test]
+    async fn records_that_did_not_arrive_in_a_body_wait_for_the_budget_like_one() {
+        let budget = BodyBudget::new(3 * PIECE, PIECE);
+        let records = |count: usize| vec![Bytes::from(vec![b'x'; PIECE]); count];
+        let mut first = budget.pay_for(records(2)).await;
+        assert_eq!(budget.house.shared.available_permits(), 0);
+        let in_reserve = budget.pay_for(records(1)).await;
+        let waits = tokio::time::timeout(Duration::from_millis(20), budget.pay_for(records(1))).await;
+        assert!(waits.is_err(), "more records are held than there is memory for");
+        first.pop();
+        assert_eq!(budget.house.shared.available_permits(), 0, "one of the two is still held");
+        drop(first);
+        let passes = tokio::time::timeout(Duration::from_secs(5), budget.pay_for(records(2))).await;
+        assert!(passes.is_ok_and(|paid| paid == records(2)));
+        drop(in_reserve);
     }
 
     #[tokio::test]

@@ -66,14 +66,20 @@ impl Egress {
         Self { base, private, by_itself: private, origins: Vec::new(), granted: Vec::new(), declared: Vec::new() }
     }
 
-    /// The same, with what the operator grants beyond that, and what the connector says that it needs.
+    /// The same, with what the operator grants beyond that.
     #[must_use]
-    pub(super) fn with<'a>(mut self, grants: impl IntoIterator<Item = &'a Grant>, declared: &[RequestPattern]) -> Self {
+    pub(super) fn with<'a>(mut self, grants: impl IntoIterator<Item = &'a Grant>) -> Self {
         for grant in grants {
             self.private |= grant.private;
             self.origins.extend(grant.origins.iter().map(|origin| (origin.clone(), grant.private)));
             self.granted.extend_from_slice(&grant.requests);
         }
+        self
+    }
+
+    /// The same for a connector that says that it needs these.
+    #[must_use]
+    pub(super) fn declaring(mut self, declared: &[RequestPattern]) -> Self {
         self.declared = declared.to_vec();
         self
     }
@@ -241,7 +247,7 @@ mod tests {
     fn a_request_that_changes_something_has_to_be_declared_and_granted() {
         let declared = patterns(&["POST /pedidos/*", "DELETE /pedidos/*"]);
         let granted = [grant(&[], &["POST /pedidos/*", "PUT /pedidos/*"], false)];
-        let egress = Egress::at(url("https://erp.example/api/v1/"), false).with(&granted, &declared);
+        let egress = Egress::at(url("https://erp.example/api/v1/"), false).with(&granted).declaring(&declared);
         let ask = |method, path: &str| told(egress.check(method, &url(&format!("https://erp.example{path}"))));
         assert_eq!(ask(Method::Post, "/api/v1/pedidos/7"), "Public");
         assert_eq!(ask(Method::Post, "/api/v1/pedidos/7?ack=1"), "Public");
@@ -266,7 +272,7 @@ mod tests {
 
     #[test]
     fn no_parameter_makes_another_method_of_the_one_that_was_granted() {
-        let egress = Egress::at(url("https://erp.example/api/"), false).with(&[], &patterns(&[]));
+        let egress = Egress::at(url("https://erp.example/api/"), false).with(&[]);
         let ask = |method, query: &str| egress.check(method, &url(&format!("https://erp.example/api/x?{query}")));
         for query in [
             "_method=DELETE",
@@ -287,7 +293,7 @@ mod tests {
     fn another_origin_is_reached_where_it_is_granted_to_read_only() {
         let granted = [grant(&["https://files.example", "http://10.0.0.9:8080"], &["POST /*"], true)];
         let declared = patterns(&["POST /*"]);
-        let egress = Egress::at(url("https://erp.example/"), false).with(&granted, &declared);
+        let egress = Egress::at(url("https://erp.example/"), false).with(&granted).declaring(&declared);
         assert_eq!(told(egress.check(Method::Get, &url("https://files.example/a"))), "Private");
         assert_eq!(told(egress.check(Method::Head, &url("http://10.0.0.9:8080/a"))), "Private");
         for (method, elsewhere) in [
@@ -363,14 +369,14 @@ mod tests {
     #[test]
     fn a_grant_for_private_addresses_covers_no_metadata() {
         let origins = ["http://169.254.169.254", "http://[fd00:ec2::254]", "http://0.0.0.0", "http://10.0.0.1"];
-        let egress = Egress::at(url("https://erp.example/"), true).with(&[grant(&origins, &[], true)], &[]);
+        let egress = Egress::at(url("https://erp.example/"), true).with(&[grant(&origins, &[], true)]);
         for origin in &origins[..3] {
             assert!(matches!(egress.check(Method::Get, &url(origin)), Err(SendError::AddressRefused(_))), "{origin}");
         }
         assert_eq!(told(egress.check(Method::Get, &url(origins[3]))), "Private");
         // Nor for a base URL that somebody set whose word is no grant.
         let metadata = url("http://169.254.169.254/");
-        let egress = Egress::at(metadata.clone(), false).with(&[grant(&[], &[], true)], &[]);
+        let egress = Egress::at(metadata.clone(), false).with(&[grant(&[], &[], true)]);
         assert!(matches!(egress.check(Method::Get, &metadata), Err(SendError::AddressRefused(_))));
     }
 

@@ -86,7 +86,7 @@ fn setup(base: &str, private: bool, origins: &[&str], reached: &'static [&'stati
         private: false,
     };
     let endpoint = Endpoint::resolve(access, "erp", &AuthScheme::Bearer).expect("an endpoint");
-    let endpoint = endpoint.granting([&grant], &["POST /pedidos/*", "DELETE /pedidos/*"].map(pattern));
+    let endpoint = endpoint.granting([&grant]).declaring(&["POST /pedidos/*", "DELETE /pedidos/*"].map(pattern));
     Setup { endpoint, reached }
 }
 

@@ -61,6 +61,14 @@ impl RequestPattern {
         };
         self.method == method && found.len() == self.segments.len() && self.segments.iter().zip(&found).all(same)
     }
+
+    /// Whether it covers every request that another one covers.
+    pub fn covers_all_of(&self, other: &Self) -> bool {
+        let covers = |(own, others): (&String, &String)| own == others || own == "*" && !others.is_empty();
+        self.method == other.method
+            && self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(covers)
+    }
 }
 
 impl fmt::Display for RequestPattern {
@@ -102,6 +110,24 @@ mod tests {
             &long,
         ] {
             assert!(RequestPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_narrower_ones() {
+        let covers = |wide: &str, narrow: &str| {
+            let [wide, narrow] =
+                [wide, narrow].map(|text| RequestPattern::parse(text).unwrap_or_else(|e| panic!("{e}")));
+            wide.covers_all_of(&narrow)
+        };
+        for (wide, narrow) in [("POST /a/*", "POST /a/b"), ("POST /*/*", "POST /a/*"), ("POST /a", "POST /a")] {
+            assert!(covers(wide, narrow), "{wide} {narrow}");
+            assert!(wide == narrow || !covers(narrow, wide), "{narrow} {wide}");
+        }
+        for (wide, narrow) in
+            [("POST /*", "PUT /a"), ("POST /*", "POST /a/b"), ("POST /a/*", "POST /a/"), ("POST /a", "POST /b")]
+        {
+            assert!(!covers(wide, narrow), "{wide} {narrow}");
         }
     }
 

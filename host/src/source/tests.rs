@@ -94,7 +94,7 @@ fn endpoint(base: &str, private: bool, grants: &[Grant], declared: &[&str]) -> E
     };
     let declared: Vec<_> = declared.iter().map(|text| pattern(text)).collect();
     let endpoint = Endpoint::resolve(access, "bling", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
-    endpoint.granting(grants, &declared)
+    endpoint.granting(grants).declaring(&declared)
 }
 
 fn pattern(text: &str) -> RequestPattern {

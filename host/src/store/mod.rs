@@ -22,6 +22,7 @@ mod suite;
 mod types;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -84,7 +85,8 @@ pub trait Store: Queue {
     }
 
     /// Locks an API's credential of several parts, for one holder among all processes: waits for the one who has it, and
-    /// gives it as it stands then. [`Fault::Missing`]: there is none (any more).
+    /// gives it as it stands then. [`Fault::Missing`]: there is none (any more). A holder that is not heard of again, a dead
+    /// one perhaps, has it for [`CREDENTIAL_LEASE`]. No transaction and no connection is kept for it.
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError>;
 
     /// Seals every secret with a new key, all or none, and gives how many they were. What is in the clear is sealed too.
@@ -181,17 +183,24 @@ pub trait Store: Queue {
     async fn newest(&self, cliente_id: i32, limit: i64) -> Result<Vec<NewestRow>, StoreError>;
 }
 
-/// A credential that nobody else renews meanwhile. Dropped, it lets go and has changed nothing.
+/// How long a lock on a credential holds: longer than a token URL may take to answer (20 s), and the tries to store its answer.
+pub const CREDENTIAL_LEASE: Duration = Duration::from_secs(45);
+/// How often one who waits for such a lock looks again, and for how long.
+const CREDENTIAL_POLL: Duration = Duration::from_millis(100);
+const CREDENTIAL_PATIENCE: Duration = Duration::from_secs(90);
+
+/// A credential that nobody else renews meanwhile. Dropped, it has changed nothing, and is anybody's once its time is over.
 #[async_trait]
-pub trait CredentialLock: Send {
+pub trait CredentialLock: Send + Sync {
     /// The parts, as they stand now.
     fn parts(&self) -> &Parts;
 
     /// The access token that was got last.
     fn access(&self) -> Option<&AccessToken>;
 
-    /// Stores both, durably, and lets go.
-    async fn keep(self: Box<Self>, parts: &Parts, access: &AccessToken) -> Result<(), StoreError>;
+    /// Stores both, durably, and lets go. [`Fault::Collision`]: the lock was lost, and the credential is to be looked at again:
+    /// its time was over, or the operator replaced what it was for.
+    async fn keep(&self, parts: &Parts, access: &AccessToken) -> Result<(), StoreError>;
 
     /// Lets go.
     async fn release(self: Box<Self>);
@@ -215,6 +224,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0003_credenciais.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0004_fila.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0005_renovacao.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -225,4 +236,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0003_credenciais.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0004_fila.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0005_renovacao.sql"),
 );

@@ -40,20 +40,20 @@ pub(super) const ACCESS: &str = "SELECT c.ativo, c.token, p.base_url AS base_pad
 pub(super) const CREDENTIAL: &str =
     "SELECT partes, acesso FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
 
-/// The same, for nobody else until the transaction ends.
-pub(super) const LOCK_CREDENTIAL: &str =
-    "SELECT partes, acesso FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2 FOR UPDATE";
+/// By whoever has the lock.
+pub(super) const KEEP_CREDENTIAL: &str = "UPDATE clientes_credenciais SET partes = $4, acesso = $5, renovando = NULL, \
+     renovando_ate = NULL, atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1 AND api = $2 AND renovando = $3";
 
-pub(super) const KEEP_CREDENTIAL: &str = "UPDATE clientes_credenciais SET partes = $3, acesso = $4, \
-     atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1 AND api = $2";
+pub(super) const RELEASE_CREDENTIAL: &str = "UPDATE clientes_credenciais SET renovando = NULL, renovando_ate = NULL \
+     WHERE cliente_id = $1 AND api = $2 AND renovando = $3";
 
 pub(super) const SET_TOKEN: &str = "UPDATE clientes_apis SET credencial = $3, atualizado_em = CURRENT_TIMESTAMP \
      WHERE cliente_id = $1 AND api = $2";
 
-/// An access token that was got with other parts goes with them.
+/// An access token that was got with other parts goes with them, and so does the lock of whoever renews it.
 pub(super) const SET_PARTS: &str = "INSERT INTO clientes_credenciais (cliente_id, api, partes) VALUES ($1, $2, $3) \
      ON CONFLICT (cliente_id, api) DO UPDATE SET partes = excluded.partes, acesso = NULL, \
-       atualizado_em = CURRENT_TIMESTAMP";
+       renovando = NULL, renovando_ate = NULL, atualizado_em = CURRENT_TIMESTAMP";
 
 pub(super) const REMOVE_PARTS: &str = "DELETE FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
 

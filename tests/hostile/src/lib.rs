@@ -1,6 +1,6 @@
 //! What the hostile connectors have in common: a tame description, and two ways to be hostile.
 
-use atlas_connector_sdk::{Descriptor, Page, Request, Response};
+use atlas_connector_sdk::{Descriptor, HttpError, Page, Request, Response};
 
 pub use atlas_connector_sdk as sdk;
 #[doc(hidden)]
@@ -20,7 +20,15 @@ pub fn tame() -> Descriptor {
 /// # Errors
 /// As any request has.
 pub fn customers(scrap: &Scrap) -> Result<Response, FetchError> {
-    Request::get(format!("{}/cliente", scrap.client_id)).query("per_page", 3).send()?.ok()
+    customers_sent(scrap)?.ok()
+}
+
+/// What comes of asking for them, whatever it is.
+///
+/// # Errors
+/// As any request has.
+pub fn customers_sent(scrap: &Scrap) -> Result<Response, HttpError> {
+    Request::get(format!("{}/cliente", scrap.client_id)).query("per_page", 3).send()
 }
 
 /// An answer of the sample API with a thousand records of a route that takes a period.

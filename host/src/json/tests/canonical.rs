@@ -209,10 +209,14 @@ fn a_rejected_record_leaves_nothing_to_the_next_one() {
 #[test]
 fn every_rejection_has_its_code_and_says_what_and_where() {
     let cases = [
-        (Rejection::TooLarge { bytes: 9, limit: 8 }, "too_large", "9 bytes, more than the limit of 8"),
+        (
+            Rejection::TooLarge { bytes: 9, limit: 8 },
+            "too_large",
+            "9 bytes; limit record_bytes (8), which [limits] of atlas.toml raises",
+        ),
         (Rejection::NotUtf8 { at: 3 }, "not_utf8", "no UTF-8 at byte 3"),
         (Rejection::NotJson { reason: "why", at: 3 }, "not_json", "at byte 3: why"),
-        (Rejection::TooDeep { limit: 2 }, "too_deep", "more levels than the limit of 2"),
+        (Rejection::TooDeep { limit: 2 }, "too_deep", "limit record_depth (2), which [limits] of atlas.toml raises"),
         (Rejection::NulCharacter { at: 3 }, "nul_character", "U+0000 at byte 3"),
         (Rejection::LoneSurrogate { at: 3 }, "lone_surrogate", "half of a surrogate pair at byte 3"),
         (

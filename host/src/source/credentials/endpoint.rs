@@ -150,10 +150,16 @@ impl Endpoint {
         }
     }
 
-    /// The same, with what the operator grants beyond the base URL, and what the connector says that it needs.
+    /// The same, with what the operator grants beyond the base URL.
     #[must_use]
-    pub fn granting<'a>(self, grants: impl IntoIterator<Item = &'a Grant>, declared: &[RequestPattern]) -> Self {
-        Self { egress: self.egress.with(grants, declared), ..self }
+    pub fn granting<'a>(self, grants: impl IntoIterator<Item = &'a Grant>) -> Self {
+        Self { egress: self.egress.with(grants), ..self }
+    }
+
+    /// The same for a connector that says that it needs these requests: of what is granted beyond GET and HEAD, it may make no others.
+    #[must_use]
+    pub fn declaring(self, requests: &[RequestPattern]) -> Self {
+        Self { egress: self.egress.declaring(requests), ..self }
     }
 }
 

@@ -207,7 +207,17 @@ impl OAuthSession {
             return Ok(self.adopt(access, None));
         }
         let redactor = self.redactor();
-        let exchanged = TokenRequest::new(self.grant, held.parts())?.send(http, egress, &redactor).await?;
+        let asked = match TokenRequest::new(self.grant, held.parts()) {
+            Ok(request) => request.send(http, egress, &redactor).await,
+            Err(error) => Err(error),
+        };
+        let exchanged = match asked {
+            Ok(exchanged) => exchanged,
+            Err(error) => {
+                held.release().await;
+                return Err(error);
+            }
+        };
         self.learn([&exchanged.access.token].into_iter().chain(&exchanged.refresh_token));
         let new = Unstored::of(held.parts(), exchanged);
         let kept = keeper.keep(held, &new).await;
@@ -312,28 +322,27 @@ impl Keeper {
     }
 
     /// Stores what the source handed out, and says whether it stands there now: it does not where the operator has replaced what
-    /// it was got with. Where the connection broke that held the lock, takes the lock once more.
-    async fn keep(&self, held: Box<dyn CredentialLock>, new: &Unstored) -> Result<bool, SendError> {
-        let mut locked = Ok(held);
+    /// it was got with. Where the lock was lost meanwhile, takes it once more.
+    async fn keep(&self, mut held: Box<dyn CredentialLock>, new: &Unstored) -> Result<bool, SendError> {
         let mut tries = 1;
         loop {
-            let kept = match locked {
-                Ok(held) if !same_parts(held.parts(), &new.before) => {
-                    // Stored after all, by a try whose answer was lost; else the operator's.
-                    let stands = same_parts(held.parts(), &new.parts);
-                    held.release().await;
-                    return Ok(stands);
-                }
-                Ok(held) => held.keep(&new.parts, &new.access).await,
-                Err(error) => Err(error),
-            };
-            let Err(error) = kept else { return Ok(true) };
+            if !same_parts(held.parts(), &new.before) {
+                // Stored after all, by a try whose answer was lost; else the operator's.
+                let stands = same_parts(held.parts(), &new.parts);
+                held.release().await;
+                return Ok(stands);
+            }
+            let Err(error) = held.keep(&new.parts, &new.access).await else { return Ok(true) };
             if tries == KEEP_TRIES || !matches!(error.fault, Fault::Unavailable | Fault::Collision) {
+                held.release().await;
                 return Err(store_error(error));
             }
             tokio::time::sleep(self.pause * tries).await;
             tries += 1;
-            locked = self.vault.lock().await;
+            if error.fault == Fault::Collision {
+                held.release().await;
+                held = self.lock().await?;
+            }
         }
     }
 

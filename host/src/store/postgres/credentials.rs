@@ -1,23 +1,25 @@
 //! Credentials of several parts, the lock under which access tokens are renewed, and a new key for everything.
 //!
-//! The lock is the row's own (`FOR UPDATE`), held over the request to the token URL: whoever else wants to renew, in whichever
-//! process on whichever host, waits for it and then finds the new token.
+//! The lock is a lease that stands in the row, and not the row's own (`FOR UPDATE`), which would keep a connection over the request to
+//! a token URL, as long as somebody else's server likes to take. Whoever else wants to renew, in whichever process on whichever
+//! host, waits until it is given back and then finds the new token.
+
+use std::time::Instant;
 
 use async_trait::async_trait;
 use sqlx::{PgPool, Postgres, Transaction};
 
-use super::super::CredentialLock;
 use super::super::error::{Fault, StoreError};
 use super::super::rows::{self, SecretRow};
 use super::super::seal::{Column, Place, Sealer, StoreKey};
 use super::super::types::{ApiChange, HeldCredential};
+use super::super::{CREDENTIAL_LEASE, CREDENTIAL_PATIENCE, CREDENTIAL_POLL, CredentialLock};
 use crate::source::{AccessToken, Parts};
 
 const LOCKING: &str = "lock the client's credential";
+/// Why somebody gave up to wait for a lock.
+const RENEWED_ALWAYS: &str = "access tokens were being renewed all the time";
 const KEEPING: &str = "store the client's access token";
-
-/// How long a renewal waits for another's, and after which silence of a holder the server lets its lock go.
-const PATIENCE: [&str; 2] = ["SET LOCAL lock_timeout = '90s'", "SET LOCAL idle_in_transaction_session_timeout = '60s'"];
 
 /// Sets where an API is, and a sealed credential if there is one; what is `None` stays as it is. False if there is no such API and
 /// no base URL for it.
@@ -103,11 +105,23 @@ pub(super) async fn held(
     row.map(|row| row.open(sealer, cliente_id, api)).transpose()
 }
 
+/// Takes the lock if nobody has it, or whoever has it was not heard of in time, by the database's clock.
+const LOCK: &str = "UPDATE clientes_credenciais SET renovando = $3, \
+       renovando_ate = clock_timestamp() + $4 * INTERVAL '1 second' \
+     WHERE cliente_id = $1 AND api = $2 AND (renovando IS NULL OR renovando_ate < clock_timestamp()) \
+     RETURNING partes, acesso";
+
+/// Whether somebody has one.
+const LOCKED: &str = "SELECT EXISTS (SELECT 1 FROM clientes_credenciais \
+     WHERE renovando IS NOT NULL AND renovando_ate >= clock_timestamp())";
+
 struct Lock {
-    tx: Transaction<'static, Postgres>,
+    pool: PgPool,
     sealer: Sealer,
     cliente_id: i32,
     api: String,
+    /// Whose it is, by the table: no two have the same name.
+    holder: String,
     held: HeldCredential,
 }
 
@@ -117,19 +131,39 @@ pub(super) async fn lock(
     cliente_id: i32,
     api: &str,
 ) -> Result<Box<dyn CredentialLock>, StoreError> {
-    let mut tx = pool.begin().await.map_err(StoreError::sort(LOCKING))?;
-    for statement in PATIENCE {
-        sqlx::query(statement).execute(&mut *tx).await.map_err(StoreError::sort(LOCKING))?;
+    let holder = format!("{:032x}", rand::random::<u128>());
+    let given_up = Instant::now() + CREDENTIAL_PATIENCE;
+    let lease = i32::try_from(CREDENTIAL_LEASE.as_secs()).unwrap_or(i32::MAX);
+    loop {
+        let lock = sqlx::query_as(LOCK).bind(cliente_id).bind(api).bind(&holder).bind(lease).fetch_optional(pool).await;
+        let locked: Option<rows::CredentialRow> = lock.map_err(StoreError::sort(LOCKING))?;
+        if let Some(row) = locked {
+            let opened = row.open(sealer, cliente_id, api);
+            if opened.is_err() {
+                let_go(pool, cliente_id, api, &holder).await;
+            }
+            let (pool, sealer, api) = (pool.clone(), sealer.clone(), api.to_owned());
+            return Ok(Box::new(Lock { pool, sealer, cliente_id, api, holder, held: opened? }));
+        }
+        let there: Option<rows::CredentialRow> = sqlx::query_as(rows::CREDENTIAL)
+            .bind(cliente_id)
+            .bind(api)
+            .fetch_optional(pool)
+            .await
+            .map_err(StoreError::sort(LOCKING))?;
+        if there.is_none() {
+            return Err(StoreError::new(Fault::Missing, LOCKING, "it was removed"));
+        }
+        if Instant::now() >= given_up {
+            return Err(StoreError::new(Fault::Unavailable, LOCKING, RENEWED_ALWAYS));
+        }
+        tokio::time::sleep(CREDENTIAL_POLL).await;
     }
-    let row: Option<rows::CredentialRow> = sqlx::query_as(rows::LOCK_CREDENTIAL)
-        .bind(cliente_id)
-        .bind(api)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(StoreError::sort(LOCKING))?;
-    let row = row.ok_or_else(|| StoreError::new(Fault::Missing, LOCKING, "it was removed"))?;
-    let held = row.open(sealer, cliente_id, api)?;
-    Ok(Box::new(Lock { tx, sealer: sealer.clone(), cliente_id, api: api.to_owned(), held }))
+}
+
+async fn let_go(pool: &PgPool, cliente_id: i32, api: &str, holder: &str) {
+    // Where this fails, the lock's own time ends it.
+    let _ = sqlx::query(rows::RELEASE_CREDENTIAL).bind(cliente_id).bind(api).bind(holder).execute(pool).await;
 }
 
 #[async_trait]
@@ -142,43 +176,50 @@ impl CredentialLock for Lock {
         self.held.access.as_ref()
     }
 
-    async fn keep(mut self: Box<Self>, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {
+    async fn keep(&self, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {
         let place = |column| Place { cliente_id: self.cliente_id, api: &self.api, column };
         let sealed = self.sealer.seal(place(Column::Partes), &parts.to_json())?;
         let sealed_access = self.sealer.seal(place(Column::Acesso), &access.to_json())?;
-        sqlx::query(rows::KEEP_CREDENTIAL)
+        let kept = sqlx::query(rows::KEEP_CREDENTIAL)
             .bind(self.cliente_id)
             .bind(&self.api)
+            .bind(&self.holder)
             .bind(sealed)
             .bind(sealed_access)
-            .execute(&mut *self.tx)
+            .execute(&self.pool)
             .await
             .map_err(StoreError::sort(KEEPING))?;
-        self.tx.commit().await.map_err(StoreError::sort(KEEPING))
+        match kept.rows_affected() {
+            0 => Err(StoreError::new(Fault::Collision, KEEPING, "it is not this process's to renew any more")),
+            _ => Ok(()),
+        }
     }
 
     async fn release(self: Box<Self>) {
-        // Nothing was changed, and a connection that broke has let go already.
-        let _ = self.tx.rollback().await;
+        let_go(&self.pool, self.cliente_id, &self.api, &self.holder).await;
     }
 }
 
-/// Locks all that holds secrets against writers, in the order in which a client that is removed takes its rows along. The table
-/// whose rows are locked while they are renewed is locked against that too, so that a renewal under way ends first: otherwise
-/// each would wait for the other until the server ends one, perhaps the one that holds a new refresh token. The other two are
-/// not locked as strongly: whoever writes a row that refers to a client or an API locks that one for a moment as well.
-const EVERYTHING: [&str; 2] = [
-    "LOCK TABLE clientes_tokens, clientes_apis IN SHARE ROW EXCLUSIVE MODE",
-    "LOCK TABLE clientes_credenciais IN EXCLUSIVE MODE",
-];
+/// Locks all that holds secrets against writers, in the order in which a client that is removed takes its rows along.
+const EVERYTHING: &str = "LOCK TABLE clientes_tokens, clientes_apis, clientes_credenciais IN SHARE ROW EXCLUSIVE MODE";
 
 pub(super) async fn rekey(pool: &PgPool, old: &Sealer, key: &StoreKey) -> Result<u64, StoreError> {
     let doing = "seal every secret with the new key";
     let new = Sealer::new(Some(key.clone()));
-    let mut tx = pool.begin().await.map_err(StoreError::sort(doing))?;
-    for statement in EVERYTHING {
-        sqlx::query(statement).execute(&mut *tx).await.map_err(StoreError::sort(doing))?;
-    }
+    let given_up = Instant::now() + CREDENTIAL_PATIENCE;
+    // A renewal under way ends first: what it gets would be sealed with the old key, and a new refresh token lost with it.
+    let mut tx = loop {
+        let mut tx = pool.begin().await.map_err(StoreError::sort(doing))?;
+        sqlx::query(EVERYTHING).execute(&mut *tx).await.map_err(StoreError::sort(doing))?;
+        if !sqlx::query_scalar::<_, bool>(LOCKED).fetch_one(&mut *tx).await.map_err(StoreError::sort(doing))? {
+            break tx;
+        }
+        if Instant::now() >= given_up {
+            return Err(StoreError::new(Fault::Unavailable, doing, RENEWED_ALWAYS));
+        }
+        tx.rollback().await.map_err(StoreError::sort(doing))?;
+        tokio::time::sleep(CREDENTIAL_POLL).await;
+    };
     let mut sealed = 0;
     for (column, read, write) in rows::SECRETS {
         let stored: Vec<SecretRow> = sqlx::query_as(read).fetch_all(&mut *tx).await.map_err(StoreError::sort(doing))?;

@@ -32,8 +32,6 @@ const SESSIONS_MAX: usize = WRITERS_SMALL_BATCH + 1;
 /// Connections for everything else: the frontier's reader, the lease's watch, and the like.
 const POOL_MAX: u32 = 6;
 
-/// Credentials that are renewed at the same time; whoever comes later waits.
-const LOCKS_MAX: u32 = 4;
 /// A transaction whose statements all see the tables as they stood at the first of them.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
@@ -41,8 +39,6 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 pub struct PostgresStore {
     pool: PgPool,
     sessions: Sessions,
-    /// For locks on credentials, which are held over a request to a token URL.
-    locks: PgPool,
     sealer: Sealer,
 }
 
@@ -58,9 +54,8 @@ impl PostgresStore {
             // A ping before each use would double the round trips; a broken connection shows at its next use.
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        let locks = PgPoolOptions::new().max_connections(LOCKS_MAX).connect_lazy_with(options.clone());
         let sessions = Sessions::new(options, SESSIONS_MAX);
-        Ok(Self { pool, sessions, locks, sealer: Sealer::new(key) })
+        Ok(Self { pool, sessions, sealer: Sealer::new(key) })
     }
 }
 
@@ -103,7 +98,6 @@ impl Store for PostgresStore {
 
     async fn close(&self) {
         self.sessions.close().await;
-        self.locks.close().await;
         self.pool.close().await;
     }
 
@@ -184,7 +178,7 @@ impl Store for PostgresStore {
     }
 
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError> {
-        credentials::lock(&self.locks, &self.sealer, cliente_id, api).await
+        credentials::lock(&self.pool, &self.sealer, cliente_id, api).await
     }
 
     async fn rekey(&self, key: &StoreKey) -> Result<u64, StoreError> {

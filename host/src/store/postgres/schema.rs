@@ -22,7 +22,8 @@ const TABLES: [&str; 8] = [
 ];
 
 /// Columns that later migrations add to them.
-const COLUMNS: [(&str, &str); 2] = [("clientes_apis", "rede_privada"), ("scraps", "pedido")];
+const COLUMNS: [(&str, &str); 3] =
+    [("clientes_apis", "rede_privada"), ("scraps", "pedido"), ("clientes_credenciais", "renovando_ate")];
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pg_index i \
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \

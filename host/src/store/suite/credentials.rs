@@ -11,6 +11,9 @@ on_both!(ready:
     a_credential_goes_with_its_api,
     a_lock_is_held_by_one_and_the_next_finds_what_the_first_kept,
     a_lock_that_is_dropped_has_changed_nothing,
+    a_lock_whose_time_is_over_keeps_nothing,
+    a_credential_that_is_replaced_is_not_overwritten_by_a_renewal,
+    any_number_of_locks_hold_nobody_else_up,
     secrets_are_sealed_where_there_is_a_key_and_read_where_there_was_none,
     a_new_key_seals_everything_or_nothing,
     a_new_key_waits_for_a_renewal_and_seals_what_it_kept,
@@ -107,7 +110,7 @@ async fn a_lock_is_held_by_one_and_the_next_finds_what_the_first_kept(ground: &G
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished(), "two hold one lock");
     first.keep(&parts("refresh_token=novo")?, &access_token("acesso")).await?;
-    let second = tokio::time::timeout(Duration::from_secs(20), waiting).await???;
+    let second = tokio::time::timeout(PATIENCE, waiting).await???;
     assert_eq!(second.parts().get("refresh_token").map(Secret::expose), Some("novo"));
     assert_eq!(second.access().map(|access| access.token.expose()), Some("acesso"));
     second.release().await;
@@ -118,10 +121,69 @@ async fn a_lock_that_is_dropped_has_changed_nothing(ground: &Ground) -> Result<(
     client(ground).await?;
     ground.store.set_credential(1, "bling", Some(&parts("refresh_token=velho")?)).await?;
     drop(ground.store.lock_credential(1, "bling").await?);
+    expire(ground).await?;
     let another = ground.another().await?;
-    let patience = Duration::from_secs(20);
-    let again = tokio::time::timeout(patience, another.lock_credential(1, "bling")).await??;
+    let again = tokio::time::timeout(PATIENCE, another.lock_credential(1, "bling")).await??;
     assert_eq!(again.parts().get("refresh_token").map(Secret::expose), Some("velho"));
+    Ok(())
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Lets as much time pass, by the table, as a lock has.
+async fn expire(ground: &Ground) -> Result<()> {
+    let sql = [
+        "UPDATE clientes_credenciais SET renovando_ate = strftime('%Y-%m-%d %H:%M:%f', renovando_ate, '-45 seconds')",
+        "UPDATE clientes_credenciais SET renovando_ate = renovando_ate - INTERVAL '45 seconds'",
+    ];
+    ground.database.execute_either(sql[0], sql[1]).await
+}
+
+async fn a_lock_whose_time_is_over_keeps_nothing(ground: &Ground) -> Result<()> {
+    client(ground).await?;
+    ground.store.set_credential(1, "bling", Some(&parts("refresh_token=velho")?)).await?;
+    let frozen = ground.store.lock_credential(1, "bling").await?;
+    expire(ground).await?;
+    let next = tokio::time::timeout(PATIENCE, ground.another().await?.lock_credential(1, "bling")).await??;
+    let late = frozen.keep(&parts("refresh_token=do-primeiro")?, &access_token("um")).await;
+    assert_eq!(fault(late), Some(Fault::Collision));
+    // Nor does it let go of what is another's now.
+    frozen.release().await;
+    next.keep(&parts("refresh_token=do-segundo")?, &access_token("dois")).await?;
+    assert_eq!(held(ground.store.as_ref(), 1).await?, ("refresh_token=do-segundo".to_owned(), Some("dois".to_owned())));
+    // What was kept is kept once: somebody may have set another meanwhile.
+    let twice = next.keep(&parts("refresh_token=do-segundo")?, &access_token("dois")).await;
+    assert_eq!(fault(twice), Some(Fault::Collision));
+    Ok(())
+}
+
+async fn a_credential_that_is_replaced_is_not_overwritten_by_a_renewal(ground: &Ground) -> Result<()> {
+    client(ground).await?;
+    ground.store.set_credential(1, "bling", Some(&parts("refresh_token=velho")?)).await?;
+    let renewal = ground.store.lock_credential(1, "bling").await?;
+    let new = parts("refresh_token=do-operador")?;
+    tokio::time::timeout(PATIENCE, ground.store.set_credential(1, "bling", Some(&new))).await??;
+    let late = renewal.keep(&parts("refresh_token=renovado")?, &access_token("a")).await;
+    assert_eq!(fault(late), Some(Fault::Collision));
+    assert_eq!(held(ground.store.as_ref(), 1).await?, ("refresh_token=do-operador".to_owned(), None));
+    tokio::time::timeout(PATIENCE, ground.store.lock_credential(1, "bling")).await??;
+    Ok(())
+}
+
+/// As somebody's slow token URL would have it.
+async fn any_number_of_locks_hold_nobody_else_up(ground: &Ground) -> Result<()> {
+    let mut locks = Vec::new();
+    for cliente_id in 1..=20 {
+        ground.store.add_client(cliente_id, &secret("token")).await?;
+        ground.store.set_api(cliente_id, "bling", at("https://a/")).await?;
+        ground.store.set_credential(cliente_id, "bling", Some(&parts("refresh_token=r")?)).await?;
+        let lock = tokio::time::timeout(PATIENCE, ground.store.lock_credential(cliente_id, "bling"));
+        locks.push(lock.await.context("locks hold each other up")??);
+    }
+    let lease = ground.lease().await?;
+    let record = [RecordRow { payload: "1", hash: &hash(1) }];
+    let written = tokio::time::timeout(Duration::from_secs(5), ground.store.insert(&lease, &record));
+    assert_eq!(written.await.context("locks hold writers up")??, [true]);
     Ok(())
 }
 
@@ -189,7 +251,7 @@ async fn a_new_key_waits_for_a_renewal_and_seals_what_it_kept(ground: &Ground) -
     assert!(!sealing.is_finished(), "what is being renewed was sealed");
     renewal.keep(&parts("refresh_token=novo")?, &access_token("acesso")).await?;
     // The client's token, the parts, the access token.
-    assert_eq!(tokio::time::timeout(Duration::from_secs(20), sealing).await???, 3);
+    assert_eq!(tokio::time::timeout(PATIENCE, sealing).await???, 3);
     assert!(stored(ground).await?.lines().all(|row| row.starts_with("atlas1:")));
     let with_new_key = with_key(ground, KEY).await?;
     assert_eq!(held(with_new_key.as_ref(), 1).await?, ("refresh_token=novo".to_owned(), Some("acesso".to_owned())));

@@ -6,11 +6,13 @@
 use std::hint::black_box;
 
 use atlas_connector_sdk::{
-    AuthScheme, Connector, Descriptor, FetchError, Page, Placeholder, PlaceholderPosition, Scrap, warn,
+    AuthScheme, Connector, Descriptor, FetchError, Method, Page, Placeholder, PlaceholderPosition, Request,
+    RequestPattern, Scrap, warn,
 };
 
 /// The scheme, padded with spaces: `bearer`, `header:NAME`, `query:NAME`, `basic`, `client-credentials`, `refresh`, or
-/// `placeholders:PART=HEADER,…`.
+/// `placeholders:PART=PLACE,…`, a place being a header's name, or `body/` and that of a member of the body. With a member of the body among
+/// them every request is a POST.
 static SCHEME: [u8; 96] =
     *b"atlas-test-scheme=bearer                                                                        ";
 
@@ -22,16 +24,27 @@ struct Esquemas;
 impl Connector for Esquemas {
     fn describe(_definition: Option<&str>) -> Result<Descriptor, String> {
         let auth = scheme()?;
-        Ok(Descriptor { takes_period: true, api: "teste".to_owned(), auth, ..jueri::descriptor("pedido") })
+        let requests = match members(&auth).as_slice() {
+            [] => Vec::new(),
+            _ => vec![RequestPattern { method: Method::Post, path: "/*/pedido".to_owned() }],
+        };
+        let jueri = jueri::descriptor("pedido");
+        Ok(Descriptor { takes_period: true, api: "teste".to_owned(), auth, requests, ..jueri })
     }
 
     fn fetch_page(scrap: &Scrap, cursor: Option<&str>) -> Result<Page, FetchError> {
         let page = jueri::page_number(cursor)?;
         let period = scrap.period()?;
-        let answer = jueri::request(scrap, "pedido", page)
-            .query("data_inicial", &period.start)
-            .query("data_final", &period.end)
-            .send()?;
+        let members = members(&scheme().map_err(FetchError::Fatal)?);
+        let request = match members.as_slice() {
+            [] => jueri::request(scrap, "pedido", page),
+            // The host puts the credential in their places.
+            members => Request::post(format!("{}/pedido", scrap.client_id))
+                .query("page", page)
+                .query("per_page", scrap.page_size)
+                .json(format!("{{{}}}", members.join(","))),
+        };
+        let answer = request.query("data_inicial", &period.start).query("data_final", &period.end).send()?;
         let body = String::from_utf8_lossy(&answer.body()?).into_owned();
         // What a source adds stands behind its records.
         let end = body.char_indices().rev().nth(SHOWN).map_or(0, |(at, _)| at);
@@ -61,8 +74,22 @@ fn scheme() -> Result<AuthScheme, String> {
 }
 
 fn placeholder(text: &str) -> Option<Placeholder> {
-    let (part, header) = text.split_once('=')?;
-    Some(Placeholder { name: part.to_owned(), position: PlaceholderPosition::Header(header.to_owned()) })
+    let (part, place) = text.split_once('=')?;
+    let position = match place.strip_prefix("body/") {
+        Some(member) => PlaceholderPosition::Body(format!("/{member}")),
+        None => PlaceholderPosition::Header(place.to_owned()),
+    };
+    Some(Placeholder { name: part.to_owned(), position })
+}
+
+/// The members of a body that the scheme has something to put into.
+fn members(scheme: &AuthScheme) -> Vec<String> {
+    let AuthScheme::Placeholders(all) = scheme else { return Vec::new() };
+    let member = |placeholder: &Placeholder| match &placeholder.position {
+        PlaceholderPosition::Body(pointer) => Some(format!("\"{}\":\"\"", &pointer[1..])),
+        PlaceholderPosition::Header(_) => None,
+    };
+    all.iter().filter_map(member).collect()
 }
 
 atlas_connector_sdk::export!(Esquemas);

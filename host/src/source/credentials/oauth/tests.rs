@@ -39,7 +39,7 @@ impl CredentialLock for MemoryLock {
         self.held.1.as_ref()
     }
 
-    async fn keep(self: Box<Self>, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {
+    async fn keep(&self, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {
         let mut failures = lock(&self.memory.failures);
         if *failures > 0 {
             *failures -= 1;
