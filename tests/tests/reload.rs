@@ -432,9 +432,16 @@ async fn in_other_languages(atlas: &Atlas, file: &Path) -> anyhow::Result<[(Vec<
     guests.try_into().map_err(|_| anyhow::anyhow!("two languages"))
 }
 
+/// What runs the scraps.
+#[derive(Debug, Clone, Copy)]
+enum RunBy {
+    Operator,
+    Worker,
+}
+
 /// A source that is slow enough for `seconds`, scraps of so many clients at it, and a connector that changes every 50 ms, into
 /// one written in another language at times.
-async fn storm(clients: u32, seconds: u64) -> anyhow::Result<()> {
+async fn storm(by: RunBy, clients: u32, seconds: u64) -> anyhow::Result<()> {
     let mut atlas = Atlas::on_postgres().await?;
     let folder = atlas.folder().join("connectors");
     std::fs::create_dir(&folder)?;
@@ -452,8 +459,11 @@ async fn storm(clients: u32, seconds: u64) -> anyhow::Result<()> {
         let created = atlas.run(&[&create[..], &["--page-size", "10"]].concat()).await?.expect(0)?;
         ids.push(created.stdout.trim().to_owned());
     }
-    let mut run = vec!["scrap", "run"];
-    run.extend(ids.iter().map(String::as_str));
+    let at_once = clients.to_string();
+    let mut run = match by {
+        RunBy::Operator => ["scrap", "run"].into_iter().chain(ids.iter().map(String::as_str)).collect(),
+        RunBy::Worker => vec!["worker", "--until-empty", "--scraps", &at_once],
+    };
     run.extend(["--batch", "100", "--concurrency", "2", "--output", "json", "--lang", "en"]);
     let mut running = atlas.start(&run)?;
     running.until_it_says("📄").await?;
@@ -519,13 +529,22 @@ async fn storm(clients: u32, seconds: u64) -> anyhow::Result<()> {
 /// `ATLAS_TEST_STORM=SECONDS,SCRAPS`: longer, and with more of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_storm_of_versions_no_page_fails_and_nothing_is_lost_or_doubled() -> anyhow::Result<()> {
+    storm_as_wanted(RunBy::Operator).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_storm_of_versions_a_worker_goes_on_as_well() -> anyhow::Result<()> {
+    storm_as_wanted(RunBy::Worker).await
+}
+
+async fn storm_as_wanted(by: RunBy) -> anyhow::Result<()> {
     let wanted = std::env::var("ATLAS_TEST_STORM").ok();
     let wanted = wanted.as_deref().and_then(|text| text.split_once(','));
     let (seconds, scraps) = match wanted {
         Some((seconds, scraps)) => (seconds.parse()?, scraps.parse()?),
         None => (8, 4),
     };
-    storm(scraps, seconds).await
+    storm(by, scraps, seconds).await
 }
 
 /// `ATLAS_TEST_SWAPS=N`: how soon a version takes over after its last byte was written, N times.
