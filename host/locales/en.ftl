@@ -165,7 +165,7 @@ scrap-queued = ⏳ Scrap { $id } is in the queue: a worker takes it next.
 scrap-paused = ⏸️ Scrap { $id } is paused. To go on: atlas scrap resume { $id }.
 scrap-pausing = ⏸️ Whoever runs scrap { $id } pauses it within about a second; what was read is written.
 worker-starting = 👷 Worker ready: up to { $scraps } scraps at once, from the queue at { $location }. Ctrl-C hands back what is under way.
-worker-ended = 👷 Worker ended; what was not done is back in the queue.
+worker-ended = 👷 Worker ended; what it left undone is anybody's now.
 scrap-cancelled = ✅ Scrap { $id } cancelled. Whoever runs it stops within about a second.
 
 ## Runs
@@ -222,6 +222,8 @@ end-paused = Paused by the operator
     .fix = What was read is written. To go on: atlas scrap resume { $id }.
 end-cancelled = Cancelled by the operator
     .fix = To go on all the same: atlas scrap resume { $id }.
+end-hosts-died = The processes that ran it ended without a word { $times } times in a row, and no page was done meanwhile
+    .fix = Look into the system's log for what ended them (memory?); then: atlas scrap retry { $id }.
 end-attempts = A page failed { $attempts } times: { $reason }
     .fix = When the source is back, go on with: atlas scrap resume { $id }. Nothing that was written is lost.
 end-wait-too-long = The source asked to wait { $seconds }s: { $reason }

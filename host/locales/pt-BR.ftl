@@ -165,7 +165,7 @@ scrap-queued = ⏳ Scrap { $id } na fila: um worker o pega em seguida.
 scrap-paused = ⏸️ Scrap { $id } pausado. Para continuar: atlas scrap resume { $id }.
 scrap-pausing = ⏸️ Quem executa o scrap { $id } o pausa em cerca de um segundo; o que foi lido é gravado.
 worker-starting = 👷 Worker pronto: até { $scraps } scraps ao mesmo tempo, da fila em { $location }. Ctrl-C devolve o que estiver em andamento.
-worker-ended = 👷 Worker encerrado; o que não terminou está de volta na fila.
+worker-ended = 👷 Worker encerrado; o que ficou por fazer é de quem pegar.
 scrap-cancelled = ✅ Scrap { $id } cancelado. Quem o executava para em cerca de um segundo.
 
 ## Execução
@@ -226,6 +226,8 @@ end-paused = Pausado pelo operador
     .fix = O que foi lido está gravado. Para continuar: atlas scrap resume { $id }.
 end-cancelled = Cancelado pelo operador
     .fix = Para continuar mesmo assim: atlas scrap resume { $id }.
+end-hosts-died = Os processos que o executavam terminaram sem aviso { $times } vezes seguidas, e nenhuma página foi concluída
+    .fix = Veja no log do sistema o que os terminou (memória?); depois: atlas scrap retry { $id }.
 end-attempts = Uma página falhou { $attempts } vezes: { $reason }
     .fix = Quando a origem voltar, retome com: atlas scrap resume { $id }. Nada do que foi gravado se perde.
 end-wait-too-long = A origem pediu para aguardar { $seconds }s: { $reason }

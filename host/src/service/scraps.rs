@@ -192,7 +192,14 @@ impl Atlas {
                 settings: scrap.settings.clone(),
             },
         );
-        let lease = self.claim(id, run_for, &connector, patience).await?;
+        let lease = match self.claim(id, run_for, &connector, patience).await {
+            Ok(lease) => lease,
+            // Perhaps because somebody else has brought it to its end meanwhile.
+            Err(failure) => {
+                let now = self.scrap_patiently(id, patience).await?;
+                return if now.state.is_done() { Ok(RunReport::of(&now)) } else { Err(failure) };
+            }
+        };
         // Read again: what another process did until the claim counts.
         let scrap = self.scrap_patiently(id, patience).await?;
         announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
@@ -222,7 +229,7 @@ impl Atlas {
             _ => (ScrapState::Falhou, None, 0),
         };
         let reason = write_reasons(std::slice::from_ref(&failure.notice));
-        let end = RunEnd { state, reason: reason.as_deref(), elapsed_ms: 0, again_in, failures };
+        let end = RunEnd { state, reason: reason.as_deref(), elapsed_ms: 0, again_in, failures, as_asked: false };
         // A lease that a run had raised is not this one any more, and the run has written its own end. If the database is
         // gone, the scrap is taken again when it is back.
         if let Err(error) = patiently(LAST_PATIENCE, observer, || self.store().finish(lease, &end)).await {
@@ -310,7 +317,8 @@ impl Atlas {
             let text = write_reasons(&reasons);
             let pages = scrap().await.map_or(0, |scrap| scrap.pages);
             let (state, again_in, failures) = again.after(end, pages);
-            let end = RunEnd { state, reason: text.as_deref(), elapsed_ms, again_in, failures };
+            let as_asked = matches!(end, End::Paused);
+            let end = RunEnd { state, reason: text.as_deref(), elapsed_ms, again_in, failures, as_asked };
             let written = patiently(longest, observer, || self.store().finish(lease, &end)).await;
             match (written, &failure) {
                 (Ok(true), _) => {}

@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
 use super::failure::Failure;
-use crate::store::{Fault, Lease, Offer, StoreError};
+use super::report::write_reasons;
+use crate::notice;
+use crate::store::{Fault, Lease, Offer, StoreError, TAKE_OVERS_MAX};
 
 /// How often a worker with room looks whether there is something for it.
 const LOOK: Duration = Duration::from_millis(500);
@@ -107,6 +109,7 @@ impl Atlas {
         let presence = self.presence().await?;
         let registry = self.connectors().registry().await?;
         let (routes, connectors) = (registry.routes(), registry.versions().await);
+        let why = write_reasons(&[notice!("end-hosts-died", times = TAKE_OVERS_MAX)]).unwrap_or_default();
         let offer = Offer {
             host: presence.id(),
             routes: &routes,
@@ -114,6 +117,7 @@ impl Atlas {
             running,
             per_client: self.config().worker.per_client,
             may_take_over: presence.knows_who_lives(),
+            reason_to_give_up: &why,
         };
         let taken = tokio::time::timeout(TAKE_MAX, self.store().take(&offer)).await;
         let silent = |_| StoreError::new(Fault::Unavailable, "take the next scrap", "the database does not answer");

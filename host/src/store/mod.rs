@@ -28,7 +28,7 @@ use async_trait::async_trait;
 
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
-pub use self::queue::{Asked, Host, Offer, Queue, Standing};
+pub use self::queue::{Asked, Host, Offer, Queue, Standing, TAKE_OVERS_MAX};
 pub use self::seal::StoreKey;
 pub use self::sqlite::SqliteStore;
 pub use self::types::*;

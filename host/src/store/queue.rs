@@ -10,6 +10,9 @@ use async_trait::async_trait;
 use super::error::StoreError;
 use super::types::Lease;
 
+/// How many hosts may die one after the other with a scrap that brings no page meanwhile: perhaps it is what they die of.
+pub const TAKE_OVERS_MAX: i32 = 12;
+
 /// A process that runs scraps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
@@ -38,6 +41,8 @@ pub struct Offer<'a> {
     pub per_client: i64,
     /// Whether scraps of hosts that are no longer seen may be taken. Whoever was not seen for a while itself does not know.
     pub may_take_over: bool,
+    /// What to write down where a scrap is taken over no more, after [`TAKE_OVERS_MAX`] hosts.
+    pub reason_to_give_up: &'a str,
 }
 
 /// Who holds a scrap, and what is asked of them.

@@ -89,11 +89,12 @@ pub(super) const INSERT_SCRAP: &str = "INSERT INTO scraps \
 pub(super) const INSERT_ROOT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash) \
      VALUES ($1, $2, $3) ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING";
 
-/// Whatever its epoch is, unless one is given.
+/// Whatever its epoch is, unless one is given. One that is done stays so.
 pub(super) const CLAIM: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'executando', motivo = NULL, \
      iniciado_em = COALESCE(iniciado_em, CURRENT_TIMESTAMP), terminado_em = NULL, conector_versao = $2, \
      conector_sha256 = $3, formato_cursor = COALESCE(formato_cursor, $4), retomar_em = NULL, \
      pedido = CASE WHEN host = $5 THEN pedido END, host = $5 WHERE id = $1 AND epoca = COALESCE($6, epoca) \
+       AND estado NOT IN ('concluido', 'concluido_com_ressalva') \
      RETURNING id, epoca, cliente_id, rota";
 
 /// A scrap that somebody else inserted has no first page yet. Changes nothing the second time.

@@ -192,6 +192,8 @@ pub struct RunEnd<'a> {
     pub again_in: Option<Duration>,
     /// Runs in a row, this one included, that a passing failure ended and that brought no page.
     pub failures: i32,
+    /// Whether it ended because somebody asked for the scrap to be paused. If they have changed their mind since, it goes on.
+    pub as_asked: bool,
 }
 
 /// What became of a scrap. Every state but the first two ends a run; all but the two `Concluido` can be resumed.

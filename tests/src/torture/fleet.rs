@@ -48,7 +48,7 @@ impl Fleet {
     pub(super) fn stop(&mut self, dice: &mut Dice) -> anyhow::Result<u32> {
         let host = dice.index(self.hosts.len());
         let Some(id) = self.hosts[host].id() else { return Ok(0) };
-        std::process::Command::new("kill").args(["-s", "TERM", &id.to_string()]).status()?;
+        std::process::Command::new("kill").args(["-s", "TERM", &id.to_string()]).stderr(Stdio::null()).status()?;
         Ok(1)
     }
 
@@ -77,7 +77,8 @@ impl Fleet {
 }
 
 async fn signal(name: &str, process: u32) -> anyhow::Result<()> {
-    Command::new("kill").args(["-s", name, &process.to_string()]).status().await?;
+    // One that was killed meanwhile cannot be told.
+    Command::new("kill").args(["-s", name, &process.to_string()]).stderr(Stdio::null()).status().await?;
     Ok(())
 }
 

@@ -36,6 +36,11 @@ const PAIRS: &str = "SELECT d.cliente_id, (d.payload->>'seq')::bigint / 2 AS par
        AND d.payload->>'data' BETWEEN s.periodo_inicio AND s.periodo_fim) \
      GROUP BY 1, 2 HAVING SUM((d.payload->>'valor')::numeric) <> 0 LIMIT 5";
 
+/// Scraps that nothing takes again by itself, and that nobody has paused or cancelled.
+const GIVEN_UP: &str = "SELECT id, estado, COALESCE(motivo, '') FROM scraps \
+     WHERE estado IN ('falhou', 'token_recusado', 'concluido_com_ressalva') \
+       OR estado IN ('interrompido', 'suspenso') AND retomar_em IS NULL LIMIT 1";
+
 const COUNTS: &str = "SELECT id FROM scraps WHERE lidos <> inseridos + duplicados + reencontrados + rejeitados LIMIT 5";
 
 /// Everything that is known beforehand, and a way to the table past the proxy.
@@ -77,7 +82,11 @@ impl Oracle {
         let gaps = sqlx::query(GAPS).bind(i64::try_from(PER_DAY)?).fetch_all(&self.pool).await;
         let pairs = sqlx::query(PAIRS).fetch_all(&self.pool).await;
         let counts = sqlx::query(COUNTS).fetch_all(&self.pool).await;
-        let (Ok(doubles), Ok(gaps), Ok(pairs), Ok(counts)) = (doubles, gaps, pairs, counts) else { return Ok(false) };
+        let given_up = sqlx::query(GIVEN_UP).fetch_all(&self.pool).await;
+        let (Ok(doubles), Ok(gaps), Ok(pairs), Ok(counts), Ok(given_up)) = (doubles, gaps, pairs, counts, given_up)
+        else {
+            return Ok(false);
+        };
         if let Some(row) = doubles.first() {
             bail!(
                 "record {} of client {} is there {} times",
@@ -91,6 +100,14 @@ impl Oracle {
         }
         if let Some(row) = pairs.first() {
             bail!("pair {} of client {} does not add up", row.get::<i64, _>(1), row.get::<i32, _>(0));
+        }
+        if let Some(row) = given_up.first() {
+            bail!(
+                "scrap {} waits for a person: {} ({})",
+                row.get::<i64, _>(0),
+                row.get::<String, _>(1),
+                row.get::<String, _>(2)
+            );
         }
         if let Some(row) = counts.first() {
             bail!("the counts of scrap {} do not add up", row.get::<i64, _>(0));
@@ -131,10 +148,10 @@ impl Oracle {
         self.execute(cancel).await
     }
 
-    /// What an operator does with whatever waits for a person.
+    /// What was paused and cancelled goes on. Nothing else may wait for a person.
     pub(super) async fn put_back(&self) {
-        let put_back = "UPDATE scraps SET estado = 'pendente', host = NULL, retomar_em = NULL WHERE estado IN \
-             ('pausado', 'cancelado', 'falhou') OR estado = 'interrompido' AND retomar_em IS NULL";
+        let put_back = "UPDATE scraps SET estado = 'pendente', host = NULL, retomar_em = NULL \
+             WHERE estado IN ('pausado', 'cancelado')";
         self.execute(put_back.to_owned()).await;
     }
 

@@ -55,7 +55,8 @@ const WRITE: &str = "WITH dono AS (SELECT id FROM scraps WHERE id = $1 AND epoca
      UPDATE scraps s SET fronteira = s.fronteira - f.saidas + n.entradas, paginas = s.paginas + f.paginas, \
        lidos = s.lidos + f.lidos, inseridos = s.inseridos + f.inseridos, duplicados = s.duplicados + f.duplicados, \
        reencontrados = s.reencontrados + f.reencontrados, rejeitados = s.rejeitados + f.rejeitados, \
-       total_declarado = CASE WHEN f.saidas > 0 THEN COALESCE($25, s.total_declarado) ELSE s.total_declarado END \
+       total_declarado = CASE WHEN f.saidas > 0 THEN COALESCE($25, s.total_declarado) ELSE s.total_declarado END, \
+       falhas = CASE WHEN f.paginas > 0 THEN 0 ELSE s.falhas END \
      FROM dono, \
        (SELECT COUNT(*) AS saidas, COUNT(*) FILTER (WHERE estado = 'feita') AS paginas, \
           COALESCE(SUM(lidos), 0)::bigint AS lidos, COALESCE(SUM(inseridos), 0)::bigint AS inseridos, \

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgPool;
 
 use super::super::error::StoreError;
-use super::super::queue::{Asked, Host, Offer, Standing};
+use super::super::queue::{Asked, Host, Offer, Standing, TAKE_OVERS_MAX};
 use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
@@ -26,6 +26,11 @@ const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'paus
      WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id <> ALL($2) \
        OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
          WHERE h.id = scraps.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)))";
+
+/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them this one would be next.
+const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', motivo = $3, host = NULL, terminado_em = NOW() \
+     WHERE estado = 'executando' AND falhas >= $2 AND $1 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
+       AND h.visto_em > NOW() - make_interval(secs => h.validade_s))";
 
 /// Whether something runs, by the table, whose host is not seen any more.
 const ORPHANS: &str = "SELECT EXISTS (SELECT 1 FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
@@ -54,7 +59,8 @@ const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > N
      escolhido AS (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
          (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT 1) \
      UPDATE scraps s SET estado = 'executando', epoca = s.epoca + 1, host = $1, retirado_em = clock_timestamp(), \
-       retomar_em = NULL, motivo = NULL FROM escolhido e JOIN scraps visto ON visto.id = e.id \
+       retomar_em = NULL, motivo = NULL, falhas = s.falhas + CASE WHEN s.estado = 'executando' THEN 1 ELSE 0 END \
+     FROM escolhido e JOIN scraps visto ON visto.id = e.id \
      WHERE s.id = e.id AND s.epoca = visto.epoca AND s.estado = visto.estado AND s.pedido IS NULL RETURNING s.id, s.epoca, s.cliente_id, s.rota";
 
 const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive THEN 'pausar' END, \
@@ -69,9 +75,10 @@ const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive THEN 'pausar'
      WHERE s.id = v.id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING v.vive";
 
 /// The time to go on is counted from the database's now, whose clock all hosts share. What was to be paused while it ended is not
-/// taken again by itself.
+/// taken again by itself; nor is paused what somebody wants to go on since it was asked to pause.
 const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
-         AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
+         AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' \
+         WHEN pedido IS NULL AND $8 THEN 'pendente' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
        retomar_em = CASE WHEN pedido IS NULL THEN NOW() + make_interval(secs => $6) END, falhas = $7, \
        terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
 
@@ -96,6 +103,8 @@ pub(super) async fn take(pool: &PgPool, offer: &Offer<'_>) -> Result<Option<Leas
     sqlx::query(TAKE_LOCK).execute(&mut *tx).await.map_err(sort())?;
     let orphans = sqlx::query(PAUSE_ORPHANS).bind(offer.host).bind(offer.running).bind(offer.may_take_over);
     orphans.execute(&mut *tx).await.map_err(sort())?;
+    let given_up = sqlx::query(GIVE_UP).bind(offer.may_take_over).bind(TAKE_OVERS_MAX).bind(offer.reason_to_give_up);
+    given_up.execute(&mut *tx).await.map_err(sort())?;
     let taken: Option<rows::LeaseRow> = sqlx::query_as(TAKE)
         .bind(offer.host)
         .bind(offer.routes)
@@ -176,6 +185,7 @@ pub(super) async fn finish(pool: &PgPool, lease: &Lease, end: &RunEnd<'_>) -> Re
         .bind(end.elapsed_ms)
         .bind(end.again_in.map(|wait| wait.as_secs_f64()))
         .bind(end.failures)
+        .bind(end.as_asked)
         .execute(pool)
         .await
         .map_err(StoreError::sort("end the scrap's run"))?;

@@ -20,7 +20,8 @@ const NEXT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash
 
 const ADD: &str = "UPDATE scraps SET fronteira = fronteira + $3, paginas = paginas + $4, lidos = lidos + $5, \
        inseridos = inseridos + $6, duplicados = duplicados + $7, reencontrados = reencontrados + $8, \
-       rejeitados = rejeitados + $9, total_declarado = COALESCE($10, total_declarado) \
+       rejeitados = rejeitados + $9, total_declarado = COALESCE($10, total_declarado), \
+       falhas = CASE WHEN $4 > 0 THEN 0 ELSE falhas END \
      WHERE id = $1 AND epoca = $2 RETURNING fronteira, paginas";
 
 pub(super) async fn write(

@@ -3,7 +3,7 @@
 use sqlx::SqlitePool;
 
 use super::super::error::StoreError;
-use super::super::queue::{Asked, Host, Offer, Standing};
+use super::super::queue::{Asked, Host, Offer, Standing, TAKE_OVERS_MAX};
 use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
@@ -19,6 +19,11 @@ const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'paus
      WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id NOT IN (SELECT value FROM json_each($2)) \
        OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
          AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')))";
+
+/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them this one would be next.
+const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', motivo = $3, host = NULL, terminado_em = CURRENT_TIMESTAMP \
+     WHERE estado = 'executando' AND falhas >= $2 AND $1 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
+       AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds'))";
 
 /// Whether something runs, by the table, whose host is not seen any more.
 const ORPHANS: &str = "SELECT EXISTS (SELECT 1 FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
@@ -49,7 +54,8 @@ const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts \
        FROM clientes_tokens c LEFT JOIN correndo r ON r.cliente_id = c.cliente_id \
        WHERE COALESCE(c.ativo, TRUE) AND COALESCE(r.n, 0) < $5) \
      UPDATE scraps SET estado = 'executando', epoca = epoca + 1, host = $1, \
-       retirado_em = strftime('%Y-%m-%d %H:%M:%f', 'now'), retomar_em = NULL, motivo = NULL \
+       retirado_em = strftime('%Y-%m-%d %H:%M:%f', 'now'), retomar_em = NULL, motivo = NULL, \
+       falhas = falhas + CASE WHEN estado = 'executando' THEN 1 ELSE 0 END \
      WHERE id = (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
        (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT 1) \
      RETURNING id, epoca, cliente_id, rota";
@@ -66,9 +72,10 @@ const PAUSE: &str = "UPDATE scraps SET pedido = CASE WHEN v.vive THEN 'pausar' E
      WHERE id = v.este AND estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING pedido IS NOT NULL";
 
 /// The time to go on is counted from the database's now, whose clock all hosts share. What was to be paused while it ended is not
-/// taken again by itself.
+/// taken again by itself; nor is paused what somebody wants to go on since it was asked to pause.
 const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
-         AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
+         AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' \
+         WHEN pedido IS NULL AND $8 THEN 'pendente' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
        retomar_em = CASE WHEN pedido IS NULL THEN strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || $6 || ' seconds') END, falhas = $7, \
        terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
 
@@ -97,6 +104,8 @@ pub(super) async fn take(pool: &SqlitePool, offer: &Offer<'_>) -> Result<Option<
     let running = list(serde_json::to_string(offer.running))?;
     let orphans = sqlx::query(PAUSE_ORPHANS).bind(offer.host).bind(&running).bind(offer.may_take_over);
     orphans.execute(&mut *tx).await.map_err(sort())?;
+    let given_up = sqlx::query(GIVE_UP).bind(offer.may_take_over).bind(TAKE_OVERS_MAX).bind(offer.reason_to_give_up);
+    given_up.execute(&mut *tx).await.map_err(sort())?;
     let taken: Option<rows::LeaseRow> = sqlx::query_as(TAKE)
         .bind(offer.host)
         .bind(list(routes)?)
@@ -177,6 +186,7 @@ pub(super) async fn finish(pool: &SqlitePool, lease: &Lease, end: &RunEnd<'_>) -
         .bind(end.elapsed_ms)
         .bind(end.again_in.map(|wait| wait.as_secs_f64()))
         .bind(end.failures)
+        .bind(end.as_asked)
         .execute(pool)
         .await
         .map_err(StoreError::sort("end the scrap's run"))?;

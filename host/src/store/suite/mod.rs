@@ -122,7 +122,7 @@ fn new_scrap(cliente_id: i32) -> NewScrap {
 
 /// An end without anything to come.
 fn end(state: ScrapState, reason: Option<&str>, elapsed_ms: i64) -> RunEnd<'_> {
-    RunEnd { state, reason, elapsed_ms, again_in: None, failures: 0 }
+    RunEnd { state, reason, elapsed_ms, again_in: None, failures: 0, as_asked: false }
 }
 
 fn stamp(version: &str) -> ConnectorStamp {

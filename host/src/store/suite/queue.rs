@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::*;
 
@@ -22,6 +22,9 @@ on_both!(ready:
     what_a_host_was_asked_to_pause_and_does_not_run_is_paused,
     a_pause_that_comes_while_a_run_ends_is_not_forgotten,
     a_host_that_does_not_know_who_lives_counts_what_the_others_run,
+    a_scrap_that_host_after_host_dies_with_is_taken_over_no_more,
+    what_is_wanted_again_while_a_run_pauses_it_is_not_paused,
+    a_scrap_that_is_done_is_not_claimed_again,
 );
 
 const CONNECTORS: [&str; 1] = ["abab"];
@@ -63,6 +66,7 @@ impl Asking {
                 running: &self.running,
                 per_client: self.per_client,
                 may_take_over: self.may_take_over,
+                reason_to_give_up: "todos morreram",
             })
             .await?)
     }
@@ -100,6 +104,56 @@ async fn a_scrap_is_taken_once_and_the_oldest_first(ground: &Ground) -> Result<(
     assert_eq!(one.take(store).await?, Some(ids[2]));
     assert_eq!((one.take(store).await?, two.take(store).await?), (None, None));
     assert_eq!(ground.read(ids[0]).await?.state, ScrapState::Executando);
+    Ok(())
+}
+
+async fn a_scrap_that_host_after_host_dies_with_is_taken_over_no_more(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let ids = scraps(ground, 1, 2).await?;
+    let mut dead = 0;
+    let mut dies_with_it = async || -> Result<Option<i64>> {
+        dead += 1;
+        // Never seen: dead from the start.
+        host(&format!("morto-{dead}")).take(store).await
+    };
+    for _ in 0..TAKE_OVERS_MAX {
+        assert_eq!(dies_with_it().await?, Some(ids[0]));
+    }
+    // A page: whatever they die of, it gets on.
+    let lease = store.claim(ids[0], &stamp("1"), "quase").await?;
+    store.ledger(&lease, &[], &[done(page(0, None), &["a"])]).await?;
+    for _ in 0..TAKE_OVERS_MAX {
+        assert_eq!(dies_with_it().await?, Some(ids[0]));
+    }
+    assert_eq!(dies_with_it().await?, Some(ids[1]), "the other one, for this one is given up");
+    let given_up = ground.read(ids[0]).await?;
+    assert_eq!((given_up.state, given_up.reason.as_deref()), (ScrapState::Falhou, Some("todos morreram")));
+    assert_eq!(store.standing(&lease).await?, Standing::Lost);
+    assert_eq!(store.requeue(ids[0]).await?, Asked::Done);
+    assert_eq!(dies_with_it().await?, Some(ids[0]), "a person wants it again");
+    Ok(())
+}
+
+async fn what_is_wanted_again_while_a_run_pauses_it_is_not_paused(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let worker = seen(store, "um").await?;
+    let id = scraps(ground, 1, 1).await?[0];
+    let lease = worker.lease(store).await?.context("nothing to take")?;
+    assert_eq!(store.pause(id, "pausa").await?, Asked::Passed);
+    assert_eq!(store.standing(&lease).await?, Standing::AskedToPause);
+    assert_eq!(store.requeue(id).await?, Asked::Passed);
+    assert!(store.finish(&lease, &RunEnd { as_asked: true, ..end(ScrapState::Pausado, None, 1) }).await?);
+    assert_eq!(ground.read(id).await?.state, ScrapState::Pendente);
+    Ok(())
+}
+
+async fn a_scrap_that_is_done_is_not_claimed_again(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let id = scraps(ground, 1, 1).await?[0];
+    let lease = store.claim(id, &stamp("1"), "um").await?;
+    assert!(store.finish(&lease, &end(ScrapState::Concluido, None, 1)).await?);
+    assert_eq!(fault(store.claim(id, &stamp("1"), "um").await), Some(Fault::Missing));
+    assert_eq!(ground.read(id).await?.state, ScrapState::Concluido);
     Ok(())
 }
 
