@@ -5,6 +5,7 @@
 //! is each file; either is refused, each time, if anybody else could write to it. A copy is named by the component's digest and by all that decides whether
 //! it fits this engine. It is written aside and renamed, for it is mapped into memory while it is used.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -62,12 +63,13 @@ impl ComponentCache {
 
     /// Seconds of CPU time that were not enough to compile a component. Reads a file: call it where blocking is allowed.
     pub(super) fn too_slow(&self, engine: &Engine, sha256: &str) -> Option<u64> {
-        fs::read_to_string(self.named(engine, sha256, "slow")?).ok()?.parse().ok()
+        let note = open_private(self.directory.as_ref()?, &name(engine, sha256, TOO_SLOW)).ok()?;
+        fs::read_to_string(note.path).ok()?.parse().ok()
     }
 
     /// Notes that so many seconds were not enough. Writes a file: call it where blocking is allowed.
     pub(super) fn note_too_slow(&self, engine: &Engine, sha256: &str, seconds: u64) {
-        let Some(path) = self.named(engine, sha256, "slow") else {
+        let Some(path) = self.named(engine, sha256, TOO_SLOW) else {
             return;
         };
         let noted = write_aside(&path, seconds.to_string().as_bytes()).and_then(|()| self.forget_the_oldest());
@@ -96,7 +98,7 @@ impl ComponentCache {
         let Some(directory) = &self.directory else { return Ok(()) };
         let mut copies: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(directory)?
             .filter_map(|entry| {
-                let entry = entry.ok()?;
+                let entry = entry.ok().filter(|entry| is_ours(&entry.file_name()))?;
                 let metadata = entry.metadata().ok()?;
                 Some((metadata.modified().ok()?, metadata.len(), entry.path()))
             })
@@ -113,8 +115,17 @@ impl ComponentCache {
     }
 }
 
-/// The kind of file that is code.
+/// The kind of file that is code, and the kind that says that there is none.
 const COMPILED: &str = "cwasm";
+const TOO_SLOW: &str = "slow";
+
+/// Whether a file has the name of one of ours, or of one that is being written: the folder may be anybody's idea, with anything in it.
+fn is_ours(name: &OsStr) -> bool {
+    let Some((sha256, rest)) = name.to_str().and_then(|name| name.split_once('-')) else { return false };
+    let (hash, kind) = rest.split_once('.').unwrap_or((rest, ""));
+    let is_hex = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex(sha256, 64) && is_hex(hash, 16) && ([COMPILED, TOO_SLOW].contains(&kind) || kind.ends_with(".tmp"))
+}
 
 fn name(engine: &Engine, sha256: &str, kind: &str) -> String {
     format!("{sha256}-{:016x}.{kind}", engine_hash(engine))
@@ -197,17 +208,20 @@ mod tests {
         let directory = folder.path().join("cache");
         let cache = ComponentCache::open(Some(&directory));
         // Half of what all may have, each, and no room on the disk.
-        let write = |name: &str, age: u64| {
-            let file = fs::File::create(directory.join(name)).unwrap();
+        let path = |name: &str| directory.join(format!("{name:0>64}-{:016x}.cwasm", 0));
+        let write = |path: PathBuf, age: u64| {
+            let file = fs::File::create(path).unwrap();
             file.set_len(COPIES_BYTES_MAX / 2).unwrap();
             file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
         };
-        for (name, age) in [("new", 1), ("older", 2), ("oldest", 3)] {
-            write(name, age);
+        for (name, age) in [("a", 1), ("b", 2), ("c", 3)] {
+            write(path(name), age);
         }
+        // Somebody's own, beside them.
+        write(directory.join("notas.txt"), 4);
         cache.forget_the_oldest().unwrap();
-        let left = ["new", "older", "oldest"].map(|name| directory.join(name).exists());
-        assert_eq!(left, [true, true, false]);
+        assert_eq!(["a", "b", "c"].map(|name| path(name).exists()), [true, true, false]);
+        assert!(directory.join("notas.txt").exists());
     }
 
     #[tokio::test]

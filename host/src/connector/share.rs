@@ -132,7 +132,15 @@ impl PageShare {
 
     /// The account of one instance's memory.
     pub(super) fn memory(&self, limit: usize) -> GuestMemory {
-        GuestMemory { share: self.clone(), used: 0, peak: Arc::default(), limit, reached: None }
+        let free = FREE_MEMORY;
+        GuestMemory { share: self.clone(), used: 0, peak: Arc::default(), limit, free, of_route: true, reached: None }
+    }
+
+    /// The account of what a guest handed over and the host holds for its client: of that nothing is free. It is not the
+    /// connector's, whose other clients would have to wait until this one's database takes it.
+    pub(super) fn handed_over(&self) -> GuestMemory {
+        let share = self.clone();
+        GuestMemory { share, used: 0, peak: Arc::default(), limit: usize::MAX, free: 0, of_route: false, reached: None }
     }
 }
 
@@ -177,6 +185,10 @@ pub(super) struct GuestMemory {
     /// Shared with whoever wants to know it once the instance is gone.
     peak: Arc<AtomicUsize>,
     limit: usize,
+    /// What of it counts in no share.
+    free: usize,
+    /// Whether it counts in the route's share.
+    of_route: bool,
     reached: Option<LimitReached>,
 }
 
@@ -188,7 +200,7 @@ impl GuestMemory {
             self.reached = Some(LimitReached { name: "guest_memory", value: self.limit as u64 });
             return false;
         }
-        let counted = used.saturating_sub(FREE_MEMORY) - self.used.saturating_sub(FREE_MEMORY);
+        let counted = used.saturating_sub(self.free) - self.used.saturating_sub(self.free);
         if counted > 0 && !self.count(counted) {
             self.reached = Some(LimitReached { name: HOST_GUESTS, value: self.share.plan.memory as u64 });
             return false;
@@ -224,14 +236,15 @@ impl GuestMemory {
 
     fn accounts(&self) -> impl Iterator<Item = (&AtomicUsize, usize)> {
         let half = self.share.plan.memory / 2;
-        let owners = self.share.client.iter().chain([&self.share.route]).map(move |share| (&share.memory, half));
+        let route = Some(&self.share.route).filter(|_| self.of_route);
+        let owners = self.share.client.iter().chain(route).map(move |share| (&share.memory, half));
         owners.chain([(self.share.house_memory.as_ref(), self.share.plan.memory)])
     }
 }
 
 impl Drop for GuestMemory {
     fn drop(&mut self) {
-        let counted = self.used.saturating_sub(FREE_MEMORY);
+        let counted = self.used.saturating_sub(self.free);
         for (account, _) in self.accounts() {
             account.fetch_sub(counted, Ordering::Relaxed);
         }
@@ -299,6 +312,11 @@ mod tests {
         assert!(stranger.take(16 * MIB + 50 * MIB));
         drop(guest);
         assert!(second.take(16 * MIB + 27 * MIB), "what is given back can be taken again");
+        let page = shares.of(Some(1), "b");
+        let mut handed_over = page.handed_over();
+        assert!(handed_over.take(23 * MIB) && !handed_over.take(1), "nothing of it is free");
+        let mut others = shares.of(Some(3), "b").memory(90 * MIB);
+        assert!(others.take(16 * MIB), "the connector's other clients do not pay for it");
         assert_eq!(stranger.peak().load(Ordering::Relaxed), 66 * MIB);
     }
 }

@@ -310,10 +310,10 @@ impl PageCall {
     }
 }
 
-/// Records that a guest made are as much memory again as they take in its own, and count in the same shares.
+/// Records that a guest made are as much memory again as they take in its own.
 fn account(share: &PageShare, records: &wit::Records) -> Result<Option<GuestMemory>, LimitReached> {
     let wit::Records::Json(texts) = records else { return Ok(None) };
-    let mut account = share.memory(usize::MAX);
+    let mut account = share.handed_over();
     let taken = account.take(texts.iter().map(String::len).sum());
     match account.limit_reached() {
         Some(reached) if !taken => Err(reached),

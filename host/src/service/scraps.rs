@@ -52,8 +52,34 @@ pub enum RunFor<'a> {
     Queue(&'a Lease),
 }
 
-/// How long a run waits for a database that does not answer, and who is told.
-type Patience<'a> = (Duration, &'a dyn Observer);
+/// How long a run waits for a database that does not answer: once it is told to stop, not much longer.
+#[derive(Clone, Copy)]
+struct Patience<'a> {
+    until: Instant,
+    stop: &'a CancellationToken,
+    /// Who is told.
+    observer: &'a dyn Observer,
+}
+
+impl Patience<'_> {
+    async fn wait<T, F: Future<Output = Result<T, StoreError>>>(
+        self,
+        call: impl FnMut() -> F,
+    ) -> Result<T, StoreError> {
+        let stopped = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(LAST_PATIENCE).await;
+        };
+        tokio::select! {
+            biased;
+            done = patiently(self.until.saturating_duration_since(Instant::now()), self.observer, call) => done,
+            () = stopped => {
+                let why = "it does not answer, and the run is to stop";
+                Err(StoreError::new(Fault::Unavailable, "wait for the database", why))
+            }
+        }
+    }
+}
 
 /// A run is about to begin.
 #[derive(Debug, Clone)]
@@ -107,8 +133,8 @@ impl Atlas {
     }
 
     /// The same for a run, which waits for the database.
-    async fn scrap_patiently(&self, id: i64, (longest, observer): Patience<'_>) -> Result<Scrap, Failure> {
-        let scrap = patiently(longest, observer, || self.store().scrap(id)).await;
+    async fn scrap_patiently(&self, id: i64, patience: Patience<'_>) -> Result<Scrap, Failure> {
+        let scrap = patience.wait(|| self.store().scrap(id)).await;
         let scrap = scrap.map_err(|error| Failure::store("op-scrap", &error))?;
         scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
     }
@@ -169,14 +195,15 @@ impl Atlas {
         stop: CancellationToken,
         announce: impl FnOnce(&Announcement),
     ) -> Result<RunReport, Failure> {
-        let patience = (self.config().run.db_patience, observer.as_ref());
+        let until = Instant::now() + self.config().run.db_patience;
+        let patience = Patience { until, stop: &stop, observer: observer.as_ref() };
         let scrap = self.scrap_patiently(id, patience).await?;
         if scrap.state.is_done() {
             return Ok(RunReport::of(&scrap));
         }
         let connector = self.connector_for(&scrap).await?;
         let access = || self.store().access(scrap.cliente_id, &connector.descriptor.api);
-        let access = patiently(patience.0, patience.1, access).await;
+        let access = patience.wait(access).await;
         let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor, access)?;
         let limits = self.config().limits_of(&scrap.rota, scrap.cliente_id);
         let source = ConnectorSource::new(
@@ -208,12 +235,15 @@ impl Atlas {
         let job = Job { lease: lease.clone(), scrap };
         let settings = RunSettings { limits, ..self.config().run.clone() };
         let store = Arc::clone(self.store());
-        let end = pipeline::run(job, settings, Arc::new(source), store, Arc::clone(&observer), stop).await;
+        let end = pipeline::run(job, settings, Arc::new(source), store, Arc::clone(&observer), stop.clone()).await;
         self.connectors().registry().await?.write_usage().await;
         // Nobody has to wait for it.
         tokio::task::spawn_blocking(memory::give_back);
         let again = Again { run_for, before: &before, first_wait: self.config().worker.rerun_after };
-        self.finish(&lease, &end, began.elapsed(), &again, observer.as_ref()).await
+        // One that has waited for the database in vain does not wait as long again.
+        let longest = if matches!(end, End::Store(_)) { LAST_PATIENCE } else { self.config().run.db_patience };
+        let patience = Patience { until: Instant::now() + longest, ..patience };
+        self.finish(&lease, &end, began.elapsed(), &again, patience).await
     }
 
     /// A scrap of the queue cannot even begin. What only this host or this moment lacks (the database, its key) does not end it:
@@ -260,7 +290,7 @@ impl Atlas {
         id: i64,
         run_for: RunFor<'_>,
         connector: &Connector,
-        (longest, observer): Patience<'_>,
+        patience: Patience<'_>,
     ) -> Result<Lease, Failure> {
         let stamp = ConnectorStamp {
             version: connector.descriptor.version.clone(),
@@ -269,7 +299,7 @@ impl Atlas {
         };
         let host = self.presence().await?.id();
         let claimed = match run_for {
-            RunFor::Operator => patiently(longest, observer, || self.store().claim(id, &stamp, host)).await,
+            RunFor::Operator => patience.wait(|| self.store().claim(id, &stamp, host)).await,
             // Not whoever has it: this process may have slept since it took the scrap, and another may run it.
             RunFor::Queue(taken) => self.store().claim_taken(taken, &stamp, host).await,
         };
@@ -301,10 +331,9 @@ impl Atlas {
         end: &End,
         elapsed: Duration,
         again: &Again<'_>,
-        observer: &dyn Observer,
+        patience: Patience<'_>,
     ) -> Result<RunReport, Failure> {
-        let longest = if matches!(end, End::Store(_)) { LAST_PATIENCE } else { self.config().run.db_patience };
-        let scrap = || self.scrap_patiently(lease.scrap_id, (longest, observer));
+        let scrap = || self.scrap_patiently(lease.scrap_id, patience);
         let mut failure = Failure::of_end(end, lease);
         let reasons = match end {
             End::DoneWithReservations(all) => {
@@ -319,7 +348,7 @@ impl Atlas {
             let (state, again_in, failures) = again.after(end, pages);
             let as_asked = matches!(end, End::Paused);
             let end = RunEnd { state, reason: text.as_deref(), elapsed_ms, again_in, failures, as_asked };
-            let written = patiently(longest, observer, || self.store().finish(lease, &end)).await;
+            let written = patience.wait(|| self.store().finish(lease, &end)).await;
             match (written, &failure) {
                 (Ok(true), _) => {}
                 (Ok(false), _) => failure = Failure::of_end(&End::LeaseLost, lease),

@@ -64,7 +64,7 @@ impl RequestPattern {
 
     /// Whether it covers every request that another one covers.
     pub fn covers_all_of(&self, other: &Self) -> bool {
-        let covers = |(own, others): (&String, &String)| own == others || own == "*" && !others.is_empty();
+        let covers = |(own, others): (&String, &String)| own == others || own == "*" && !target::is_no_segment(others);
         self.method == other.method
             && self.segments.len() == other.segments.len()
             && self.segments.iter().zip(&other.segments).all(covers)
@@ -124,9 +124,13 @@ mod tests {
             assert!(covers(wide, narrow), "{wide} {narrow}");
             assert!(wide == narrow || !covers(narrow, wide), "{narrow} {wide}");
         }
-        for (wide, narrow) in
-            [("POST /*", "PUT /a"), ("POST /*", "POST /a/b"), ("POST /a/*", "POST /a/"), ("POST /a", "POST /b")]
-        {
+        for (wide, narrow) in [
+            ("POST /*", "PUT /a"),
+            ("POST /*", "POST /a/b"),
+            ("POST /a/*", "POST /a/"),
+            ("POST /a/*", "POST /a/;x"),
+            ("POST /a", "POST /b"),
+        ] {
             assert!(!covers(wide, narrow), "{wide} {narrow}");
         }
     }

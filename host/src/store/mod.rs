@@ -121,7 +121,7 @@ pub trait Store: Queue {
     /// The same for a scrap that was taken from the queue, which somebody else may have meanwhile: [`Fault::LeaseLost`].
     async fn claim_taken(&self, taken: &Lease, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError>;
 
-    /// Ends a run. False if the lease is lost: nothing was written.
+    /// Ends a run. False if the lease is lost: nothing was written. Repeating it changes nothing.
     async fn finish(&self, lease: &Lease, end: &RunEnd<'_>) -> Result<bool, StoreError>;
 
     /// Cancels a scrap that has not ended, whoever runs it; false if it had.
@@ -188,6 +188,8 @@ pub const CREDENTIAL_LEASE: Duration = Duration::from_secs(45);
 /// How often one who waits for such a lock looks again, and for how long.
 const CREDENTIAL_POLL: Duration = Duration::from_millis(100);
 const CREDENTIAL_PATIENCE: Duration = Duration::from_secs(90);
+/// How long giving it back is tried.
+const CREDENTIAL_LET_GO_MAX: Duration = Duration::from_secs(5);
 
 /// A credential that nobody else renews meanwhile. Dropped, it has changed nothing, and is anybody's once its time is over.
 #[async_trait]
@@ -197,6 +199,9 @@ pub trait CredentialLock: Send + Sync {
 
     /// The access token that was got last.
     fn access(&self) -> Option<&AccessToken>;
+
+    /// Whether somebody had it whose time was over: they may be frozen, with an answer of the token URL in their hands.
+    fn is_in_anothers_place(&self) -> bool;
 
     /// Stores both, durably, and lets go. [`Fault::Collision`]: the lock was lost, and the credential is to be looked at again:
     /// its time was over, or the operator replaced what it was for.

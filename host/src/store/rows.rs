@@ -40,6 +40,10 @@ pub(super) const ACCESS: &str = "SELECT c.ativo, c.token, p.base_url AS base_pad
 pub(super) const CREDENTIAL: &str =
     "SELECT partes, acesso FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
 
+/// Whether somebody has its lock, be their time over or not.
+pub(super) const CREDENTIAL_HELD: &str =
+    "SELECT renovando IS NOT NULL FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
+
 /// By whoever has the lock.
 pub(super) const KEEP_CREDENTIAL: &str = "UPDATE clientes_credenciais SET partes = $4, acesso = $5, renovando = NULL, \
      renovando_ate = NULL, atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1 AND api = $2 AND renovando = $3";
@@ -72,7 +76,9 @@ pub(super) const SECRETS: [(Column, &str, &str); 4] = [
     (
         Column::Partes,
         "SELECT cliente_id, api, partes AS valor FROM clientes_credenciais",
-        "UPDATE clientes_credenciais SET partes = $3 WHERE cliente_id = $1 AND api = $2",
+        // Whoever renews has the old key, and is to keep nothing that was sealed with it.
+        "UPDATE clientes_credenciais SET partes = $3, renovando = NULL, renovando_ate = NULL \
+           WHERE cliente_id = $1 AND api = $2",
     ),
     (
         Column::Acesso,
@@ -104,6 +110,10 @@ pub(super) const FIRST_PAGE: &str = "INSERT INTO scrap_cursores (scrap_id, varre
 
 pub(super) const FIRST_PAGE_COUNTS: &str = "UPDATE scraps SET fronteira = 1 \
      WHERE id = $1 AND varredura = 0 AND paginas = 0 AND fronteira = 0";
+
+/// Whether an end stands that this lease's holder wrote: nothing else ends a run without a newer lease.
+pub(super) const ENDED: &str =
+    "SELECT EXISTS (SELECT 1 FROM scraps WHERE id = $1 AND epoca = $2 AND estado <> 'executando')";
 
 /// What is asked of whoever holds the lease, if it is the newest.
 pub(super) const STANDING: &str = "SELECT pedido FROM scraps WHERE id = $1 AND epoca = $2";

@@ -31,6 +31,15 @@ const TOKENS_KNOWN: usize = 12;
 /// How often tokens that the source has handed out are tried to be stored: the old refresh token may be worth nothing now.
 const KEEP_TRIES: u32 = 5;
 const KEEP_PAUSE: Duration = Duration::from_millis(500);
+/// How long all of those tries may take: with a token URL's 20 s, less than the lock on the credential lasts.
+const KEEP_MAX: Duration = Duration::from_secs(20);
+/// How long the lock is waited for, with all that may be between this process and the database.
+const LOCK_MAX: Duration = Duration::from_secs(120);
+const SILENT: &str = "the database does not answer";
+/// How long a refusal counts as a passing fault after somebody's lock was taken who may come back with a new refresh token.
+const DOUBT: Duration = Duration::from_secs(60);
+/// How long a program that ends waits for renewals under way.
+const SETTLING_MAX: Duration = Duration::from_secs(30);
 /// A token that this process got less than this ago is not renewed because it was refused: another would be refused as well,
 /// and a connector that asks for what its client may not see could have one got for each of its pages.
 const YOUNG: Duration = Duration::from_secs(5);
@@ -44,6 +53,8 @@ pub struct OAuthSession {
     renewing: Arc<tokio::sync::Mutex<Option<Unstored>>>,
     known: Mutex<Known>,
     redactor: RwLock<Arc<Redactor>>,
+    /// When somebody's lock was taken whose time was over.
+    doubtful: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -132,6 +143,7 @@ impl OAuthSession {
             renewing: Arc::default(),
             known: Mutex::default(),
             redactor: RwLock::default(),
+            doubtful: Mutex::default(),
         };
         session.learn_parts(parts);
         session.learn(access.as_ref().map(|access| &access.token));
@@ -149,6 +161,7 @@ impl OAuthSession {
             renewing: Arc::default(),
             known: Mutex::new(lock(&self.known).clone()),
             redactor: RwLock::new(self.redactor()),
+            doubtful: Mutex::default(),
         }
     }
 
@@ -206,6 +219,9 @@ impl OAuthSession {
             held.release().await;
             return Ok(self.adopt(access, None));
         }
+        if held.is_in_anothers_place() {
+            *lock(&self.doubtful) = Some(Instant::now());
+        }
         let redactor = self.redactor();
         let asked = match TokenRequest::new(self.grant, held.parts()) {
             Ok(request) => request.send(http, egress, &redactor).await,
@@ -215,7 +231,7 @@ impl OAuthSession {
             Ok(exchanged) => exchanged,
             Err(error) => {
                 held.release().await;
-                return Err(error);
+                return Err(self.believed(error));
             }
         };
         self.learn([&exchanged.access.token].into_iter().chain(&exchanged.refresh_token));
@@ -232,6 +248,17 @@ impl OAuthSession {
                 *unstored = Some(new).filter(Unstored::has_other_parts);
                 Err(error)
             }
+        }
+    }
+
+    /// A refusal, if nobody else may have the refresh token that took the refused one's place.
+    fn believed(&self, error: SendError) -> SendError {
+        let doubtful = lock(&self.doubtful).is_some_and(|since| since.elapsed() < DOUBT);
+        match error {
+            SendError::CredentialRefused(why) if doubtful => {
+                SendError::Renewal(format!("{why}; another process that was renewing it may still store a new one"))
+            }
+            error => error,
         }
     }
 
@@ -318,13 +345,16 @@ impl Vault for InStore {
 
 impl Keeper {
     async fn lock(&self) -> Result<Box<dyn CredentialLock>, SendError> {
-        self.vault.lock().await.map_err(store_error)
+        let locked = tokio::time::timeout(LOCK_MAX, self.vault.lock()).await;
+        let silent = |_| StoreError::new(Fault::Unavailable, "lock the client's credential", SILENT);
+        locked.map_err(silent).flatten().map_err(store_error)
     }
 
     /// Stores what the source handed out, and says whether it stands there now: it does not where the operator has replaced what
     /// it was got with. Where the lock was lost meanwhile, takes it once more.
     async fn keep(&self, mut held: Box<dyn CredentialLock>, new: &Unstored) -> Result<bool, SendError> {
         let mut tries = 1;
+        let given_up = tokio::time::Instant::now() + KEEP_MAX;
         loop {
             if !same_parts(held.parts(), &new.before) {
                 // Stored after all, by a try whose answer was lost; else the operator's.
@@ -332,8 +362,13 @@ impl Keeper {
                 held.release().await;
                 return Ok(stands);
             }
-            let Err(error) = held.keep(&new.parts, &new.access).await else { return Ok(true) };
-            if tries == KEEP_TRIES || !matches!(error.fault, Fault::Unavailable | Fault::Collision) {
+            let kept = tokio::time::timeout_at(given_up, held.keep(&new.parts, &new.access)).await;
+            let silent = |_| StoreError::new(Fault::Unavailable, "store the client's access token", SILENT);
+            let Err(error) = kept.map_err(silent).flatten() else { return Ok(true) };
+            if tries == KEEP_TRIES
+                || tokio::time::Instant::now() >= given_up
+                || !matches!(error.fault, Fault::Unavailable | Fault::Collision)
+            {
                 held.release().await;
                 return Err(store_error(error));
             }
@@ -393,13 +428,16 @@ impl TokenSessions {
     /// the program ends.
     pub async fn settled(&self) {
         let sessions: Vec<_> = lock(&self.0).values().flatten().cloned().collect();
-        for session in sessions {
-            let mut unstored = session.renewing.lock().await;
-            if let Some(keeper) = &session.keeper {
-                // Whoever asked for the token was told what is wrong.
-                let _ = keeper.keep_rest(&mut unstored).await;
+        let settling = async {
+            for session in sessions {
+                let mut unstored = session.renewing.lock().await;
+                if let Some(keeper) = &session.keeper {
+                    // Whoever asked for the token was told what is wrong.
+                    let _ = keeper.keep_rest(&mut unstored).await;
+                }
             }
-        }
+        };
+        let _ = tokio::time::timeout(SETTLING_MAX, settling).await;
     }
 }
 

@@ -13,7 +13,7 @@ use super::super::error::{Fault, StoreError};
 use super::super::rows::{self, SecretRow};
 use super::super::seal::{Column, Place, Sealer, StoreKey};
 use super::super::types::{ApiChange, HeldCredential};
-use super::super::{CREDENTIAL_LEASE, CREDENTIAL_PATIENCE, CREDENTIAL_POLL, CredentialLock};
+use super::super::{CREDENTIAL_LEASE, CREDENTIAL_LET_GO_MAX, CREDENTIAL_PATIENCE, CREDENTIAL_POLL, CredentialLock};
 use crate::source::{AccessToken, Parts};
 
 const LOCKING: &str = "lock the client's credential";
@@ -123,6 +123,7 @@ struct Lock {
     /// Whose it is, by the table: no two have the same name.
     holder: String,
     held: HeldCredential,
+    in_anothers_place: bool,
 }
 
 pub(super) async fn lock(
@@ -135,6 +136,15 @@ pub(super) async fn lock(
     let given_up = Instant::now() + CREDENTIAL_PATIENCE;
     let lease = i32::try_from(CREDENTIAL_LEASE.as_secs()).unwrap_or(i32::MAX);
     loop {
+        let held: Option<bool> = sqlx::query_scalar(rows::CREDENTIAL_HELD)
+            .bind(cliente_id)
+            .bind(api)
+            .fetch_optional(pool)
+            .await
+            .map_err(StoreError::sort(LOCKING))?;
+        let Some(in_anothers_place) = held else {
+            return Err(StoreError::new(Fault::Missing, LOCKING, "it was removed"));
+        };
         let lock = sqlx::query_as(LOCK).bind(cliente_id).bind(api).bind(&holder).bind(lease).fetch_optional(pool).await;
         let locked: Option<rows::CredentialRow> = lock.map_err(StoreError::sort(LOCKING))?;
         if let Some(row) = locked {
@@ -143,16 +153,7 @@ pub(super) async fn lock(
                 let_go(pool, cliente_id, api, &holder).await;
             }
             let (pool, sealer, api) = (pool.clone(), sealer.clone(), api.to_owned());
-            return Ok(Box::new(Lock { pool, sealer, cliente_id, api, holder, held: opened? }));
-        }
-        let there: Option<rows::CredentialRow> = sqlx::query_as(rows::CREDENTIAL)
-            .bind(cliente_id)
-            .bind(api)
-            .fetch_optional(pool)
-            .await
-            .map_err(StoreError::sort(LOCKING))?;
-        if there.is_none() {
-            return Err(StoreError::new(Fault::Missing, LOCKING, "it was removed"));
+            return Ok(Box::new(Lock { pool, sealer, cliente_id, api, holder, held: opened?, in_anothers_place }));
         }
         if Instant::now() >= given_up {
             return Err(StoreError::new(Fault::Unavailable, LOCKING, RENEWED_ALWAYS));
@@ -162,8 +163,9 @@ pub(super) async fn lock(
 }
 
 async fn let_go(pool: &PgPool, cliente_id: i32, api: &str, holder: &str) {
+    let release = sqlx::query(rows::RELEASE_CREDENTIAL).bind(cliente_id).bind(api).bind(holder).execute(pool);
     // Where this fails, the lock's own time ends it.
-    let _ = sqlx::query(rows::RELEASE_CREDENTIAL).bind(cliente_id).bind(api).bind(holder).execute(pool).await;
+    let _ = tokio::time::timeout(CREDENTIAL_LET_GO_MAX, release).await;
 }
 
 #[async_trait]
@@ -174,6 +176,10 @@ impl CredentialLock for Lock {
 
     fn access(&self) -> Option<&AccessToken> {
         self.held.access.as_ref()
+    }
+
+    fn is_in_anothers_place(&self) -> bool {
+        self.in_anothers_place
     }
 
     async fn keep(&self, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {

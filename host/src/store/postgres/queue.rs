@@ -80,7 +80,7 @@ const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
          AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' \
          WHEN pedido IS NULL AND $8 THEN 'pendente' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
        retomar_em = CASE WHEN pedido IS NULL THEN NOW() + make_interval(secs => $6) END, falhas = $7, \
-       terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2";
+       terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2 AND estado = 'executando'";
 
 pub(super) async fn beat(pool: &PgPool, host: &Host) -> Result<(), StoreError> {
     let sort = || StoreError::sort("say that this host is alive");
@@ -189,5 +189,10 @@ pub(super) async fn finish(pool: &PgPool, lease: &Lease, end: &RunEnd<'_>) -> Re
         .execute(pool)
         .await
         .map_err(StoreError::sort("end the scrap's run"))?;
-    Ok(done.rows_affected() > 0)
+    if done.rows_affected() > 0 {
+        return Ok(true);
+    }
+    // The answer to an earlier try may have been lost, and an operator may have wanted something else since.
+    let ended = sqlx::query_scalar(rows::ENDED).bind(lease.scrap_id).bind(lease.epoch).fetch_one(pool).await;
+    ended.map_err(StoreError::sort("end the scrap's run"))
 }

@@ -12,7 +12,7 @@ use super::super::error::{Fault, StoreError};
 use super::super::rows::{self, SecretRow};
 use super::super::seal::{Column, Place, Sealer, StoreKey};
 use super::super::types::{ApiChange, HeldCredential};
-use super::super::{CREDENTIAL_LEASE, CREDENTIAL_PATIENCE, CREDENTIAL_POLL, CredentialLock};
+use super::super::{CREDENTIAL_LEASE, CREDENTIAL_LET_GO_MAX, CREDENTIAL_PATIENCE, CREDENTIAL_POLL, CredentialLock};
 use crate::source::{AccessToken, Parts};
 
 const LOCKING: &str = "lock the client's credential";
@@ -122,6 +122,7 @@ struct Lock {
     /// Whose it is, by the table: no two have the same name.
     holder: String,
     held: HeldCredential,
+    in_anothers_place: bool,
 }
 
 pub(super) async fn lock(
@@ -134,6 +135,15 @@ pub(super) async fn lock(
     let given_up = Instant::now() + CREDENTIAL_PATIENCE;
     let lease = i32::try_from(CREDENTIAL_LEASE.as_secs()).unwrap_or(i32::MAX);
     loop {
+        let held: Option<bool> = sqlx::query_scalar(rows::CREDENTIAL_HELD)
+            .bind(cliente_id)
+            .bind(api)
+            .fetch_optional(pool)
+            .await
+            .map_err(StoreError::sort(LOCKING))?;
+        let Some(in_anothers_place) = held else {
+            return Err(StoreError::new(Fault::Missing, LOCKING, "it was removed"));
+        };
         let lock = sqlx::query_as(LOCK).bind(cliente_id).bind(api).bind(&holder).bind(lease).fetch_optional(pool).await;
         let locked: Option<rows::CredentialRow> = lock.map_err(StoreError::sort(LOCKING))?;
         if let Some(row) = locked {
@@ -142,16 +152,7 @@ pub(super) async fn lock(
                 let_go(pool, cliente_id, api, &holder).await;
             }
             let (pool, sealer, api) = (pool.clone(), sealer.clone(), api.to_owned());
-            return Ok(Box::new(Lock { pool, sealer, cliente_id, api, holder, held: opened? }));
-        }
-        let there: Option<rows::CredentialRow> = sqlx::query_as(rows::CREDENTIAL)
-            .bind(cliente_id)
-            .bind(api)
-            .fetch_optional(pool)
-            .await
-            .map_err(StoreError::sort(LOCKING))?;
-        if there.is_none() {
-            return Err(StoreError::new(Fault::Missing, LOCKING, "it was removed"));
+            return Ok(Box::new(Lock { pool, sealer, cliente_id, api, holder, held: opened?, in_anothers_place }));
         }
         if Instant::now() >= given_up {
             return Err(StoreError::new(Fault::Unavailable, LOCKING, RENEWED_ALWAYS));
@@ -161,8 +162,9 @@ pub(super) async fn lock(
 }
 
 async fn let_go(pool: &SqlitePool, cliente_id: i32, api: &str, holder: &str) {
+    let release = sqlx::query(rows::RELEASE_CREDENTIAL).bind(cliente_id).bind(api).bind(holder).execute(pool);
     // Where this fails, the lock's own time ends it.
-    let _ = sqlx::query(rows::RELEASE_CREDENTIAL).bind(cliente_id).bind(api).bind(holder).execute(pool).await;
+    let _ = tokio::time::timeout(CREDENTIAL_LET_GO_MAX, release).await;
 }
 
 #[async_trait]
@@ -173,6 +175,10 @@ impl CredentialLock for Lock {
 
     fn access(&self) -> Option<&AccessToken> {
         self.held.access.as_ref()
+    }
+
+    fn is_in_anothers_place(&self) -> bool {
+        self.in_anothers_place
     }
 
     async fn keep(&self, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {

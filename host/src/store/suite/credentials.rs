@@ -12,6 +12,7 @@ on_both!(ready:
     a_lock_is_held_by_one_and_the_next_finds_what_the_first_kept,
     a_lock_that_is_dropped_has_changed_nothing,
     a_lock_whose_time_is_over_keeps_nothing,
+    what_a_renewal_gets_is_not_kept_with_a_key_that_was_changed_meanwhile,
     a_credential_that_is_replaced_is_not_overwritten_by_a_renewal,
     any_number_of_locks_hold_nobody_else_up,
     secrets_are_sealed_where_there_is_a_key_and_read_where_there_was_none,
@@ -145,6 +146,7 @@ async fn a_lock_whose_time_is_over_keeps_nothing(ground: &Ground) -> Result<()> 
     let frozen = ground.store.lock_credential(1, "bling").await?;
     expire(ground).await?;
     let next = tokio::time::timeout(PATIENCE, ground.another().await?.lock_credential(1, "bling")).await??;
+    assert!(next.is_in_anothers_place());
     let late = frozen.keep(&parts("refresh_token=do-primeiro")?, &access_token("um")).await;
     assert_eq!(fault(late), Some(Fault::Collision));
     // Nor does it let go of what is another's now.
@@ -154,6 +156,21 @@ async fn a_lock_whose_time_is_over_keeps_nothing(ground: &Ground) -> Result<()> 
     // What was kept is kept once: somebody may have set another meanwhile.
     let twice = next.keep(&parts("refresh_token=do-segundo")?, &access_token("dois")).await;
     assert_eq!(fault(twice), Some(Fault::Collision));
+    Ok(())
+}
+
+async fn what_a_renewal_gets_is_not_kept_with_a_key_that_was_changed_meanwhile(ground: &Ground) -> Result<()> {
+    client(ground).await?;
+    ground.store.set_credential(1, "bling", Some(&parts("refresh_token=velho")?)).await?;
+    let frozen = ground.store.lock_credential(1, "bling").await?;
+    assert!(!frozen.is_in_anothers_place());
+    expire(ground).await?;
+    assert_eq!(ground.store.rekey(&key(KEY)?).await?, 2);
+    let late = frozen.keep(&parts("refresh_token=novo")?, &access_token("acesso")).await;
+    assert_eq!(fault(late), Some(Fault::Collision));
+    let with_new_key = with_key(ground, KEY).await?;
+    assert_eq!(held(with_new_key.as_ref(), 1).await?, ("refresh_token=velho".to_owned(), None));
+    assert_eq!(with_new_key.rekey(&key(OTHER_KEY)?).await?, 2);
     Ok(())
 }
 

@@ -25,6 +25,7 @@ on_both!(ready:
     a_scrap_that_host_after_host_dies_with_is_taken_over_no_more,
     what_is_wanted_again_while_a_run_pauses_it_is_not_paused,
     a_scrap_that_is_done_is_not_claimed_again,
+    an_end_that_is_written_twice_undoes_nothing,
 );
 
 const CONNECTORS: [&str; 1] = ["abab"];
@@ -131,6 +132,23 @@ async fn a_scrap_that_host_after_host_dies_with_is_taken_over_no_more(ground: &G
     assert_eq!(store.standing(&lease).await?, Standing::Lost);
     assert_eq!(store.requeue(ids[0]).await?, Asked::Done);
     assert_eq!(dies_with_it().await?, Some(ids[0]), "a person wants it again");
+    Ok(())
+}
+
+async fn an_end_that_is_written_twice_undoes_nothing(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let id = scraps(ground, 1, 1).await?[0];
+    let lease = store.claim(id, &stamp("1"), "um").await?;
+    let failed = RunEnd { again_in: Some(LONG), failures: 1, ..end(ScrapState::Interrompido, None, 1_500) };
+    assert!(store.finish(&lease, &failed).await?);
+    // Its answer is lost, and an operator is quicker than the second try.
+    assert_eq!(store.requeue(id).await?, Asked::Done);
+    assert!(store.finish(&lease, &failed).await?);
+    let scrap = ground.read(id).await?;
+    assert_eq!((scrap.state, scrap.failures, scrap.elapsed_ms), (ScrapState::Pendente, 0, 1_500));
+    let newer = store.claim(id, &stamp("1"), "dois").await?;
+    assert!(!store.finish(&lease, &failed).await?, "another one's by now");
+    assert_eq!(store.standing(&newer).await?, Standing::Held);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Sessions against a token URL of the tests' own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -14,6 +16,8 @@ type Held = (Parts, Option<AccessToken>);
 struct Memory {
     held: Mutex<Held>,
     failures: Mutex<u32>,
+    /// Whether somebody had it and was not heard of again.
+    abandoned: AtomicBool,
 }
 
 struct MemoryLock {
@@ -37,6 +41,10 @@ impl CredentialLock for MemoryLock {
 
     fn access(&self) -> Option<&AccessToken> {
         self.held.1.as_ref()
+    }
+
+    fn is_in_anothers_place(&self) -> bool {
+        self.memory.abandoned.load(Ordering::Relaxed)
     }
 
     async fn keep(&self, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {
@@ -147,7 +155,11 @@ impl Ground {
         let (url, asked) = token_url(answer).await;
         let parts = parts(url.as_str(), refresh_token);
         let seed = seed(&parts, None);
-        let memory = Arc::new(Memory { held: Mutex::new((parts, None)), failures: Mutex::default() });
+        let memory = Arc::new(Memory {
+            held: Mutex::new((parts, None)),
+            failures: Mutex::default(),
+            abandoned: AtomicBool::default(),
+        });
         let keeper = Keeper { vault: Box::new(Arc::clone(&memory)), pause: Duration::ZERO };
         let session = Arc::new(seed.kept_in(keeper));
         let limits = HttpLimits { requests_per_page: 20, body_bytes: 1 << 20, page_bytes: 1 << 20 };
@@ -183,6 +195,18 @@ fn got(token: &str, generation: u64) -> Result<(String, u64), SendError> {
 
 fn both(refresh_token: &str, access_token: &str) -> (String, String) {
     (refresh_token.to_owned(), access_token.to_owned())
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_believed_where_another_process_may_hold_the_new_token() {
+    let ground = Ground::new(echoing, "renova-0").await;
+    ground.memory.abandoned.store(true, Ordering::Relaxed);
+    assert!(matches!(ground.token().await, Err(SendError::Renewal(_))));
+    // For a while, in which the other may store what it has.
+    ground.memory.abandoned.store(false, Ordering::Relaxed);
+    assert!(matches!(ground.token().await, Err(SendError::Renewal(_))));
+    *lock(&ground.session.doubtful) = Some(Instant::now() - DOUBT - Duration::from_secs(1));
+    assert!(matches!(ground.token().await, Err(SendError::CredentialRefused(_))));
 }
 
 #[tokio::test]
