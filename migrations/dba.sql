@@ -182,11 +182,37 @@ CREATE INDEX IF NOT EXISTS scraps_retirados ON scraps (cliente_id, retirado_em);
 ALTER TABLE clientes_credenciais ADD COLUMN IF NOT EXISTS renovando TEXT;
 ALTER TABLE clientes_credenciais ADD COLUMN IF NOT EXISTS renovando_ate TIMESTAMPTZ;
 
+-- What is left of a client's budget of requests at an API, shared by all routes and all hosts. Times are seconds since 1970, by the
+-- database's clock.
+CREATE TABLE IF NOT EXISTS atlas_orcamentos (
+    cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id) ON DELETE CASCADE,
+    api TEXT NOT NULL,
+    -- When the next request would be due if they came evenly.
+    proxima DOUBLE PRECISION NOT NULL DEFAULT 0,
+    -- The day that is counted, in days since 1970 by the budget's time zone, and how many requests it has had.
+    dia BIGINT NOT NULL DEFAULT 0,
+    gastos BIGINT NOT NULL DEFAULT 0,
+    -- The source asked for no request before.
+    livre_em DOUBLE PRECISION NOT NULL DEFAULT 0,
+    PRIMARY KEY (cliente_id, api)
+);
+
+-- Pages that are being fetched where an API takes only so many at once.
+CREATE TABLE IF NOT EXISTS atlas_vagas (
+    cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id) ON DELETE CASCADE,
+    api TEXT NOT NULL,
+    vaga BIGINT NOT NULL,
+    -- Who has it: one that is not seen any more (atlas_hosts) has it no longer.
+    host TEXT NOT NULL,
+    PRIMARY KEY (cliente_id, api, vaga)
+);
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw, dados_rejeitados TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,

@@ -199,6 +199,7 @@ rejected-duplicate_key = has the same key twice
 rejected-database = refused by the database
 run-second-look = 🔎 Checking whether the source changed while it was read...
 run-sweep-again = 🔁 The source changed while it was read: sweep { $sweep }
+run-throttled = ⏳ Waiting for the API's budget ({ $reason }): { $wait }s, until { $until }
 run-store-waiting = ⚠️ The database did not answer ({ $reason }), waiting { $wait }s...
 run-draining = ⏸️ Stopping: writing what was read. Ctrl-C again to leave at once.
 run-summary = 🏁 Scrap { $id } { $state } in { $seconds }s: { $pages ->

@@ -200,6 +200,7 @@ rejected-duplicate_key = tem a mesma chave duas vezes
 rejected-database = recusado pelo banco
 run-second-look = 🔎 Conferindo se a origem mudou durante a leitura...
 run-sweep-again = 🔁 A origem mudou durante a leitura: varredura { $sweep }
+run-throttled = ⏳ Aguardando o limite da API ({ $reason }): { $wait }s, até { $until }
 run-store-waiting = ⚠️ O banco não respondeu ({ $reason }), aguardando { $wait }s...
 run-draining = ⏸️ Interrompendo: gravando o que já foi lido. Ctrl-C de novo para sair imediatamente.
 run-summary = 🏁 Scrap { $id } { $state } em { $seconds }s: { $pages ->

@@ -5,7 +5,7 @@
 
 mod paging;
 
-use atlas_connector_sdk::{Descriptor, FetchError, Page, RateBudget, Request, Response, Scrap};
+use atlas_connector_sdk::{Descriptor, FetchError, Page, Request, Response, Scrap};
 
 pub use paging::Paging;
 
@@ -14,8 +14,7 @@ pub use paging::Paging;
 pub fn descriptor(route: &str) -> Descriptor {
     Descriptor {
         page_size: 1000,
-        // What public clients of the API hold themselves to.
-        rate: Some(RateBudget { per_second: Some(4.0), burst: None, per_day: Some(10_000), concurrency: None }),
+        // The API states no budget. What clients of it hold themselves to is the operator's to set.
         key: vec!["/id".to_owned()],
         ..Descriptor::new(route, "jueri", env!("CARGO_PKG_VERSION"))
     }

@@ -290,6 +290,17 @@ impl Observer for ScrapConsole {
             }
             Event::SecondLook => self.say(&notice!("run-second-look")),
             Event::SweepAgain { sweep } => self.say(&notice!("run-sweep-again", sweep = sweep)),
+            // Every page waits for the same budget; one line tells of it.
+            Event::Throttled { .. } if !self.is_time_to_complain() => {}
+            Event::Throttled { reason, wait } => {
+                let until = (chrono::Local::now() + wait).format("%H:%M:%S");
+                self.say(&notice!(
+                    "run-throttled",
+                    reason = reason,
+                    wait = format!("{:.0}", wait.as_secs_f64().ceil()),
+                    until = until
+                ));
+            }
             // Every writer meets the same outage; one line tells of it.
             Event::StoreWaiting { .. } if !self.is_time_to_complain() => {}
             Event::StoreWaiting { reason, wait } => {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
 use crate::limits::{Limits, OwnLimits};
-use crate::source::{Grant, RequestPattern};
+use crate::source::{Grant, RateBudget, RequestPattern};
 
 /// What the file may say. A name that is not here is an error: a setting that is misspelt must not be passed over.
 #[derive(Clone, Default, Deserialize)]
@@ -28,6 +29,7 @@ pub(super) struct FileSettings {
     pub(super) lang: Option<String>,
     pub(super) limits: Limits,
     pub(super) grant: Vec<GrantSettings>,
+    pub(super) budget: Vec<BudgetSettings>,
     /// `[connector.ROUTE]`
     pub(super) connector: BTreeMap<String, ConnectorSettings>,
     /// `[client.ID]`
@@ -57,6 +59,52 @@ pub(super) struct GrantSettings {
     pub(super) requests: Vec<String>,
     #[serde(default)]
     pub(super) private: bool,
+}
+
+/// One `[[budget]]`, as it is written.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BudgetSettings {
+    pub(super) api: String,
+    #[serde(default)]
+    pub(super) client: Option<i32>,
+    #[serde(default)]
+    pub(super) per_second: Option<f64>,
+    #[serde(default)]
+    pub(super) burst: Option<u32>,
+    #[serde(default)]
+    pub(super) per_day: Option<u64>,
+    #[serde(default)]
+    pub(super) concurrency: Option<u32>,
+    #[serde(default)]
+    pub(super) timezone: Option<String>,
+}
+
+/// A budget of requests that the operator set.
+#[derive(Debug, Clone)]
+pub(super) struct OwnBudget {
+    pub(super) api: String,
+    /// None: every client.
+    pub(super) client: Option<i32>,
+    pub(super) rate: RateBudget,
+    /// Where its day begins.
+    pub(super) timezone: Option<Tz>,
+}
+
+impl BudgetSettings {
+    pub(super) fn check(&self) -> Result<OwnBudget, ConfigError> {
+        if let Some(rate) = self.per_second.filter(|rate| !rate.is_finite() || *rate < 0.0) {
+            return Err(bad("budget.per_second", &rate.to_string(), "0, 0.5, 4"));
+        }
+        let zone = |name: &String| name.parse().map_err(|_| bad("budget.timezone", name, "America/Sao_Paulo, UTC"));
+        let Self { per_second, burst, per_day, concurrency, .. } = *self;
+        Ok(OwnBudget {
+            api: self.api.clone(),
+            client: self.client,
+            rate: RateBudget { per_second, burst, per_day, concurrency, day_offset: 0 },
+            timezone: self.timezone.as_ref().map(zone).transpose()?,
+        })
+    }
 }
 
 impl GrantSettings {

@@ -9,16 +9,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{Offset, TimeZone, Utc};
 use thiserror::Error;
 
-use self::file::{FileSettings, GrantSettings, WorkerFile};
+use self::file::{BudgetSettings, FileSettings, GrantSettings, OwnBudget, WorkerFile};
 use crate::connector::{Pin, TrustPolicy};
 use crate::i18n::Lang;
 use crate::limits::{Limits, OwnLimits};
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{RetryPolicy, RunSettings};
-use crate::source::{Grant, Secret};
+use crate::source::{Grant, RateBudget, Secret};
 use crate::store::{StoreKey, StoreUrl};
 
 /// The file of settings, in the working directory.
@@ -86,6 +87,7 @@ pub struct Config {
     /// How workers do.
     pub worker: WorkerSettings,
     grants: Vec<Grant>,
+    budgets: Vec<OwnBudget>,
     connector_limits: BTreeMap<String, OwnLimits>,
     client_limits: BTreeMap<i32, OwnLimits>,
 }
@@ -257,6 +259,7 @@ impl Config {
                 db_patience: Duration::from_secs(db_patience),
             },
             worker,
+            budgets: file.budget.iter().map(BudgetSettings::check).collect::<Result<_, _>>()?,
             grants: file.grant.iter().map(GrantSettings::check).collect::<Result<_, _>>()?,
             client_limits: client_limits(&file)?,
             connector_limits: file.connector.into_iter().map(|(route, own)| (route, own.limits)).collect(),
@@ -267,6 +270,18 @@ impl Config {
     pub fn grants(&self, cliente_id: i32, api: &str) -> impl Iterator<Item = &Grant> {
         let meant = move |grant: &&Grant| grant.client.is_none_or(|client| client == cliente_id);
         self.grants.iter().filter(move |grant| grant.api == api).filter(meant)
+    }
+
+    /// What a client may ask of an API, where the connector says `declared`: what the operator set for the two comes first, then
+    /// what is set for the API, then what the connector says.
+    pub fn budget(&self, cliente_id: i32, api: &str, declared: RateBudget) -> RateBudget {
+        let of_api = || self.budgets.iter().filter(|budget| budget.api == api);
+        let own = of_api().filter(|budget| budget.client == Some(cliente_id));
+        let all: Vec<&OwnBudget> = own.chain(of_api().filter(|budget| budget.client.is_none())).collect();
+        let rate = all.iter().fold(RateBudget::default(), |rate, budget| rate.or(budget.rate)).or(declared);
+        let timezone = all.iter().find_map(|budget| budget.timezone).unwrap_or(chrono_tz::UTC);
+        let day_offset = timezone.offset_from_utc_datetime(&Utc::now().naive_utc()).fix().local_minus_utc();
+        RateBudget { day_offset, ..rate.without_zeros() }
     }
 
     /// The limits of the house.

@@ -7,7 +7,9 @@ use super::imports;
 use super::schema;
 use crate::json::Pointer;
 use crate::notice::acts_on_a_terminal;
-use crate::source::{AuthScheme, BadPattern, Placeholder, Position, RequestPattern, SchemeError, TokenGrant};
+use crate::source::{
+    AuthScheme, BadPattern, Placeholder, Position, RateBudget, RequestPattern, SchemeError, TokenGrant,
+};
 
 const NAME_MAX: usize = 64;
 const PAGE_SIZE_MAX: u32 = 100_000;
@@ -18,7 +20,7 @@ const POINTER_MAX: usize = 1024;
 const TEXT_MAX: usize = 128 * 1024;
 
 /// A checked description of a connector.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Descriptor {
     /// The route that it serves, and the `origem` of its rows.
     pub route: String,
@@ -34,6 +36,8 @@ pub struct Descriptor {
     pub page_size: u32,
     /// Where the API expects its credential.
     pub auth: AuthScheme,
+    /// What the API allows, as the connector has it.
+    pub rate: RateBudget,
     /// The requests that it makes, beside GET and HEAD below the base URL.
     pub requests: Vec<RequestPattern>,
     /// What identifies a record.
@@ -136,6 +140,7 @@ impl Descriptor {
             takes_period: said.takes_period,
             page_size: said.page_size,
             auth: auth(said.auth)?,
+            rate: said.rate.map(rate).unwrap_or_default(),
             requests: requests(&said.requests)?,
             key,
             unhashed,
@@ -200,6 +205,11 @@ fn placeholder_bytes(placeholder: &wit::Placeholder) -> usize {
     placeholder.name.len() + position + 1
 }
 
+fn rate(said: wit::RateBudget) -> RateBudget {
+    let wit::RateBudget { per_second, burst, per_day, concurrency } = said;
+    RateBudget { per_second, burst, per_day, concurrency, day_offset: 0 }
+}
+
 fn is_sound(rate: &wit::RateBudget) -> bool {
     let positive = rate.per_second.is_none_or(|rate| rate.is_finite() && rate > 0.0);
     positive && rate.burst != Some(0) && rate.per_day != Some(0) && rate.concurrency != Some(0)
@@ -257,7 +267,7 @@ mod tests {
         wit::RequestPattern { method: http::Method::Post, path: path.to_owned() }
     }
 
-    fn rate(per_second: f64) -> wit::RateBudget {
+    fn said_rate(per_second: f64) -> wit::RateBudget {
         wit::RateBudget { per_second: Some(per_second), burst: None, per_day: None, concurrency: None }
     }
 
@@ -313,8 +323,8 @@ mod tests {
             refusal(|d| d.changed_at = Some(format!("/{}", "x".repeat(1024)))),
             refusal(|d| d.settings_schema = r#"{"$ref":"https://example.com/"}"#.into()),
             refusal(|d| d.auth = wit::AuthScheme::Header("x".repeat(200_000))),
-            refusal(|d| d.rate = Some(rate(f64::NAN))),
-            refusal(|d| d.rate = Some(rate(0.0))),
+            refusal(|d| d.rate = Some(said_rate(f64::NAN))),
+            refusal(|d| d.rate = Some(said_rate(0.0))),
             refusal(|d| d.auth = wit::AuthScheme::Header("Host".into())),
             refusal(|d| d.auth = wit::AuthScheme::Query(String::new())),
             refusal(|d| d.auth = wit::AuthScheme::Placeholders(Vec::new())),

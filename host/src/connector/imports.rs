@@ -177,6 +177,7 @@ fn http_error(error: SendError) -> HttpError {
         SendError::TooLarge(limit) | SendError::HeadTooLarge(limit) => HttpError::TooLarge(limit as u64),
         SendError::Exhausted(why) => HttpError::Exhausted(why),
         SendError::Renewal(why) => HttpError::Interrupted(why),
+        throttled @ SendError::Throttled(..) => HttpError::Interrupted(throttled.to_string()),
         SendError::CredentialRefused(why) => HttpError::Denied(why),
     }
 }

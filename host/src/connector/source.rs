@@ -24,7 +24,7 @@ use super::wasi::Wasi;
 use crate::limits::Limits;
 use crate::notice::printable;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
-use crate::source::{Endpoint, HttpClient, PageMeter, Refusal};
+use crate::source::{Endpoint, HttpClient, PageMeter, Refusal, WAIT_MAX, Waiting};
 
 /// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what is shown can be found whole.
 const REASON_READ: usize = 64 * 1024;
@@ -58,6 +58,8 @@ pub struct ConnectorSource {
     limits: Limits,
     facts: ScrapFacts,
     share: PageShare,
+    /// Who is told what a page waits for.
+    waiting: Arc<dyn Waiting>,
 }
 
 impl ConnectorSource {
@@ -69,9 +71,10 @@ impl ConnectorSource {
         endpoint: Endpoint,
         limits: Limits,
         facts: ScrapFacts,
+        waiting: Arc<dyn Waiting>,
     ) -> Self {
         let share = registry.engine().share(Some(facts.cliente_id), &connector.descriptor.route);
-        Self { registry, connector: Mutex::new(connector), client, endpoint, limits, facts, share }
+        Self { registry, connector: Mutex::new(connector), client, endpoint, limits, facts, share, waiting }
     }
 
     /// The version that fetches the next page: the one that serves, unless the scrap's cursors mean nothing to it.
@@ -112,33 +115,32 @@ impl ConnectorSource {
 #[async_trait]
 impl PageSource for ConnectorSource {
     async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
+        let _admission = match self.endpoint.budget() {
+            Some(budget) => {
+                Some(budget.admit(self.waiting.as_ref()).await.map_err(|spent| later(spent.why, spent.wait))?)
+            }
+            None => None,
+        };
         // Held until the page is there: a version that takes over meanwhile takes the next one.
         let connector = self.current();
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        let Called { fetched, http, usage, made, .. } = call(
+        // What the operator granted holds for the scrap; what the connector needs, each version says for itself.
+        let endpoint = self.endpoint.clone().declaring(&connector.descriptor.requests);
+        let host = self.registry.engine().host().clone();
+        let mut http = GuestHttp::live(self.client.clone(), endpoint, host, &self.limits, self.registry.is_watched());
+        // Its first request was paid for when it was admitted.
+        http.meter.paid = 1;
+        let Called { fetched, mut http, usage, made, .. } = call(
             self.registry.engine(),
             &self.limits,
             &connector,
-            Call {
-                share: &self.share,
-                http: GuestHttp::live(
-                    self.client.clone(),
-                    // What the operator granted holds for the scrap; what the connector needs, each version says for itself.
-                    self.endpoint.clone().declaring(&connector.descriptor.requests),
-                    self.registry.engine().host().clone(),
-                    &self.limits,
-                    self.registry.is_watched(),
-                ),
-                facts: &self.facts,
-                now: &now,
-                cursor,
-                log: true,
-            },
+            Call { share: &self.share, http, facts: &self.facts, now: &now, cursor, log: true },
         )
         .await;
         self.registry.usage.note(&connector.descriptor.route, &usage);
-        let learned = http.as_ref().map(|http| (http.meter.refused_token, http.meter.credential_refused.clone()));
+        let learned = http.as_mut().map(|http| (http.meter.refused_token, http.meter.credential_refused.take()));
         let (refused_token, credential_refused) = learned.unzip();
+        let throttled = http.as_mut().and_then(|http| http.meter.throttled.take());
         if let (Ok(page), Some(mut http)) = (&fetched, http) {
             let format = connector.descriptor.cursor_format;
             if let Some(recorded) = http.recorded(&self.facts, &now, cursor, format, page.records.len()) {
@@ -157,6 +159,10 @@ impl PageSource for ConnectorSource {
         let fetched = match (fetched, credential_refused.flatten()) {
             // Whatever the connector made of it: there is no token to be had.
             (Err(_), Some(why)) => Err(FetchFailure::Unauthorized(why)),
+            (fetched, _) => fetched,
+        };
+        let fetched = match (fetched, throttled) {
+            (Err(_), Some((why, wait))) => Err(later(why, wait)),
             (fetched, _) => fetched,
         };
         let fetched = self.repeat_with_new_token(cursor, refused_token.flatten(), fetched);
@@ -365,6 +371,15 @@ fn fetched_records(guest: &mut Guest, limits: &Limits, records: wit::Records) ->
     };
     within("records_per_page", all.len(), limits.records_per_page)?;
     Ok(all)
+}
+
+/// A budget that is spent: soon it is there again, or the scrap is taken again then.
+fn later(why: String, wait: Duration) -> FetchFailure {
+    if wait <= WAIT_MAX {
+        return FetchFailure::Passing { reason: why, wait: Some(wait) };
+    }
+    let until = chrono::TimeDelta::from_std(wait).ok().and_then(|wait| Utc::now().checked_add_signed(wait));
+    FetchFailure::Quota { reason: why, until: until.map(|until| until.to_rfc3339_opts(SecondsFormat::Secs, true)) }
 }
 
 fn within(name: &'static str, found: usize, limit: usize) -> Result<(), FetchFailure> {

@@ -102,7 +102,7 @@ mod tests {
     use super::super::state::{Held, Refusal, Rollback};
     use super::super::trial::Skipped;
     use super::*;
-    use crate::source::AuthScheme;
+    use crate::source::{AuthScheme, RateBudget};
 
     fn descriptor(unhashed: &[&str]) -> Descriptor {
         let pointer = |text: &&str| Pointer::parse(text).unwrap_or_else(|e| panic!("{e}"));
@@ -114,6 +114,7 @@ mod tests {
             takes_period: true,
             page_size: 100,
             auth: AuthScheme::Bearer,
+            rate: RateBudget::default(),
             requests: Vec::new(),
             key: Vec::new(),
             unhashed: unhashed.iter().map(pointer).collect(),

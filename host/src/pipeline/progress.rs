@@ -50,6 +50,13 @@ pub enum Event<'a> {
         /// The sweep that begins, from 1.
         sweep: i32,
     },
+    /// A page waits for the client's budget at the API.
+    Throttled {
+        /// What is spent, or who asked for the wait.
+        reason: &'a str,
+        /// How long it waits.
+        wait: Duration,
+    },
     /// The database does not answer; writing waits and tries again.
     StoreWaiting {
         /// What it said.

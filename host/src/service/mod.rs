@@ -44,7 +44,7 @@ pub use self::worker::WorkUntil;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::notice;
-use crate::source::{BodyBudget, HttpClient, TokenSessions};
+use crate::source::{BodyBudget, Budgets, HttpClient, TokenSessions};
 use crate::store::{self, InitReport, Store};
 
 /// An open installation: settings, store, connectors.
@@ -56,6 +56,7 @@ pub struct Atlas {
     /// Each client's share of the memory for bodies, over all of its scraps in this process.
     body_shares: Mutex<HashMap<i32, BodyBudget>>,
     tokens: TokenSessions,
+    budgets: Budgets,
     presence: OnceCell<Presence>,
 }
 
@@ -72,6 +73,7 @@ impl Atlas {
             http: OnceCell::new(),
             body_shares: Mutex::default(),
             tokens: TokenSessions::default(),
+            budgets: Budgets::default(),
             presence: OnceCell::new(),
         })
     }

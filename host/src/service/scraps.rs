@@ -14,8 +14,10 @@ use crate::memory;
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{self, End, Job, Observer, RunSettings, patiently};
-use crate::source::Endpoint;
-use crate::store::{Access, Asked, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, StoreError};
+use crate::source::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
+use crate::store::{
+    Access, Account, Asked, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, StoreError,
+};
 
 const PAGE_SIZE_MAX: i32 = 100_000;
 /// How long the end of a run is tried to be written down by one who has waited for the database in vain already.
@@ -205,6 +207,7 @@ impl Atlas {
         let access = || self.store().access(scrap.cliente_id, &connector.descriptor.api);
         let access = patience.wait(access).await;
         let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor, access)?;
+        let endpoint = endpoint.within(self.budget(scrap.cliente_id, &connector.descriptor, patience).await?);
         let limits = self.config().limits_of(&scrap.rota, scrap.cliente_id);
         let source = ConnectorSource::new(
             Arc::clone(self.connectors().registry().await?),
@@ -218,6 +221,7 @@ impl Atlas {
                 page_size: own_page_size(scrap.page_size, &connector.descriptor),
                 settings: scrap.settings.clone(),
             },
+            Arc::new(Told(Arc::clone(&observer))),
         );
         let lease = match self.claim(id, run_for, &connector, patience).await {
             Ok(lease) => lease,
@@ -309,6 +313,22 @@ impl Atlas {
         })
     }
 
+    /// What the client may ask of the API.
+    async fn budget(
+        &self,
+        cliente_id: i32,
+        descriptor: &Descriptor,
+        patience: Patience<'_>,
+    ) -> Result<Arc<Budget>, Failure> {
+        let api = &descriptor.api;
+        let rate = self.config().budget(cliente_id, api, descriptor.rate);
+        let held_off = patience.wait(|| self.store().held_off(Account { cliente_id, api })).await;
+        let held_off = held_off.map_err(|error| Failure::store("op-run", &error))?;
+        let host = self.presence().await?.id().to_owned();
+        let owner = BudgetOwner { store: Arc::clone(self.store()), cliente_id, api: api.clone(), host };
+        Ok(self.budgets.of(owner, rate, held_off))
+    }
+
     /// Where the client's API is, and what opens it.
     fn endpoint(
         &self,
@@ -367,6 +387,15 @@ impl Atlas {
             report.reasons = reasons;
         }
         Ok(report)
+    }
+}
+
+/// Tells whoever watches the run what its pages wait for.
+struct Told(Arc<dyn Observer>);
+
+impl Waiting for Told {
+    fn throttled(&self, throttled: &Throttled) {
+        self.0.on(pipeline::Event::Throttled { reason: &throttled.why, wait: throttled.wait });
     }
 }
 

@@ -16,7 +16,7 @@ use super::egress::Pool;
 use super::message::{Answer, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
 use super::resolve::{self, AddressRefused, FilteringResolver};
-use super::{headers, retry_after, target};
+use super::{headers, rate_headers, retry_after, target};
 use crate::limits::Limits;
 
 /// Redirects followed for one request.
@@ -118,6 +118,15 @@ impl HttpClient {
         meter.retry_after = answer.as_ref().ok().and_then(|a| a.retry_after);
         meter.refusal = answer.as_ref().err().and_then(Refusal::of);
         meter.refused += u32::from(meter.refusal.is_some());
+        if let Err(SendError::Throttled(why, wait)) = &answer {
+            meter.throttled = Some((why.clone(), *wait));
+        }
+        if let (Some(budget), Ok(answer)) = (&endpoint.budget, &answer)
+            && let Some((why, wait)) =
+                rate_headers::wait(answer.status, &answer.headers, answer.retry_after, SystemTime::now())
+        {
+            budget.hold_off(why, wait).await;
+        }
         if let Err(SendError::CredentialRefused(why)) = &answer {
             meter.credential_refused = Some(why.clone());
         }
@@ -150,6 +159,12 @@ impl HttpClient {
                 )));
             }
             meter.requests += 1;
+            if let Some(budget) = &endpoint.budget {
+                match meter.paid.checked_sub(1) {
+                    Some(left) => meter.paid = left,
+                    None => budget.request().await?,
+                }
+            }
             let (response, token) = self.start(endpoint, pool, &hop).await?;
             let location = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
             match redirect::follow(&hop, response.status().as_u16(), location)? {

@@ -160,6 +160,9 @@ pub enum SendError {
     /// The access token could not be renewed this time.
     #[error("the access token could not be renewed: {0}")]
     Renewal(String),
+    /// The client's budget at the API is spent, and will not be there in time: what is spent, and how long it takes.
+    #[error("the request budget is spent: {0}, for {secs} s more", secs = .1.as_secs())]
+    Throttled(String, Duration),
     /// The token URL will not have the credential.
     #[error("the credential was refused: {0}")]
     CredentialRefused(String),
@@ -168,7 +171,10 @@ pub enum SendError {
 impl SendError {
     /// Whether the same request may well succeed later.
     pub fn is_passing_fault(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_) | Self::Renewal(_))
+        matches!(
+            self,
+            Self::Connect(_) | Self::Interrupted(_) | Self::Timeout(_) | Self::Renewal(_) | Self::Throttled(..)
+        )
     }
 
     /// The same with its reason changed.
@@ -185,7 +191,7 @@ impl SendError {
             Self::Exhausted(why) => Self::Exhausted(change(why)),
             Self::Renewal(why) => Self::Renewal(change(why)),
             Self::CredentialRefused(why) => Self::CredentialRefused(change(why)),
-            Self::AddressRefused(_) | Self::TooLarge(_) | Self::HeadTooLarge(_) => self,
+            Self::AddressRefused(_) | Self::TooLarge(_) | Self::HeadTooLarge(_) | Self::Throttled(..) => self,
         }
     }
 }
@@ -214,6 +220,10 @@ impl Refusal {
 pub struct PageMeter {
     pub(super) requests: u32,
     pub(super) bytes: usize,
+    /// Requests that the client's budget has paid for already.
+    pub paid: u32,
+    /// What of the budget is spent, and for how long, if that is why a request was not made.
+    pub throttled: Option<(String, Duration)>,
     /// The limit of the house that a request of this page went past, by name and value.
     pub limit: Option<(&'static str, u64)>,
     /// Whether the last request failed in a passing way.

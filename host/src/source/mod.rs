@@ -14,9 +14,12 @@
 //! - `client`       one request, one whole answer
 //! - `body`         bodies of bounded size, within one budget for the whole host, as UTF-8
 //! - `retry_after`  the wait that an answer asks for
+//! - `rate_headers` how long a source wants to be left alone, by what it says of its budget
+//! - `budget`       a client's budget of requests at an API, which all hosts share
 
 mod address;
 mod body;
+mod budget;
 mod client;
 mod credentials;
 mod egress;
@@ -25,6 +28,7 @@ pub(crate) mod fuzzing;
 mod headers;
 mod message;
 mod pattern;
+mod rate_headers;
 mod redirect;
 mod resolve;
 mod retry_after;
@@ -35,6 +39,7 @@ mod token_request;
 
 pub use self::address::{AddressClass, class};
 pub use self::body::BodyBudget;
+pub use self::budget::{Admission, Budget, BudgetOwner, Budgets, RateBudget, Throttled, WAIT_MAX, Waiting};
 pub use self::client::{HttpClient, HttpLimits};
 pub use self::credentials::{
     AccessToken, AuthScheme, Credential, CredentialError, Endpoint, Parts, PartsError, Placeholder, Position,

@@ -5,12 +5,14 @@
 //!
 //! - `types`     the rows and values that go in and out
 //! - `error`     what can go wrong, by what to do about it
+//! - `budgets`   budgets of requests, shared by all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `rows`      how rows of either database become those values
 //! - `seal`      secrets at rest
 //! - `postgres`, `sqlite`  the two implementations
 //! - `suite`     the tests that both must pass
 
+mod budgets;
 mod error;
 mod postgres;
 mod queue;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
 pub use self::queue::{Asked, Host, Offer, Queue, Standing, TAKE_OVERS_MAX};
@@ -36,7 +39,7 @@ use crate::source::{AccessToken, Parts, Secret};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue {
+pub trait Store: Queue + Budgets {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -231,6 +234,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0004_fila.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0005_renovacao.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0006_orcamentos.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -243,4 +248,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0004_fila.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0005_renovacao.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0006_orcamentos.sql"),
 );

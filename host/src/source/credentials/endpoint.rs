@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
+use super::super::budget::Budget;
 use super::super::egress::{Egress, Grant};
 use super::super::pattern::RequestPattern;
 use super::super::target::{parse_base_url, shown_base_url};
@@ -23,6 +24,8 @@ pub struct Endpoint {
     pub(in crate::source) egress: Egress,
     pub(in crate::source) credential: Credential,
     redactor: Arc<Redactor>,
+    /// What the client may ask of the API.
+    pub(in crate::source) budget: Option<Arc<Budget>>,
     /// Pages that were asked for once more because their access token was refused, by their cursors.
     repeated: Arc<Mutex<HashSet<Option<String>>>>,
 }
@@ -106,7 +109,13 @@ impl Endpoint {
         let credential = Credential::new(scheme, &parts, access.access_token)?;
         let hidden: Vec<Secret> = parts.hidden().cloned().chain(credential.derived()).collect();
         let egress = Egress::at(base, private);
-        Ok(Self { egress, credential, redactor: Arc::new(Redactor::new(&hidden)), repeated: Arc::default() })
+        Ok(Self {
+            egress,
+            credential,
+            redactor: Arc::new(Redactor::new(&hidden)),
+            budget: None,
+            repeated: Arc::default(),
+        })
     }
 
     /// The same, with its access tokens renewed in the store: by one session for the client and API, whoever asks.
@@ -148,6 +157,17 @@ impl Endpoint {
         if let Credential::OAuth(_) = &self.credential {
             self.repeated.lock().unwrap_or_else(PoisonError::into_inner).remove(&cursor.map(str::to_owned));
         }
+    }
+
+    /// The same, within a budget of requests.
+    #[must_use]
+    pub fn within(self, budget: Arc<Budget>) -> Self {
+        Self { budget: Some(budget), ..self }
+    }
+
+    /// The budget of requests.
+    pub fn budget(&self) -> Option<&Arc<Budget>> {
+        self.budget.as_ref()
     }
 
     /// The same, with what the operator grants beyond the base URL.

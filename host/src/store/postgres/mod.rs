@@ -1,12 +1,15 @@
 //! PostgreSQL: the reference. Batches travel as array parameters (`unnest`), every conditional write is one statement, and
 //! each is one round trip.
 
+mod budgets;
 mod credentials;
 mod ledger;
 mod queue;
 mod records;
 mod schema;
 mod sessions;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -17,7 +20,7 @@ use super::error::{Fault, StoreError};
 use super::rows;
 use super::seal::{Column, Place, Sealer, StoreKey};
 use super::types::*;
-use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
+use super::{Account, Asked, Budgets, CredentialLock, Host, Offer, Queue, RequestsAsked, Reserved, Standing, Store};
 use crate::source::{Parts, Secret};
 
 /// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
@@ -87,6 +90,29 @@ impl Queue for PostgresStore {
 
     async fn requeue(&self, id: i64) -> Result<Asked, StoreError> {
         queue::requeue(&self.pool, id).await
+    }
+}
+
+#[async_trait]
+impl Budgets for PostgresStore {
+    async fn reserve(&self, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError> {
+        budgets::reserve(&self.pool, account, asked).await
+    }
+
+    async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError> {
+        budgets::hold_off(&self.pool, account, wait).await
+    }
+
+    async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError> {
+        budgets::held_off(&self.pool, account).await
+    }
+
+    async fn take_slot(&self, account: Account<'_>, slots: i64, host: &str) -> Result<Option<i64>, StoreError> {
+        budgets::take_slot(&self.pool, account, slots, host).await
+    }
+
+    async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
+        budgets::leave_slot(&self.pool, account, slot, host).await
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::types::{InitReport, SchemaStatus};
 /// Our own name, for the database may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 10] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -19,6 +19,8 @@ const TABLES: [&str; 8] = [
     "scrap_cursores",
     "dados_rejeitados",
     "atlas_hosts",
+    "atlas_orcamentos",
+    "atlas_vagas",
 ];
 
 /// Columns that later migrations add to them.

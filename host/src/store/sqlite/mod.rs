@@ -1,6 +1,7 @@
 //! SQLite, embedded: nothing to install. WAL, `synchronous=FULL`, foreign keys on, and one writer: a database file takes one
 //! at a time, so more would only wait for each other. Readers have connections of their own and never wait.
 
+mod budgets;
 mod credentials;
 mod ledger;
 mod queue;
@@ -18,7 +19,7 @@ use super::error::{Fault, StoreError};
 use super::rows;
 use super::seal::{Column, Place, Sealer, StoreKey};
 use super::types::*;
-use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
+use super::{Account, Asked, Budgets, CredentialLock, Host, Offer, Queue, RequestsAsked, Reserved, Standing, Store};
 use crate::source::{Parts, Secret};
 
 /// How long a statement waits for another process that is writing to the same file.
@@ -115,6 +116,29 @@ impl Queue for SqliteStore {
 
     async fn requeue(&self, id: i64) -> Result<Asked, StoreError> {
         queue::requeue(&self.pool, id).await
+    }
+}
+
+#[async_trait]
+impl Budgets for SqliteStore {
+    async fn reserve(&self, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError> {
+        budgets::reserve(&self.pool, account, asked).await
+    }
+
+    async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError> {
+        budgets::hold_off(&self.pool, account, wait).await
+    }
+
+    async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError> {
+        budgets::held_off(&self.pool, account).await
+    }
+
+    async fn take_slot(&self, account: Account<'_>, slots: i64, host: &str) -> Result<Option<i64>, StoreError> {
+        budgets::take_slot(&self.pool, account, slots, host).await
+    }
+
+    async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
+        budgets::leave_slot(&self.pool, account, slot, host).await
     }
 }
 

@@ -15,7 +15,7 @@ const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 const MIGRATION_TRIES: u32 = 10;
 const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 10] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -24,6 +24,8 @@ const TABLES: [&str; 8] = [
     "scrap_cursores",
     "dados_rejeitados",
     "atlas_hosts",
+    "atlas_orcamentos",
+    "atlas_vagas",
 ];
 
 /// Columns that later migrations add to them.

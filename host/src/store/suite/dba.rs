@@ -28,7 +28,7 @@ fn grants(role: &str) -> Result<String> {
     let lines =
         DBA_SQL.lines().skip_while(|line| !line.starts_with("-- GRANT")).map_while(|line| line.strip_prefix("--"));
     let grants = lines.collect::<Vec<_>>().join("\n");
-    anyhow::ensure!(grants.matches("TO atlas;").count() >= 5, "no GRANTs in dba.sql: {grants}");
+    anyhow::ensure!(grants.matches("TO atlas;").count() >= 6, "no GRANTs in dba.sql: {grants}");
     Ok(grants.replace("TO atlas;", &format!("TO {role};")))
 }
 
@@ -86,6 +86,12 @@ async fn work(store: &dyn Store) -> Result<()> {
     assert_eq!(store.pending(&lease, 1, 0, 10).await?.len(), 1);
     assert!(store.finish(&lease, &end(ScrapState::Concluido, None, 1)).await?);
     assert_eq!(store.totals(CLIENT).await?.len(), 1);
+    let account = Account { cliente_id: CLIENT, api: "jueri" };
+    let asked = RequestsAsked { requests: 1, interval: Duration::from_secs(1), per_day: Some(5), day_offset: 0 };
+    assert!(matches!(store.reserve(account, asked).await?, Reserved::Granted { .. }));
+    store.hold_off(account, Duration::from_secs(1)).await?;
+    assert_eq!(store.take_slot(account, 1, HOST).await?, Some(1));
+    store.leave_slot(account, 1, HOST).await?;
     assert!(store.remove_api(CLIENT, "jueri").await?);
     assert_eq!(fault(store.remove_client(CLIENT).await), Some(Fault::InUse));
     store.add_client(8, &secret("token")).await?;
@@ -139,7 +145,7 @@ async fn a_role_that_may_not_create_is_told_so_where_tables_are_missing() -> Res
     let error = store.init().await.err().context("it created tables")?;
     assert_eq!(error.fault, Fault::Schema);
     assert!(error.database_message().contains("permission denied"), "{}", error.database_message());
-    assert_eq!(store.schema().await?.missing_tables.len(), 8);
+    assert_eq!(store.schema().await?.missing_tables.len(), 10);
     Ok(())
 }
 

@@ -33,7 +33,7 @@ const WITHOUT_INDEX: [&str; 2] = [
 
 async fn an_empty_database_lacks_every_table(ground: &Ground) -> Result<()> {
     let status = ground.store.schema().await?;
-    assert_eq!(status.missing_tables.len(), 8);
+    assert_eq!(status.missing_tables.len(), 10);
     assert_eq!(status.version, 0);
     assert!(status.newest >= 1 && !status.hash_is_unique && !status.is_ready());
     let server = if ground.database.is_postgres() { "PostgreSQL " } else { "SQLite " };
@@ -94,7 +94,14 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
              INSERT INTO clientes_apis (cliente_id, api, base_url) VALUES (7, '', 'http://192.168.0.10/api');",
         )
         .await?;
-    let later = ["clientes_credenciais", "atlas_hosts", "clientes_apis.rede_privada", "scraps.pedido"];
+    let later = [
+        "clientes_credenciais",
+        "atlas_hosts",
+        "atlas_orcamentos",
+        "atlas_vagas",
+        "clientes_apis.rede_privada",
+        "scraps.pedido",
+    ];
     assert_eq!(ground.store.schema().await?.missing_tables, later);
     ground.store.init().await?;
     assert!(ground.store.schema().await?.is_ready());

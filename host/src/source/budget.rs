@@ -1,0 +1,360 @@
+//! The budget of requests that a client has at an API: so many a second, so many a day, so many pages at once. All of an API's
+//! routes share it, on all hosts.
+//!
+//! What is shared stands in the store, as the moment at which the next request would be due if they came evenly (GCRA,
+//! ITU-T I.371, as a leaky bucket), and is taken from there a quarter of a second's worth at a time; the requests that were taken are
+//! spread here. A wait for the next request is no failure of a page's: it is waited for before the page's instance is made, as long
+//! as it is short. A long one, such as for tomorrow's quota, ends the run, and the scrap is taken again at the hour.
+//!
+//! How long a source wants to be left alone (`Retry-After`, `RateLimit-*`) is learned from its answers, and holds for all hosts. What a
+//! connector says of it holds for its own scrap only: it may be wrong, or mean harm to others at the same API.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::message::SendError;
+use crate::store::{Account, RequestsAsked, Reserved, Store};
+
+/// The longest wait that a page sits out. After a longer one it would be another day, and nobody should wait for it in a worker.
+pub const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+/// So many seconds' worth of requests may queue for their turn in a process: pages beyond wait without an instance of their own.
+const CROWD_S: f64 = 10.0;
+/// How often one looks who waits for a slot that other hosts have.
+const SLOT_POLL: Duration = Duration::from_millis(200);
+/// Requests taken at once, so that a quick API costs four statements a second and not one for each request.
+const TAKEN_PER_SECOND: f64 = 4.0;
+/// A request that was taken and not made in time is not made later, beside those whose turn it is then.
+const LATE: Duration = Duration::from_secs(1);
+
+/// What an API allows a client. What is `None` has no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+pub struct RateBudget {
+    /// Requests a second, on average.
+    pub per_second: Option<f64>,
+    /// Requests that may be made at once after a pause; one if it is not said.
+    pub burst: Option<u32>,
+    /// Requests a day.
+    pub per_day: Option<u64>,
+    /// Pages that may be fetched at the same time, on all hosts together.
+    pub concurrency: Option<u32>,
+    /// Where the day begins: seconds that its time zone is ahead of UTC.
+    #[serde(skip)]
+    pub day_offset: i32,
+}
+
+impl RateBudget {
+    /// This one, and where it says nothing, that one.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            per_second: self.per_second.or(other.per_second),
+            burst: self.burst.or(other.burst),
+            per_day: self.per_day.or(other.per_day),
+            concurrency: self.concurrency.or(other.concurrency),
+            day_offset: self.day_offset,
+        }
+    }
+
+    /// The same, with zeros as what they stand for in settings: no limit.
+    #[must_use]
+    pub fn without_zeros(self) -> Self {
+        Self {
+            per_second: self.per_second.filter(|rate| *rate > 0.0),
+            burst: self.burst.filter(|burst| *burst > 0),
+            per_day: self.per_day.filter(|requests| *requests > 0),
+            concurrency: self.concurrency.filter(|pages| *pages > 0),
+            ..self
+        }
+    }
+
+    /// Whether requests are counted at all.
+    fn counts(&self) -> bool {
+        self.per_second.is_some() || self.per_day.is_some()
+    }
+}
+
+/// Why a page is not asked for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Throttled {
+    /// What is spent, or who asked for it.
+    pub why: String,
+    /// How long it is until then.
+    pub wait: Duration,
+}
+
+/// Somebody who wants to know what a page waits for. Called in the middle of things: it must be quick.
+pub trait Waiting: Send + Sync {
+    /// A page waits for its turn.
+    fn throttled(&self, throttled: &Throttled);
+}
+
+/// Whose budget it is, in the store and in this process.
+#[derive(Clone)]
+pub struct BudgetOwner {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The client.
+    pub cliente_id: i32,
+    /// The API.
+    pub api: String,
+    /// This process, as the store knows it.
+    pub host: String,
+}
+
+impl BudgetOwner {
+    fn account(&self) -> Account<'_> {
+        Account { cliente_id: self.cliente_id, api: &self.api }
+    }
+}
+
+/// A client's budget at an API, as this process draws on it.
+pub struct Budget {
+    owner: BudgetOwner,
+    rate: RateBudget,
+    /// Requests that were taken, by when each may be made. Whoever waits for one holds it, so that they go in the order in which
+    /// they came.
+    taken: tokio::sync::Mutex<VecDeque<Instant>>,
+    /// The source wants to be left alone until then, and why.
+    held_off: Mutex<Option<(Instant, String)>>,
+    crowd: Option<Arc<Semaphore>>,
+    slots: Option<Arc<Semaphore>>,
+}
+
+/// A page may be fetched for as long as this lives. Its first request is paid for.
+pub struct Admission {
+    _crowd: Option<OwnedSemaphorePermit>,
+    _slot: Option<Slot>,
+}
+
+/// One of the pages that may be fetched at once, on all hosts.
+struct Slot {
+    owner: BudgetOwner,
+    number: i64,
+    _local: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let (owner, number) = (self.owner.clone(), self.number);
+        // What cannot be given back now is, when this process is not seen any more.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = owner.store.leave_slot(owner.account(), number, &owner.host).await {
+                    tracing::debug!(%error, "an API's slot was not given back");
+                }
+            });
+        }
+    }
+}
+
+impl Budget {
+    fn new(owner: BudgetOwner, rate: RateBudget) -> Self {
+        let crowd = rate.per_second.map(|rate| (rate * CROWD_S).ceil().clamp(1.0, 10_000.0));
+        // Clamped: no rate of the world overflows it.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let semaphore = |size: f64| Arc::new(Semaphore::new(size as usize));
+        Self {
+            owner,
+            rate,
+            taken: tokio::sync::Mutex::default(),
+            held_off: Mutex::default(),
+            crowd: crowd.map(semaphore),
+            slots: rate.concurrency.map(|pages| Arc::new(Semaphore::new(pages as usize))),
+        }
+    }
+
+    /// Waits until a page may be fetched, and pays for its first request. `Err`: not for a long time.
+    pub async fn admit(&self, waiting: &dyn Waiting) -> Result<Admission, Throttled> {
+        self.sit_out(waiting).await?;
+        let crowd = match &self.crowd {
+            Some(crowd) => Arc::clone(crowd).acquire_owned().await.ok(),
+            None => None,
+        };
+        let slot = self.slot(waiting).await;
+        loop {
+            self.sit_out(waiting).await?;
+            match self.pay().await {
+                Ok(due) => {
+                    let wait = due.saturating_duration_since(Instant::now());
+                    if wait > LATE {
+                        let why = format!("{} requests a second", self.rate.per_second.unwrap_or_default());
+                        waiting.throttled(&Throttled { why, wait });
+                    }
+                    tokio::time::sleep(wait).await;
+                    return Ok(Admission { _crowd: crowd, _slot: slot });
+                }
+                Err(throttled) if throttled.wait > WAIT_MAX => return Err(throttled),
+                Err(throttled) => {
+                    waiting.throttled(&throttled);
+                    tokio::time::sleep(throttled.wait).await;
+                }
+            }
+        }
+    }
+
+    /// Pays for one request more of a page that is under way, and waits for its turn.
+    pub(super) async fn request(&self) -> Result<(), SendError> {
+        let due = self.pay().await.map_err(|throttled| SendError::Throttled(throttled.why, throttled.wait))?;
+        tokio::time::sleep(due.saturating_duration_since(Instant::now())).await;
+        Ok(())
+    }
+
+    /// The source wants to be left alone for so long.
+    pub(super) async fn hold_off(&self, why: &str, wait: Duration) {
+        self.note(why, wait);
+        // Those who share the budget learn it from their own answers if they have to.
+        if let Err(error) = self.owner.store.hold_off(self.owner.account(), wait).await {
+            tracing::debug!(%error, "how long a source is left alone was not noted");
+        }
+    }
+
+    fn note(&self, why: &str, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut held = lock(&self.held_off);
+        if held.as_ref().is_none_or(|(before, _)| *before < until) {
+            *held = Some((until, why.to_owned()));
+        }
+    }
+
+    async fn sit_out(&self, waiting: &dyn Waiting) -> Result<(), Throttled> {
+        loop {
+            let held = lock(&self.held_off).clone();
+            let Some((until, why)) = held else { return Ok(()) };
+            let wait = until.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                *lock(&self.held_off) = None;
+                return Ok(());
+            }
+            let throttled = Throttled { why, wait };
+            if wait > WAIT_MAX {
+                return Err(throttled);
+            }
+            waiting.throttled(&throttled);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn slot(&self, waiting: &dyn Waiting) -> Option<Slot> {
+        let (slots, most) = self.slots.as_ref().zip(self.rate.concurrency)?;
+        // It is never closed.
+        let local = Arc::clone(slots).acquire_owned().await.ok()?;
+        let (owner, began) = (&self.owner, Instant::now());
+        let mut told = false;
+        loop {
+            match owner.store.take_slot(owner.account(), most.into(), &owner.host).await {
+                Ok(Some(number)) => return Some(Slot { owner: owner.clone(), number, _local: local }),
+                Ok(None) => {}
+                Err(error) => {
+                    waiting.throttled(&not_counted(&error));
+                    tokio::time::sleep(LATE).await;
+                    continue;
+                }
+            }
+            if !told && began.elapsed() > LATE {
+                told = true;
+                let why = format!("{most} pages at once, which other hosts are fetching");
+                waiting.throttled(&Throttled { why, wait: LATE });
+            }
+            tokio::time::sleep(SLOT_POLL).await;
+        }
+    }
+
+    /// Takes one request out of the budget, and says when it may be made.
+    async fn pay(&self) -> Result<Instant, Throttled> {
+        if !self.rate.counts() {
+            return Ok(Instant::now());
+        }
+        let mut taken = self.taken.lock().await;
+        while let Some(due) = taken.pop_front() {
+            if due + LATE > Instant::now() {
+                return Ok(due);
+            }
+        }
+        *taken = self.take().await?;
+        // At least one was asked for.
+        taken.pop_front().ok_or_else(|| Throttled { why: "the request budget is empty".to_owned(), wait: LATE })
+    }
+
+    async fn take(&self) -> Result<VecDeque<Instant>, Throttled> {
+        let rate = self.rate.per_second.unwrap_or(f64::INFINITY);
+        let interval = Duration::try_from_secs_f64(1.0 / rate).unwrap_or_default();
+        let per_day = self.rate.per_day.map(|requests| i64::try_from(requests).unwrap_or(i64::MAX));
+        // No more than a day may have, and one where there is no rate.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let many = (self.rate.per_second.unwrap_or(1.0) / TAKEN_PER_SECOND).clamp(1.0, 1_000.0) as u32;
+        let day_offset = self.rate.day_offset;
+        let mut many = many.min(self.rate.per_day.and_then(|requests| u32::try_from(requests).ok()).unwrap_or(many));
+        loop {
+            let asked = RequestsAsked { requests: many, interval, per_day, day_offset };
+            match self.owner.store.reserve(self.owner.account(), asked).await {
+                Ok(Reserved::Granted { next_in }) => return Ok(self.spread(next_in, many, interval)),
+                Ok(Reserved::HeldOff(wait)) => {
+                    let why = "the source asked to be left alone".to_owned();
+                    self.note(&why, wait);
+                    return Err(Throttled { why, wait });
+                }
+                // Perhaps for so many only.
+                Ok(Reserved::DaySpent(_)) if many > 1 => many = 1,
+                Ok(Reserved::DaySpent(wait)) => {
+                    let why = format!("the day's {} requests are spent", self.rate.per_day.unwrap_or_default());
+                    return Err(Throttled { why, wait });
+                }
+                Err(error) => return Err(not_counted(&error)),
+            }
+        }
+    }
+
+    /// When each may be made, of which the last is followed by the next one's turn in `next_in` seconds.
+    fn spread(&self, next_in: f64, many: u32, interval: Duration) -> VecDeque<Instant> {
+        let now = Instant::now();
+        let burst = self.rate.burst.unwrap_or(1).saturating_sub(1);
+        let early = interval.as_secs_f64() * f64::from(burst);
+        let due = |number: u32| {
+            let wait = next_in - interval.as_secs_f64() * f64::from(many - number) - early;
+            now + Duration::try_from_secs_f64(wait).unwrap_or_default()
+        };
+        (0..many).map(due).collect()
+    }
+}
+
+/// The budget is in the database, and nobody asks without it.
+fn not_counted(error: &crate::store::StoreError) -> Throttled {
+    Throttled { why: format!("the request budget cannot be read: {error}"), wait: LATE }
+}
+
+/// A client and an API.
+type Owned = (i32, String);
+
+/// The budgets that a process draws on: for a client and API one for each rate that is in use.
+#[derive(Default)]
+pub struct Budgets(Mutex<HashMap<Owned, Vec<Arc<Budget>>>>);
+
+impl Budgets {
+    /// The one budget of a client at an API. `held_off`: for how long the source is to be left alone, as the store has it.
+    pub fn of(&self, owner: BudgetOwner, rate: RateBudget, held_off: Duration) -> Arc<Budget> {
+        let mut all = lock(&self.0);
+        let of_api = all.entry((owner.cliente_id, owner.api.clone())).or_default();
+        // Of another rate: a connector's newer version, or another route's, says so. What is shared stands in the store.
+        of_api.retain(|budget| budget.rate == rate || Arc::strong_count(budget) > 1);
+        let budget = of_api.iter().find(|budget| budget.rate == rate).cloned().unwrap_or_else(|| {
+            let budget = Arc::new(Budget::new(owner, rate));
+            of_api.push(Arc::clone(&budget));
+            budget
+        });
+        if !held_off.is_zero() {
+            budget.note("the source asked to be left alone", held_off);
+        }
+        budget
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

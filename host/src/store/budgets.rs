@@ -1,0 +1,111 @@
+//! Budgets of requests, shared by all hosts: what a client may still ask of an API, and how many pages at once.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+
+/// Whose budget it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account<'a> {
+    /// The client.
+    pub cliente_id: i32,
+    /// The API.
+    pub api: &'a str,
+}
+
+/// Requests that somebody wants to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestsAsked {
+    /// How many, at least 1: all or none are granted.
+    pub requests: u32,
+    /// The time between two of them, if they come evenly; zero: there is no rate.
+    pub interval: Duration,
+    /// How many the day may have in all.
+    pub per_day: Option<i64>,
+    /// Where that day begins: seconds that the time zone is ahead of UTC.
+    pub day_offset: i32,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reserved {
+    /// They may be made, evenly, the last of them this many seconds from now, before any burst is taken off; less than zero if it
+    /// might have been made before.
+    Granted {
+        /// Seconds until one interval after the last.
+        next_in: f64,
+    },
+    /// The source wants to be left alone for so long.
+    HeldOff(Duration),
+    /// The day has had its requests; the next one begins in this time.
+    DaySpent(Duration),
+}
+
+/// Budgets. Every call is atomic, and counts time by the database's clock.
+#[async_trait]
+pub trait Budgets: Send + Sync {
+    /// Takes requests out of a budget.
+    async fn reserve(&self, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError>;
+
+    /// Grants nothing for so long, whoever asks. A longer time that was set before stays.
+    async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError>;
+
+    /// For how long nothing is granted.
+    async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError>;
+
+    /// Takes one of so many slots for a host that is seen; none: others have them all.
+    async fn take_slot(&self, account: Account<'_>, slots: i64, host: &str) -> Result<Option<i64>, StoreError>;
+
+    /// Gives a slot back.
+    async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError>;
+}
+
+/// The seconds of a day.
+pub(super) const DAY: f64 = 86_400.0;
+
+/// A row, for one who was granted nothing: what time it is, until when nothing is granted, and whether the day is spent.
+pub(super) fn refused(now: f64, free_at: f64, day_offset: i32) -> Reserved {
+    if free_at > now {
+        return Reserved::HeldOff(Duration::try_from_secs_f64(free_at - now).unwrap_or_default());
+    }
+    let gone = (now + f64::from(day_offset)).rem_euclid(DAY);
+    Reserved::DaySpent(Duration::try_from_secs_f64(DAY - gone).unwrap_or_default())
+}
+
+/// The statements, which differ in how the two databases tell the time.
+macro_rules! budget_statements {
+    (now: $now:literal, day: $day:literal, greatest: $greatest:literal, bigint: $bigint:literal, slots: $slots:literal, lives: $lives:literal) => {
+        /// `$1` client, `$2` API, `$3` requests, `$4` seconds between two, `$5` seconds ahead of UTC, `$6` requests a day or null.
+        const RESERVE: &str = concat!(
+            "INSERT INTO atlas_orcamentos AS o (cliente_id, api, proxima, dia, gastos) VALUES ($1, $2, ", $now, " + $3 * $4, ",
+            $day, ", CAST($3 AS ", $bigint, ")) ON CONFLICT (cliente_id, api) DO UPDATE SET proxima = ", $greatest, "(o.proxima, ",
+            $now, ") + $3 * $4, dia = excluded.dia, gastos = CASE WHEN o.dia = excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos \
+             WHERE o.livre_em <= ", $now, " AND (CAST($6 AS ", $bigint, ") IS NULL OR \
+               CASE WHEN o.dia = excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos <= CAST($6 AS ", $bigint, ")) \
+             RETURNING proxima - ", $now
+        );
+
+        const FREE_AT: &str =
+            concat!("SELECT ", $now, ", livre_em FROM atlas_orcamentos WHERE cliente_id = $1 AND api = $2");
+
+        const HOLD_OFF: &str = concat!(
+            "INSERT INTO atlas_orcamentos AS o (cliente_id, api, livre_em) VALUES ($1, $2, ", $now, " + $3) \
+             ON CONFLICT (cliente_id, api) DO UPDATE SET livre_em = ", $greatest, "(o.livre_em, excluded.livre_em)"
+        );
+
+        /// Of a host that is not seen any more the slots are anybody's.
+        const TAKE_SLOT: &str = concat!(
+            "INSERT INTO atlas_vagas AS v (cliente_id, api, vaga, host) SELECT $1, $2, n, $4 FROM ", $slots, " WHERE NOT EXISTS \
+             (SELECT 1 FROM atlas_vagas t JOIN atlas_hosts h ON h.id = t.host AND ", $lives, " \
+               WHERE t.cliente_id = $1 AND t.api = $2 AND t.vaga = n) ORDER BY n LIMIT 1 \
+             ON CONFLICT (cliente_id, api, vaga) DO UPDATE SET host = excluded.host WHERE NOT EXISTS \
+             (SELECT 1 FROM atlas_hosts h WHERE h.id = v.host AND ", $lives, ") RETURNING vaga"
+        );
+
+        const LEAVE_SLOT: &str =
+            "DELETE FROM atlas_vagas WHERE cliente_id = $1 AND api = $2 AND vaga = $3 AND host = $4";
+    };
+}
+pub(super) use budget_statements;

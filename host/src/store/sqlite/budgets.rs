@@ -1,0 +1,77 @@
+//! Budgets of requests.
+
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+
+use super::super::budgets::{Account, RequestsAsked, Reserved, budget_statements, refused};
+use super::super::error::StoreError;
+
+budget_statements! {
+    now: "unixepoch('subsec')",
+    day: "CAST((unixepoch('subsec') + $5) / 86400 AS INTEGER)",
+    greatest: "MAX",
+    bigint: "INTEGER",
+    slots: "(WITH RECURSIVE numeros(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numeros WHERE n < $3) SELECT n FROM numeros)",
+    lives: "h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')"
+}
+
+pub(super) async fn reserve(
+    pool: &SqlitePool,
+    account: Account<'_>,
+    asked: RequestsAsked,
+) -> Result<Reserved, StoreError> {
+    let sort = || StoreError::sort("reserve requests");
+    let granted: Option<f64> = sqlx::query_scalar(RESERVE)
+        .bind(account.cliente_id)
+        .bind(account.api)
+        .bind(f64::from(asked.requests))
+        .bind(asked.interval.as_secs_f64())
+        .bind(f64::from(asked.day_offset))
+        .bind(asked.per_day)
+        .fetch_optional(pool)
+        .await
+        .map_err(sort())?;
+    if let Some(next_in) = granted {
+        return Ok(Reserved::Granted { next_in });
+    }
+    let (now, free_at): (f64, f64) =
+        sqlx::query_as(FREE_AT).bind(account.cliente_id).bind(account.api).fetch_one(pool).await.map_err(sort())?;
+    Ok(refused(now, free_at, asked.day_offset))
+}
+
+pub(super) async fn hold_off(pool: &SqlitePool, account: Account<'_>, wait: Duration) -> Result<(), StoreError> {
+    let held = sqlx::query(HOLD_OFF).bind(account.cliente_id).bind(account.api).bind(wait.as_secs_f64());
+    held.execute(pool).await.map(drop).map_err(StoreError::sort("note how long a source is left alone"))
+}
+
+pub(super) async fn held_off(pool: &SqlitePool, account: Account<'_>) -> Result<Duration, StoreError> {
+    let row: Option<(f64, f64)> = sqlx::query_as(FREE_AT)
+        .bind(account.cliente_id)
+        .bind(account.api)
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::sort("look how long a source is left alone"))?;
+    let wait = row.map_or(0.0, |(now, free_at)| free_at - now);
+    Ok(Duration::try_from_secs_f64(wait).unwrap_or_default())
+}
+
+pub(super) async fn take_slot(
+    pool: &SqlitePool,
+    account: Account<'_>,
+    slots: i64,
+    host: &str,
+) -> Result<Option<i64>, StoreError> {
+    let taken = sqlx::query_scalar(TAKE_SLOT).bind(account.cliente_id).bind(account.api).bind(slots).bind(host);
+    taken.fetch_optional(pool).await.map_err(StoreError::sort("take one of an API's slots"))
+}
+
+pub(super) async fn leave_slot(
+    pool: &SqlitePool,
+    account: Account<'_>,
+    slot: i64,
+    host: &str,
+) -> Result<(), StoreError> {
+    let left = sqlx::query(LEAVE_SLOT).bind(account.cliente_id).bind(account.api).bind(slot).bind(host);
+    left.execute(pool).await.map(drop).map_err(StoreError::sort("give an API's slot back"))
+}
