@@ -207,16 +207,38 @@ CREATE TABLE IF NOT EXISTS atlas_vagas (
     PRIMARY KEY (cliente_id, api, vaga)
 );
 
+-- Schedules: scraps that are created by themselves. Whatever worker sees first that one is due creates its scrap.
+CREATE TABLE IF NOT EXISTS atlas_agendas (
+    id BIGSERIAL PRIMARY KEY,
+    cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id) ON DELETE CASCADE,
+    rota TEXT NOT NULL,
+    -- Five fields, and the time zone that they are read in.
+    cron TEXT NOT NULL,
+    fuso TEXT NOT NULL,
+    -- The days that a scrap asks for, the present one included. Null: the route takes no period.
+    janela_dias INTEGER,
+    tamanho_pagina INTEGER NOT NULL DEFAULT 0,
+    -- Whether a scrap is created although the one before has not ended.
+    sobrepor BOOLEAN NOT NULL DEFAULT FALSE,
+    ativa BOOLEAN NOT NULL DEFAULT TRUE,
+    -- When it is due, in seconds since 1970.
+    proxima BIGINT NOT NULL,
+    -- The scrap that it created last, and the last day that one asks for.
+    ultimo_scrap BIGINT,
+    ultimo_dia TEXT,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW()
+);
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw, dados_rejeitados TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,
---     dados_rejeitados_id_seq TO atlas;
+--     dados_rejeitados_id_seq, atlas_agendas_id_seq TO atlas;
 
 -- Only for a dados_raw that was there before and has no unique index on hash_conteudo (`atlas db status` says so). It fails
 -- while a hash stands there twice.

@@ -23,6 +23,7 @@ mod rejects;
 mod reload;
 mod report;
 mod run;
+mod schedule;
 mod scrap;
 mod signals;
 mod usage;
@@ -41,6 +42,7 @@ use crate::service::{Atlas, Exit, Failure};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    crate::memory::keep_nothing_large();
     crate::core_dumps::disable();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -83,6 +85,7 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
                 Command::Worker(args) => worker::run(&args, &atlas, &init, output).await,
                 Command::Client(args) => client::run(args, &atlas, output).await,
                 Command::Scrap(args) => scrap::run(args, &atlas, &init, output).await,
+                Command::Schedule(args) => schedule::run(args, &atlas, output).await,
                 Command::Rejects(args) => rejects::run(args, &atlas, output).await,
                 Command::Verify(args) => verify::run(&args, &atlas, output).await,
                 // Handled above: these need no open installation.

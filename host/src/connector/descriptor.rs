@@ -34,6 +34,8 @@ pub struct Descriptor {
     pub takes_period: bool,
     /// Records a page, unless the operator says otherwise.
     pub page_size: u32,
+    /// How long a new record may take to appear in the source's answers.
+    pub lag_seconds: u64,
     /// Where the API expects its credential.
     pub auth: AuthScheme,
     /// What the API allows, as the connector has it.
@@ -139,6 +141,7 @@ impl Descriptor {
             cursor_format: said.cursor_format,
             takes_period: said.takes_period,
             page_size: said.page_size,
+            lag_seconds: said.lag_seconds,
             auth: auth(said.auth)?,
             rate: said.rate.map(rate).unwrap_or_default(),
             requests: requests(&said.requests)?,

@@ -113,6 +113,7 @@ mod tests {
             cursor_format: 1,
             takes_period: true,
             page_size: 100,
+            lag_seconds: 0,
             auth: AuthScheme::Bearer,
             rate: RateBudget::default(),
             requests: Vec::new(),

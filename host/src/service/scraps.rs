@@ -104,24 +104,19 @@ impl Atlas {
         self.create(request, Some(host)).await
     }
 
-    async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<i64, Failure> {
+    /// A scrap as it would be created. Nobody is served by one that could not run.
+    pub(super) async fn check_scrap(&self, request: &ScrapRequest) -> Result<NewScrap, Failure> {
         let connector = self.connectors().connector(&request.rota).await?;
         let period = period(request, &connector.descriptor)?;
         let page_size = page_size(request, &connector.descriptor)?;
-        // Nobody is served by a scrap that could not run.
         let access = self.store().access(request.cliente_id, &connector.descriptor.api).await;
         self.endpoint(request.cliente_id, &connector.descriptor, access)?;
-        let created = self
-            .store()
-            .create_scrap(&NewScrap {
-                cliente_id: request.cliente_id,
-                rota: request.rota.clone(),
-                period,
-                page_size,
-                settings: "{}".to_owned(),
-                host,
-            })
-            .await;
+        let (cliente_id, rota) = (request.cliente_id, request.rota.clone());
+        Ok(NewScrap { cliente_id, rota, period, page_size, settings: "{}".to_owned(), host: None })
+    }
+
+    async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<i64, Failure> {
+        let created = self.store().create_scrap(&NewScrap { host, ..self.check_scrap(request).await? }).await;
         created.map_err(|error| match error.fault {
             Fault::Missing => no_token(request.cliente_id),
             _ => Failure::store("op-scrap", &error),
@@ -242,7 +237,7 @@ impl Atlas {
         let end = pipeline::run(job, settings, Arc::new(source), store, Arc::clone(&observer), stop.clone()).await;
         self.connectors().registry().await?.write_usage().await;
         // Nobody has to wait for it.
-        tokio::task::spawn_blocking(memory::give_back);
+        tokio::spawn(memory::give_back_what_a_run_held());
         let again = Again { run_for, before: &before, first_wait: self.config().worker.rerun_after };
         // One that has waited for the database in vain does not wait as long again.
         let longest = if matches!(end, End::Store(_)) { LAST_PATIENCE } else { self.config().run.db_patience };

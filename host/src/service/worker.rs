@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -19,6 +19,8 @@ use crate::store::{Fault, Lease, Offer, StoreError, TAKE_OVERS_MAX};
 
 /// How often a worker with room looks whether there is something for it.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often it looks whether a schedule is due.
+const SCHEDULES_LOOK: Duration = Duration::from_secs(1);
 /// How long one look may take. One that was successful after all is noticed at the next.
 const TAKE_MAX: Duration = Duration::from_secs(60);
 /// The longest time between two looks while the database does not answer.
@@ -66,7 +68,16 @@ impl Atlas {
         };
         let mut runs = FuturesUnordered::new();
         let mut pause = LOOK;
+        let mut looked = None;
         while !stop.is_cancelled() {
+            if looked.is_none_or(|looked: Instant| looked.elapsed() >= SCHEDULES_LOOK) {
+                looked = Some(Instant::now());
+                // As with the queue: what cannot be read now is tried again.
+                let firing = pin!(self.fire_schedules());
+                if let Err(failure) = alongside(firing, &mut runs).await {
+                    complain(&failure);
+                }
+            }
             let room = runs.len() < self.config().worker.scraps;
             let busy: Vec<i64> = is_running().iter().copied().collect();
             let taken = if room {

@@ -7,6 +7,7 @@
 //! - `error`     what can go wrong, by what to do about it
 //! - `budgets`   budgets of requests, shared by all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
+//! - `schedules` scraps that are created by themselves
 //! - `rows`      how rows of either database become those values
 //! - `seal`      secrets at rest
 //! - `postgres`, `sqlite`  the two implementations
@@ -17,6 +18,7 @@ mod error;
 mod postgres;
 mod queue;
 mod rows;
+mod schedules;
 mod seal;
 mod sqlite;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
 pub use self::queue::{Asked, Host, Offer, Queue, Standing, TAKE_OVERS_MAX};
+pub use self::schedules::{Fired, Firing, NewSchedule, Schedule, Schedules};
 pub use self::seal::StoreKey;
 pub use self::sqlite::SqliteStore;
 pub use self::types::*;
@@ -39,7 +42,7 @@ use crate::source::{AccessToken, Parts, Secret};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue + Budgets {
+pub trait Store: Queue + Budgets + Schedules {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -236,6 +239,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0005_renovacao.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0006_orcamentos.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0007_agendas.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -250,4 +255,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0005_renovacao.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0006_orcamentos.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0007_agendas.sql"),
 );

@@ -6,6 +6,7 @@ mod credentials;
 mod ledger;
 mod queue;
 mod records;
+mod schedules;
 mod schema;
 mod sessions;
 
@@ -20,7 +21,10 @@ use super::error::{Fault, StoreError};
 use super::rows;
 use super::seal::{Column, Place, Sealer, StoreKey};
 use super::types::*;
-use super::{Account, Asked, Budgets, CredentialLock, Host, Offer, Queue, RequestsAsked, Reserved, Standing, Store};
+use super::{
+    Account, Asked, Budgets, CredentialLock, Fired, Firing, Host, NewSchedule, Offer, Queue, RequestsAsked, Reserved,
+    Schedule, Schedules, Standing, Store,
+};
 use crate::source::{Parts, Secret};
 
 /// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
@@ -113,6 +117,33 @@ impl Budgets for PostgresStore {
 
     async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
         budgets::leave_slot(&self.pool, account, slot, host).await
+    }
+}
+
+#[async_trait]
+impl Schedules for PostgresStore {
+    async fn add_schedule(&self, schedule: &NewSchedule) -> Result<i64, StoreError> {
+        schedules::add(&self.pool, schedule).await
+    }
+
+    async fn schedules(&self) -> Result<Vec<Schedule>, StoreError> {
+        schedules::all(&self.pool).await
+    }
+
+    async fn due_schedules(&self, now: i64) -> Result<Vec<Schedule>, StoreError> {
+        schedules::due(&self.pool, now).await
+    }
+
+    async fn set_schedule(&self, id: i64, active: bool, next: i64) -> Result<bool, StoreError> {
+        schedules::set(&self.pool, id, active, next).await
+    }
+
+    async fn remove_schedule(&self, id: i64) -> Result<bool, StoreError> {
+        schedules::remove(&self.pool, id).await
+    }
+
+    async fn fire(&self, firing: &Firing<'_>) -> Result<Fired, StoreError> {
+        schedules::fire(&self.pool, firing).await
     }
 }
 

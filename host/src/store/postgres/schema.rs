@@ -10,7 +10,7 @@ use super::super::types::{InitReport, SchemaStatus};
 /// Our own name, for the database may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -21,6 +21,7 @@ const TABLES: [&str; 10] = [
     "atlas_hosts",
     "atlas_orcamentos",
     "atlas_vagas",
+    "atlas_agendas",
 ];
 
 /// Columns that later migrations add to them.

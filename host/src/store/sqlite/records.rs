@@ -46,6 +46,8 @@ pub(super) async fn reject(pool: &SqlitePool, lease: &Lease, records: &[Rejected
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(sort())?;
     for record in records {
         sqlx::query(REJECT)
+            // A statement that is kept keeps what was bound to it: a connector may have made 128 MiB of it.
+            .persistent(false)
             .bind(lease.scrap_id)
             .bind(lease.epoch)
             .bind(lease.cliente_id)

@@ -15,7 +15,7 @@ const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 const MIGRATION_TRIES: u32 = 10;
 const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -26,6 +26,7 @@ const TABLES: [&str; 10] = [
     "atlas_hosts",
     "atlas_orcamentos",
     "atlas_vagas",
+    "atlas_agendas",
 ];
 
 /// Columns that later migrations add to them.

@@ -92,6 +92,11 @@ async fn work(store: &dyn Store) -> Result<()> {
     store.hold_off(account, Duration::from_secs(1)).await?;
     assert_eq!(store.take_slot(account, 1, HOST).await?, Some(1));
     store.leave_slot(account, 1, HOST).await?;
+    let id = store.add_schedule(&new_schedule(CLIENT)).await?;
+    let schedule = store.due_schedules(100).await?.remove(0);
+    let firing = Firing { schedule: &schedule, next: 200, scrap: &new_scrap(CLIENT) };
+    assert!(matches!(store.fire(&firing).await?, Fired::Scrap(_)));
+    assert!(store.remove_schedule(id).await?);
     assert!(store.remove_api(CLIENT, "jueri").await?);
     assert_eq!(fault(store.remove_client(CLIENT).await), Some(Fault::InUse));
     store.add_client(8, &secret("token")).await?;
@@ -145,7 +150,7 @@ async fn a_role_that_may_not_create_is_told_so_where_tables_are_missing() -> Res
     let error = store.init().await.err().context("it created tables")?;
     assert_eq!(error.fault, Fault::Schema);
     assert!(error.database_message().contains("permission denied"), "{}", error.database_message());
-    assert_eq!(store.schema().await?.missing_tables.len(), 10);
+    assert_eq!(store.schema().await?.missing_tables.len(), 11);
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod ledger;
 mod queue;
 mod records;
 mod rejects;
+mod schedules;
 mod schema;
 mod scraps;
 mod urls;
@@ -118,6 +119,20 @@ fn credential(secret: &Secret) -> ApiChange<'_> {
 
 fn new_scrap(cliente_id: i32) -> NewScrap {
     NewScrap { cliente_id, rota: ROUTE.to_owned(), period: None, page_size: 50, settings: "{}".to_owned(), host: None }
+}
+
+/// One that is due at 100.
+fn new_schedule(cliente_id: i32) -> NewSchedule {
+    NewSchedule {
+        cliente_id,
+        rota: ROUTE.to_owned(),
+        cron: "0 * * * *".to_owned(),
+        timezone: "UTC".to_owned(),
+        window_days: Some(2),
+        page_size: 0,
+        overlap: false,
+        next: 100,
+    }
 }
 
 /// An end without anything to come.
