@@ -229,14 +229,17 @@ CREATE TABLE IF NOT EXISTS atlas_agendas (
     criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW()
 );
 
+-- When a rejected record was put into dados_raw after all, or was found there. It stays here, as what happened.
+ALTER TABLE dados_rejeitados ADD COLUMN IF NOT EXISTS reprocessado_em TIMESTAMPTZ;
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas TO atlas;
--- GRANT SELECT, INSERT ON dados_raw, dados_rejeitados TO atlas;
--- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores TO atlas;
+-- GRANT SELECT, INSERT ON dados_raw TO atlas;
+-- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores, dados_rejeitados TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,
 --     dados_rejeitados_id_seq, atlas_agendas_id_seq TO atlas;
 

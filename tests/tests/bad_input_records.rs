@@ -145,3 +145,43 @@ async fn a_record_that_is_too_large_is_rejected_with_all_of_its_bytes() -> anyho
     }
     Ok(())
 }
+
+/// A limit that was too low, and then is not: what it rejected comes into the table, each record once, as it arrived.
+#[tokio::test]
+async fn what_a_limit_rejected_is_put_into_the_table_once_the_limit_is_raised() -> anyhow::Result<()> {
+    for atlas in Atlas::on_both().await? {
+        let api = api(4, Faults::default()).await?;
+        let settings = atlas.folder().join("atlas.toml");
+        std::fs::write(&settings, "[limits]\nrecord_depth = 0\n")?;
+        atlas.register(CLIENT, &api).await?;
+        let run = atlas.run_pedido(CLIENT, &["--page-size", "5"]).await?.expect(6)?;
+        assert_eq!((run.number("inseridos")?, run.number("rejeitados")?), (0, 20));
+        let mut said = String::new();
+        let still = atlas.run(&["rejects", "replay", "1", "--lang", "en"]).await?.expect(6)?;
+        said.push_str(&format!("{}{}", still.stdout, still.stderr));
+        std::fs::write(&settings, "")?;
+        let one = atlas.run(&["rejects", "replay", "2", "--output", "json"]).await?.expect(0)?;
+        assert_eq!((one.number("inseridos")?, one.number("rejeitados")?), (1, 0));
+        let all = atlas.run(&["rejeitados", "reprocessar", "--scrap", "1", "--output", "json"]).await?.expect(0)?;
+        assert_eq!((all.number("inseridos")?, all.number("duplicados")?), (19, 0));
+        atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+        // Fetched again, they are known by the very same hashes.
+        let again = atlas.run_pedido(CLIENT, &["--page-size", "5"]).await?.expect(0)?;
+        assert_eq!((again.number("inseridos")?, again.number("duplicados")?), (0, 20));
+        let before = atlas.run(&["rejects", "replay", "2", "--lang", "en"]).await?.expect(0)?;
+        said.push_str(&format!("{}{}", before.stdout, before.stderr));
+        let nothing = atlas.run(&["rejects", "replay", "--output", "json"]).await?.expect(0)?;
+        assert_eq!(nothing.number("inseridos")?, 0);
+        let unknown = atlas.run(&["rejects", "show", "99", "--lang", "en"]).await?.expect(2)?;
+        said.push_str(&unknown.stderr);
+        let shown = atlas.run(&["rejects", "show", "2"]).await?.expect(0)?.json()?;
+        assert!(
+            shown["reprocessado_em"].is_string()
+                && shown["conteudo"].as_str().is_some_and(|text| text.starts_with('{'))
+        );
+        if !atlas.database.is_postgres() {
+            assert_said!(said);
+        }
+    }
+    Ok(())
+}

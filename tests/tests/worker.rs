@@ -369,3 +369,54 @@ async fn of_a_fleet_no_client_is_starved_and_no_scrap_is_run_twice() -> anyhow::
     }
     Ok(())
 }
+
+/// `ATLAS_TEST_FLEET=N`: with so many scraps in all, in the place of 160.
+#[tokio::test]
+async fn four_workers_share_the_scraps_of_twenty_clients_fairly_and_run_none_twice() -> anyhow::Result<()> {
+    const CLIENTS: i64 = 20;
+    let wanted: i64 = std::env::var("ATLAS_TEST_FLEET").ok().map_or(Ok(160), |text| text.parse())?;
+    let each = wanted / CLIENTS;
+    let api = api(4, Faults { latency_ms: 10, ..Faults::default() }).await?;
+    let atlas = Atlas::on_postgres().await?;
+    for client in 1..=CLIENTS {
+        atlas.register(u32::try_from(client)?, &api).await?;
+    }
+    // The first client's all stand before the second's, and so on: first come, first served would starve the last.
+    let queue = format!(
+        "INSERT INTO scraps (cliente_id, rota, periodo_inicio, periodo_fim) SELECT c, 'pedido', '{FROM}', '{FROM}' \
+         FROM generate_series(1, {CLIENTS}) c, generate_series(1, {each}) n ORDER BY c, n"
+    );
+    atlas.database.execute(&queue).await?;
+    let worker = ["worker", "--until-empty", "--scraps", "4", "--per-client", "3", "--batch", "50", "-q"];
+    let begun = Instant::now();
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        workers.spawn(atlas.start(&worker)?.finish());
+    }
+    for worker in workers.join_all().await {
+        worker?.expect(0)?;
+    }
+    let took = begun.elapsed();
+    let number = async |sql: &str| atlas.database.number(sql).await;
+    assert_eq!(number("SELECT COUNT(*) FROM scraps WHERE estado = 'concluido'").await?, each * CLIENTS);
+    // Taken once and claimed once; every page asked for once.
+    assert_eq!(number("SELECT COUNT(*) FROM scraps WHERE epoca <> 2").await?, 0);
+    assert_eq!(number("SELECT COUNT(*) FROM scrap_cursores WHERE tentativas <> 1").await?, 0);
+    // Whenever one was taken, no client was far ahead of another: by its place in the order of all, and among its own.
+    let ahead = number(&format!(
+        "SELECT MAX(ABS(proprio - CAST(geral AS FLOAT) / {CLIENTS}))::bigint FROM (SELECT \
+           ROW_NUMBER() OVER (ORDER BY retirado_em) AS geral, \
+           ROW_NUMBER() OVER (PARTITION BY cliente_id ORDER BY retirado_em) AS proprio FROM scraps) ordem"
+    ))
+    .await?;
+    #[allow(clippy::print_stderr)] // worth knowing
+    {
+        eprintln!("{} scraps in {took:?}; at most {ahead} ahead or behind", each * CLIENTS);
+    }
+    assert!(ahead <= 3, "{ahead} scraps ahead or behind");
+    for client in 1..=CLIENTS {
+        let client = u32::try_from(client)?;
+        atlas.database.expect_exactly(client, "pedido", &api.records(client, Rota::Pedido, FROM, FROM)?).await?;
+    }
+    Ok(())
+}

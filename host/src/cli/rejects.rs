@@ -1,4 +1,4 @@
-//! `atlas rejects list|export`.
+//! `atlas rejects list|show|export|replay`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,21 +6,27 @@ use serde::Serialize;
 
 use super::args::{RejectsArgs, RejectsCommand};
 use super::output::{Output, printable};
+use crate::notice;
 use crate::notice::Notice;
-use crate::service::{Atlas, Exit, Failure};
+use crate::service::{Atlas, Exit, Failure, Replayed};
 use crate::store::Rejected;
 
-/// Read at a time: each may have megabytes.
-const PAGE: i64 = 20;
 /// Bytes of a record that a list shows.
 const SHOWN: usize = 60;
 
 pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
-        RejectsCommand::Export { scrap } => each(atlas, scrap, |rejected| output.json(&Exported::of(rejected))).await?,
+        RejectsCommand::Show { id } => {
+            // Its bytes may be anything, and a terminal acts on some of them: as JSON they are what they are.
+            output.json(&Exported::of(atlas.rejected(id).await?));
+        }
+        RejectsCommand::Replay { ids, scrap } => return replay(&ids, scrap, atlas, output).await,
+        RejectsCommand::Export { scrap } => {
+            atlas.each_rejected(scrap, |rejected| output.json(&Exported::of(rejected))).await?
+        }
         RejectsCommand::List { scrap } => {
             let mut rows = Vec::new();
-            each(atlas, scrap, |rejected| rows.push(Listed::of(&rejected))).await?;
+            atlas.each_rejected(scrap, |rejected| rows.push(Listed::of(&rejected))).await?;
             let headings = [
                 "heading-id",
                 "heading-scrap",
@@ -46,17 +52,38 @@ pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Re
     Ok(Exit::Done)
 }
 
-async fn each(atlas: &Atlas, scrap: Option<i64>, mut tell: impl FnMut(Rejected)) -> Result<(), Failure> {
-    let mut after = 0;
-    loop {
-        let page =
-            atlas.store().rejects(scrap, after, PAGE).await.map_err(|error| Failure::store("op-rejects", &error))?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = last.id;
-        page.into_iter().for_each(&mut tell);
+/// What was put into the table, and what was not.
+#[derive(Default, Serialize)]
+struct Sum {
+    inseridos: u64,
+    duplicados: u64,
+    rejeitados: u64,
+}
+
+async fn replay(ids: &[i64], scrap: Option<i64>, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
+    let mut sum = Sum::default();
+    let tell = |rejected: &Rejected, replayed: &Replayed| match replayed {
+        Replayed::Inserted => sum.inseridos += 1,
+        Replayed::Duplicate => sum.duplicados += 1,
+        Replayed::Before => output.remark(&notice!("reject-replayed-before", id = rejected.id)),
+        Replayed::Rejected(code, reason) => {
+            sum.rejeitados += 1;
+            let why = output.text(&Notice::new(&format!("rejected-{code}")));
+            output.remark(&notice!("reject-still", id = rejected.id, text = why, reason = printable(reason)));
+        }
+    };
+    atlas.replay(ids, scrap, tell).await?;
+    if output.is_json() {
+        output.json(&sum);
+    } else {
+        output.line(&output.text(&notice!(
+            "rejects-replayed",
+            inserted = sum.inseridos,
+            duplicate = sum.duplicados,
+            rejected = sum.rejeitados
+        )));
     }
+    Ok(if sum.rejeitados > 0 { Exit::Reservations } else { Exit::Done })
 }
 
 #[derive(Serialize)]
@@ -69,6 +96,7 @@ struct Listed {
     posicao: i64,
     codigo: String,
     motivo: String,
+    reprocessado_em: Option<String>,
     bytes: usize,
     inicio: String,
 }
@@ -86,6 +114,7 @@ impl Listed {
             posicao: rejected.position,
             codigo: rejected.code.clone(),
             motivo: rejected.reason.clone(),
+            reprocessado_em: rejected.replayed_at.clone(),
             bytes: rejected.content.len(),
             inicio: printable(&start),
         }
@@ -104,6 +133,7 @@ struct Exported {
     codigo: String,
     motivo: String,
     criado_em: String,
+    reprocessado_em: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conteudo: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +156,7 @@ impl Exported {
             codigo: rejected.code,
             motivo: rejected.reason,
             criado_em: rejected.created_at,
+            reprocessado_em: rejected.replayed_at,
             conteudo: text,
             conteudo_base64: base64,
         }

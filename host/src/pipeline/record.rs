@@ -102,9 +102,15 @@ impl RecordChecker {
     }
 }
 
-/// `hash_conteudo` of one record, for whoever wants to look a row up. `Err`: the record cannot be stored at all.
-pub fn content_hash(cliente_id: i32, origem: &str, unhashed: Vec<Pointer>, record: &[u8]) -> Result<String, Rejection> {
-    let mut canonicalizer = Canonicalizer::new(RecordLimits::default(), unhashed);
+/// `hash_conteudo` of one record, for whoever wants to look a row up, or put it there. `Err`: it cannot be stored.
+pub fn content_hash(
+    cliente_id: i32,
+    origem: &str,
+    unhashed: Vec<Pointer>,
+    limits: RecordLimits,
+    record: &[u8],
+) -> Result<String, Rejection> {
+    let mut canonicalizer = Canonicalizer::new(limits, unhashed);
     let mut hash = prefix(cliente_id, origem);
     hash.update(canonicalizer.canonicalize(record)?);
     Ok(hex(&hash.finalize()))
@@ -135,7 +141,8 @@ mod tests {
     use super::*;
 
     fn hash(cliente: i32, origem: &str, record: &str) -> String {
-        content_hash(cliente, origem, Vec::new(), record.as_bytes()).unwrap_or_else(|e| panic!("{e}"))
+        content_hash(cliente, origem, Vec::new(), RecordLimits::default(), record.as_bytes())
+            .unwrap_or_else(|e| panic!("{e}"))
     }
 
     #[test]

@@ -180,6 +180,13 @@ pub trait Store: Queue + Budgets + Schedules {
     /// Rejected records after an id, oldest first, those of one scrap if asked.
     async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError>;
 
+    /// One rejected record.
+    async fn rejected(&self, id: i64) -> Result<Option<Rejected>, StoreError>;
+
+    /// Puts a rejected record into the table, and notes that it was: both or neither. Whether its row is new; `None`: it had been
+    /// put there before. [`Fault::Poison`]: the table cannot hold it.
+    async fn replay(&self, rejected: &Rejected, record: &RecordRow<'_>) -> Result<Option<bool>, StoreError>;
+
     // --- proof --------------------------------------------------------------------------------------------------------
 
     /// Rows of a client in `dados_raw`, by origem.
@@ -241,6 +248,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0006_orcamentos.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0007_agendas.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0008_reprocessados.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -257,4 +266,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0006_orcamentos.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0007_agendas.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0008_reprocessados.sql"),
 );

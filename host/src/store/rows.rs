@@ -181,8 +181,15 @@ pub(super) const SWEEP_FACTS: &str = "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT)
            WHERE scrap_id = $1 AND varredura = $2 AND estado = 'feita' GROUP BY conteudo) porconteudo";
 
 pub(super) const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, posicao, codigo, motivo, conteudo, \
-       CAST(criado_em AS TEXT) AS criado_em \
+       CAST(criado_em AS TEXT) AS criado_em, CAST(reprocessado_em AS TEXT) AS reprocessado_em \
      FROM dados_rejeitados WHERE ($1 IS NULL OR scrap_id = $1) AND id > $2 ORDER BY id LIMIT $3";
+
+pub(super) const REJECTED: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, posicao, codigo, motivo, conteudo, \
+       CAST(criado_em AS TEXT) AS criado_em, CAST(reprocessado_em AS TEXT) AS reprocessado_em \
+     FROM dados_rejeitados WHERE id = $1";
+
+pub(super) const REPLAYED: &str = "UPDATE dados_rejeitados SET reprocessado_em = CURRENT_TIMESTAMP \
+     WHERE id = $1 AND reprocessado_em IS NULL";
 
 /// The first verification query: what there is of each route, and that no row is there twice.
 pub(super) const TOTALS: &str = "SELECT origem, COUNT(*) AS registros, COUNT(hash_conteudo) - COUNT(DISTINCT hash_conteudo) AS repetidos, \
@@ -393,6 +400,7 @@ pub(super) struct RejectedRowOut {
     motivo: String,
     conteudo: Vec<u8>,
     criado_em: String,
+    reprocessado_em: Option<String>,
 }
 
 impl From<RejectedRowOut> for Rejected {
@@ -408,6 +416,7 @@ impl From<RejectedRowOut> for Rejected {
             reason: row.motivo,
             content: row.conteudo,
             created_at: row.criado_em,
+            replayed_at: row.reprocessado_em,
         }
     }
 }

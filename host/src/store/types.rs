@@ -534,6 +534,8 @@ pub struct Rejected {
     pub content: Vec<u8>,
     /// When, as the database writes it.
     pub created_at: String,
+    /// When it was put into the table after all, if it was.
+    pub replayed_at: Option<String>,
 }
 
 /// Rows of one client and origem.

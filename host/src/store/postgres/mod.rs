@@ -467,6 +467,37 @@ impl Store for PostgresStore {
         Ok(rows.into_iter().map(Rejected::from).collect())
     }
 
+    async fn rejected(&self, id: i64) -> Result<Option<Rejected>, StoreError> {
+        let row: Option<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTED)
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::sort("look up the rejected record"))?;
+        Ok(row.map(Rejected::from))
+    }
+
+    async fn replay(&self, rejected: &Rejected, record: &RecordRow<'_>) -> Result<Option<bool>, StoreError> {
+        let sort = || StoreError::sort("put a rejected record into the table");
+        let mut tx = self.pool.begin().await.map_err(sort())?;
+        let marked = sqlx::query(rows::REPLAYED).bind(rejected.id).execute(&mut *tx).await.map_err(sort())?;
+        if marked.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let inserted = sqlx::query(
+            "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) VALUES ($1, $2, CAST($3 AS JSONB), $4) \
+             ON CONFLICT (hash_conteudo) DO NOTHING",
+        )
+        .bind(rejected.cliente_id)
+        .bind(&rejected.origem)
+        .bind(record.payload)
+        .bind(record.hash)
+        .execute(&mut *tx)
+        .await
+        .map_err(sort())?;
+        tx.commit().await.map_err(sort())?;
+        Ok(Some(inserted.rows_affected() > 0))
+    }
+
     async fn totals(&self, cliente_id: i32) -> Result<Vec<OrigemTotal>, StoreError> {
         sqlx::query_as(rows::TOTALS)
             .bind(cliente_id)

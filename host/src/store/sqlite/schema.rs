@@ -30,8 +30,12 @@ const TABLES: [&str; 11] = [
 ];
 
 /// Columns that later migrations add to them.
-const COLUMNS: [(&str, &str); 3] =
-    [("clientes_apis", "rede_privada"), ("scraps", "pedido"), ("clientes_credenciais", "renovando_ate")];
+const COLUMNS: [(&str, &str); 4] = [
+    ("clientes_apis", "rede_privada"),
+    ("scraps", "pedido"),
+    ("clientes_credenciais", "renovando_ate"),
+    ("dados_rejeitados", "reprocessado_em"),
+];
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pragma_index_list('dados_raw') l \
      WHERE l.\"unique\" AND NOT l.partial AND (SELECT COUNT(*) FROM pragma_index_info(l.name)) = 1 \

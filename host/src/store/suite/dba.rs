@@ -79,7 +79,8 @@ async fn work(store: &dyn Store) -> Result<()> {
     let first = page(0, None);
     let row = RejectedRow { page: first, cursor: None, position: 0, code: "c", reason: "r", content: b"x" };
     store.reject(&lease, &[row]).await?;
-    assert_eq!(store.rejects(None, 0, 10).await?.len(), 1);
+    let rejected = store.rejects(None, 0, 10).await?.remove(0);
+    assert_eq!(store.replay(&rejected, &RecordRow { payload: "9", hash: &hash(9) }).await?, Some(true));
     store.ledger(&lease, &[first], &[]).await?;
     store.ledger(&lease, &[], &[done(first, &["a"])]).await?;
     store.open_sweep(&lease, 1).await?;

@@ -17,6 +17,7 @@ on_both!(ready:
     rows_are_counted_by_route,
     the_newest_rows_come_first,
     a_missing_table_is_the_schemas_fault,
+    a_rejected_record_is_put_into_the_table_once,
 );
 
 /// Payload and hash, in the order given.
@@ -232,5 +233,34 @@ async fn a_missing_table_is_the_schemas_fault(ground: &Ground) -> Result<()> {
     let record = [RecordRow { payload: "1", hash: &hash(1) }];
     assert_eq!(fault(ground.store.insert(&lease, &record).await), Some(Fault::Schema));
     assert_eq!(fault(ground.store.totals(CLIENT).await), Some(Fault::Schema));
+    Ok(())
+}
+
+async fn a_rejected_record_is_put_into_the_table_once(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let lease = ground.lease().await?;
+    let first = page(0, None);
+    let row = |position| RejectedRow { page: first, cursor: None, position, code: "c", reason: "r", content: b"5" };
+    store.reject(&lease, &[row(0), row(1), row(2)]).await?;
+    let rejected = store.rejects(None, 0, 10).await?;
+    let record = RecordRow { payload: "5", hash: &hash(5) };
+    let (one, two) = (ground.another().await?, ground.another().await?);
+    let (one, two) = tokio::join!(one.replay(&rejected[0], &record), two.replay(&rejected[0], &record));
+    let mut outcomes = [one?, two?];
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, [None, Some(true)]);
+    // Another one with the same content is no other row.
+    assert_eq!(store.replay(&rejected[1], &record).await?, Some(false));
+    assert_eq!(ground.database.rows().await?, 1);
+    let replayed: Vec<bool> =
+        store.rejects(None, 0, 10).await?.iter().map(|rejected| rejected.replayed_at.is_some()).collect();
+    assert_eq!(replayed, [true, true, false]);
+    if ground.database.is_postgres() {
+        // What the table cannot hold stays where it is.
+        let poison = RecordRow { payload: r#""\u0000""#, hash: &hash(6) };
+        assert_eq!(fault(store.replay(&rejected[2], &poison).await), Some(Fault::Poison));
+        assert_eq!(store.rejected(rejected[2].id).await?.and_then(|rejected| rejected.replayed_at), None);
+    }
+    assert_eq!(store.rejected(9_999).await?, None);
     Ok(())
 }

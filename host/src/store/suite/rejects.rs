@@ -57,6 +57,7 @@ async fn a_rejected_record_is_read_back_byte_for_byte(ground: &Ground) -> Result
         reason: "naïve “reason”".to_owned(),
         content,
         created_at: kept[0].created_at.clone(),
+        replayed_at: None,
     };
     assert_eq!(kept[0], expected);
     assert!(!kept[0].created_at.is_empty());
