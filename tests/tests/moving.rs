@@ -54,3 +54,36 @@ async fn a_source_that_never_stands_still_ends_with_a_reservation() -> anyhow::R
     assert!(run.text("motivo")?.contains("continuou mudando"), "{:?}", run.text("motivo"));
     Ok(())
 }
+
+/// Page by page: which of them declared another total, and that their counts add up to the scrap's.
+#[tokio::test]
+async fn verify_says_on_which_pages_the_source_moved_and_whether_they_add_up() -> anyhow::Result<()> {
+    for atlas in Atlas::on_both().await? {
+        let moving = Moving { every: 2, at_end: 10, ..Moving::default() };
+        let api = api(20, Faults { moving: Some(moving), ..Faults::default() }).await?;
+        atlas.register(CLIENT, &api).await?;
+        let run = atlas.run_pedido(CLIENT, &["--page-size", "10", "--concurrency", "1"]).await?;
+        assert!(matches!(run.code, 0 | 6), "{}", run.stderr);
+        let verify = ["verify", "--client", "2151", "--scrap", "1", "--output", "json"];
+        let pages = atlas.run(&verify).await?.expect(0)?.json()?;
+        assert_eq!(pages["confere"], true, "{pages}");
+        assert_eq!(pages["lidos"], pages["lidos_nas_paginas"]);
+        let odd = pages["paginas_estranhas"].as_array().map_or(0, Vec::len);
+        assert!(odd > 0, "{pages}");
+        let text = atlas.run(&["verify", "--client", "2151", "--scrap", "1", "--lang", "en"]).await?.expect(0)?;
+        assert!(
+            text.stdout.contains("it moved while it was read") && text.stdout.contains("confere"),
+            "{}",
+            text.stdout
+        );
+        // A page that lost a count is found, and by how much.
+        let broken =
+            "UPDATE scrap_cursores SET inseridos = inseridos - 3 WHERE scrap_id = 1 AND varredura = 0 AND cursor = '3'";
+        atlas.database.execute(broken).await?;
+        let off = atlas.run(&verify).await?.expect(6)?.json()?;
+        assert_eq!(off["confere"], false);
+        let page = off["paginas_estranhas"].as_array().and_then(|all| all.iter().find(|page| page["cursor"] == "3"));
+        assert_eq!(page.map(|page| page["diferenca"].as_i64()), Some(Some(3)), "{off}");
+    }
+    Ok(())
+}

@@ -574,6 +574,9 @@ pub(super) struct VerifyArgs {
     /// The client's id
     #[arg(long, alias = "cliente", value_name = "ID")]
     pub(super) client: i32,
+    /// One scrap of its, page by page
+    #[arg(long, value_name = "ID")]
+    pub(super) scrap: Option<i64>,
 }
 
 #[derive(Args)]

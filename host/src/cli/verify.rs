@@ -11,6 +11,8 @@ use crate::service::{Atlas, Exit, Failure};
 const NEWEST: i64 = 5;
 /// Scraps whose account is shown.
 const SCRAPS: i64 = 1_000;
+/// Pages of one scrap that are shown, if something is odd about them.
+const PAGES: i64 = 100;
 /// Characters of a payload that are shown.
 const SHOWN: usize = 60;
 
@@ -46,9 +48,96 @@ struct Account {
     confere: bool,
 }
 
+/// A page that is odd: by how much its counts are off, and how the total moved that the source declares.
+#[derive(Serialize)]
+struct Page {
+    varredura: i32,
+    cursor: Option<String>,
+    lidos: i64,
+    diferenca: i64,
+    total_declarado: Option<i64>,
+    total_da_primeira: Option<i64>,
+}
+
+/// Whether a scrap's pages add up to it, and which are odd.
+async fn pages(id: i64, args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
+    let failed = |error| Failure::store("op-verify", &error);
+    let scrap = atlas.scrap(id).await?;
+    if scrap.cliente_id != args.client {
+        return Err(Failure::usage(notice!("error-scrap-of-another", id = id, client = args.client)));
+    }
+    let together = atlas.store().pages_together(id).await.map_err(failed)?;
+    let odd: Vec<Page> = atlas
+        .store()
+        .odd_pages(id, PAGES)
+        .await
+        .map_err(failed)?
+        .into_iter()
+        .map(|page| Page {
+            varredura: page.varredura,
+            cursor: page.cursor,
+            lidos: page.counts.lidos,
+            diferenca: page.counts.off_by(),
+            total_declarado: page.total_declarado,
+            total_da_primeira: page.total_da_primeira,
+        })
+        .collect();
+    let adds_up = together == scrap.counts && together.add_up() && odd.iter().all(|page| page.diferenca == 0);
+    // What the source declares counts what one reading should have; records that came twice, or in two readings, are read twice.
+    let declared_off = scrap.total_records.filter(|_| scrap.sweep == 0).map(|total| together.lidos - total);
+    if output.is_json() {
+        output.json(&serde_json::json!({
+            "scrap_id": id,
+            "lidos": scrap.counts.lidos,
+            "lidos_nas_paginas": together.lidos,
+            "total_declarado": scrap.total_records,
+            "diferenca_do_declarado": declared_off,
+            "paginas_estranhas": odd,
+            "confere": adds_up,
+        }));
+    } else {
+        let headings = [
+            "heading-sweep",
+            "heading-cursor",
+            "heading-read",
+            "heading-off-by",
+            "heading-declared",
+            "heading-first-declared",
+        ];
+        let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        if !odd.is_empty() {
+            output.list(&headings, &odd, |page| {
+                vec![
+                    page.varredura.to_string(),
+                    page.cursor.as_deref().map_or_else(|| "-".to_owned(), printable),
+                    page.lidos.to_string(),
+                    page.diferenca.to_string(),
+                    number(page.total_declarado),
+                    number(page.total_da_primeira),
+                ]
+            });
+        }
+        let moved = odd.iter().filter(|page| page.total_declarado != page.total_da_primeira).count();
+        if moved > 0 {
+            output.line(&output.text(&notice!("verify-moved", pages = moved)));
+        }
+        if let Some(off) = declared_off.filter(|off| *off != 0) {
+            output.line(&output.text(&notice!("verify-declared-off", read = together.lidos, off = off)));
+        }
+        let off = scrap.counts.lidos - together.lidos;
+        let verdict =
+            if adds_up { notice!("verify-scrap-ok", id = id) } else { notice!("verify-scrap-off", id = id, off = off) };
+        output.line(&output.text(&verdict));
+    }
+    Ok(if adds_up { Exit::Done } else { Exit::Reservations })
+}
+
 pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     let failed = |error| Failure::store("op-verify", &error);
     atlas.known_client(args.client).await?;
+    if let Some(scrap) = args.scrap {
+        return pages(scrap, args, atlas, output).await;
+    }
     let totals = atlas.store().totals(args.client).await.map_err(failed)?;
     let newest = atlas.store().newest(args.client, NEWEST).await.map_err(failed)?;
     let scraps = atlas.scraps(Some(args.client), SCRAPS).await?;

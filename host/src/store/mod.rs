@@ -189,6 +189,12 @@ pub trait Store: Queue + Budgets + Schedules {
 
     // --- proof --------------------------------------------------------------------------------------------------------
 
+    /// Pages of a scrap whose counts do not add up, or that declared another total than their sweep's first page, at most `limit`.
+    async fn odd_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<OddPage>, StoreError>;
+
+    /// What the checkpointed pages of a scrap add up to.
+    async fn pages_together(&self, scrap_id: i64) -> Result<Counts, StoreError>;
+
     /// Rows of a client in `dados_raw`, by origem.
     async fn totals(&self, cliente_id: i32) -> Result<Vec<OrigemTotal>, StoreError>;
 

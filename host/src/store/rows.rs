@@ -196,6 +196,20 @@ pub(super) const TOTALS: &str = "SELECT origem, COUNT(*) AS registros, COUNT(has
        CAST(MIN(data_coleta) AS TEXT) AS primeira_coleta, CAST(MAX(data_coleta) AS TEXT) AS ultima_coleta \
      FROM dados_raw WHERE cliente_id = $1 GROUP BY origem ORDER BY origem";
 
+/// Pages of a scrap whose counts do not add up, or that declared another total than the first page of their sweep.
+pub(super) const ODD_PAGES: &str = "SELECT p.varredura, p.cursor, p.lidos, p.inseridos, p.duplicados, p.reencontrados, p.rejeitados, \
+       p.total_declarado, r.total_declarado AS total_da_primeira \
+     FROM scrap_cursores p LEFT JOIN scrap_cursores r ON r.scrap_id = p.scrap_id AND r.varredura = p.varredura AND r.cursor IS NULL \
+     WHERE p.scrap_id = $1 AND p.estado <> 'pendente' \
+       AND (p.lidos <> p.inseridos + p.duplicados + p.reencontrados + p.rejeitados \
+         OR p.total_declarado IS DISTINCT FROM r.total_declarado) ORDER BY p.ordem LIMIT $2";
+
+/// What the pages of a scrap add up to, all sweeps together.
+pub(super) const PAGES_TOGETHER: &str = "SELECT CAST(COALESCE(SUM(lidos), 0) AS BIGINT) AS lidos, \
+       CAST(COALESCE(SUM(inseridos), 0) AS BIGINT) AS inseridos, CAST(COALESCE(SUM(duplicados), 0) AS BIGINT) AS duplicados, \
+       CAST(COALESCE(SUM(reencontrados), 0) AS BIGINT) AS reencontrados, \
+       CAST(COALESCE(SUM(rejeitados), 0) AS BIGINT) AS rejeitados FROM scrap_cursores WHERE scrap_id = $1 AND estado = 'feita'";
+
 /// The second: the newest rows, to look at.
 pub(super) const NEWEST: &str = "SELECT id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
        CAST(payload AS TEXT) AS payload, hash_conteudo \

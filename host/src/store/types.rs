@@ -307,7 +307,7 @@ pub struct Scrap {
 }
 
 /// What became of records: `lidos` is always the sum of the four others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Counts {
     /// Records that entered the host.
     pub lidos: i64,
@@ -324,7 +324,12 @@ pub struct Counts {
 impl Counts {
     /// Whether the counts add up.
     pub fn add_up(&self) -> bool {
-        self.lidos == self.inseridos + self.duplicados + self.reencontrados + self.rejeitados
+        self.off_by() == 0
+    }
+
+    /// How many more were read than became of anything.
+    pub fn off_by(&self) -> i64 {
+        self.lidos - self.inseridos - self.duplicados - self.reencontrados - self.rejeitados
     }
 }
 
@@ -536,6 +541,22 @@ pub struct Rejected {
     pub created_at: String,
     /// When it was put into the table after all, if it was.
     pub replayed_at: Option<String>,
+}
+
+/// A page whose account is odd.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct OddPage {
+    /// The reading of the source that it belongs to, from 0.
+    pub varredura: i32,
+    /// Its cursor; none: the first page.
+    pub cursor: Option<String>,
+    /// What became of its records.
+    #[sqlx(flatten)]
+    pub counts: Counts,
+    /// What the source declared on it.
+    pub total_declarado: Option<i64>,
+    /// What it declared on the first page of the same reading.
+    pub total_da_primeira: Option<i64>,
 }
 
 /// Rows of one client and origem.

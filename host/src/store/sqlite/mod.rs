@@ -527,6 +527,16 @@ impl Store for SqliteStore {
         Ok(Some(inserted.rows_affected() > 0))
     }
 
+    async fn odd_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<OddPage>, StoreError> {
+        let pages = sqlx::query_as(rows::ODD_PAGES).bind(scrap_id).bind(limit).fetch_all(&self.readers).await;
+        pages.map_err(StoreError::sort("look for pages that do not add up"))
+    }
+
+    async fn pages_together(&self, scrap_id: i64) -> Result<Counts, StoreError> {
+        let counts = sqlx::query_as(rows::PAGES_TOGETHER).bind(scrap_id).fetch_one(&self.readers).await;
+        counts.map_err(StoreError::sort("add the pages up"))
+    }
+
     async fn totals(&self, cliente_id: i32) -> Result<Vec<OrigemTotal>, StoreError> {
         sqlx::query_as(rows::TOTALS)
             .bind(cliente_id)
