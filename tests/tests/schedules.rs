@@ -37,10 +37,12 @@ async fn a_schedule_that_is_due_is_run_once_by_whichever_worker_comes_and_asks_f
         assert_eq!((listed["ultimo_scrap"].as_i64(), listed["ativa"].as_bool()), (Some(1), Some(true)));
         assert_eq!(listed["proxima"].as_str().map(|next| next.ends_with("T06:00:00Z")), Some(true), "{listed}");
         // The day after, for what the last one could not have seen.
-        atlas
-            .database
-            .execute("UPDATE atlas_agendas SET proxima = 1000, janela_dias = 1, ultimo_dia = '2025-10-20'")
-            .await?;
+        atlas.database.execute("UPDATE scraps SET periodo_fim = '2025-10-20'").await?;
+        atlas.database.execute("UPDATE atlas_agendas SET proxima = 1000, janela_dias = 1").await?;
+        // One that makes no sense, by somebody's SQL, keeps no other from its time.
+        let odd = "INSERT INTO atlas_agendas (cliente_id, rota, cron, fuso, janela_dias, proxima) \
+                   VALUES (2151, 'pedido', 'nunca', 'UTC', 1, 1)";
+        atlas.database.execute(odd).await?;
         atlas.run(&["worker", "--until-empty"]).await?.expect(0)?;
         let from = atlas.database.text("SELECT periodo_inicio FROM scraps WHERE id = 2").await?;
         assert_eq!(from, "2025-10-20");

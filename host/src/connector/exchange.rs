@@ -4,7 +4,7 @@
 //! is bounded, and a copy: the bodies themselves are paid for out of the budget of bodies in flight.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -124,6 +124,11 @@ impl GuestHttp {
                 answer
             }
         }
+    }
+
+    /// For how many milliseconds requests of the page wait for the client's budget.
+    pub(super) fn waited(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.meter.waited)
     }
 
     /// How many requests of the page the host has refused so far.

@@ -2,9 +2,10 @@
 //! nothing leaks between pages, clients or versions, and a trap poisons nothing.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -209,6 +210,7 @@ struct Meters {
     cpu: Arc<CpuMeter>,
     peak_memory: Arc<AtomicUsize>,
     refused: Arc<AtomicU32>,
+    waited: Arc<AtomicU64>,
 }
 
 impl Meters {
@@ -217,6 +219,7 @@ impl Meters {
             cpu: guest.cpu(),
             peak_memory: guest.memory().peak(),
             refused: guest.http.as_ref().map(GuestHttp::refused).unwrap_or_default(),
+            waited: guest.http.as_ref().map(GuestHttp::waited).unwrap_or_default(),
         }
     }
 
@@ -262,10 +265,22 @@ pub(super) async fn call(
         _place: place,
     };
     let wall = Duration::from_millis(limits.page_wall_ms);
-    match tokio::time::timeout(wall, engine.run(call.run())).await {
-        Ok(Ok(called)) => called,
-        Ok(Err(lost)) => Called::lost(FetchFailure::Crashed(format!("{lost:#}")), &meters),
-        Err(_) => {
+    let began = Instant::now();
+    let mut running = pin!(engine.run(call.run()));
+    let called = loop {
+        // What it waits for the client's budget is no time of its own.
+        let waited = Duration::from_millis(meters.waited.load(Ordering::Relaxed));
+        let left = (wall + waited).saturating_sub(began.elapsed());
+        match tokio::time::timeout(left, &mut running).await {
+            Ok(called) => break Some(called),
+            Err(_) if Duration::from_millis(meters.waited.load(Ordering::Relaxed)) > waited => {}
+            Err(_) => break None,
+        }
+    };
+    match called {
+        Some(Ok(called)) => called,
+        Some(Err(lost)) => Called::lost(FetchFailure::Crashed(format!("{lost:#}")), &meters),
+        None => {
             let reason = format!("the page took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms);
             Called::lost(FetchFailure::Passing { reason, wait: None }, &meters)
         }

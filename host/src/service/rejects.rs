@@ -83,7 +83,9 @@ impl Atlas {
         let route = &rejected.origem;
         if !unhashed.contains_key(route) {
             // What the hash leaves out is as the version says that serves: it would hash the record so.
-            let connector = self.connectors().connector(route).await?;
+            let Ok(connector) = self.connectors().connector(route).await else {
+                return Ok(Replayed::Rejected("no_connector", route.clone()));
+            };
             unhashed.insert(route.clone(), connector.descriptor.unhashed.clone());
         }
         let pointers = unhashed.get(route).cloned().unwrap_or_default();

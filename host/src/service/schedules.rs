@@ -102,7 +102,10 @@ impl Atlas {
     /// Lets a schedule create no scraps, or again those that are due from now on.
     pub async fn set_schedule(&self, id: i64, active: bool) -> Result<(), Failure> {
         let schedule = self.schedule(id).await?;
-        let next = Times::parse(&schedule.cron, &schedule.timezone)?.after(Utc::now())?;
+        let next = match active {
+            true => Times::parse(&schedule.cron, &schedule.timezone)?.after(Utc::now())?,
+            false => schedule.next,
+        };
         let set = self.store().set_schedule(id, active, next).await;
         there(id, set.map_err(|error| Failure::store("op-schedule", &error))?)
     }
@@ -138,18 +141,26 @@ impl Atlas {
         for schedule in self.store().due_schedules(now.timestamp()).await.map_err(sort)? {
             // Another host may have the connector.
             let Ok(connector) = self.connectors().connector(&schedule.rota).await else { continue };
-            let times = Times::parse(&schedule.cron, &schedule.timezone)?;
+            let times = Times::parse(&schedule.cron, &schedule.timezone);
+            let Ok((times, next)) = times.and_then(|times| times.after(now).map(|next| (times, next))) else {
+                tracing::warn!(
+                    agenda = schedule.id,
+                    cron = schedule.cron,
+                    fuso = schedule.timezone,
+                    "no time is read in it"
+                );
+                continue;
+            };
             let scrap = scrap(&schedule, &connector.descriptor, now.with_timezone(&times.zone));
-            let firing = Firing { schedule: &schedule, next: times.after(now)?, scrap: &scrap };
-            match self.store().fire(&firing).await {
+            match self.store().fire(&Firing { schedule: &schedule, next, scrap: &scrap }).await {
                 Ok(Fired::Overlaps) => {
                     tracing::info!(agenda = schedule.id, "its last scrap has not ended: none is created this time");
                 }
                 Ok(Fired::Scrap(id)) => tracing::info!(agenda = schedule.id, scrap = id, "created"),
                 Ok(Fired::Passed) => {}
+                Err(error) if matches!(error.fault, Fault::Unavailable | Fault::Collision) => return Err(sort(error)),
                 // Removed meanwhile, with its client perhaps.
-                Err(error) if error.fault == Fault::Missing => {}
-                Err(error) => return Err(sort(error)),
+                Err(error) => tracing::warn!(agenda = schedule.id, %error, "no scrap was created"),
             }
         }
         Ok(())

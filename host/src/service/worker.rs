@@ -73,9 +73,12 @@ impl Atlas {
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= SCHEDULES_LOOK) {
                 looked = Some(Instant::now());
                 // As with the queue: what cannot be read now is tried again.
-                let firing = pin!(self.fire_schedules());
-                if let Err(failure) = alongside(firing, &mut runs).await {
-                    complain(&failure);
+                let firing = pin!(tokio::time::timeout(TAKE_MAX, self.fire_schedules()));
+                tokio::select! {
+                    fired = alongside(firing, &mut runs) => if let Ok(Err(failure)) = fired {
+                        complain(&failure);
+                    },
+                    () = stop.cancelled() => break,
                 }
             }
             let room = runs.len() < self.config().worker.scraps;
@@ -108,7 +111,7 @@ impl Atlas {
             tokio::select! {
                 () = stop.cancelled() => {}
                 Some(()) = runs.next() => {}
-                () = tokio::time::sleep(pause), if room => {}
+                () = tokio::time::sleep(if room { pause } else { SCHEDULES_LOOK }) => {}
             }
         }
         // What runs hands itself back.

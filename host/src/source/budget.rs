@@ -9,7 +9,8 @@
 //! How long a source wants to be left alone (`Retry-After`, `RateLimit-*`) is learned from its answers, and holds for all hosts. What a
 //! connector says of it holds for its own scrap only: it may be wrong, or mean harm to others at the same API.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::message::SendError;
-use crate::store::{Account, RequestsAsked, Reserved, Store};
+use crate::store::{Account, RequestsAsked, Reserved, Store, StoreError};
 
 /// The longest wait that a page sits out. After a longer one it would be another day, and nobody should wait for it in a worker.
 pub const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
@@ -121,7 +122,18 @@ pub struct Budget {
     /// The source wants to be left alone until then, and why.
     held_off: Mutex<Option<(Instant, String)>>,
     crowd: Option<Arc<Semaphore>>,
-    slots: Option<Arc<Semaphore>>,
+    local: Option<Arc<Semaphore>>,
+    slots: Arc<Slots>,
+}
+
+/// The slots of a client at an API that this process has.
+#[derive(Default)]
+struct Slots {
+    /// Held while one is taken.
+    taking: tokio::sync::Mutex<()>,
+    held: Mutex<BTreeSet<i64>>,
+    /// Whether one may have been taken whose number was not heard.
+    uncertain: AtomicBool,
 }
 
 /// A page may be fetched for as long as this lives. Its first request is paid for.
@@ -133,26 +145,63 @@ pub struct Admission {
 /// One of the pages that may be fetched at once, on all hosts.
 struct Slot {
     owner: BudgetOwner,
+    slots: Arc<Slots>,
     number: i64,
-    _local: OwnedSemaphorePermit,
+    /// Given back last, or the next page of this process would find its slot taken.
+    local: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let (owner, number) = (self.owner.clone(), self.number);
-        // What cannot be given back now is, when this process is not seen any more.
+        let (owner, slots, number) = (self.owner.clone(), Arc::clone(&self.slots), self.number);
+        let local = self.local.take();
+        // Where there is no runtime any more, the process ends, and what it had is anybody's.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = owner.store.leave_slot(owner.account(), number, &owner.host).await {
-                    tracing::debug!(%error, "an API's slot was not given back");
+                while let Err(error) = owner.store.leave_slot(owner.account(), number, &owner.host).await {
+                    tracing::debug!(%error, "an API's slot is still to be given back");
+                    tokio::time::sleep(LATE).await;
                 }
+                lock(&slots.held).remove(&number);
+                drop(local);
             });
         }
     }
 }
 
+/// What came of looking for a slot.
+enum Looked {
+    Taken(Slot),
+    /// Others have them all; the permit of this process goes on waiting.
+    Full(OwnedSemaphorePermit),
+    Failed(OwnedSemaphorePermit, StoreError),
+}
+
+/// Takes a slot, if there is one. To be run to its end: what it takes has to be given back.
+async fn look_for_slot(owner: BudgetOwner, slots: Arc<Slots>, most: i64, local: OwnedSemaphorePermit) -> Looked {
+    let _turn = slots.taking.lock().await;
+    if slots.uncertain.load(Ordering::Relaxed) {
+        let held: Vec<i64> = lock(&slots.held).iter().copied().collect();
+        match owner.store.leave_slots_but(owner.account(), &held, &owner.host).await {
+            Ok(()) => slots.uncertain.store(false, Ordering::Relaxed),
+            Err(error) => return Looked::Failed(local, error),
+        }
+    }
+    match owner.store.take_slot(owner.account(), most, &owner.host).await {
+        Ok(Some(number)) => {
+            lock(&slots.held).insert(number);
+            Looked::Taken(Slot { owner, slots: Arc::clone(&slots), number, local: Some(local) })
+        }
+        Ok(None) => Looked::Full(local),
+        Err(error) => {
+            slots.uncertain.store(true, Ordering::Relaxed);
+            Looked::Failed(local, error)
+        }
+    }
+}
+
 impl Budget {
-    fn new(owner: BudgetOwner, rate: RateBudget) -> Self {
+    fn new(owner: BudgetOwner, rate: RateBudget, slots: Arc<Slots>) -> Self {
         let crowd = rate.per_second.map(|rate| (rate * CROWD_S).ceil().clamp(1.0, 10_000.0));
         // Clamped: no rate of the world overflows it.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -163,7 +212,8 @@ impl Budget {
             taken: tokio::sync::Mutex::default(),
             held_off: Mutex::default(),
             crowd: crowd.map(semaphore),
-            slots: rate.concurrency.map(|pages| Arc::new(Semaphore::new(pages as usize))),
+            local: rate.concurrency.map(|pages| Arc::new(Semaphore::new(pages as usize))),
+            slots,
         }
     }
 
@@ -185,7 +235,10 @@ impl Budget {
                         waiting.throttled(&Throttled { why, wait });
                     }
                     tokio::time::sleep(wait).await;
-                    return Ok(Admission { _crowd: crowd, _slot: slot });
+                    // Meanwhile the source may have asked for something else.
+                    if self.held_off().is_none() {
+                        return Ok(Admission { _crowd: crowd, _slot: slot });
+                    }
                 }
                 Err(throttled) if throttled.wait > WAIT_MAX => return Err(throttled),
                 Err(throttled) => {
@@ -196,11 +249,38 @@ impl Budget {
         }
     }
 
-    /// Pays for one request more of a page that is under way, and waits for its turn.
-    pub(super) async fn request(&self) -> Result<(), SendError> {
-        let due = self.pay().await.map_err(|throttled| SendError::Throttled(throttled.why, throttled.wait))?;
-        tokio::time::sleep(due.saturating_duration_since(Instant::now())).await;
-        Ok(())
+    /// Pays for one request more of a page that is under way, and waits for its turn: for so many milliseconds, as `waited` is told
+    /// beforehand, the page is not to blame.
+    pub(super) async fn request(&self, waited: &AtomicU64) -> Result<(), SendError> {
+        let wait_for = async |wait: Duration| {
+            waited.fetch_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            tokio::time::sleep(wait).await;
+        };
+        loop {
+            if let Some(held) = self.held_off() {
+                if held.wait > WAIT_MAX {
+                    return Err(SendError::Throttled(held.why, held.wait));
+                }
+                wait_for(held.wait).await;
+            }
+            let due = self.pay().await.map_err(|throttled| SendError::Throttled(throttled.why, throttled.wait))?;
+            wait_for(due.saturating_duration_since(Instant::now())).await;
+            if self.held_off().is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long the source still wants to be left alone.
+    fn held_off(&self) -> Option<Throttled> {
+        let mut held = lock(&self.held_off);
+        let (until, why) = held.as_ref()?;
+        let wait = until.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            *held = None;
+            return None;
+        }
+        Some(Throttled { why: why.clone(), wait })
     }
 
     /// The source wants to be left alone for so long.
@@ -221,45 +301,41 @@ impl Budget {
     }
 
     async fn sit_out(&self, waiting: &dyn Waiting) -> Result<(), Throttled> {
-        loop {
-            let held = lock(&self.held_off).clone();
-            let Some((until, why)) = held else { return Ok(()) };
-            let wait = until.saturating_duration_since(Instant::now());
-            if wait.is_zero() {
-                *lock(&self.held_off) = None;
-                return Ok(());
-            }
-            let throttled = Throttled { why, wait };
-            if wait > WAIT_MAX {
+        while let Some(throttled) = self.held_off() {
+            if throttled.wait > WAIT_MAX {
                 return Err(throttled);
             }
             waiting.throttled(&throttled);
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(throttled.wait).await;
         }
+        Ok(())
     }
 
     async fn slot(&self, waiting: &dyn Waiting) -> Option<Slot> {
-        let (slots, most) = self.slots.as_ref().zip(self.rate.concurrency)?;
+        let (local, most) = self.local.as_ref().zip(self.rate.concurrency)?;
         // It is never closed.
-        let local = Arc::clone(slots).acquire_owned().await.ok()?;
-        let (owner, began) = (&self.owner, Instant::now());
-        let mut told = false;
+        let mut local = Arc::clone(local).acquire_owned().await.ok()?;
+        let (began, mut told) = (Instant::now(), false);
         loop {
-            match owner.store.take_slot(owner.account(), most.into(), &owner.host).await {
-                Ok(Some(number)) => return Some(Slot { owner: owner.clone(), number, _local: local }),
-                Ok(None) => {}
-                Err(error) => {
+            // A task of its own: a page that is given up meanwhile must not leave a slot behind.
+            let looking = look_for_slot(self.owner.clone(), Arc::clone(&self.slots), most.into(), local);
+            match tokio::spawn(looking).await.ok()? {
+                Looked::Taken(slot) => return Some(slot),
+                Looked::Full(mine) => {
+                    local = mine;
+                    if !told && began.elapsed() > LATE {
+                        told = true;
+                        let why = format!("{most} pages at once, which other hosts are fetching");
+                        waiting.throttled(&Throttled { why, wait: LATE });
+                    }
+                    tokio::time::sleep(SLOT_POLL).await;
+                }
+                Looked::Failed(mine, error) => {
+                    local = mine;
                     waiting.throttled(&not_counted(&error));
                     tokio::time::sleep(LATE).await;
-                    continue;
                 }
             }
-            if !told && began.elapsed() > LATE {
-                told = true;
-                let why = format!("{most} pages at once, which other hosts are fetching");
-                waiting.throttled(&Throttled { why, wait: LATE });
-            }
-            tokio::time::sleep(SLOT_POLL).await;
         }
     }
 
@@ -283,28 +359,25 @@ impl Budget {
         let rate = self.rate.per_second.unwrap_or(f64::INFINITY);
         let interval = Duration::try_from_secs_f64(1.0 / rate).unwrap_or_default();
         let per_day = self.rate.per_day.map(|requests| i64::try_from(requests).unwrap_or(i64::MAX));
-        // No more than a day may have, and one where there is no rate.
+        // One where there is no rate. One where a day's are counted: what is taken and not made in time is lost.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let many = (self.rate.per_second.unwrap_or(1.0) / TAKEN_PER_SECOND).clamp(1.0, 1_000.0) as u32;
-        let day_offset = self.rate.day_offset;
-        let mut many = many.min(self.rate.per_day.and_then(|requests| u32::try_from(requests).ok()).unwrap_or(many));
-        loop {
-            let asked = RequestsAsked { requests: many, interval, per_day, day_offset };
-            match self.owner.store.reserve(self.owner.account(), asked).await {
-                Ok(Reserved::Granted { next_in }) => return Ok(self.spread(next_in, many, interval)),
-                Ok(Reserved::HeldOff(wait)) => {
-                    let why = "the source asked to be left alone".to_owned();
-                    self.note(&why, wait);
-                    return Err(Throttled { why, wait });
-                }
-                // Perhaps for so many only.
-                Ok(Reserved::DaySpent(_)) if many > 1 => many = 1,
-                Ok(Reserved::DaySpent(wait)) => {
-                    let why = format!("the day's {} requests are spent", self.rate.per_day.unwrap_or_default());
-                    return Err(Throttled { why, wait });
-                }
-                Err(error) => return Err(not_counted(&error)),
+        let many = match self.rate.per_day {
+            Some(_) => 1,
+            None => (self.rate.per_second.unwrap_or(1.0) / TAKEN_PER_SECOND).clamp(1.0, 1_000.0) as u32,
+        };
+        let asked = RequestsAsked { requests: many, interval, per_day, day_offset: self.rate.day_offset };
+        match self.owner.store.reserve(self.owner.account(), asked).await {
+            Ok(Reserved::Granted { next_in }) => Ok(self.spread(next_in, many, interval)),
+            Ok(Reserved::HeldOff(wait)) => {
+                let why = "the source asked to be left alone".to_owned();
+                self.note(&why, wait);
+                Err(Throttled { why, wait })
             }
+            Ok(Reserved::DaySpent(wait)) => {
+                let why = format!("the day's {} requests are spent", self.rate.per_day.unwrap_or_default());
+                Err(Throttled { why, wait })
+            }
+            Err(error) => Err(not_counted(&error)),
         }
     }
 
@@ -322,7 +395,7 @@ impl Budget {
 }
 
 /// The budget is in the database, and nobody asks without it.
-fn not_counted(error: &crate::store::StoreError) -> Throttled {
+fn not_counted(error: &StoreError) -> Throttled {
     Throttled { why: format!("the request budget cannot be read: {error}"), wait: LATE }
 }
 
@@ -331,7 +404,14 @@ type Owned = (i32, String);
 
 /// The budgets that a process draws on: for a client and API one for each rate that is in use.
 #[derive(Default)]
-pub struct Budgets(Mutex<HashMap<Owned, Vec<Arc<Budget>>>>);
+pub struct Budgets(Mutex<HashMap<Owned, OfApi>>);
+
+/// What a process has of one client's budget at an API.
+#[derive(Default)]
+struct OfApi {
+    budgets: Vec<Arc<Budget>>,
+    slots: Arc<Slots>,
+}
 
 impl Budgets {
     /// The one budget of a client at an API. `held_off`: for how long the source is to be left alone, as the store has it.
@@ -339,10 +419,11 @@ impl Budgets {
         let mut all = lock(&self.0);
         let of_api = all.entry((owner.cliente_id, owner.api.clone())).or_default();
         // Of another rate: a connector's newer version, or another route's, says so. What is shared stands in the store.
-        of_api.retain(|budget| budget.rate == rate || Arc::strong_count(budget) > 1);
-        let budget = of_api.iter().find(|budget| budget.rate == rate).cloned().unwrap_or_else(|| {
-            let budget = Arc::new(Budget::new(owner, rate));
-            of_api.push(Arc::clone(&budget));
+        let OfApi { budgets, slots } = of_api;
+        budgets.retain(|budget| budget.rate == rate || Arc::strong_count(budget) > 1);
+        let budget = budgets.iter().find(|budget| budget.rate == rate).cloned().unwrap_or_else(|| {
+            let budget = Arc::new(Budget::new(owner, rate, Arc::clone(slots)));
+            budgets.push(Arc::clone(&budget));
             budget
         });
         if !held_off.is_zero() {

@@ -162,7 +162,7 @@ impl HttpClient {
             if let Some(budget) = &endpoint.budget {
                 match meter.paid.checked_sub(1) {
                     Some(left) => meter.paid = left,
-                    None => budget.request().await?,
+                    None => budget.request(&meter.waited).await?,
                 }
             }
             let (response, token) = self.start(endpoint, pool, &hop).await?;

@@ -1,5 +1,7 @@
 //! What goes to a source and what comes back: requests as connectors make them, whole answers, and why there is none.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -222,6 +224,8 @@ pub struct PageMeter {
     pub(super) bytes: usize,
     /// Requests that the client's budget has paid for already.
     pub paid: u32,
+    /// Milliseconds that requests wait for the client's budget, for whoever limits the page's time.
+    pub waited: Arc<AtomicU64>,
     /// What of the budget is spent, and for how long, if that is why a request was not made.
     pub throttled: Option<(String, Duration)>,
     /// The limit of the house that a request of this page went past, by name and value.

@@ -58,6 +58,9 @@ pub trait Budgets: Send + Sync {
     /// Takes one of so many slots for a host that is seen; none: others have them all.
     async fn take_slot(&self, account: Account<'_>, slots: i64, host: &str) -> Result<Option<i64>, StoreError>;
 
+    /// Gives back what a host has of an account's slots, but for these.
+    async fn leave_slots_but(&self, account: Account<'_>, held: &[i64], host: &str) -> Result<(), StoreError>;
+
     /// Gives a slot back.
     async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError>;
 }
@@ -65,13 +68,24 @@ pub trait Budgets: Send + Sync {
 /// The seconds of a day.
 pub(super) const DAY: f64 = 86_400.0;
 
-/// A row, for one who was granted nothing: what time it is, until when nothing is granted, and whether the day is spent.
-pub(super) fn refused(now: f64, free_at: f64, day_offset: i32) -> Reserved {
+/// How often one asks again to whom, meanwhile, nothing stands in the way any more.
+pub(super) const ASKED_AGAIN: u32 = 3;
+
+/// A row: what time it is, until when nothing is granted, and the day that is counted with its requests.
+pub(super) type Standing = (f64, f64, i64, i64);
+
+/// Why nothing was granted; none: by now something would be.
+pub(super) fn refused((now, free_at, day, spent): Standing, asked: RequestsAsked) -> Option<Reserved> {
     if free_at > now {
-        return Reserved::HeldOff(Duration::try_from_secs_f64(free_at - now).unwrap_or_default());
+        return Some(Reserved::HeldOff(Duration::try_from_secs_f64(free_at - now).unwrap_or_default()));
     }
-    let gone = (now + f64::from(day_offset)).rem_euclid(DAY);
-    Reserved::DaySpent(Duration::try_from_secs_f64(DAY - gone).unwrap_or_default())
+    let local = now + f64::from(asked.day_offset);
+    // Days since 1970.
+    #[allow(clippy::cast_possible_truncation)]
+    let is_today = day == (local / DAY).floor() as i64;
+    let is_spent = asked.per_day.is_some_and(|most| spent + i64::from(asked.requests) > most);
+    let left = Duration::try_from_secs_f64(DAY - local.rem_euclid(DAY)).unwrap_or_default();
+    (is_today && is_spent).then_some(Reserved::DaySpent(left))
 }
 
 /// The statements, which differ in how the two databases tell the time.
@@ -88,7 +102,7 @@ macro_rules! budget_statements {
         );
 
         const FREE_AT: &str =
-            concat!("SELECT ", $now, ", livre_em FROM atlas_orcamentos WHERE cliente_id = $1 AND api = $2");
+            concat!("SELECT ", $now, ", livre_em, dia, gastos FROM atlas_orcamentos WHERE cliente_id = $1 AND api = $2");
 
         const HOLD_OFF: &str = concat!(
             "INSERT INTO atlas_orcamentos AS o (cliente_id, api, livre_em) VALUES ($1, $2, ", $now, " + $3) \

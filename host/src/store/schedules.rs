@@ -59,7 +59,7 @@ pub struct Schedule {
     /// The scrap that it created last.
     #[sqlx(rename = "ultimo_scrap")]
     pub last_scrap: Option<i64>,
-    /// The last day that one asks for, ISO 8601.
+    /// The last day that was read for certain, ISO 8601; before anything was, the first that was asked for.
     #[sqlx(rename = "ultimo_dia")]
     pub last_day: Option<String>,
 }
@@ -108,12 +108,14 @@ pub trait Schedules: Send + Sync {
     async fn fire(&self, firing: &Firing<'_>) -> Result<Fired, StoreError>;
 }
 
-/// The columns of [`Schedule`].
+/// The columns of [`Schedule`]. As long as its last scrap is not done, what is read for certain is what was before that.
 macro_rules! schedule_columns {
     ($rest:literal) => {
         concat!(
             "SELECT a.id, a.cliente_id, a.rota, a.cron, a.fuso, a.janela_dias, a.tamanho_pagina, a.sobrepor, a.ativa, \
-             a.proxima, a.ultimo_scrap, a.ultimo_dia FROM atlas_agendas a ",
+             a.proxima, a.ultimo_scrap, CASE WHEN s.estado IN ('concluido', 'concluido_com_ressalva') THEN s.periodo_fim \
+               ELSE COALESCE(a.ultimo_dia, s.periodo_inicio) END AS ultimo_dia \
+             FROM atlas_agendas a LEFT JOIN scraps s ON s.id = a.ultimo_scrap ",
             $rest
         )
     };

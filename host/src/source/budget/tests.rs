@@ -98,7 +98,10 @@ async fn a_spent_day_is_not_waited_for_and_the_next_one_is_another() {
     }
     let Err(spent) = ground.budget("dois", rate).await.admit(&Told::default()).await else { panic!("a fourth") };
     assert!(spent.wait <= Duration::from_secs(86_400) && spent.why.contains("3 requests"), "{spent:?}");
-    assert!(matches!(budget.request().await, Err(SendError::Throttled(..))), "nor in the middle of a page");
+    assert!(
+        matches!(budget.request(&AtomicU64::new(0)).await, Err(SendError::Throttled(..))),
+        "nor in the middle of a page"
+    );
     // Where it is tomorrow already.
     let tomorrow = RateBudget { day_offset: 86_400, ..rate };
     assert!(ground.budget("um", tomorrow).await.admit(&Told::default()).await.is_ok());

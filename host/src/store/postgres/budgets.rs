@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::postgres::PgPool;
 
-use super::super::budgets::{Account, RequestsAsked, Reserved, budget_statements, refused};
-use super::super::error::StoreError;
+use super::super::budgets::{ASKED_AGAIN, Account, RequestsAsked, Reserved, Standing, budget_statements, refused};
+use super::super::error::{Fault, StoreError};
 
 budget_statements! {
     now: "EXTRACT(EPOCH FROM clock_timestamp())::float8",
@@ -18,22 +18,27 @@ budget_statements! {
 
 pub(super) async fn reserve(pool: &PgPool, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError> {
     let sort = || StoreError::sort("reserve requests");
-    let granted: Option<f64> = sqlx::query_scalar(RESERVE)
-        .bind(account.cliente_id)
-        .bind(account.api)
-        .bind(f64::from(asked.requests))
-        .bind(asked.interval.as_secs_f64())
-        .bind(f64::from(asked.day_offset))
-        .bind(asked.per_day)
-        .fetch_optional(pool)
-        .await
-        .map_err(sort())?;
-    if let Some(next_in) = granted {
-        return Ok(Reserved::Granted { next_in });
+    for _ in 0..ASKED_AGAIN {
+        let granted: Option<f64> = sqlx::query_scalar(RESERVE)
+            .bind(account.cliente_id)
+            .bind(account.api)
+            .bind(f64::from(asked.requests))
+            .bind(asked.interval.as_secs_f64())
+            .bind(f64::from(asked.day_offset))
+            .bind(asked.per_day)
+            .fetch_optional(pool)
+            .await
+            .map_err(sort())?;
+        if let Some(next_in) = granted {
+            return Ok(Reserved::Granted { next_in });
+        }
+        let standing: Standing =
+            sqlx::query_as(FREE_AT).bind(account.cliente_id).bind(account.api).fetch_one(pool).await.map_err(sort())?;
+        if let Some(refused) = refused(standing, asked) {
+            return Ok(refused);
+        }
     }
-    let (now, free_at): (f64, f64) =
-        sqlx::query_as(FREE_AT).bind(account.cliente_id).bind(account.api).fetch_one(pool).await.map_err(sort())?;
-    Ok(refused(now, free_at, asked.day_offset))
+    Err(StoreError::new(Fault::Collision, "reserve requests", "others were quicker each time"))
 }
 
 pub(super) async fn hold_off(pool: &PgPool, account: Account<'_>, wait: Duration) -> Result<(), StoreError> {
@@ -42,13 +47,13 @@ pub(super) async fn hold_off(pool: &PgPool, account: Account<'_>, wait: Duration
 }
 
 pub(super) async fn held_off(pool: &PgPool, account: Account<'_>) -> Result<Duration, StoreError> {
-    let row: Option<(f64, f64)> = sqlx::query_as(FREE_AT)
+    let row: Option<Standing> = sqlx::query_as(FREE_AT)
         .bind(account.cliente_id)
         .bind(account.api)
         .fetch_optional(pool)
         .await
         .map_err(StoreError::sort("look how long a source is left alone"))?;
-    let wait = row.map_or(0.0, |(now, free_at)| free_at - now);
+    let wait = row.map_or(0.0, |(now, free_at, ..)| free_at - now);
     Ok(Duration::try_from_secs_f64(wait).unwrap_or_default())
 }
 
@@ -65,4 +70,17 @@ pub(super) async fn take_slot(
 pub(super) async fn leave_slot(pool: &PgPool, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
     let left = sqlx::query(LEAVE_SLOT).bind(account.cliente_id).bind(account.api).bind(slot).bind(host);
     left.execute(pool).await.map(drop).map_err(StoreError::sort("give an API's slot back"))
+}
+
+const LEAVE_SLOTS_BUT: &str =
+    "DELETE FROM atlas_vagas WHERE cliente_id = $1 AND api = $2 AND host = $3 AND vaga <> ALL($4)";
+
+pub(super) async fn leave_slots_but(
+    pool: &PgPool,
+    account: Account<'_>,
+    held: &[i64],
+    host: &str,
+) -> Result<(), StoreError> {
+    let left = sqlx::query(LEAVE_SLOTS_BUT).bind(account.cliente_id).bind(account.api).bind(host).bind(held);
+    left.execute(pool).await.map(drop).map_err(StoreError::sort("give an API's slots back"))
 }

@@ -8,7 +8,7 @@ use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
 /// A host that stops dead in the middle of taking must not hold up the others for as long as its connection seems to live.
-const TAKE_LIMITS: &str = "SELECT set_config('lock_timeout', '10s', TRUE), \
+pub(super) const TAKE_LIMITS: &str = "SELECT set_config('lock_timeout', '10s', TRUE), \
      set_config('idle_in_transaction_session_timeout', '15s', TRUE)";
 
 /// One at a time takes a scrap: only so is the number that a client has running what it seems. Held until it is taken.

@@ -43,6 +43,8 @@ pub(super) async fn fire(pool: &PgPool, firing: &Firing<'_>) -> Result<Fired, St
     let sort = || StoreError::sort("create a schedule's scrap");
     let Firing { schedule, next, scrap } = firing;
     let mut tx = pool.begin().await.map_err(sort())?;
+    // As with the queue: one that stops dead in the middle of this holds nobody up.
+    sqlx::query(super::queue::TAKE_LIMITS).execute(&mut *tx).await.map_err(sort())?;
     let advanced: Option<Option<i64>> = sqlx::query_scalar(schedules::ADVANCE)
         .bind(schedule.id)
         .bind(schedule.next)
@@ -78,7 +80,7 @@ pub(super) async fn fire(pool: &PgPool, firing: &Firing<'_>) -> Result<Fired, St
         .execute(&mut *tx)
         .await
         .map_err(sort())?;
-    let noted = sqlx::query(schedules::NOTE).bind(schedule.id).bind(created).bind(period.map(|(_, to)| to));
+    let noted = sqlx::query(schedules::NOTE).bind(schedule.id).bind(created).bind(&schedule.last_day);
     if noted.execute(&mut *tx).await.map_err(sort())?.rows_affected() == 0 {
         return Err(StoreError::new(Fault::Missing, "create a schedule's scrap", schedule.id.to_string()));
     }

@@ -141,6 +141,10 @@ impl Budgets for SqliteStore {
         budgets::take_slot(&self.pool, account, slots, host).await
     }
 
+    async fn leave_slots_but(&self, account: Account<'_>, held: &[i64], host: &str) -> Result<(), StoreError> {
+        budgets::leave_slots_but(&self.pool, account, held, host).await
+    }
+
     async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
         budgets::leave_slot(&self.pool, account, slot, host).await
     }

@@ -78,7 +78,7 @@ pub(super) async fn fire(pool: &SqlitePool, firing: &Firing<'_>) -> Result<Fired
         .execute(&mut *tx)
         .await
         .map_err(sort())?;
-    let noted = sqlx::query(schedules::NOTE).bind(schedule.id).bind(created).bind(period.map(|(_, to)| to));
+    let noted = sqlx::query(schedules::NOTE).bind(schedule.id).bind(created).bind(&schedule.last_day);
     if noted.execute(&mut *tx).await.map_err(sort())?.rows_affected() == 0 {
         return Err(StoreError::new(Fault::Missing, "create a schedule's scrap", schedule.id.to_string()));
     }

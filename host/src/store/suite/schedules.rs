@@ -36,7 +36,14 @@ async fn a_schedule_makes_a_scrap_when_it_is_due_and_one_only(ground: &Ground) -
     let made = ground.read(scraps[0]).await?;
     assert_eq!((made.state, made.frontier, made.period), (ScrapState::Pendente, 1, scrap.period));
     let after = store.schedules().await?.remove(0);
-    assert_eq!((after.next, after.last_scrap, after.last_day.as_deref()), (200, Some(scraps[0]), Some("2025-10-21")));
+    assert_eq!((after.next, after.last_scrap, after.last_day.as_deref()), (200, Some(scraps[0]), Some("2025-10-20")));
+    // Once it is done, its last day is read.
+    let lease = store.claim(scraps[0], &stamp("1"), HOST).await?;
+    assert!(store.finish(&lease, &end(ScrapState::Falhou, None, 1)).await?);
+    assert_eq!(store.schedules().await?.remove(0).last_day.as_deref(), Some("2025-10-20"));
+    let lease = store.claim(scraps[0], &stamp("1"), HOST).await?;
+    assert!(store.finish(&lease, &end(ScrapState::Concluido, None, 1)).await?);
+    assert_eq!(store.schedules().await?.remove(0).last_day.as_deref(), Some("2025-10-21"));
     Ok(())
 }
 
