@@ -88,38 +88,158 @@ pub(super) fn refused((now, free_at, day, spent): Standing, asked: RequestsAsked
     (is_today && is_spent).then_some(Reserved::DaySpent(left))
 }
 
-/// The statements, which differ in how the two databases tell the time.
-macro_rules! budget_statements {
-    (now: $now:literal, day: $day:literal, greatest: $greatest:literal, bigint: $bigint:literal, slots: $slots:literal, lives: $lives:literal) => {
-        /// `$1` client, `$2` API, `$3` requests, `$4` seconds between two, `$5` seconds ahead of UTC, `$6` requests a day or null.
-        const RESERVE: &str = concat!(
-            "INSERT INTO atlas_orcamentos AS o (cliente_id, api, proxima, dia, gastos) VALUES ($1, $2, ", $now, " + $3 * $4, ",
-            $day, ", CAST($3 AS ", $bigint, ")) ON CONFLICT (cliente_id, api) DO UPDATE SET proxima = ", $greatest, "(o.proxima, ",
-            $now, ") + $3 * $4, dia = excluded.dia, gastos = CASE WHEN o.dia = excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos \
-             WHERE o.livre_em <= ", $now, " AND (CAST($6 AS ", $bigint, ") IS NULL OR \
-               CASE WHEN o.dia = excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos <= CAST($6 AS ", $bigint, ")) \
-             RETURNING proxima - ", $now
-        );
+/// The same on either database, but for how they tell the time and count.
+macro_rules! impl_budgets {
+    (for $store:ty, now: $now:literal, day: $day:literal, greatest: $greatest:literal, bigint: $bigint:literal, slots: $slots:literal, lives: $lives:literal, not_held: $not_held:literal) => {
+        const _: () = {
+            use std::time::Duration;
 
-        const FREE_AT: &str =
-            concat!("SELECT ", $now, ", livre_em, dia, gastos FROM atlas_orcamentos WHERE cliente_id = $1 AND api = $2");
+            use crate::store::budgets::{ASKED_AGAIN, Standing, refused};
+            use crate::store::{Account, Budgets, Fault, RequestsAsked, Reserved, StoreError};
+            use async_trait::async_trait;
 
-        const HOLD_OFF: &str = concat!(
-            "INSERT INTO atlas_orcamentos AS o (cliente_id, api, livre_em) VALUES ($1, $2, ", $now, " + $3) \
-             ON CONFLICT (cliente_id, api) DO UPDATE SET livre_em = ", $greatest, "(o.livre_em, excluded.livre_em)"
-        );
+            /// `$1` client, `$2` API, `$3` requests, `$4` seconds between two, `$5` seconds ahead of UTC, `$6` requests a day or null.
+            const RESERVE: &str = concat!(
+                "INSERT INTO atlas_orcamentos AS o (cliente_id, api, proxima, dia, gastos) VALUES ($1, $2, ",
+                $now,
+                " + $3 * $4, ",
+                $day,
+                ", CAST($3 AS ",
+                $bigint,
+                ")) ON CONFLICT (cliente_id, api) DO UPDATE SET proxima = ",
+                $greatest,
+                "(o.proxima, ",
+                $now,
+                ") + $3 * $4, dia = excluded.dia, gastos = CASE WHEN o.dia = excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos \
+                     WHERE o.livre_em <= ",
+                $now,
+                " AND (CAST($6 AS ",
+                $bigint,
+                ") IS NULL OR \
+                       CASE WHEN o.dia = excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos <= CAST($6 AS ",
+                $bigint,
+                ")) \
+                     RETURNING proxima - ",
+                $now
+            );
 
-        /// Of a host that is not seen any more the slots are anybody's.
-        const TAKE_SLOT: &str = concat!(
-            "INSERT INTO atlas_vagas AS v (cliente_id, api, vaga, host) SELECT $1, $2, n, $4 FROM ", $slots, " WHERE NOT EXISTS \
-             (SELECT 1 FROM atlas_vagas t JOIN atlas_hosts h ON h.id = t.host AND ", $lives, " \
-               WHERE t.cliente_id = $1 AND t.api = $2 AND t.vaga = n) ORDER BY n LIMIT 1 \
-             ON CONFLICT (cliente_id, api, vaga) DO UPDATE SET host = excluded.host WHERE NOT EXISTS \
-             (SELECT 1 FROM atlas_hosts h WHERE h.id = v.host AND ", $lives, ") RETURNING vaga"
-        );
+            const FREE_AT: &str = concat!(
+                "SELECT ",
+                $now,
+                ", livre_em, dia, gastos FROM atlas_orcamentos WHERE cliente_id = $1 AND api = $2"
+            );
 
-        const LEAVE_SLOT: &str =
-            "DELETE FROM atlas_vagas WHERE cliente_id = $1 AND api = $2 AND vaga = $3 AND host = $4";
+            const HOLD_OFF: &str = concat!(
+                "INSERT INTO atlas_orcamentos AS o (cliente_id, api, livre_em) VALUES ($1, $2, ",
+                $now,
+                " + $3) \
+                     ON CONFLICT (cliente_id, api) DO UPDATE SET livre_em = ",
+                $greatest,
+                "(o.livre_em, excluded.livre_em)"
+            );
+
+            /// Of a host that is not seen any more the slots are anybody's.
+            const TAKE_SLOT: &str = concat!(
+                "INSERT INTO atlas_vagas AS v (cliente_id, api, vaga, host) SELECT $1, $2, n, $4 FROM ",
+                $slots,
+                " WHERE NOT EXISTS \
+                     (SELECT 1 FROM atlas_vagas t JOIN atlas_hosts h ON h.id = t.host AND ",
+                $lives,
+                " \
+                       WHERE t.cliente_id = $1 AND t.api = $2 AND t.vaga = n) ORDER BY n LIMIT 1 \
+                     ON CONFLICT (cliente_id, api, vaga) DO UPDATE SET host = excluded.host WHERE NOT EXISTS \
+                     (SELECT 1 FROM atlas_hosts h WHERE h.id = v.host AND ",
+                $lives,
+                ") RETURNING vaga"
+            );
+
+            const LEAVE_SLOT: &str =
+                "DELETE FROM atlas_vagas WHERE cliente_id = $1 AND api = $2 AND vaga = $3 AND host = $4";
+
+            /// `$4`: the numbers that the host still has, as JSON.
+            const LEAVE_SLOTS_BUT: &str =
+                concat!("DELETE FROM atlas_vagas WHERE cliente_id = $1 AND api = $2 AND host = $3 AND ", $not_held);
+
+            #[async_trait]
+            impl Budgets for $store {
+                async fn reserve(&self, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError> {
+                    let sort = || StoreError::sort("reserve requests");
+                    for _ in 0..ASKED_AGAIN {
+                        let granted: Option<f64> = sqlx::query_scalar(RESERVE)
+                            .bind(account.cliente_id)
+                            .bind(account.api)
+                            .bind(f64::from(asked.requests))
+                            .bind(asked.interval.as_secs_f64())
+                            .bind(f64::from(asked.day_offset))
+                            .bind(asked.per_day)
+                            .fetch_optional(&self.pool)
+                            .await
+                            .map_err(sort())?;
+                        if let Some(next_in) = granted {
+                            return Ok(Reserved::Granted { next_in });
+                        }
+                        let standing: Standing = sqlx::query_as(FREE_AT)
+                            .bind(account.cliente_id)
+                            .bind(account.api)
+                            .fetch_one(&self.pool)
+                            .await
+                            .map_err(sort())?;
+                        if let Some(refused) = refused(standing, asked) {
+                            return Ok(refused);
+                        }
+                    }
+                    Err(StoreError::new(Fault::Collision, "reserve requests", "others were quicker each time"))
+                }
+
+                async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError> {
+                    let held =
+                        sqlx::query(HOLD_OFF).bind(account.cliente_id).bind(account.api).bind(wait.as_secs_f64());
+                    held.execute(&self.pool)
+                        .await
+                        .map(drop)
+                        .map_err(StoreError::sort("note how long a source is left alone"))
+                }
+
+                async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError> {
+                    let row: Option<Standing> = sqlx::query_as(FREE_AT)
+                        .bind(account.cliente_id)
+                        .bind(account.api)
+                        .fetch_optional(&self.pool)
+                        .await
+                        .map_err(StoreError::sort("look how long a source is left alone"))?;
+                    let wait = row.map_or(0.0, |(now, free_at, ..)| free_at - now);
+                    Ok(Duration::try_from_secs_f64(wait).unwrap_or_default())
+                }
+
+                async fn take_slot(
+                    &self,
+                    account: Account<'_>,
+                    slots: i64,
+                    host: &str,
+                ) -> Result<Option<i64>, StoreError> {
+                    let taken =
+                        sqlx::query_scalar(TAKE_SLOT).bind(account.cliente_id).bind(account.api).bind(slots).bind(host);
+                    taken.fetch_optional(&self.pool).await.map_err(StoreError::sort("take one of an API's slots"))
+                }
+
+                async fn leave_slots_but(
+                    &self,
+                    account: Account<'_>,
+                    held: &[i64],
+                    host: &str,
+                ) -> Result<(), StoreError> {
+                    let held = serde_json::Value::from(held).to_string();
+                    let left =
+                        sqlx::query(LEAVE_SLOTS_BUT).bind(account.cliente_id).bind(account.api).bind(host).bind(held);
+                    left.execute(&self.pool).await.map(drop).map_err(StoreError::sort("give an API's slots back"))
+                }
+
+                async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
+                    let left = sqlx::query(LEAVE_SLOT).bind(account.cliente_id).bind(account.api).bind(slot).bind(host);
+                    left.execute(&self.pool).await.map(drop).map_err(StoreError::sort("give an API's slot back"))
+                }
+            }
+        };
     };
 }
-pub(super) use budget_statements;
+pub(super) use impl_budgets;

@@ -5,6 +5,7 @@
 //!
 //! - `types`     the rows and values that go in and out
 //! - `error`     what can go wrong, by what to do about it
+//! - `credential_lock`  the lock under which access tokens are renewed
 //! - `budgets`   budgets of requests, shared by all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `schedules` scraps that are created by themselves
@@ -14,6 +15,7 @@
 //! - `suite`     the tests that both must pass
 
 mod budgets;
+mod credential_lock;
 mod error;
 mod postgres;
 mod queue;

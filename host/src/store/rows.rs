@@ -13,6 +13,29 @@ use super::types::{
 };
 use crate::source::{AccessToken, Parts};
 
+/// The tables, in the order in which migrations create them.
+pub(super) const TABLES: [&str; 11] = [
+    "clientes_tokens",
+    "dados_raw",
+    "clientes_apis",
+    "clientes_credenciais",
+    "scraps",
+    "scrap_cursores",
+    "dados_rejeitados",
+    "atlas_hosts",
+    "atlas_orcamentos",
+    "atlas_vagas",
+    "atlas_agendas",
+];
+
+/// Columns that later migrations add to them.
+pub(super) const COLUMNS: [(&str, &str); 4] = [
+    ("clientes_apis", "rede_privada"),
+    ("scraps", "pedido"),
+    ("clientes_credenciais", "renovando_ate"),
+    ("dados_rejeitados", "reprocessado_em"),
+];
+
 /// The columns of [`ScrapRow`].
 pub(super) const SCRAP_BY_ID: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
      configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \

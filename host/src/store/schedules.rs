@@ -144,3 +144,113 @@ pub(super) const GOES_ON: &str = "SELECT EXISTS (SELECT 1 FROM scraps WHERE id =
      AND (estado IN ('pendente', 'executando') OR estado IN ('suspenso', 'interrompido') AND retomar_em IS NOT NULL))";
 
 pub(super) const NOTE: &str = "UPDATE atlas_agendas SET ultimo_scrap = $2, ultimo_dia = $3 WHERE id = $1";
+
+/// The same on either database, but for how a transaction begins that writes, and for what keeps one that stops dead in the middle of it
+/// from holding up the others.
+macro_rules! impl_schedules {
+    (for $store:ty, begin: $begin:literal, limits: $limits:expr) => {
+        const _: () = {
+            use crate::store::{
+                CursorId, Fault, Fired, Firing, NewSchedule, Schedule, Schedules, StoreError, rows, schedules,
+            };
+            use async_trait::async_trait;
+
+            #[async_trait]
+            impl Schedules for $store {
+                async fn add_schedule(&self, schedule: &NewSchedule) -> Result<i64, StoreError> {
+                    let added = sqlx::query_scalar(schedules::ADD)
+                        .bind(schedule.cliente_id)
+                        .bind(&schedule.rota)
+                        .bind(&schedule.cron)
+                        .bind(&schedule.timezone)
+                        .bind(schedule.window_days)
+                        .bind(schedule.page_size)
+                        .bind(schedule.overlap)
+                        .bind(schedule.next);
+                    added.fetch_one(&self.pool).await.map_err(StoreError::sort("add the schedule"))
+                }
+
+                async fn schedules(&self) -> Result<Vec<Schedule>, StoreError> {
+                    sqlx::query_as(schedules::ALL)
+                        .fetch_all(&self.pool)
+                        .await
+                        .map_err(StoreError::sort("list the schedules"))
+                }
+
+                async fn due_schedules(&self, now: i64) -> Result<Vec<Schedule>, StoreError> {
+                    let due = sqlx::query_as(schedules::DUE).bind(now).fetch_all(&self.pool).await;
+                    due.map_err(StoreError::sort("look for schedules that are due"))
+                }
+
+                async fn set_schedule(&self, id: i64, active: bool, next: i64) -> Result<bool, StoreError> {
+                    let set = sqlx::query(schedules::SET).bind(id).bind(active).bind(next).execute(&self.pool).await;
+                    Ok(set.map_err(StoreError::sort("change the schedule"))?.rows_affected() > 0)
+                }
+
+                async fn remove_schedule(&self, id: i64) -> Result<bool, StoreError> {
+                    let removed = sqlx::query(schedules::REMOVE).bind(id).execute(&self.pool).await;
+                    Ok(removed.map_err(StoreError::sort("remove the schedule"))?.rows_affected() > 0)
+                }
+
+                async fn fire(&self, firing: &Firing<'_>) -> Result<Fired, StoreError> {
+                    let sort = || StoreError::sort("create a schedule's scrap");
+                    let Firing { schedule, next, scrap } = firing;
+                    let mut tx = self.pool.begin_with($begin).await.map_err(sort())?;
+                    for limit in $limits {
+                        sqlx::query(limit).execute(&mut *tx).await.map_err(sort())?;
+                    }
+                    let advanced: Option<Option<i64>> = sqlx::query_scalar(schedules::ADVANCE)
+                        .bind(schedule.id)
+                        .bind(schedule.next)
+                        .bind(next)
+                        .fetch_optional(&mut *tx)
+                        .await
+                        .map_err(sort())?;
+                    let Some(last) = advanced else { return Ok(Fired::Passed) };
+                    let goes_on = match last.filter(|_| !schedule.overlap) {
+                        Some(last) => sqlx::query_scalar(schedules::GOES_ON)
+                            .bind(last)
+                            .fetch_one(&mut *tx)
+                            .await
+                            .map_err(sort())?,
+                        None => false,
+                    };
+                    if goes_on {
+                        tx.commit().await.map_err(sort())?;
+                        return Ok(Fired::Overlaps);
+                    }
+                    let period = scrap.period.as_ref();
+                    let created: i64 = sqlx::query_scalar(rows::INSERT_SCRAP)
+                        .bind(scrap.cliente_id)
+                        .bind(&scrap.rota)
+                        .bind(period.map(|(from, _)| from))
+                        .bind(period.map(|(_, to)| to))
+                        .bind(scrap.page_size)
+                        .bind(&scrap.settings)
+                        .bind(&scrap.host)
+                        .fetch_one(&mut *tx)
+                        .await
+                        .map_err(sort())?;
+                    sqlx::query(rows::INSERT_ROOT)
+                        .bind(created)
+                        .bind(0)
+                        .bind(CursorId::ROOT.0.as_slice())
+                        .execute(&mut *tx)
+                        .await
+                        .map_err(sort())?;
+                    let noted = sqlx::query(schedules::NOTE).bind(schedule.id).bind(created).bind(&schedule.last_day);
+                    if noted.execute(&mut *tx).await.map_err(sort())?.rows_affected() == 0 {
+                        return Err(StoreError::new(
+                            Fault::Missing,
+                            "create a schedule's scrap",
+                            schedule.id.to_string(),
+                        ));
+                    }
+                    tx.commit().await.map_err(sort())?;
+                    Ok(Fired::Scrap(created))
+                }
+            }
+        };
+    };
+}
+pub(super) use impl_schedules;

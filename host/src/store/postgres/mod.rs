@@ -1,30 +1,25 @@
 //! PostgreSQL: the reference. Batches travel as array parameters (`unnest`), every conditional write is one statement, and
 //! each is one round trip.
 
-mod budgets;
 mod credentials;
 mod ledger;
 mod queue;
 mod records;
-mod schedules;
 mod schema;
 mod sessions;
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Row};
 
 use self::sessions::Sessions;
+use super::budgets::impl_budgets;
 use super::error::{Fault, StoreError};
 use super::rows;
+use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
 use super::types::*;
-use super::{
-    Account, Asked, Budgets, CredentialLock, Fired, Firing, Host, NewSchedule, Offer, Queue, RequestsAsked, Reserved,
-    Schedule, Schedules, Standing, Store,
-};
+use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
 use crate::source::{Parts, Secret};
 
 /// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
@@ -97,59 +92,18 @@ impl Queue for PostgresStore {
     }
 }
 
-#[async_trait]
-impl Budgets for PostgresStore {
-    async fn reserve(&self, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError> {
-        budgets::reserve(&self.pool, account, asked).await
-    }
-
-    async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError> {
-        budgets::hold_off(&self.pool, account, wait).await
-    }
-
-    async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError> {
-        budgets::held_off(&self.pool, account).await
-    }
-
-    async fn take_slot(&self, account: Account<'_>, slots: i64, host: &str) -> Result<Option<i64>, StoreError> {
-        budgets::take_slot(&self.pool, account, slots, host).await
-    }
-
-    async fn leave_slots_but(&self, account: Account<'_>, held: &[i64], host: &str) -> Result<(), StoreError> {
-        budgets::leave_slots_but(&self.pool, account, held, host).await
-    }
-
-    async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
-        budgets::leave_slot(&self.pool, account, slot, host).await
-    }
+impl_budgets! {
+    for PostgresStore,
+    now: "EXTRACT(EPOCH FROM clock_timestamp())::float8",
+    day: "CAST(floor((EXTRACT(EPOCH FROM clock_timestamp()) + $5) / 86400) AS BIGINT)",
+    greatest: "GREATEST",
+    bigint: "BIGINT",
+    slots: "generate_series(1, $3::bigint) n",
+    lives: "h.visto_em > NOW() - make_interval(secs => h.validade_s)",
+    not_held: "vaga NOT IN (SELECT CAST(n AS BIGINT) FROM json_array_elements_text(CAST($4 AS JSON)) n)"
 }
 
-#[async_trait]
-impl Schedules for PostgresStore {
-    async fn add_schedule(&self, schedule: &NewSchedule) -> Result<i64, StoreError> {
-        schedules::add(&self.pool, schedule).await
-    }
-
-    async fn schedules(&self) -> Result<Vec<Schedule>, StoreError> {
-        schedules::all(&self.pool).await
-    }
-
-    async fn due_schedules(&self, now: i64) -> Result<Vec<Schedule>, StoreError> {
-        schedules::due(&self.pool, now).await
-    }
-
-    async fn set_schedule(&self, id: i64, active: bool, next: i64) -> Result<bool, StoreError> {
-        schedules::set(&self.pool, id, active, next).await
-    }
-
-    async fn remove_schedule(&self, id: i64) -> Result<bool, StoreError> {
-        schedules::remove(&self.pool, id).await
-    }
-
-    async fn fire(&self, firing: &Firing<'_>) -> Result<Fired, StoreError> {
-        schedules::fire(&self.pool, firing).await
-    }
-}
+impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
 
 #[async_trait]
 impl Store for PostgresStore {

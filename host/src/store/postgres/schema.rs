@@ -5,32 +5,11 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 
 use super::super::error::{Fault, StoreError};
+use super::super::rows;
 use super::super::types::{InitReport, SchemaStatus};
 
 /// Our own name, for the database may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
-
-const TABLES: [&str; 11] = [
-    "clientes_tokens",
-    "dados_raw",
-    "clientes_apis",
-    "clientes_credenciais",
-    "scraps",
-    "scrap_cursores",
-    "dados_rejeitados",
-    "atlas_hosts",
-    "atlas_orcamentos",
-    "atlas_vagas",
-    "atlas_agendas",
-];
-
-/// Columns that later migrations add to them.
-const COLUMNS: [(&str, &str); 4] = [
-    ("clientes_apis", "rede_privada"),
-    ("scraps", "pedido"),
-    ("clientes_credenciais", "renovando_ate"),
-    ("dados_rejeitados", "reprocessado_em"),
-];
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pg_index i \
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
@@ -95,12 +74,12 @@ pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
         .await
         .map_err(sort())?;
     let mut missing_tables = Vec::new();
-    for table in TABLES {
+    for table in rows::TABLES {
         if !is_there(pool, table).await.map_err(sort())? {
             missing_tables.push(table.to_owned());
         }
     }
-    for (table, column) in COLUMNS {
+    for (table, column) in rows::COLUMNS {
         let table_is_missing = missing_tables.iter().any(|missing| missing == table);
         if !table_is_missing && !has_column(pool, table, column).await.map_err(sort())? {
             missing_tables.push(format!("{table}.{column}"));

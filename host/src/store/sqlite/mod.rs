@@ -1,12 +1,10 @@
 //! SQLite, embedded: nothing to install. WAL, `synchronous=FULL`, foreign keys on, and one writer: a database file takes one
 //! at a time, so more would only wait for each other. Readers have connections of their own and never wait.
 
-mod budgets;
 mod credentials;
 mod ledger;
 mod queue;
 mod records;
-mod schedules;
 mod schema;
 
 use std::path::Path;
@@ -16,14 +14,13 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
 
+use super::budgets::impl_budgets;
 use super::error::{Fault, StoreError};
 use super::rows;
+use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
 use super::types::*;
-use super::{
-    Account, Asked, Budgets, CredentialLock, Fired, Firing, Host, NewSchedule, Offer, Queue, RequestsAsked, Reserved,
-    Schedule, Schedules, Standing, Store,
-};
+use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
 use crate::source::{Parts, Secret};
 
 /// How long a statement waits for another process that is writing to the same file.
@@ -123,59 +120,18 @@ impl Queue for SqliteStore {
     }
 }
 
-#[async_trait]
-impl Budgets for SqliteStore {
-    async fn reserve(&self, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError> {
-        budgets::reserve(&self.pool, account, asked).await
-    }
-
-    async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError> {
-        budgets::hold_off(&self.pool, account, wait).await
-    }
-
-    async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError> {
-        budgets::held_off(&self.pool, account).await
-    }
-
-    async fn take_slot(&self, account: Account<'_>, slots: i64, host: &str) -> Result<Option<i64>, StoreError> {
-        budgets::take_slot(&self.pool, account, slots, host).await
-    }
-
-    async fn leave_slots_but(&self, account: Account<'_>, held: &[i64], host: &str) -> Result<(), StoreError> {
-        budgets::leave_slots_but(&self.pool, account, held, host).await
-    }
-
-    async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
-        budgets::leave_slot(&self.pool, account, slot, host).await
-    }
+impl_budgets! {
+    for SqliteStore,
+    now: "unixepoch('subsec')",
+    day: "CAST((unixepoch('subsec') + $5) / 86400 AS INTEGER)",
+    greatest: "MAX",
+    bigint: "INTEGER",
+    slots: "(WITH RECURSIVE numeros(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numeros WHERE n < $3) SELECT n FROM numeros)",
+    lives: "h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')",
+    not_held: "vaga NOT IN (SELECT value FROM json_each($4))"
 }
 
-#[async_trait]
-impl Schedules for SqliteStore {
-    async fn add_schedule(&self, schedule: &NewSchedule) -> Result<i64, StoreError> {
-        schedules::add(&self.pool, schedule).await
-    }
-
-    async fn schedules(&self) -> Result<Vec<Schedule>, StoreError> {
-        schedules::all(&self.pool).await
-    }
-
-    async fn due_schedules(&self, now: i64) -> Result<Vec<Schedule>, StoreError> {
-        schedules::due(&self.pool, now).await
-    }
-
-    async fn set_schedule(&self, id: i64, active: bool, next: i64) -> Result<bool, StoreError> {
-        schedules::set(&self.pool, id, active, next).await
-    }
-
-    async fn remove_schedule(&self, id: i64) -> Result<bool, StoreError> {
-        schedules::remove(&self.pool, id).await
-    }
-
-    async fn fire(&self, firing: &Firing<'_>) -> Result<Fired, StoreError> {
-        schedules::fire(&self.pool, firing).await
-    }
-}
+impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
 
 #[async_trait]
 impl Store for SqliteStore {

@@ -6,6 +6,7 @@ use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::super::error::{Fault, StoreError};
+use super::super::rows;
 use super::super::types::{InitReport, SchemaStatus};
 
 /// Our own name, for the file may hold another program's migrations under the usual one.
@@ -14,28 +15,6 @@ const MIGRATIONS_TABLE: &str = "atlas_migracoes";
 /// How often the migrations are tried while another process is at them, and the pause between.
 const MIGRATION_TRIES: u32 = 10;
 const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
-
-const TABLES: [&str; 11] = [
-    "clientes_tokens",
-    "dados_raw",
-    "clientes_apis",
-    "clientes_credenciais",
-    "scraps",
-    "scrap_cursores",
-    "dados_rejeitados",
-    "atlas_hosts",
-    "atlas_orcamentos",
-    "atlas_vagas",
-    "atlas_agendas",
-];
-
-/// Columns that later migrations add to them.
-const COLUMNS: [(&str, &str); 4] = [
-    ("clientes_apis", "rede_privada"),
-    ("scraps", "pedido"),
-    ("clientes_credenciais", "renovando_ate"),
-    ("dados_rejeitados", "reprocessado_em"),
-];
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pragma_index_list('dados_raw') l \
      WHERE l.\"unique\" AND NOT l.partial AND (SELECT COUNT(*) FROM pragma_index_info(l.name)) = 1 \
@@ -98,12 +77,12 @@ pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError
     let server: String =
         sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version()").fetch_one(pool).await.map_err(sort())?;
     let mut missing_tables = Vec::new();
-    for table in TABLES {
+    for table in rows::TABLES {
         if !is_there(pool, table).await.map_err(sort())? {
             missing_tables.push(table.to_owned());
         }
     }
-    for (table, column) in COLUMNS {
+    for (table, column) in rows::COLUMNS {
         let table_is_missing = missing_tables.iter().any(|missing| missing == table);
         if !table_is_missing && !has_column(pool, table, column).await.map_err(sort())? {
             missing_tables.push(format!("{table}.{column}"));
