@@ -1,6 +1,8 @@
 //! Connectors that take all they can get: each is stopped at a limit that the error names, and nobody beside them notices.
 
-use atlas_tests::{Atlas, FROM, Faults, LANGUAGES, Rota, SampleApi, TO, api, assert_said, test_guests};
+use atlas_tests::{
+    Atlas, FROM, Faults, LANGUAGES, Rota, SampleApi, TO, api, assert_said, hostile_connectors, test_guests,
+};
 
 const CLIENT: u32 = 2151;
 const GREEDY: u32 = 6666;
@@ -154,5 +156,20 @@ async fn what_a_connector_uses_is_counted_and_listed() -> anyhow::Result<()> {
     assert!(pedido["memoria_pico"].as_u64() > Some(0), "{pedido}");
     let gira = used("gira").unwrap_or_default();
     assert!(gira["traps"].as_u64() >= Some(1) && gira["cpu_ms"].as_u64() >= Some(100), "{gira}");
+    Ok(())
+}
+
+/// Fifty strings that share one mebibyte of the guest's memory are fifty for the host.
+#[tokio::test]
+async fn records_that_a_connector_makes_are_memory_of_its_clients_like_a_guests_own() -> anyhow::Result<()> {
+    let api = api(1, Faults::default()).await?;
+    // Half of it is one client's: less than a page hands over.
+    let atlas = ready(&api, "[limits]\nhost_guests = 80000000\n").await?;
+    let maker = hostile_connectors()?.join("shared-strings-in-every-page.wasm");
+    std::fs::copy(maker, atlas.folder().join("connectors/hostil.wasm"))?;
+    let run = ["run", "--client", "6666", "--route", "hostil", "--retries", "2", "--lang", "en"];
+    let ran = atlas.run(&run).await?.expect(5)?;
+    assert!(ran.stderr.contains("limit host_guests (80000000)"), "{}", ran.stderr);
+    assert_eq!(atlas.database.rows().await?.len(), 0);
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{ConfigError, bad};
 use crate::limits::{Limits, OwnLimits};
-use crate::source::{Grant, RateBudget, RequestPattern};
+use crate::source::{Grant, RATE_MIN, RateBudget, RequestPattern};
 
 /// What the file may say. A name that is not here is an error: a setting that is misspelt must not be passed over.
 #[derive(Clone, Default, Deserialize)]
@@ -93,8 +93,9 @@ pub(super) struct OwnBudget {
 
 impl BudgetSettings {
     pub(super) fn check(&self) -> Result<OwnBudget, ConfigError> {
-        if let Some(rate) = self.per_second.filter(|rate| !rate.is_finite() || *rate < 0.0) {
-            return Err(bad("budget.per_second", &rate.to_string(), "0, 0.5, 4"));
+        let fits = |rate: f64| rate == 0.0 || rate.is_finite() && rate >= RATE_MIN;
+        if let Some(rate) = self.per_second.filter(|rate| !fits(*rate)) {
+            return Err(bad("budget.per_second", &rate.to_string(), "0, 0.01, 4; per_day = 100"));
         }
         let zone = |name: &String| name.parse().map_err(|_| bad("budget.timezone", name, "America/Sao_Paulo, UTC"));
         let Self { per_second, burst, per_day, concurrency, .. } = *self;

@@ -272,16 +272,22 @@ impl Config {
         self.grants.iter().filter(move |grant| grant.api == api).filter(meant)
     }
 
-    /// What a client may ask of an API, where the connector says `declared`: what the operator set for the two comes first, then
-    /// what is set for the API, then what the connector says.
-    pub fn budget(&self, cliente_id: i32, api: &str, declared: RateBudget) -> RateBudget {
+    /// What the operator lets a client ask of an API, its zeros as they stand: what is set for the two comes before what is set for
+    /// the API.
+    pub fn budget(&self, cliente_id: i32, api: &str) -> RateBudget {
         let of_api = || self.budgets.iter().filter(|budget| budget.api == api);
         let own = of_api().filter(|budget| budget.client == Some(cliente_id));
         let all: Vec<&OwnBudget> = own.chain(of_api().filter(|budget| budget.client.is_none())).collect();
-        let rate = all.iter().fold(RateBudget::default(), |rate, budget| rate.or(budget.rate)).or(declared);
+        let rate = all.iter().fold(RateBudget::default(), |rate, budget| rate.or(budget.rate));
         let timezone = all.iter().find_map(|budget| budget.timezone).unwrap_or(chrono_tz::UTC);
         let day_offset = timezone.offset_from_utc_datetime(&Utc::now().naive_utc()).fix().local_minus_utc();
-        RateBudget { day_offset, ..rate.without_zeros() }
+        RateBudget { day_offset, ..rate }
+    }
+
+    /// The APIs that the operator set a budget or a grant for.
+    pub fn apis(&self) -> impl Iterator<Item = &str> {
+        let granted = self.grants.iter().map(|grant| grant.api.as_str());
+        granted.chain(self.budgets.iter().map(|budget| budget.api.as_str()))
     }
 
     /// The limits of the house.

@@ -8,7 +8,7 @@ use super::schema;
 use crate::json::Pointer;
 use crate::notice::acts_on_a_terminal;
 use crate::source::{
-    AuthScheme, BadPattern, Placeholder, Position, RateBudget, RequestPattern, SchemeError, TokenGrant,
+    AuthScheme, BadPattern, Placeholder, Position, RATE_MIN, RateBudget, RequestPattern, SchemeError, TokenGrant,
 };
 
 const NAME_MAX: usize = 64;
@@ -100,7 +100,7 @@ pub enum DescriptorError {
     #[error("it has {0} bytes of text, more than 131072")]
     TooLong(usize),
     /// A rate that is none.
-    #[error("rate: per-second must be a positive number, and the others at least 1")]
+    #[error("rate: per-second must be at least 0.01 (what is slower is a number per day), and the others at least 1")]
     BadRate,
     /// A credential where none can stand.
     #[error(transparent)]
@@ -214,7 +214,7 @@ fn rate(said: wit::RateBudget) -> RateBudget {
 }
 
 fn is_sound(rate: &wit::RateBudget) -> bool {
-    let positive = rate.per_second.is_none_or(|rate| rate.is_finite() && rate > 0.0);
+    let positive = rate.per_second.is_none_or(|rate| rate.is_finite() && rate >= RATE_MIN);
     positive && rate.burst != Some(0) && rate.per_day != Some(0) && rate.concurrency != Some(0)
 }
 

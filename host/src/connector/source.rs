@@ -116,12 +116,11 @@ impl ConnectorSource {
 #[async_trait]
 impl PageSource for ConnectorSource {
     async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
-        let _admission = match self.endpoint.budget() {
-            Some(budget) => {
-                Some(budget.admit(self.waiting.as_ref()).await.map_err(|spent| later(spent.why, spent.wait))?)
-            }
-            None => None,
-        };
+        let mut admissions = Vec::new();
+        for budget in self.endpoint.budgets() {
+            let admitted = budget.admit(self.waiting.as_ref()).await;
+            admissions.push(admitted.map_err(|spent| later(spent.why, spent.wait))?);
+        }
         // Held until the page is there: a version that takes over meanwhile takes the next one.
         let connector = self.current();
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);

@@ -9,15 +9,13 @@ use croner::parser::{CronParser, Seconds};
 
 use super::Atlas;
 use super::failure::{Exit, Failure};
-use super::scraps::ScrapRequest;
+use super::scraps::{NO_SETTINGS, ScrapRequest};
 use crate::connector::Descriptor;
 use crate::notice;
 use crate::store::{Fault, Fired, Firing, NewSchedule, NewScrap, Schedule, StoreError};
 
 /// The longest window: what is older is a scrap of its own.
 const WINDOW_MAX: i32 = 3_660;
-/// Settings of a connector that has none.
-const NO_SETTINGS: &str = "{}";
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
 /// A schedule, as somebody asks for it.
@@ -102,10 +100,9 @@ impl Atlas {
     /// Lets a schedule create no scraps, or again those that are due from now on.
     pub async fn set_schedule(&self, id: i64, active: bool) -> Result<(), Failure> {
         let schedule = self.schedule(id).await?;
-        let next = match active {
-            true => Times::parse(&schedule.cron, &schedule.timezone)?.after(Utc::now())?,
-            false => schedule.next,
-        };
+        // One that cannot be read any more can be paused all the same.
+        let next =
+            if active { Times::parse(&schedule.cron, &schedule.timezone)?.after(Utc::now())? } else { schedule.next };
         let set = self.store().set_schedule(id, active, next).await;
         there(id, set.map_err(|error| Failure::store("op-schedule", &error))?)
     }

@@ -20,6 +20,8 @@ use crate::store::{
 };
 
 const PAGE_SIZE_MAX: i32 = 100_000;
+/// Settings of a connector that has none.
+pub(super) const NO_SETTINGS: &str = "{}";
 /// How long the end of a run is tried to be written down by one who has waited for the database in vain already.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How often in a row a worker takes a scrap again whose source fails and that gets no page; then a person has to.
@@ -112,7 +114,7 @@ impl Atlas {
         let access = self.store().access(request.cliente_id, &connector.descriptor.api).await;
         self.endpoint(request.cliente_id, &connector.descriptor, access)?;
         let (cliente_id, rota) = (request.cliente_id, request.rota.clone());
-        Ok(NewScrap { cliente_id, rota, period, page_size, settings: "{}".to_owned(), host: None })
+        Ok(NewScrap { cliente_id, rota, period, page_size, settings: NO_SETTINGS.to_owned(), host: None })
     }
 
     async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<i64, Failure> {
@@ -202,7 +204,7 @@ impl Atlas {
         let access = || self.store().access(scrap.cliente_id, &connector.descriptor.api);
         let access = patience.wait(access).await;
         let endpoint = self.endpoint(scrap.cliente_id, &connector.descriptor, access)?;
-        let endpoint = endpoint.within(self.budget(scrap.cliente_id, &connector.descriptor, patience).await?);
+        let endpoint = endpoint.within(self.budgets(scrap.cliente_id, &connector.descriptor, patience).await?);
         let limits = self.config().limits_of(&scrap.rota, scrap.cliente_id);
         let source = ConnectorSource::new(
             Arc::clone(self.connectors().registry().await?),
@@ -308,20 +310,26 @@ impl Atlas {
         })
     }
 
-    /// What the client may ask of the API.
-    async fn budget(
+    /// What the client may ask of the API: as the operator says, and as the connector declares beside that.
+    async fn budgets(
         &self,
         cliente_id: i32,
         descriptor: &Descriptor,
         patience: Patience<'_>,
-    ) -> Result<Arc<Budget>, Failure> {
+    ) -> Result<Vec<Arc<Budget>>, Failure> {
         let api = &descriptor.api;
-        let rate = self.config().budget(cliente_id, api, descriptor.rate);
+        let own = self.config().budget(cliente_id, api);
+        let declared = descriptor.rate.beside(&own);
         let held_off = patience.wait(|| self.store().held_off(Account { cliente_id, api })).await;
         let held_off = held_off.map_err(|error| Failure::store("op-run", &error))?;
         let host = self.presence().await?.id().to_owned();
         let owner = BudgetOwner { store: Arc::clone(self.store()), cliente_id, api: api.clone(), host };
-        Ok(self.budgets.of(owner, rate, held_off))
+        let mut all = vec![self.budgets.of(owner.clone(), own.without_zeros(), held_off)];
+        if declared.limits_anything() {
+            let owner = BudgetOwner { api: declared.declared_account(api), ..owner };
+            all.push(self.budgets.of(owner, declared, Duration::ZERO));
+        }
+        Ok(all)
     }
 
     /// Where the client's API is, and what opens it.

@@ -7,14 +7,15 @@
 //! as it is short. A long one, such as for tomorrow's quota, ends the run, and the scrap is taken again at the hour.
 //!
 //! How long a source wants to be left alone (`Retry-After`, `RateLimit-*`) is learned from its answers, and holds for all hosts. What a
-//! connector says of it holds for its own scrap only: it may be wrong, or mean harm to others at the same API.
+//! connector says of it holds for its own scrap only: it may be wrong, or mean harm to others at the same API. So does what a connector
+//! declares: an operator's budget is one account for all of the API's routes; where the operator says nothing, the routes whose connectors
+//! declare the very same numbers have one account together. One that declares a request an hour waits for itself alone.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::message::SendError;
@@ -30,9 +31,11 @@ const SLOT_POLL: Duration = Duration::from_millis(200);
 const TAKEN_PER_SECOND: f64 = 4.0;
 /// A request that was taken and not made in time is not made later, beside those whose turn it is then.
 const LATE: Duration = Duration::from_secs(1);
+/// The slowest rate, in requests a second: what is slower is said in requests a day.
+pub const RATE_MIN: f64 = 0.01;
 
 /// What an API allows a client. What is `None` has no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RateBudget {
     /// Requests a second, on average.
     pub per_second: Option<f64>,
@@ -43,7 +46,6 @@ pub struct RateBudget {
     /// Pages that may be fetched at the same time, on all hosts together.
     pub concurrency: Option<u32>,
     /// Where the day begins: seconds that its time zone is ahead of UTC.
-    #[serde(skip)]
     pub day_offset: i32,
 }
 
@@ -70,6 +72,30 @@ impl RateBudget {
             concurrency: self.concurrency.filter(|pages| *pages > 0),
             ..self
         }
+    }
+
+    /// What of this one counts beside an operator's own, which says nothing of it.
+    #[must_use]
+    pub fn beside(self, own: &Self) -> Self {
+        let has_rate = own.per_second.is_some();
+        Self {
+            per_second: self.per_second.filter(|_| !has_rate),
+            burst: own.burst.or(self.burst).filter(|_| !has_rate),
+            per_day: self.per_day.filter(|_| own.per_day.is_none()),
+            concurrency: self.concurrency.filter(|_| own.concurrency.is_none()),
+            day_offset: own.day_offset,
+        }
+    }
+
+    /// The account that connectors have together which declare this for an API: no API's name has a slash.
+    pub fn declared_account(&self, api: &str) -> String {
+        let Self { per_second, burst, per_day, concurrency, .. } = self;
+        format!("{api}/{per_second:?}/{burst:?}/{per_day:?}/{concurrency:?}")
+    }
+
+    /// Whether there is any limit.
+    pub fn limits_anything(&self) -> bool {
+        self.counts() || self.concurrency.is_some()
     }
 
     /// Whether requests are counted at all.
@@ -100,7 +126,7 @@ pub struct BudgetOwner {
     pub store: Arc<dyn Store>,
     /// The client.
     pub cliente_id: i32,
-    /// The API.
+    /// The API; or an account of one, [`RateBudget::declared_account`].
     pub api: String,
     /// This process, as the store knows it.
     pub host: String,
@@ -263,7 +289,15 @@ impl Budget {
                 }
                 wait_for(held.wait).await;
             }
-            let due = self.pay().await.map_err(|throttled| SendError::Throttled(throttled.why, throttled.wait))?;
+            let due = match self.pay().await {
+                Ok(due) => due,
+                Err(spent) if spent.wait > WAIT_MAX => return Err(SendError::Throttled(spent.why, spent.wait)),
+                // Soon there is some again, or the database.
+                Err(spent) => {
+                    wait_for(spent.wait).await;
+                    continue;
+                }
+            };
             wait_for(due.saturating_duration_since(Instant::now())).await;
             if self.held_off().is_none() {
                 return Ok(());

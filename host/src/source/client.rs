@@ -121,7 +121,7 @@ impl HttpClient {
         if let Err(SendError::Throttled(why, wait)) = &answer {
             meter.throttled = Some((why.clone(), *wait));
         }
-        if let (Some(budget), Ok(answer)) = (&endpoint.budget, &answer)
+        if let (Some(budget), Ok(answer)) = (endpoint.budgets.first(), &answer)
             && let Some((why, wait)) =
                 rate_headers::wait(answer.status, &answer.headers, answer.retry_after, SystemTime::now())
         {
@@ -159,10 +159,12 @@ impl HttpClient {
                 )));
             }
             meter.requests += 1;
-            if let Some(budget) = &endpoint.budget {
-                match meter.paid.checked_sub(1) {
-                    Some(left) => meter.paid = left,
-                    None => budget.request(&meter.waited).await?,
+            match meter.paid.checked_sub(1) {
+                Some(left) => meter.paid = left,
+                None => {
+                    for budget in &endpoint.budgets {
+                        budget.request(&meter.waited).await?;
+                    }
                 }
             }
             let (response, token) = self.start(endpoint, pool, &hop).await?;

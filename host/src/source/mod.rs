@@ -39,7 +39,7 @@ mod token_request;
 
 pub use self::address::{AddressClass, class};
 pub use self::body::BodyBudget;
-pub use self::budget::{Admission, Budget, BudgetOwner, Budgets, RateBudget, Throttled, WAIT_MAX, Waiting};
+pub use self::budget::{Admission, Budget, BudgetOwner, Budgets, RATE_MIN, RateBudget, Throttled, WAIT_MAX, Waiting};
 pub use self::client::{HttpClient, HttpLimits};
 pub use self::credentials::{
     AccessToken, AuthScheme, Credential, CredentialError, Endpoint, Parts, PartsError, Placeholder, Position,

@@ -158,6 +158,31 @@ async fn as_many_pages_at_once_as_there_are_slots_on_all_hosts_together() {
 fn an_operators_zero_is_no_limit_and_what_is_not_said_is_the_connectors() {
     let declared = RateBudget { per_second: Some(4.0), per_day: Some(10_000), ..RateBudget::default() };
     let own = RateBudget { per_second: Some(0.0), concurrency: Some(2), ..RateBudget::default() };
-    let rate = own.or(declared).without_zeros();
-    assert_eq!((rate.per_second, rate.per_day, rate.concurrency), (None, Some(10_000), Some(2)));
+    let (set, left) = (own.without_zeros(), declared.beside(&own));
+    assert_eq!((set.per_second, set.per_day, set.concurrency), (None, None, Some(2)));
+    assert_eq!((left.per_second, left.per_day, left.concurrency), (None, Some(10_000), None));
+}
+
+#[tokio::test]
+async fn what_one_connector_declares_slows_no_other_that_declares_something_else() {
+    let ground = Ground::new().await;
+    let budgets = Budgets::default();
+    let declared = |rate: RateBudget| {
+        let owner = BudgetOwner {
+            store: Arc::clone(&ground.store),
+            cliente_id: 1,
+            api: rate.declared_account("bling"),
+            host: "um".to_owned(),
+        };
+        budgets.of(owner, rate, Duration::ZERO)
+    };
+    let (hostile, honest) = (declared(per_second(RATE_MIN)), declared(per_second(50.0)));
+    hostile.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+    let began = Instant::now();
+    for _ in 0..5 {
+        honest.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // The same numbers are one account.
+    assert!(Arc::ptr_eq(&honest, &declared(per_second(50.0))));
 }
