@@ -39,7 +39,10 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
         }
         ClientCommand::Remove { client, api } => {
             atlas.remove_client(client, api.as_deref()).await?;
-            output.remark(&notice!("client-removed", client = client));
+            output.remark(&match api {
+                Some(api) => notice!("client-api-removed", client = client, api = api),
+                None => notice!("client-removed", client = client),
+            });
         }
         ClientCommand::List => list(atlas, output).await?,
         ClientCommand::Credential(args) => return credential::run(args.command, atlas, output).await,

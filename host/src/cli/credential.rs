@@ -61,7 +61,12 @@ fn read(file: &str) -> Result<Zeroizing<String>, Failure> {
         "-" => std::io::stdin().take(INPUT_MAX).read_to_string(&mut text),
         file => std::fs::File::open(file).and_then(|file| file.take(INPUT_MAX).read_to_string(&mut text)),
     };
-    read.map_err(|error| Failure::usage(notice!("error-token-input", reason = error)))?;
+    read.map_err(|error| {
+        Failure::usage(match file {
+            "-" => notice!("error-token-input", reason = error),
+            file => notice!("error-parts-file", file = file, reason = error),
+        })
+    })?;
     Ok(text)
 }
 

@@ -42,7 +42,10 @@ pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Re
                     row.scrap_id.to_string(),
                     row.cursor.clone().unwrap_or_else(|| "-".to_owned()),
                     row.posicao.to_string(),
-                    output.text(&Notice::new(&format!("rejected-{}", row.codigo))),
+                    match &row.reprocessado_em {
+                        Some(when) => output.text(&notice!("reject-in-table", when = when)),
+                        None => output.text(&Notice::new(&format!("rejected-{}", row.codigo))),
+                    },
                     row.motivo.clone(),
                     row.inicio.clone(),
                 ]

@@ -28,6 +28,11 @@ impl Atlas {
         let token = change.token.as_ref().ok_or_else(|| Failure::usage(notice!("error-token-empty")))?;
         let store = self.store();
         let empty = Secret::new(String::new());
+        if let Some(api) = &change.api
+            && self.has_api(cliente_id, api).await?
+        {
+            return Err(Failure::usage(notice!("error-api-exists", client = cliente_id, api = api)));
+        }
         // A client that is known by one API only has no default token.
         let default = if change.api.is_some() { &empty } else { token };
         match store.add_client(cliente_id, default).await {
@@ -108,6 +113,12 @@ impl Atlas {
     pub async fn known_client(&self, cliente_id: i32) -> Result<(), Failure> {
         let known = self.clients().await?.iter().any(|client| client.cliente_id == cliente_id);
         known.then_some(()).ok_or_else(|| unknown(cliente_id))
+    }
+
+    async fn has_api(&self, cliente_id: i32, api: &str) -> Result<bool, Failure> {
+        let clients = self.clients().await?;
+        let client = clients.iter().find(|client| client.cliente_id == cliente_id);
+        Ok(client.is_some_and(|client| client.apis.iter().any(|known| known.api == api)))
     }
 
     /// All clients.

@@ -1,5 +1,6 @@
 //! What is wrong with this installation, and how to mend it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use super::failure::{Failure, load_notice};
 use crate::config::{Config, ERROR_LOG};
 use crate::notice;
 use crate::notice::Notice;
-use crate::store::ScrapState;
+use crate::store::{Client, ScrapState};
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -85,6 +86,7 @@ impl Atlas {
                 for client in clients.iter().filter(|client| client.apis.is_empty()) {
                     findings.push(warning(notice!("doctor-client-without-url", client = client.cliente_id)));
                 }
+                self.look_at_secrets(&clients, findings).await;
             }
             Err(failure) => findings.push(bad(failure.notice)),
         }
@@ -95,6 +97,18 @@ impl Atlas {
                 }
             }
             Err(failure) => findings.push(bad(failure.notice)),
+        }
+    }
+
+    /// Whether what is sealed can be opened. One that cannot be is enough: there is one key for all.
+    async fn look_at_secrets(&self, clients: &[Client], findings: &mut Vec<Finding>) {
+        for client in clients {
+            let apis = client.apis.iter().map(|api| api.api.as_str());
+            for api in [""].into_iter().chain(apis) {
+                if let Err(error) = self.store().access(client.cliente_id, api).await {
+                    return findings.push(bad(Failure::store("op-connect", &error).notice));
+                }
+            }
         }
     }
 
@@ -110,10 +124,16 @@ impl Atlas {
                 findings.push(ok(notice!("doctor-connectors", folder = folder, routes = routes.join(", "))));
             }
         }
+        let mut apis = BTreeSet::new();
         for entry in registry.entries() {
-            if let Err(error) = &entry.loaded {
-                findings.push(bad(load_notice(&entry.path, error)));
+            match &entry.loaded {
+                Ok(connector) => drop(apis.insert(connector.descriptor.api.clone())),
+                Err(error) => findings.push(bad(load_notice(&entry.path, error))),
             }
+        }
+        let unknown: BTreeSet<&str> = self.config().apis().filter(|api| !apis.contains(*api)).collect();
+        for api in unknown {
+            findings.push(warning(notice!("doctor-api-of-nobody", api = api)));
         }
     }
 }

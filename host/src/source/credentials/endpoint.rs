@@ -24,8 +24,8 @@ pub struct Endpoint {
     pub(in crate::source) egress: Egress,
     pub(in crate::source) credential: Credential,
     redactor: Arc<Redactor>,
-    /// What the client may ask of the API.
-    pub(in crate::source) budget: Option<Arc<Budget>>,
+    /// What the client may ask of the API: the operator's budget first, then what the connector declares beside it.
+    pub(in crate::source) budgets: Vec<Arc<Budget>>,
     /// Pages that were asked for once more because their access token was refused, by their cursors.
     repeated: Arc<Mutex<HashSet<Option<String>>>>,
 }
@@ -113,7 +113,7 @@ impl Endpoint {
             egress,
             credential,
             redactor: Arc::new(Redactor::new(&hidden)),
-            budget: None,
+            budgets: Vec::new(),
             repeated: Arc::default(),
         })
     }
@@ -159,15 +159,15 @@ impl Endpoint {
         }
     }
 
-    /// The same, within a budget of requests.
+    /// The same, within budgets of requests, all of which hold.
     #[must_use]
-    pub fn within(self, budget: Arc<Budget>) -> Self {
-        Self { budget: Some(budget), ..self }
+    pub fn within(self, budgets: Vec<Arc<Budget>>) -> Self {
+        Self { budgets, ..self }
     }
 
-    /// The budget of requests.
-    pub fn budget(&self) -> Option<&Arc<Budget>> {
-        self.budget.as_ref()
+    /// The budgets of requests.
+    pub fn budgets(&self) -> &[Arc<Budget>] {
+        &self.budgets
     }
 
     /// The same, with what the operator grants beyond the base URL.
@@ -195,7 +195,9 @@ fn check_parts(parts: &Parts, api: &str, scheme: &AuthScheme) -> Result<(), Cred
     let missing: Vec<&str> = needed.iter().copied().filter(|name| parts.get(name).is_none()).collect();
     match missing.as_slice() {
         [] => Ok(()),
-        ["token"] => Err(CredentialError::NoCredential { api: api.to_owned() }),
+        ["token"] if parts.names().all(|name| name == "token") => {
+            Err(CredentialError::NoCredential { api: api.to_owned() })
+        }
         missing => Err(CredentialError::MissingParts { api: api.to_owned(), parts: missing.join(", ") }),
     }
 }
