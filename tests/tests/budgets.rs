@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use atlas_tests::{Atlas, FROM, FaultKind, Faults, LANGUAGES, Rota, TO, api, assert_said};
+use atlas_tests::{Atlas, FROM, FaultKind, Faults, LANGUAGES, Rota, TO, api, assert_said, hostile_connectors};
 
 const CLIENT: u32 = 2151;
 
@@ -137,5 +137,21 @@ async fn a_budget_that_cannot_be_is_refused() -> anyhow::Result<()> {
         said.push_str(&atlas.run_in_both_languages(&["client", "list"], 3).await?);
     }
     assert_said!(said);
+    Ok(())
+}
+
+/// Five requests in one page, half a second between two: the page's own time is one second.
+#[tokio::test]
+async fn what_a_page_waits_for_its_budget_is_no_time_of_its_own() -> anyhow::Result<()> {
+    let mut atlas = Atlas::on_sqlite()?;
+    let api = api(4, Faults { echo: true, ..Faults::default() }).await?;
+    let asks_often = hostile_connectors()?.join("credential-fishing.wasm");
+    std::fs::copy(asks_often, atlas.own_connectors()?.join("hostil.wasm"))?;
+    settings(&atlas, "per_second = 2\n\n[limits]\npage_wall_ms = 1000")?;
+    atlas.register(CLIENT, &api).await?;
+    let begun = Instant::now();
+    let ran = atlas.run(&["run", "--client", "2151", "--route", "hostil", "--retries", "1"]).await?;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(begun.elapsed() > Duration::from_millis(1500), "{:?}", begun.elapsed());
     Ok(())
 }

@@ -80,9 +80,9 @@ pub(super) fn refused((now, free_at, day, spent): Standing, asked: RequestsAsked
         return Some(Reserved::HeldOff(Duration::try_from_secs_f64(free_at - now).unwrap_or_default()));
     }
     let local = now + f64::from(asked.day_offset);
-    // Days since 1970.
+    // Days since 1970. One that is ahead was counted in another time zone, or before clocks were set back: it goes on.
     #[allow(clippy::cast_possible_truncation)]
-    let is_today = day == (local / DAY).floor() as i64;
+    let is_today = day >= (local / DAY).floor() as i64;
     let is_spent = asked.per_day.is_some_and(|most| spent + i64::from(asked.requests) > most);
     let left = Duration::try_from_secs_f64(DAY - local.rem_euclid(DAY)).unwrap_or_default();
     (is_today && is_spent).then_some(Reserved::DaySpent(left))
@@ -110,13 +110,15 @@ macro_rules! impl_budgets {
                 $greatest,
                 "(o.proxima, ",
                 $now,
-                ") + $3 * $4, dia = excluded.dia, gastos = CASE WHEN o.dia = excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos \
+                ") + $3 * $4, dia = ",
+                $greatest,
+                "(o.dia, excluded.dia), gastos = CASE WHEN o.dia >= excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos \
                      WHERE o.livre_em <= ",
                 $now,
                 " AND (CAST($6 AS ",
                 $bigint,
                 ") IS NULL OR \
-                       CASE WHEN o.dia = excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos <= CAST($6 AS ",
+                       CASE WHEN o.dia >= excluded.dia THEN o.gastos ELSE 0 END + excluded.gastos <= CAST($6 AS ",
                 $bigint,
                 ")) \
                      RETURNING proxima - ",
