@@ -232,16 +232,32 @@ CREATE TABLE IF NOT EXISTS atlas_agendas (
 -- When a rejected record was put into dados_raw after all, or was found there. It stays here, as what happened.
 ALTER TABLE dados_rejeitados ADD COLUMN IF NOT EXISTS reprocessado_em TIMESTAMPTZ;
 
+-- Connectors that were published to all hosts. Of each route's, the newest (the greatest id) is to serve; those before it are kept
+-- for scraps that began with them.
+CREATE TABLE IF NOT EXISTS atlas_conectores (
+    id BIGSERIAL PRIMARY KEY,
+    rota TEXT NOT NULL,
+    versao TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    componente BYTEA NOT NULL,
+    -- Its signature's file, if it has one.
+    assinatura BYTEA,
+    -- Whether the operator accepted on every host, beforehand, what it asks for.
+    aceito BOOLEAN NOT NULL DEFAULT FALSE,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW()
+);
+CREATE INDEX IF NOT EXISTS atlas_conectores_rota ON atlas_conectores (rota, id);
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores, dados_rejeitados TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,
---     dados_rejeitados_id_seq, atlas_agendas_id_seq TO atlas;
+--     dados_rejeitados_id_seq, atlas_agendas_id_seq, atlas_conectores_id_seq TO atlas;
 
 -- Only for a dados_raw that was there before and has no unique index on hash_conteudo (`atlas db status` says so). It fails
 -- while a hash stands there twice.

@@ -1,4 +1,4 @@
-//! `atlas connector list|inspect|componentize|accept|rollback|keygen|sign|verify`.
+//! `atlas connector list|inspect|componentize|accept|rollback|publish|published|keygen|sign|verify`.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::args::{ConnectorArgs, ConnectorCommand};
 use super::output::{Output, printable};
+use super::published;
 use crate::config::Config;
 use crate::connector::{Connector, Standing, Usage};
 use crate::notice;
@@ -35,6 +36,8 @@ pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) ->
             say_version("connector-went-back", &route, &earlier.version, &earlier.sha256, output);
             Ok(Exit::Done)
         }
+        ConnectorCommand::Publish { file, accept } => published::publish(&file, accept, config, output).await,
+        ConnectorCommand::Published => published::list(config, output).await,
         ConnectorCommand::Keygen { key, no_password } => {
             let password = if no_password { None } else { Some(password(&config)?) };
             let (public, public_key) = connectors.make_key(&key, password.as_ref())?;
@@ -92,14 +95,14 @@ fn result(output: &Output, json: &serde_json::Value, text: &str) {
 }
 
 /// Which version the operator's word was about.
-fn say_version(key: &str, route: &str, version: &str, sha256: &str, output: &Output) {
+pub(super) fn say_version(key: &str, route: &str, version: &str, sha256: &str, output: &Output) {
     if output.is_json() {
         output.json(&serde_json::json!({ "rota": route, "versao": version, "sha256": sha256 }));
     }
     output.remark(&Notice::new(key).with("route", route).with("version", version).with("digest", digest(sha256)));
 }
 
-fn digest(sha256: &str) -> &str {
+pub(super) fn digest(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 

@@ -19,6 +19,7 @@ mod credential;
 mod db;
 mod doctor;
 mod output;
+mod published;
 mod rejects;
 mod reload;
 mod report;

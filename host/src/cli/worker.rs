@@ -16,6 +16,11 @@ use crate::store::InitReport;
 pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let stop = stop_on_interrupt(output);
     let console = Console::new(output, true);
+    let complain = |failure: &Failure| console.suspend(|| report::print(console.catalogue(), failure, "worker"));
+    // Before anything is taken: of a folder that is empty still, nothing would be for this worker.
+    for failure in atlas.take_published().await {
+        complain(&failure);
+    }
     let told = Arc::new(ConnectorConsole { lines: console.lines() });
     let _watching = atlas.watch_connectors(told).await?;
     let until = if args.until_empty { WorkUntil::Empty } else { WorkUntil::Stopped };
@@ -29,7 +34,6 @@ pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, out
         let stop = stop.clone();
         run_one(atlas, lease.scrap_id, RunFor::Queue(&lease), init, output, &console, stop).await;
     };
-    let complain = |failure: &Failure| console.suspend(|| report::print(console.catalogue(), failure, "worker"));
     let worked = atlas.work(until, &stop, run, complain).await;
     console.finish();
     worked?;

@@ -68,7 +68,7 @@ pub use self::load::{
     ComponentFile, Connector, ImportFamily, LoadError, Pin, PinError, PublicKey, Refused, TrustError, TrustPolicy,
     public_key, read_checked, read_small, signature_file, verify_signature,
 };
-pub use self::registry::{Registry, RegistryEntry, RegistryFolders, Standing};
+pub use self::registry::{Arrival, Registry, RegistryEntry, RegistryFolders, Standing};
 pub use self::sign::{NewKey, SignError, generate as generate_key, sign};
 pub use self::source::{ConnectorSource, ScrapFacts};
 pub use self::state::{Doubt, HISTORY, Held, HoldReason, KeptVersion, Lists, Refusal, Rollback, RouteState, Waiting};

@@ -7,6 +7,7 @@
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, running, cancelling, pausing
 //! - `presence`    this process among the hosts
+//! - `published`   connectors that are published to all hosts
 //! - `worker`      taking scraps from the queue
 //! - `reload`      connectors that change while scraps run
 //! - `signing`     signing connectors, and checking signatures
@@ -19,6 +20,7 @@ mod credentials;
 mod doctor;
 mod failure;
 mod presence;
+mod published;
 mod rejects;
 mod reload;
 mod report;

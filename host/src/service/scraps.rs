@@ -276,11 +276,15 @@ impl Atlas {
         let Some(began) = scrap.cursor_format.filter(|began| *began != now) else {
             return Ok(serving);
         };
-        if let Some((_, sha256)) = &scrap.connector
-            && let Some(kept) = self.connectors().registry().await?.kept(sha256).await
-            && i64::from(kept.descriptor.cursor_format) == began
-        {
-            return Ok(kept);
+        if let Some((_, sha256)) = &scrap.connector {
+            let registry = self.connectors().registry().await?;
+            let mut kept = registry.kept(sha256).await;
+            if kept.is_none() && self.keep_published(sha256).await? {
+                kept = registry.kept(sha256).await;
+            }
+            if let Some(kept) = kept.filter(|kept| i64::from(kept.descriptor.cursor_format) == began) {
+                return Ok(kept);
+            }
         }
         let notice = notice!("error-cursor-format", id = scrap.id, began = began, now = now);
         Err(Failure::new("op-run", notice, Exit::Connector))

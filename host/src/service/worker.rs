@@ -21,6 +21,9 @@ use crate::store::{Fault, Lease, Offer, StoreError, TAKE_OVERS_MAX};
 const LOOK: Duration = Duration::from_millis(500);
 /// How often it looks whether a schedule is due.
 const SCHEDULES_LOOK: Duration = Duration::from_secs(1);
+/// How often it looks for published connectors, and how long after one that it could not take.
+const PUBLISHED_LOOK: Duration = Duration::from_secs(1);
+const PUBLISHED_AGAIN: Duration = Duration::from_secs(30);
 /// How long one look may take. One that was successful after all is noticed at the next.
 const TAKE_MAX: Duration = Duration::from_secs(60);
 /// The longest time between two looks while the database does not answer.
@@ -69,6 +72,7 @@ impl Atlas {
         let mut runs = FuturesUnordered::new();
         let mut pause = LOOK;
         let mut looked = None;
+        let mut published_at = Instant::now();
         while !stop.is_cancelled() {
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= SCHEDULES_LOOK) {
                 looked = Some(Instant::now());
@@ -77,6 +81,17 @@ impl Atlas {
                 tokio::select! {
                     fired = alongside(firing, &mut runs) => if let Ok(Err(failure)) = fired {
                         complain(&failure);
+                    },
+                    () = stop.cancelled() => break,
+                }
+            }
+            if published_at <= Instant::now() {
+                published_at = Instant::now() + PUBLISHED_LOOK;
+                let taking = pin!(tokio::time::timeout(TAKE_MAX, self.take_published()));
+                tokio::select! {
+                    taken = alongside(taking, &mut runs) => for failure in taken.unwrap_or_default() {
+                        complain(&failure);
+                        published_at = Instant::now() + PUBLISHED_AGAIN;
                     },
                     () = stop.cancelled() => break,
                 }

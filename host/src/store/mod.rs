@@ -7,6 +7,7 @@
 //! - `error`     what can go wrong, by what to do about it
 //! - `credential_lock`  the lock under which access tokens are renewed
 //! - `budgets`   budgets of requests, shared by all hosts
+//! - `publications`  connectors that were published to all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `schedules` scraps that are created by themselves
 //! - `rows`      how rows of either database become those values
@@ -18,6 +19,7 @@ mod budgets;
 mod credential_lock;
 mod error;
 mod postgres;
+mod publications;
 mod queue;
 mod rows;
 mod schedules;
@@ -35,6 +37,7 @@ use async_trait::async_trait;
 pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
+pub use self::publications::{NewPublication, Publication, Publications, PublishedFile};
 pub use self::queue::{Asked, Host, Offer, Queue, Standing, TAKE_OVERS_MAX};
 pub use self::schedules::{Fired, Firing, NewSchedule, Schedule, Schedules};
 pub use self::seal::StoreKey;
@@ -44,7 +47,7 @@ use crate::source::{AccessToken, Parts, Secret};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue + Budgets + Schedules {
+pub trait Store: Queue + Budgets + Schedules + Publications {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -258,6 +261,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0007_agendas.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0008_reprocessados.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0009_conectores.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -276,4 +281,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0007_agendas.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0008_reprocessados.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0009_conectores.sql"),
 );

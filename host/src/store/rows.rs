@@ -14,7 +14,7 @@ use super::types::{
 use crate::source::{AccessToken, Parts};
 
 /// The tables, in the order in which migrations create them.
-pub(super) const TABLES: [&str; 11] = [
+pub(super) const TABLES: [&str; 12] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -26,6 +26,7 @@ pub(super) const TABLES: [&str; 11] = [
     "atlas_orcamentos",
     "atlas_vagas",
     "atlas_agendas",
+    "atlas_conectores",
 ];
 
 /// Columns that later migrations add to them.

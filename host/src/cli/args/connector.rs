@@ -51,6 +51,18 @@ pub(in crate::cli) enum ConnectorCommand {
         #[arg(long, alias = "para", value_name = "DIGEST")]
         to: Option<String>,
     },
+    /// Have every worker on this database serve a route by this version: within seconds, and from then on
+    #[command(alias = "publicar", after_help = "Example: atlas connector publish target/connectors/pedido.wasm")]
+    Publish {
+        /// The component. A signature beside it, as FILE.minisig, goes with it
+        file: PathBuf,
+        /// Accept on every host what it asks for beyond the version before it
+        #[arg(long, alias = "aceitar")]
+        accept: bool,
+    },
+    /// List what was published
+    #[command(alias = "publicados", after_help = "Example: atlas connector published")]
+    Published,
     /// Make a key pair to sign connectors with, in minisign's format
     #[command(alias = "chave", after_help = "Example: atlas connector keygen --key atlas.key")]
     Keygen {

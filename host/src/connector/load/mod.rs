@@ -64,6 +64,18 @@ pub struct Connector {
     pub(super) contract: ContractPre,
 }
 
+impl Connector {
+    /// The file's bytes.
+    pub fn component(&self) -> &[u8] {
+        &self.component
+    }
+
+    /// Its signature's file.
+    pub fn signature(&self) -> Option<&[u8]> {
+        self.signature.as_deref()
+    }
+}
+
 /// What loading a file takes.
 #[derive(Clone)]
 pub(super) struct Loader {

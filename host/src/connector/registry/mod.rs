@@ -5,6 +5,7 @@
 //! route: the one that served this very route goes on, and if neither did, both are refused, since nobody could say which was
 //! meant.
 
+mod arrival;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use futures_util::StreamExt;
 use futures_util::stream;
 
+pub use self::arrival::Arrival;
 use super::cache::ComponentCache;
 use super::compile::Compiler;
 use super::engine::ConnectorEngine;

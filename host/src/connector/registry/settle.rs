@@ -90,7 +90,7 @@ impl Registry {
     }
 
     /// The file that serves a route; if none does, one that would.
-    fn file_of(&self, route: &str) -> Option<PathBuf> {
+    pub(super) fn file_of(&self, route: &str) -> Option<PathBuf> {
         let live = self.live();
         let claims = |entry: &&RegistryEntry| entry.loaded.as_ref().is_ok_and(|c| c.descriptor.route == route);
         let serving = live.routes.get(route).map(|serving| serving.file.clone());

@@ -134,13 +134,21 @@ impl StateFolder {
 
     /// Keeps a version's file, and the signature that it has now: an operator may demand one later.
     pub(super) fn keep(&self, connector: &Connector) -> io::Result<()> {
-        let Some(path) = self.version_file(&connector.sha256) else { return Ok(()) };
-        let signature = signature_file(&path);
-        match &connector.signature {
-            Some(text) if !fs::read(&signature).is_ok_and(|kept| kept == *text) => write_aside(&signature, text)?,
+        self.keep_file(&connector.sha256, connector.component(), connector.signature()).map(drop)
+    }
+
+    /// The same for bytes that have this digest. False: nothing is kept.
+    pub(super) fn keep_file(&self, sha256: &str, component: &[u8], signature: Option<&[u8]>) -> io::Result<bool> {
+        let Some(path) = self.version_file(sha256) else { return Ok(false) };
+        let signed = signature_file(&path);
+        match signature {
+            Some(text) if !fs::read(&signed).is_ok_and(|kept| kept == text) => write_aside(&signed, text)?,
             _ => {}
         }
-        if path.exists() { Ok(()) } else { write_aside(&path, &connector.component) }
+        if !path.exists() {
+            write_aside(&path, component)?;
+        }
+        Ok(true)
     }
 
     /// Where a version is kept, if it is.

@@ -34,6 +34,8 @@ pub struct RouteState {
     pub doubts: Vec<Doubt>,
     /// What the operator went back to.
     pub rollback: Option<Rollback>,
+    /// The publication that was put into the folder last.
+    pub published: Option<String>,
 }
 
 /// A version that served.
@@ -250,14 +252,18 @@ impl RouteState {
         let begins = |waiting: &Waiting, digest: &str| !digest.is_empty() && waiting.sha256.starts_with(digest);
         let is_meant = |waiting: &Waiting| digest.is_none_or(|digest| begins(waiting, digest));
         let accepted = self.waiting().filter(is_meant)?;
-        let sha256 = &accepted.sha256;
-        self.held = self.held.take().filter(|held| held.sha256 != *sha256);
-        self.refused = self.refused.take().filter(|refused| refused.sha256 != *sha256);
-        self.accepted.retain(|known| known != sha256);
-        self.accepted.insert(0, sha256.clone());
-        self.accepted.truncate(ACCEPTED_MAX);
-        self.rollback = self.rollback.take().filter(|rollback| rollback.over != *sha256);
+        self.accept_beforehand(&accepted.sha256);
         Some(accepted)
+    }
+
+    /// The operator accepts a version, whether it waits or is still to come.
+    pub(in crate::connector) fn accept_beforehand(&mut self, sha256: &str) {
+        self.held = self.held.take().filter(|held| held.sha256 != sha256);
+        self.refused = self.refused.take().filter(|refused| refused.sha256 != sha256);
+        self.accepted.retain(|known| known != sha256);
+        self.accepted.insert(0, sha256.to_owned());
+        self.accepted.truncate(ACCEPTED_MAX);
+        self.rollback = self.rollback.take().filter(|rollback| rollback.over != sha256);
     }
 
     /// The version to go back to: the one whose digest begins like this, else the one that served before the present one.

@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use self::sessions::Sessions;
 use super::budgets::impl_budgets;
 use super::error::{Fault, StoreError};
+use super::publications::impl_publications;
 use super::rows;
 use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
@@ -104,6 +105,7 @@ impl_budgets! {
 }
 
 impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
+impl_publications!(for PostgresStore, begin: "BEGIN");
 
 #[async_trait]
 impl Store for PostgresStore {

@@ -16,6 +16,7 @@ use sqlx::{ConnectOptions, Row};
 
 use super::budgets::impl_budgets;
 use super::error::{Fault, StoreError};
+use super::publications::impl_publications;
 use super::rows;
 use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
@@ -132,6 +133,7 @@ impl_budgets! {
 }
 
 impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
+impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 
 #[async_trait]
 impl Store for SqliteStore {

@@ -98,6 +98,9 @@ async fn work(store: &dyn Store) -> Result<()> {
     let firing = Firing { schedule: &schedule, next: 200, scrap: &new_scrap(CLIENT) };
     assert!(matches!(store.fire(&firing).await?, Fired::Scrap(_)));
     assert!(store.remove_schedule(id).await?);
+    assert!(store.publish(&publication("a", b"bytes")).await? > 0);
+    assert_eq!(store.publications().await?.len(), 1);
+    assert!(store.published_file("a").await?.is_some());
     assert!(store.remove_api(CLIENT, "jueri").await?);
     assert_eq!(fault(store.remove_client(CLIENT).await), Some(Fault::InUse));
     store.add_client(8, &secret("token")).await?;
@@ -151,7 +154,7 @@ async fn a_role_that_may_not_create_is_told_so_where_tables_are_missing() -> Res
     let error = store.init().await.err().context("it created tables")?;
     assert_eq!(error.fault, Fault::Schema);
     assert!(error.database_message().contains("permission denied"), "{}", error.database_message());
-    assert_eq!(store.schema().await?.missing_tables.len(), 11);
+    assert_eq!(store.schema().await?.missing_tables.len(), 12);
     Ok(())
 }
 

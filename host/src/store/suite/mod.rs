@@ -9,6 +9,7 @@ mod database;
 mod dba;
 mod frontier;
 mod ledger;
+mod publications;
 mod queue;
 mod records;
 mod rejects;
@@ -173,4 +174,8 @@ fn done(page: PageKey, next: &[&str]) -> Checkpoint {
 /// What kind of error it is; none if it is none.
 fn fault<T>(result: std::result::Result<T, StoreError>) -> Option<Fault> {
     result.err().map(|error| error.fault)
+}
+
+fn publication<'a>(sha256: &'a str, component: &'a [u8]) -> NewPublication<'a> {
+    NewPublication { route: ROUTE, version: "1", sha256, component, signature: None, accepted: false }
 }

@@ -33,7 +33,7 @@ const WITHOUT_INDEX: [&str; 2] = [
 
 async fn an_empty_database_lacks_every_table(ground: &Ground) -> Result<()> {
     let status = ground.store.schema().await?;
-    assert_eq!(status.missing_tables.len(), 11);
+    assert_eq!(status.missing_tables.len(), 12);
     assert_eq!(status.version, 0);
     assert!(status.newest >= 1 && !status.hash_is_unique && !status.is_ready());
     let server = if ground.database.is_postgres() { "PostgreSQL " } else { "SQLite " };
@@ -100,6 +100,7 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
         "atlas_orcamentos",
         "atlas_vagas",
         "atlas_agendas",
+        "atlas_conectores",
         "clientes_apis.rede_privada",
         "scraps.pedido",
         "dados_rejeitados.reprocessado_em",
