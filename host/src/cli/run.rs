@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
+use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
@@ -21,19 +22,61 @@ pub(super) async fn run(args: RunArgs, atlas: &Atlas, init: &InitReport, output:
 }
 
 pub(super) fn request(args: RunArgs) -> ScrapRequest {
-    ScrapRequest { cliente_id: args.client, rota: args.route, from: args.from, to: args.to, page_size: args.page_size }
+    ScrapRequest {
+        cliente_id: args.client,
+        rota: args.route,
+        from: args.from,
+        to: args.to,
+        page_size: args.page_size,
+        slice: args.slice,
+    }
 }
 
 /// Runs scraps side by side in this process. The exit code is the gravest of theirs.
 pub(super) async fn run_all(atlas: &Atlas, ids: &[i64], init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let stop = stop_on_interrupt(output);
-    let console = Console::new(output, ids.len() > 1);
+    let (mut whole, mut divided) = (Vec::new(), Vec::new());
+    for id in ids {
+        if atlas.scrap(*id).await?.slices > 0 { divided.push(*id) } else { whole.push(*id) }
+    }
+    let console = Console::new(output, ids.len() > 1 || !divided.is_empty());
     let told = Arc::new(ConnectorConsole { lines: console.lines() });
     let _watching = atlas.watch_connectors(told).await?;
-    let runs = ids.iter().map(|id| run_one(atlas, *id, RunFor::Operator, init, output, &console, stop.clone()));
-    let exits = join_all(runs).await;
+    let whole = whole.iter().map(|id| run_one(atlas, *id, RunFor::Operator, init, output, &console, stop.clone()));
+    let divided = divided.iter().map(|id| run_divided(atlas, *id, init, output, &console, stop.clone()));
+    let (whole, divided) = join(join_all(whole), join_all(divided)).await;
     console.finish();
-    Ok(exits.into_iter().max_by_key(|exit| gravity(*exit)).unwrap_or(Exit::Done))
+    let divided: Vec<Exit> = divided.into_iter().collect::<Result<_, _>>()?;
+    Ok(gravest(whole.into_iter().chain(divided)))
+}
+
+/// Runs the slices of a scrap, a few at a time, and tells what it comes to with them.
+async fn run_divided(
+    atlas: &Atlas,
+    id: i64,
+    init: &InitReport,
+    output: &Output,
+    console: &Console<'_>,
+    stop: CancellationToken,
+) -> Result<Exit, Failure> {
+    let slices = atlas.unfinished_slices(id).await?;
+    let runs = slices.into_iter().map(async |slice| {
+        if stop.is_cancelled() {
+            // Like those that run: no worker takes it until somebody says so. If that cannot be written down, one does.
+            let _ = atlas.pause_scrap(slice).await;
+            return Exit::Interrupted;
+        }
+        match run_silently(atlas, slice, RunFor::Operator, init, console, stop.clone()).await {
+            Ok(RunReport { failure: Some(failure), .. }) | Err(failure) => {
+                console.fail(slice, &failure);
+                failure.exit
+            }
+            Ok(_) => Exit::Done,
+        }
+    });
+    let exits: Vec<Exit> = stream::iter(runs).buffer_unordered(atlas.config().worker.scraps).collect().await;
+    tell(RunReport::of(&atlas.scrap(id).await?), output, console);
+    Ok(gravest(exits.into_iter().chain([console.exit_of(id)])))
 }
 
 /// Runs one scrap, tells how it goes and what it comes to.
@@ -46,14 +89,7 @@ pub(super) async fn run_one(
     console: &Console<'_>,
     stop: CancellationToken,
 ) -> Exit {
-    let observer = Arc::new(console.scrap(id));
-    let settings = &atlas.config().run;
-    let announce = |announcement: &_| {
-        console.announce(announcement, settings.retry.attempts(), settings.batch, init.existed);
-    };
-    let ran = atlas.run_scrap(id, run_for, Arc::clone(&observer) as _, stop, announce).await;
-    observer.finish();
-    match ran {
+    match run_silently(atlas, id, run_for, init, console, stop).await {
         Ok(report) => {
             tell(report, output, console);
             console.exit_of(id)
@@ -63,6 +99,25 @@ pub(super) async fn run_one(
             failure.exit
         }
     }
+}
+
+/// Runs one scrap and tells how it goes, but not what it comes to.
+async fn run_silently(
+    atlas: &Atlas,
+    id: i64,
+    run_for: RunFor<'_>,
+    init: &InitReport,
+    console: &Console<'_>,
+    stop: CancellationToken,
+) -> Result<RunReport, Failure> {
+    let observer = Arc::new(console.scrap(id));
+    let settings = &atlas.config().run;
+    let announce = |announcement: &_| {
+        console.announce(announcement, settings.retry.attempts(), settings.batch, init.existed);
+    };
+    let ran = atlas.run_scrap(id, run_for, Arc::clone(&observer) as _, stop, announce).await;
+    observer.finish();
+    ran
 }
 
 /// Prints what a run came to.
@@ -111,6 +166,10 @@ fn summary(report: &RunReport, output: &Output) -> String {
         text.push_str(&output.text(&notice!("run-declared", total = total)));
     }
     text
+}
+
+fn gravest(exits: impl Iterator<Item = Exit>) -> Exit {
+    exits.max_by_key(|exit| gravity(*exit)).unwrap_or(Exit::Done)
 }
 
 /// Which of several exit codes a process ends with: what an operator has to see first.

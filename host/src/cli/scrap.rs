@@ -99,12 +99,14 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
         return Ok(Exit::Done);
     }
     let none = || "-".to_owned();
+    let slices = scrap_slices(&scrap);
     let lines = [
         ("heading-scrap", scrap.id.to_string()),
         ("heading-client", scrap.cliente_id.to_string()),
         ("heading-route", scrap.rota.clone()),
         ("heading-period", scrap.period.map_or_else(none, |(from, to)| format!("{from} – {to}"))),
         ("heading-state", output.text(&Notice::new(&format!("state-{}", report.status)))),
+        ("heading-slices", slices),
         ("heading-reason", report.motivo.clone().unwrap_or_else(none)),
         ("heading-resumes", scrap.again_at.unwrap_or_else(none)),
         ("heading-pages", report.paginas.to_string()),
@@ -119,10 +121,19 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
         ("heading-connector", report.conector.map_or_else(none, |c| format!("{} {}", c.versao, c.sha256))),
         ("heading-created", scrap.created_at),
     ];
-    for (heading, value) in lines {
+    for (heading, value) in lines.into_iter().filter(|(heading, value)| *heading != "heading-slices" || value != "-") {
         output.line(&format!("{}: {value}", output.text(&Notice::new(heading))));
     }
     Ok(Exit::Done)
+}
+
+/// Of a scrap that is divided, how many of its slices are done; of a slice, whose it is.
+fn scrap_slices(scrap: &Scrap) -> String {
+    match scrap.slice_of {
+        Some(whole) => format!("→ {whole}"),
+        None if scrap.slices > 0 => format!("{}/{}", scrap.slices_done, scrap.slices),
+        None => "-".to_owned(),
+    }
 }
 
 fn report(scrap: &Scrap, output: &Output) -> RunReport {

@@ -51,6 +51,7 @@ struct Account {
 /// A page that is odd: by how much its counts are off, and how the total moved that the source declares.
 #[derive(Serialize)]
 struct Page {
+    scrap_id: i64,
     varredura: i32,
     cursor: Option<String>,
     lidos: i64,
@@ -74,6 +75,7 @@ async fn pages(id: i64, args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
         .map_err(failed)?
         .into_iter()
         .map(|page| Page {
+            scrap_id: page.scrap_id,
             varredura: page.varredura,
             cursor: page.cursor,
             lidos: page.counts.lidos,
@@ -97,6 +99,7 @@ async fn pages(id: i64, args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
         }));
     } else {
         let headings = [
+            "heading-scrap",
             "heading-sweep",
             "heading-cursor",
             "heading-read",
@@ -108,6 +111,7 @@ async fn pages(id: i64, args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
         if !odd.is_empty() {
             output.list(&headings, &odd, |page| {
                 vec![
+                    page.scrap_id.to_string(),
                     page.varredura.to_string(),
                     page.cursor.as_deref().map_or_else(|| "-".to_owned(), printable),
                     page.lidos.to_string(),

@@ -6,6 +6,7 @@
 //! - `credentials`  credentials of single APIs, and the key that seals all secrets
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, running, cancelling, pausing
+//! - `period`      periods, and the slices of a long one
 //! - `presence`    this process among the hosts
 //! - `published`   connectors that are published to all hosts
 //! - `worker`      taking scraps from the queue
@@ -19,6 +20,7 @@ mod connectors;
 mod credentials;
 mod doctor;
 mod failure;
+mod period;
 mod presence;
 mod published;
 mod rejects;

@@ -35,6 +35,9 @@ pub struct RunReport {
     pub duracao_ms: i64,
     /// The version of the connector that the last run began with. Each page records the one that fetched it.
     pub conector: Option<ConnectorReport>,
+    /// How many slices it is divided into, and how many of them are done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fatias: Option<SlicesReport>,
     /// Why it ended as it did, in the operator's language.
     pub motivo: Option<String>,
     /// Why, before it has a language; the first is in `failure` too.
@@ -43,6 +46,15 @@ pub struct RunReport {
     /// How it ended, if not simply well.
     #[serde(skip)]
     pub failure: Option<Failure>,
+}
+
+/// The slices of a scrap.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct SlicesReport {
+    /// All of them.
+    pub total: i32,
+    /// Those that are done.
+    pub concluidas: i32,
 }
 
 /// Which connector.
@@ -72,6 +84,7 @@ impl RunReport {
             total_declarado: scrap.total_records,
             duracao_ms: scrap.elapsed_ms,
             conector: scrap.connector.clone().map(|(versao, sha256)| ConnectorReport { versao, sha256 }),
+            fatias: (scrap.slices > 0).then_some(SlicesReport { total: scrap.slices, concluidas: scrap.slices_done }),
             motivo: None,
             reasons,
             failure: None,

@@ -76,8 +76,14 @@ impl Atlas {
         // All that is asked of a scrap is asked of one that would be created today.
         let day = window_days.map(|_| today);
         let page_size = request.page_size;
-        let as_scrap =
-            ScrapRequest { cliente_id: request.cliente_id, rota: request.rota, from: day.clone(), to: day, page_size };
+        let as_scrap = ScrapRequest {
+            cliente_id: request.cliente_id,
+            rota: request.rota,
+            from: day.clone(),
+            to: day,
+            page_size,
+            slice: None,
+        };
         self.check_scrap(&as_scrap).await?;
         let schedule = NewSchedule {
             cliente_id: as_scrap.cliente_id,
@@ -189,9 +195,9 @@ fn window(text: Option<&str>, descriptor: &Descriptor) -> Result<Option<i32>, Fa
     if !descriptor.takes_period {
         return Err(Failure::usage(notice!("error-period-not-taken", route = descriptor.route)));
     }
-    let days = text.strip_suffix('d').map(|days| (days, 1)).or_else(|| text.strip_suffix('w').map(|weeks| (weeks, 7)));
-    let days = days.and_then(|(number, unit)| number.parse::<i32>().ok()?.checked_mul(unit));
-    let days = days.filter(|days| (1..=WINDOW_MAX).contains(days));
+    let days = super::period::days(text)
+        .and_then(|days| i32::try_from(days).ok())
+        .filter(|days| (1..=WINDOW_MAX).contains(days));
     days.map(Some).ok_or_else(|| Failure::usage(notice!("error-window", value = text)))
 }
 
@@ -207,6 +213,7 @@ fn scrap(schedule: &Schedule, descriptor: &Descriptor, now: DateTime<Tz>) -> New
         page_size: schedule.page_size,
         settings: NO_SETTINGS.to_owned(),
         host: None,
+        slices: Vec::new(),
     }
 }
 

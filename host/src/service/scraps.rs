@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
 use super::failure::{Exit, Failure, reservation_notice};
+use super::period::{period, slices};
 use super::report::{RunReport, write_reasons};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::memory;
@@ -45,6 +46,8 @@ pub struct ScrapRequest {
     pub to: Option<String>,
     /// Records a page; none: the connector's own.
     pub page_size: Option<i32>,
+    /// How long a slice of the period is, as typed; none: it is not divided.
+    pub slice: Option<String>,
 }
 
 /// Whom a scrap is run for.
@@ -110,11 +113,12 @@ impl Atlas {
     pub(super) async fn check_scrap(&self, request: &ScrapRequest) -> Result<NewScrap, Failure> {
         let connector = self.connectors().connector(&request.rota).await?;
         let period = period(request, &connector.descriptor)?;
+        let slices = slices(request, &connector.descriptor)?;
         let page_size = page_size(request, &connector.descriptor)?;
         let access = self.store().access(request.cliente_id, &connector.descriptor.api).await;
         self.endpoint(request.cliente_id, &connector.descriptor, access)?;
         let (cliente_id, rota) = (request.cliente_id, request.rota.clone());
-        Ok(NewScrap { cliente_id, rota, period, page_size, settings: NO_SETTINGS.to_owned(), host: None })
+        Ok(NewScrap { cliente_id, rota, period, page_size, settings: NO_SETTINGS.to_owned(), host: None, slices })
     }
 
     async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<i64, Failure> {
@@ -143,7 +147,12 @@ impl Atlas {
         self.store().scraps(cliente_id, limit).await.map_err(|error| Failure::store("op-scrap", &error))
     }
 
-    /// Cancels a scrap, whoever runs it. It can be resumed all the same.
+    /// The slices of a scrap that are not done.
+    pub async fn unfinished_slices(&self, whole: i64) -> Result<Vec<i64>, Failure> {
+        self.store().unfinished_slices(whole).await.map_err(|error| Failure::store("op-scrap", &error))
+    }
+
+    /// Cancels a scrap, or what is left of its slices, whoever runs it. It can be resumed all the same.
     pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
         let scrap = self.scrap(id).await?;
         let reason = write_reasons(&[notice!("end-cancelled", id = id)]).unwrap_or_default();
@@ -154,18 +163,36 @@ impl Atlas {
         Ok(())
     }
 
-    /// Pauses a scrap, whoever runs it.
+    /// Pauses a scrap, or what is left of its slices, whoever runs it.
     pub async fn pause_scrap(&self, id: i64) -> Result<Asked, Failure> {
         let scrap = self.scrap(id).await?;
         let reason = write_reasons(&[notice!("end-paused", id = id)]).unwrap_or_default();
-        let asked = self.store().pause(id, &reason).await.map_err(|e| Failure::store("op-scrap", &e))?;
+        let asked = self.ask(&scrap, async |id| self.store().pause(id, &reason).await).await?;
         refused(asked, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
+    }
+
+    /// Asks something of a scrap, or of what is left of its slices: then it is refused only if all of them refuse it.
+    async fn ask(
+        &self,
+        scrap: &Scrap,
+        of_one: impl AsyncFn(i64) -> Result<Asked, StoreError>,
+    ) -> Result<Asked, Failure> {
+        let ids = if scrap.slices > 0 { self.unfinished_slices(scrap.id).await? } else { vec![scrap.id] };
+        let mut together = Asked::Refused;
+        for id in ids {
+            together = match (of_one(id).await.map_err(|e| Failure::store("op-scrap", &e))?, together) {
+                (Asked::Passed, _) | (_, Asked::Passed) => Asked::Passed,
+                (Asked::Done, _) | (_, Asked::Done) => Asked::Done,
+                (Asked::Refused, Asked::Refused) => Asked::Refused,
+            };
+        }
+        Ok(together)
     }
 
     /// Leaves a scrap to the workers, who take it at once: whatever ended its last run, and however long it was to wait.
     pub async fn requeue_scrap(&self, id: i64) -> Result<Asked, Failure> {
         let scrap = self.scrap(id).await?;
-        let asked = self.store().requeue(id).await.map_err(|e| Failure::store("op-scrap", &e))?;
+        let asked = self.ask(&scrap, async |id| self.store().requeue(id).await).await?;
         refused(asked, || notice!("error-scrap-not-to-queue", id = id, state = scrap.state.name()))
     }
 
@@ -495,27 +522,4 @@ fn page_size(request: &ScrapRequest, descriptor: &Descriptor) -> Result<i32, Fai
         return Err(Failure::usage(notice!("error-page-size", value = size, max = PAGE_SIZE_MAX)));
     }
     Ok(size)
-}
-
-fn period(request: &ScrapRequest, descriptor: &Descriptor) -> Result<Option<(String, String)>, Failure> {
-    let route = &request.rota;
-    match (&request.from, &request.to, descriptor.takes_period) {
-        (None, None, false) => Ok(None),
-        (_, _, false) => Err(Failure::usage(notice!("error-period-not-taken", route = route))),
-        (Some(from), Some(to), true) => {
-            let (first, last) = (date(from)?, date(to)?);
-            if first > last {
-                return Err(Failure::usage(notice!("error-period-turned", from = from, to = to)));
-            }
-            Ok(Some((first.to_string(), last.to_string())))
-        }
-        _ => Err(Failure::usage(notice!("error-period-missing", route = route))),
-    }
-}
-
-/// A day, as ISO 8601 writes it and in no other way: `20/10/2025` may be read in two.
-fn date(text: &str) -> Result<NaiveDate, Failure> {
-    let iso = text.len() == "2025-10-20".len();
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| iso);
-    date.ok_or_else(|| Failure::usage(notice!("error-date", value = text)))
 }

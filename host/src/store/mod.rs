@@ -10,6 +10,7 @@
 //! - `publications`  connectors that were published to all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `schedules` scraps that are created by themselves
+//! - `slices`    scraps that are divided, and what their slices add up to
 //! - `rows`      how rows of either database become those values
 //! - `seal`      secrets at rest
 //! - `postgres`, `sqlite`  the two implementations
@@ -24,6 +25,7 @@ mod queue;
 mod rows;
 mod schedules;
 mod seal;
+mod slices;
 mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -117,14 +119,17 @@ pub trait Store: Queue + Budgets + Schedules + Publications {
 
     // --- scraps -------------------------------------------------------------------------------------------------------
 
-    /// Creates a scrap with its first page in the frontier, and gives its id.
+    /// Creates a scrap with its first page in the frontier, or one that is divided and its slices, and gives its id.
     async fn create_scrap(&self, scrap: &NewScrap) -> Result<i64, StoreError>;
 
     /// One scrap.
     async fn scrap(&self, id: i64) -> Result<Option<Scrap>, StoreError>;
 
-    /// The newest scraps first, those of one client if asked, at most `limit`.
+    /// The newest scraps first, those of one client if asked, at most `limit`. Slices are not among them, but what they make up.
     async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError>;
+
+    /// The slices of a scrap that are not done, in the order of their periods.
+    async fn unfinished_slices(&self, whole: i64) -> Result<Vec<i64>, StoreError>;
 
     /// Takes a scrap for running: raises its epoch, whoever held it, and marks it as running by this connector on this host.
     async fn claim(&self, id: i64, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError>;
@@ -194,10 +199,10 @@ pub trait Store: Queue + Budgets + Schedules + Publications {
 
     // --- proof --------------------------------------------------------------------------------------------------------
 
-    /// Pages of a scrap whose counts do not add up, or that declared another total than their sweep's first page, at most `limit`.
+    /// Pages of a scrap, or of its slices, whose counts do not add up, or that declared another total than their sweep's first page, at most `limit`.
     async fn odd_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<OddPage>, StoreError>;
 
-    /// What the checkpointed pages of a scrap add up to.
+    /// What the checkpointed pages of a scrap, or of its slices, add up to.
     async fn pages_together(&self, scrap_id: i64) -> Result<Counts, StoreError>;
 
     /// Rows of a client in `dados_raw`, by origem.
@@ -263,6 +268,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0008_reprocessados.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0009_conectores.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0010_fatias.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -283,4 +290,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0008_reprocessados.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0009_conectores.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0010_fatias.sql"),
 );

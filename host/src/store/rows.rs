@@ -30,24 +30,25 @@ pub(super) const TABLES: [&str; 12] = [
 ];
 
 /// Columns that later migrations add to them.
-pub(super) const COLUMNS: [(&str, &str); 4] = [
+pub(super) const COLUMNS: [(&str, &str); 5] = [
     ("clientes_apis", "rede_privada"),
     ("scraps", "pedido"),
     ("clientes_credenciais", "renovando_ate"),
     ("dados_rejeitados", "reprocessado_em"),
+    ("scraps", "fatia_de"),
 ];
 
 /// The columns of [`ScrapRow`].
 pub(super) const SCRAP_BY_ID: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
      configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
      rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
-     CAST(retomar_em AS TEXT) AS retomar_em, falhas, CAST(criado_em AS TEXT) AS criado_em FROM scraps WHERE id = $1";
+     CAST(retomar_em AS TEXT) AS retomar_em, falhas, fatias, fatia_de, CAST(criado_em AS TEXT) AS criado_em FROM scraps WHERE id = $1";
 
 pub(super) const SCRAPS: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
      configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
      rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
-     CAST(retomar_em AS TEXT) AS retomar_em, falhas, CAST(criado_em AS TEXT) AS criado_em FROM scraps \
-     WHERE $1 IS NULL OR cliente_id = $1 ORDER BY id DESC LIMIT $2";
+     CAST(retomar_em AS TEXT) AS retomar_em, falhas, fatias, fatia_de, CAST(criado_em AS TEXT) AS criado_em FROM scraps \
+     WHERE ($1 IS NULL OR cliente_id = $1) AND fatia_de IS NULL ORDER BY id DESC LIMIT $2";
 
 pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_url, a.rede_privada, \
        (a.credencial IS NOT NULL OR k.api IS NOT NULL) AS propria \
@@ -124,7 +125,7 @@ pub(super) const CLAIM: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'e
      iniciado_em = COALESCE(iniciado_em, CURRENT_TIMESTAMP), terminado_em = NULL, conector_versao = $2, \
      conector_sha256 = $3, formato_cursor = COALESCE(formato_cursor, $4), retomar_em = NULL, \
      pedido = CASE WHEN host = $5 THEN pedido END, host = $5 WHERE id = $1 AND epoca = COALESCE($6, epoca) \
-       AND estado NOT IN ('concluido', 'concluido_com_ressalva') \
+       AND estado NOT IN ('concluido', 'concluido_com_ressalva') AND fatias = 0 \
      RETURNING id, epoca, cliente_id, rota";
 
 /// A scrap that somebody else inserted has no first page yet. Changes nothing the second time.
@@ -157,7 +158,7 @@ pub(super) const REQUEUE: &str = "UPDATE scraps SET pedido = NULL, retomar_em = 
        motivo = CASE WHEN estado = 'executando' THEN motivo END, host = CASE WHEN estado = 'executando' THEN host END, \
        terminado_em = CASE WHEN estado = 'executando' THEN terminado_em END, \
        estado = CASE WHEN estado = 'executando' THEN estado ELSE 'pendente' END \
-     WHERE id = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva') \
+     WHERE id = $1 AND fatias = 0 AND estado NOT IN ('concluido', 'concluido_com_ressalva') \
        AND (estado <> 'executando' OR pedido IS NOT NULL) RETURNING estado = 'executando'";
 
 /// What became of a wish, by whether somebody runs the scrap; none: no row was fit for it.
@@ -170,7 +171,8 @@ pub(super) fn asked(somebody_runs_it: Option<bool>) -> Asked {
 }
 
 pub(super) const CANCEL: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'cancelado', motivo = $2, \
-     host = NULL, retomar_em = NULL, pedido = NULL, terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
+     host = NULL, retomar_em = NULL, pedido = NULL, terminado_em = CURRENT_TIMESTAMP \
+     WHERE (id = $1 OR fatia_de = $1) AND fatias = 0 AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
 
 pub(super) const CONNECTORS_IN_USE: &str = "SELECT DISTINCT conector_sha256 FROM scraps \
      WHERE conector_sha256 IS NOT NULL AND estado NOT IN ('concluido', 'concluido_com_ressalva')";
@@ -206,7 +208,8 @@ pub(super) const SWEEP_FACTS: &str = "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT)
 
 pub(super) const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, posicao, codigo, motivo, conteudo, \
        CAST(criado_em AS TEXT) AS criado_em, CAST(reprocessado_em AS TEXT) AS reprocessado_em \
-     FROM dados_rejeitados WHERE ($1 IS NULL OR scrap_id = $1) AND id > $2 ORDER BY id LIMIT $3";
+     FROM dados_rejeitados \
+     WHERE ($1 IS NULL OR scrap_id = $1 OR scrap_id IN (SELECT id FROM scraps WHERE fatia_de = $1)) AND id > $2 ORDER BY id LIMIT $3";
 
 pub(super) const REJECTED: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, posicao, codigo, motivo, conteudo, \
        CAST(criado_em AS TEXT) AS criado_em, CAST(reprocessado_em AS TEXT) AS reprocessado_em \
@@ -221,10 +224,10 @@ pub(super) const TOTALS: &str = "SELECT origem, COUNT(*) AS registros, COUNT(has
      FROM dados_raw WHERE cliente_id = $1 GROUP BY origem ORDER BY origem";
 
 /// Pages of a scrap whose counts do not add up, or that declared another total than the first page of their sweep.
-pub(super) const ODD_PAGES: &str = "SELECT p.varredura, p.cursor, p.lidos, p.inseridos, p.duplicados, p.reencontrados, p.rejeitados, \
+pub(super) const ODD_PAGES: &str = "SELECT p.scrap_id, p.varredura, p.cursor, p.lidos, p.inseridos, p.duplicados, p.reencontrados, p.rejeitados, \
        p.total_declarado, r.total_declarado AS total_da_primeira \
      FROM scrap_cursores p LEFT JOIN scrap_cursores r ON r.scrap_id = p.scrap_id AND r.varredura = p.varredura AND r.cursor IS NULL \
-     WHERE p.scrap_id = $1 AND p.estado <> 'pendente' \
+     WHERE p.scrap_id IN (SELECT id FROM scraps WHERE id = $1 OR fatia_de = $1) AND p.estado <> 'pendente' \
        AND (p.lidos <> p.inseridos + p.duplicados + p.reencontrados + p.rejeitados \
          OR p.total_declarado IS DISTINCT FROM r.total_declarado) ORDER BY p.ordem LIMIT $2";
 
@@ -232,7 +235,8 @@ pub(super) const ODD_PAGES: &str = "SELECT p.varredura, p.cursor, p.lidos, p.ins
 pub(super) const PAGES_TOGETHER: &str = "SELECT CAST(COALESCE(SUM(lidos), 0) AS BIGINT) AS lidos, \
        CAST(COALESCE(SUM(inseridos), 0) AS BIGINT) AS inseridos, CAST(COALESCE(SUM(duplicados), 0) AS BIGINT) AS duplicados, \
        CAST(COALESCE(SUM(reencontrados), 0) AS BIGINT) AS reencontrados, \
-       CAST(COALESCE(SUM(rejeitados), 0) AS BIGINT) AS rejeitados FROM scrap_cursores WHERE scrap_id = $1 AND estado = 'feita'";
+       CAST(COALESCE(SUM(rejeitados), 0) AS BIGINT) AS rejeitados FROM scrap_cursores \
+     WHERE scrap_id IN (SELECT id FROM scraps WHERE id = $1 OR fatia_de = $1) AND estado = 'feita'";
 
 /// The second: the newest rows, to look at.
 pub(super) const NEWEST: &str = "SELECT id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
@@ -265,6 +269,8 @@ pub(super) struct ScrapRow {
     duracao_ms: i64,
     retomar_em: Option<String>,
     falhas: i32,
+    fatias: i32,
+    fatia_de: Option<i64>,
     criado_em: String,
 }
 
@@ -296,6 +302,9 @@ impl From<ScrapRow> for Scrap {
             elapsed_ms: row.duracao_ms,
             again_at: row.retomar_em,
             failures: row.falhas,
+            slices: row.fatias,
+            slices_done: 0,
+            slice_of: row.fatia_de,
             created_at: row.criado_em,
         }
     }

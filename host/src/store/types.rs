@@ -177,6 +177,8 @@ pub struct NewScrap {
     pub settings: String,
     /// The process that keeps it for itself; none: any worker may take it.
     pub host: Option<String>,
+    /// The periods of the slices that it is divided into; none: it is not.
+    pub slices: Vec<(String, String)>,
 }
 
 /// How a run ended, as it is written down.
@@ -302,6 +304,12 @@ pub struct Scrap {
     pub again_at: Option<String>,
     /// Runs in a row that a passing failure ended, and that brought no page.
     pub failures: i32,
+    /// How many slices it is divided into; 0: it is not. Then all else is what they add up to.
+    pub slices: i32,
+    /// How many of them are done.
+    pub slices_done: i32,
+    /// The scrap that it is a slice of.
+    pub slice_of: Option<i64>,
     /// When it was created, as the database writes it.
     pub created_at: String,
 }
@@ -546,6 +554,8 @@ pub struct Rejected {
 /// A page whose account is odd.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct OddPage {
+    /// The scrap, which may be a slice of the one that was asked about.
+    pub scrap_id: i64,
     /// The reading of the source that it belongs to, from 0.
     pub varredura: i32,
     /// Its cursor; none: the first page.

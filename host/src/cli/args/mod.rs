@@ -168,6 +168,9 @@ pub(super) struct RunArgs {
     /// Records to ask for in a page [default: the connector's]
     #[arg(long, value_name = "N")]
     pub(super) page_size: Option<i32>,
+    /// Divide the period into slices of so many days or weeks, which run side by side and are told of as one scrap: 1d, 2w
+    #[arg(long, alias = "fatia", value_name = "DAYS")]
+    pub(super) slice: Option<String>,
 }
 
 #[derive(Args)]

@@ -19,6 +19,7 @@ use super::publications::impl_publications;
 use super::rows;
 use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
+use super::slices::impl_slices;
 use super::types::*;
 use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
 use crate::source::{Parts, Secret};
@@ -106,6 +107,7 @@ impl_budgets! {
 
 impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
 impl_publications!(for PostgresStore, begin: "BEGIN");
+impl_slices!(for PostgresStore, begin: "BEGIN");
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -265,48 +267,19 @@ impl Store for PostgresStore {
     }
 
     async fn create_scrap(&self, scrap: &NewScrap) -> Result<i64, StoreError> {
-        let doing = "create the scrap";
-        let mut tx = self.pool.begin().await.map_err(StoreError::sort(doing))?;
-        let (from, to) = scrap.period.clone().unzip();
-        let id: i64 = sqlx::query_scalar(rows::INSERT_SCRAP)
-            .bind(scrap.cliente_id)
-            .bind(&scrap.rota)
-            .bind(from)
-            .bind(to)
-            .bind(scrap.page_size)
-            .bind(&scrap.settings)
-            .bind(&scrap.host)
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(StoreError::sort(doing))?;
-        sqlx::query(rows::INSERT_ROOT)
-            .bind(id)
-            .bind(0_i32)
-            .bind(CursorId::ROOT.0.as_slice())
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::sort(doing))?;
-        tx.commit().await.map_err(StoreError::sort(doing))?;
-        Ok(id)
+        self.insert_scrap(scrap).await
     }
 
     async fn scrap(&self, id: i64) -> Result<Option<Scrap>, StoreError> {
-        let row: Option<rows::ScrapRow> = sqlx::query_as(rows::SCRAP_BY_ID)
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::sort("read the scrap"))?;
-        Ok(row.map(Scrap::from))
+        self.read_scrap(id).await
     }
 
     async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError> {
-        let rows: Vec<rows::ScrapRow> = sqlx::query_as(rows::SCRAPS)
-            .bind(cliente_id)
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::sort("list the scraps"))?;
-        Ok(rows.into_iter().map(Scrap::from).collect())
+        self.list_scraps(cliente_id, limit).await
+    }
+
+    async fn unfinished_slices(&self, whole: i64) -> Result<Vec<i64>, StoreError> {
+        self.list_unfinished_slices(whole).await
     }
 
     async fn claim(&self, id: i64, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError> {

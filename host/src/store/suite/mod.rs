@@ -16,6 +16,7 @@ mod rejects;
 mod schedules;
 mod schema;
 mod scraps;
+mod slices;
 mod urls;
 
 use std::sync::Arc;
@@ -119,7 +120,15 @@ fn credential(secret: &Secret) -> ApiChange<'_> {
 }
 
 fn new_scrap(cliente_id: i32) -> NewScrap {
-    NewScrap { cliente_id, rota: ROUTE.to_owned(), period: None, page_size: 50, settings: "{}".to_owned(), host: None }
+    NewScrap {
+        cliente_id,
+        rota: ROUTE.to_owned(),
+        period: None,
+        page_size: 50,
+        settings: "{}".to_owned(),
+        host: None,
+        slices: Vec::new(),
+    }
 }
 
 /// One that is due at 100.

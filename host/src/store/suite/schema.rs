@@ -104,6 +104,7 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
         "clientes_apis.rede_privada",
         "scraps.pedido",
         "dados_rejeitados.reprocessado_em",
+        "scraps.fatia_de",
     ];
     assert_eq!(ground.store.schema().await?.missing_tables, later);
     ground.store.init().await?;

@@ -47,6 +47,9 @@ async fn a_scrap_is_read_back_as_it_was_created(ground: &Ground) -> Result<()> {
         elapsed_ms: 0,
         again_at: None,
         failures: 0,
+        slices: 0,
+        slices_done: 0,
+        slice_of: None,
         created_at: scrap.created_at.clone(),
     };
     assert_eq!(scrap, expected);
