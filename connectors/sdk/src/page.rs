@@ -22,6 +22,13 @@ impl Page {
         self
     }
 
+    /// What comes only once every record of this page is durable: acknowledgments. Each may be fetched more than once.
+    #[must_use]
+    pub fn after_commit(mut self, cursors: impl IntoIterator<Item = impl Into<Cursor>>) -> Self {
+        self.after_commit.extend(cursors.into_iter().map(Into::into));
+        self
+    }
+
     /// How many records the source says the whole scrap has, if it says so.
     #[must_use]
     pub fn of_total(mut self, total: Option<u64>) -> Self {

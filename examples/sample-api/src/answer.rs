@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::{ConnectInfo, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -17,9 +17,10 @@ use crate::{
     conn::Connection,
     delivery::{Delivery, UnderWay},
     echo,
+    listing::ListKey,
     log::{Authorization, WholePage},
-    page::{Envelope, Page},
-    request::{self, REDIRECTED, Refusal, Request, Wanted},
+    page::{self, Envelope, Page},
+    request::{self, Place, REDIRECTED, Refusal, Request, Wanted},
 };
 
 /// How often a request that is held looks whether it still is.
@@ -48,13 +49,20 @@ pub(crate) async fn handle(
     while app.faults().hold {
         tokio::time::sleep(HELD_FOR).await;
     }
-    let response = match path {
+    let place = path.and_then(|(cliente, place)| Some((cliente, place?)));
+    let acknowledges = place.is_some_and(|(_, place)| place == Place::Acknowledgments);
+    let method = if acknowledges { Method::POST } else { app.settings.opens.method() };
+    let response = match place {
         _ if authorization != Authorization::Right => unauthorized(faults.echo.then_some(&request)),
-        _ if request.method() != app.settings.opens.method() => {
+        _ if request.method() != method => {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.").into_response()
         }
-        Some((cliente, Some(rota))) => {
-            match page(&app, &faults, cliente, rota, &request, under_way) {
+        Some((cliente, place)) => {
+            let answer = match place {
+                Place::Records(rota) => page(&app, &faults, cliente, rota, &request, under_way),
+                Place::Acknowledgments => acknowledgment(&app, &faults, cliente, &request, under_way),
+            };
+            match answer {
                 Ok(Some(response)) => response,
                 Ok(None) => {
                     connection.reset();
@@ -64,7 +72,7 @@ pub(crate) async fn handle(
                 Err(refusal) => refusal.into_response(),
             }
         }
-        _ => Refusal::new(StatusCode::NOT_FOUND, "Not found.").into_response(),
+        None => Refusal::new(StatusCode::NOT_FOUND, "Not found.").into_response(),
     };
     app.log.status(response.status().as_u16());
     response
@@ -89,32 +97,35 @@ fn page(
     request: &Request,
     under_way: UnderWay,
 ) -> Result<Option<Response>, Refusal> {
-    let wanted = Wanted::parse(&app.settings, cliente, rota, request.uri())?;
+    let mut wanted = Wanted::parse(&app.settings, cliente, rota, request.uri())?;
     let url = request::absolute(request.uri(), request.headers(), &app.address.to_string());
     if let Some(to) = redirect(faults, &url) {
         return Ok(Some((StatusCode::FOUND, [(header::LOCATION, to)]).into_response()));
     }
-    let fault = app.attempt(faults, wanted.list, wanted.page);
-    match fault {
-        Some(FaultKind::Reset) => return Ok(None),
-        Some(FaultKind::Status429) => {
-            return Ok(Some(later(faults, StatusCode::TOO_MANY_REQUESTS)));
-        }
-        Some(FaultKind::Status503) => {
-            return Ok(Some(later(faults, StatusCode::SERVICE_UNAVAILABLE)));
-        }
-        Some(FaultKind::Status500) => {
-            return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Server Error"));
-        }
-        Some(FaultKind::Unauthorized) => {
-            return Ok(Some(unauthorized(faults.echo.then_some(request))));
-        }
-        Some(FaultKind::Html) => return Ok(Some(axum::response::Html(HTML).into_response())),
-        Some(FaultKind::Truncated | FaultKind::TruncatedJson | FaultKind::SlowBody) | None => {}
+    let handed_out = (rota == Rota::Evento)
+        .then(|| app.listings.hand_out(&app.settings, &wanted.list, wanted.per_page, faults.ignore_page));
+    if let Some(handed_out) = &handed_out {
+        wanted.page = handed_out.first + 1;
     }
-    let (records, total, prerendered) = content(app, faults, &wanted);
-    let envelope = envelope(faults, &wanted, total, &url);
-    let mut pieces = vec![records.open(&faults.malformed, faults.charset), envelope.close()];
+    let fault = app.attempt(faults, wanted.list, wanted.page);
+    if fault == Some(FaultKind::Reset) {
+        return Ok(None);
+    }
+    if let Some(response) = failure(faults, fault, request) {
+        return Ok(Some(response));
+    }
+    let (records, close, prerendered) = match handed_out {
+        Some(events) if !faults.empty => {
+            let page = Page::render(&app.settings, &wanted.list, &events.numbers, events.first);
+            (page.into(), page::close_lot(events.lot), false)
+        }
+        Some(_) => (Page::render(&app.settings, &wanted.list, &[], 0).into(), page::close_lot(None), false),
+        None => {
+            let (records, total, prerendered) = content(app, faults, &wanted);
+            (records, envelope(faults, &wanted, total, &url).close(), prerendered)
+        }
+    };
+    let mut pieces = vec![records.open(&faults.malformed, faults.charset), close];
     if faults.echo {
         pieces.insert(1, echo::elements(request));
     }
@@ -133,6 +144,49 @@ fn page(
         });
     }
     Ok(Some(respond(faults, fault, pieces, request, under_way)))
+}
+
+/// An acknowledgment with the right token. None: the connection is to be reset.
+///
+/// Where the answer gets lost, what it asks for is done all the same: that is what a client must be able to ask for again.
+fn acknowledgment(
+    app: &Arc<App>,
+    faults: &Faults,
+    cliente: u32,
+    request: &Request,
+    under_way: UnderWay,
+) -> Result<Option<Response>, Refusal> {
+    let list = ListKey { cliente, rota: Rota::Evento, period: None };
+    let lot = request::lot(request.body())?;
+    let fault = app.attempt(faults, list, lot);
+    if let Some(response) = failure(faults, fault, request) {
+        return Ok(Some(response));
+    }
+    let events = app
+        .listings
+        .acknowledge(&app.settings, &list, lot)
+        .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "No such lot was handed out."))?;
+    app.log.acknowledgment(list);
+    if fault == Some(FaultKind::Reset) {
+        return Ok(None);
+    }
+    let mut body = format!("{{\"confirmados\":{events}}}");
+    if fault == Some(FaultKind::TruncatedJson) {
+        body.truncate(body.len() / 2);
+    }
+    Ok(Some(respond(faults, fault, vec![body.into()], request, under_way)))
+}
+
+/// The answer of an attempt that fails by its status, or by being no JSON at all.
+fn failure(faults: &Faults, fault: Option<FaultKind>, request: &Request) -> Option<Response> {
+    match fault? {
+        FaultKind::Status429 => Some(later(faults, StatusCode::TOO_MANY_REQUESTS)),
+        FaultKind::Status503 => Some(later(faults, StatusCode::SERVICE_UNAVAILABLE)),
+        FaultKind::Status500 => Some(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Server Error").into_response()),
+        FaultKind::Unauthorized => Some(unauthorized(faults.echo.then_some(request))),
+        FaultKind::Html => Some(axum::response::Html(HTML).into_response()),
+        FaultKind::Reset | FaultKind::Truncated | FaultKind::TruncatedJson | FaultKind::SlowBody => None,
+    }
 }
 
 /// Where the request is sent instead, if it is.

@@ -89,6 +89,13 @@ impl SampleApi {
         Ok(self.texts(&list, &all.numbers))
     }
 
+    /// The exact JSON texts of the events that this client has acknowledged, in the order in which it did. [`SampleApi::records_now`]
+    /// has those that it has not.
+    pub fn acknowledged(&self, cliente: u32) -> Vec<String> {
+        let list = ListKey { cliente, rota: Rota::Evento, period: None };
+        self.texts(&list, &self.app.listings.acknowledged(&list))
+    }
+
     fn texts(&self, list: &ListKey, numbers: &[u64]) -> Vec<String> {
         let page = Page::render(&self.app.settings, list, numbers, 0);
         page.records().map(|text| String::from_utf8_lossy(&text).into_owned()).collect()

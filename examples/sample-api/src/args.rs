@@ -6,7 +6,9 @@ use sample_api::{Charset, Encoding, FaultKind, Faults, Malformed, Moving, Preren
 /// A deterministic order API that speaks Jueri v1, with faults on request.
 ///
 /// GET /sis/api/v1/{cliente}/{rota}?data_inicial=YYYY-MM-DD&data_final=YYYY-MM-DD&page=1&per_page=150, rota one of cliente,
-/// produto, pedido, venda, financeiro. GET /_served says what it served; POST /_faults replaces the faults at run time.
+/// produto, pedido, venda, financeiro. GET /sis/api/v1/{cliente}/evento?limite=100 hands out the oldest events and their lot, until
+/// POST /sis/api/v1/{cliente}/evento/ack with {"lote": "…"} acknowledges it. GET /_served says what it served; POST /_faults
+/// replaces the faults at run time.
 #[derive(Parser)]
 #[command(name = "sample-api", version)]
 pub(crate) struct Args {
@@ -25,7 +27,7 @@ pub(crate) struct Args {
     /// Records of each dated route on each day
     #[arg(long, value_name = "N", default_value_t = 120)]
     per_day: u64,
-    /// Records of cliente and of produto
+    /// Records of cliente and of produto, and events
     #[arg(long, value_name = "N", default_value_t = 300)]
     catalogue: u64,
     /// Every client gets the same records, to the byte
@@ -80,7 +82,7 @@ struct FaultArgs {
     /// Pages from this one on repeat it, for ever
     #[arg(long, value_name = "PAGE")]
     repeat_from: Option<u64>,
-    /// Every page has the records of page 1
+    /// Every page has the records of page 1, and every poll the first events
     #[arg(long)]
     ignore_page: bool,
     /// Added to the declared total

@@ -38,7 +38,7 @@ pub struct Faults {
     pub slow_pause_ms: u64,
     /// Every page from this one on has the records of this one and names a page after it, for ever.
     pub repeat_from: Option<u64>,
-    /// Every page has the records of page 1.
+    /// Every page has the records of page 1; every poll the first events, whatever was acknowledged.
     pub ignore_page: bool,
     /// Added to the `total` that is declared; pages and `last_page` stay true.
     pub total_lies: Option<i64>,

@@ -1,8 +1,10 @@
 //! Which records a listing holds, by number. A number follows from the absolute day, not from the period asked for: two periods
 //! that overlap list the very same records, which is what a host that looks for duplicates must be tested with.
+//!
+//! Events are a listing too: of what nobody has acknowledged yet.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     ops::Range,
     sync::{Mutex, PoisonError},
 };
@@ -10,7 +12,7 @@ use std::{
 use anyhow::{Context, ensure};
 use chrono::{Days, NaiveDate};
 
-use crate::{Moving, Rota, Settings};
+use crate::{Moving, Rota, Settings, dice::Dice};
 
 /// The first day on which the source holds anything, and the day that numbers count from.
 const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a day that exists");
@@ -78,6 +80,15 @@ pub(crate) struct Window {
     pub(crate) moved: bool,
 }
 
+/// Events, as a poll hands them out.
+pub(crate) struct HandedOut {
+    pub(crate) numbers: Vec<u64>,
+    /// What acknowledges them, and nothing else. The same events are the same lot, whoever polls. None where there are none.
+    pub(crate) lot: Option<u64>,
+    /// How many were acknowledged before them.
+    pub(crate) first: u64,
+}
+
 /// The listings that moved, or may.
 #[derive(Default)]
 pub(crate) struct Listings(Mutex<HashMap<ListKey, Moved>>);
@@ -90,6 +101,10 @@ struct Moved {
     added_end: u64,
     /// The numbers it holds now; none while it still holds the standing ones.
     set: Option<VecDeque<u64>>,
+    /// What was handed out to be acknowledged.
+    lots: HashMap<u64, Vec<u64>>,
+    /// In the order in which they were.
+    acknowledged: Vec<u64>,
 }
 
 impl Listings {
@@ -108,6 +123,43 @@ impl Listings {
             let numbers = (at(wanted.start)..at(wanted.end)).collect();
             Window { numbers, total, moved: false }
         }
+    }
+
+    /// The oldest events that nobody has acknowledged; or, of a source that forgets what was, the oldest of all.
+    pub(crate) fn hand_out(&self, settings: &Settings, key: &ListKey, most: u64, forgetful: bool) -> HandedOut {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = lists.entry(*key).or_default();
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let numbers: Vec<u64> = match &list.set {
+            Some(set) if !forgetful => set.iter().copied().take(most).collect(),
+            _ => key.standing(settings).take(most).collect(),
+        };
+        let lot = (!numbers.is_empty()).then(|| Dice::new(&numbers).next());
+        if let Some(lot) = lot {
+            list.lots.insert(lot, numbers.clone());
+        }
+        HandedOut { numbers, lot, first: list.acknowledged.len() as u64 }
+    }
+
+    /// Acknowledges a lot, for the first time or once more, and says how many events that are; none if it was never handed out.
+    pub(crate) fn acknowledge(&self, settings: &Settings, key: &ListKey, lot: u64) -> Option<usize> {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = lists.get_mut(key)?;
+        let numbers: HashSet<u64> = list.lots.get(&lot)?.iter().copied().collect();
+        let set = list.set.get_or_insert_with(|| key.standing(settings).collect());
+        let acknowledged = &mut list.acknowledged;
+        set.retain(|number| {
+            let named = numbers.contains(number);
+            acknowledged.extend(named.then_some(*number));
+            !named
+        });
+        Some(numbers.len())
+    }
+
+    /// The events that were acknowledged.
+    pub(crate) fn acknowledged(&self, key: &ListKey) -> Vec<u64> {
+        let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.get(key).map(|list| list.acknowledged.clone()).unwrap_or_default()
     }
 
     /// A whole page of the listing was served: moves it, if it is time.

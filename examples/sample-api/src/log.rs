@@ -47,6 +47,7 @@ struct Books {
 struct RouteBook {
     requests: u64,
     whole_pages: u64,
+    acknowledgments: u64,
     /// Pages that were rendered ahead, by their address.
     pages: HashMap<usize, Arc<Page>>,
     records: HashSet<Bytes>,
@@ -90,6 +91,10 @@ impl Log {
         let mut books = self.books();
         *books.attempts.entry((list, page)).or_default() += 1;
         books.routes.entry((list.cliente, list.rota)).or_default().requests += 1;
+    }
+
+    pub(crate) fn acknowledgment(&self, list: ListKey) {
+        self.books().routes.entry((list.cliente, list.rota)).or_default().acknowledgments += 1;
     }
 
     pub(crate) fn whole_page(&self, whole: WholePage, remember: bool) {
@@ -137,6 +142,7 @@ impl RouteBook {
             rota,
             requests: self.requests,
             whole_pages: self.whole_pages,
+            acknowledgments: self.acknowledgments,
             distinct_records: records.len() as u64,
             records,
             malformed: self.malformed.iter().map(|raw| raw.to_vec()).collect(),

@@ -92,6 +92,11 @@ impl Envelope {
     }
 }
 
+/// The rest of a poll's body.
+pub(crate) fn close_lot(lot: Option<u64>) -> Bytes {
+    lot.map_or_else(|| "],\"lote\":null}".into(), |lot| format!("],\"lote\":\"{lot:016x}\"}}").into())
+}
+
 /// Pages that were rendered ahead.
 #[derive(Default)]
 pub(crate) struct Prerendered(HashMap<(ListKey, u64, u64), Arc<Page>>);

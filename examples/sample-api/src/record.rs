@@ -31,6 +31,7 @@ pub(crate) fn render(out: &mut String, settings: &Settings, cliente: u32, rota: 
         }
         Rota::Cliente => customer_record(out, &mut dice, day),
         Rota::Produto => product(out, &mut dice, number),
+        Rota::Evento => event(out, &mut dice, day),
     };
     pad(out, start, settings.record_bytes, &mut dice);
     out.push('}');
@@ -141,6 +142,19 @@ fn product(out: &mut String, dice: &mut Dice, number: u64) -> fmt::Result {
         dice.roll(30),
         dice.roll(1_000),
         !dice.one_in(8),
+    )
+}
+
+/// What happened to an order.
+fn event(out: &mut String, dice: &mut Dice, day: NaiveDate) -> fmt::Result {
+    let (hour, minute, second) = (dice.roll(24), dice.roll(60), dice.roll(60));
+    write!(
+        out,
+        "\"pedido_id\":{},\"status\":\"{}\",\"criado_em\":\"{day}T{hour:02}:{minute:02}:{second:02}-03:00\",\
+         \"observacao\":{}",
+        FIRST_ID + dice.roll(1_000_000),
+        dice.pick(STATUSES),
+        dice.pick(REMARKS),
     )
 }
 

@@ -19,10 +19,30 @@ pub(crate) const BASE: &str = "/sis/api/v1";
 /// Marks a request that was already redirected once.
 pub(crate) const REDIRECTED: &str = "redirected=1";
 
-/// The client and the route that a path names; no route where it names one that does not exist.
-pub(crate) fn parse_path(path: &str) -> Option<(u32, Option<Rota>)> {
-    let (cliente, rota) = path.strip_prefix(BASE)?.strip_prefix('/')?.split_once('/')?;
-    Some((cliente.parse().ok()?, rota.parse().ok()))
+/// What a path names of a client's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The records of a route.
+    Records(Rota),
+    /// Where events are acknowledged.
+    Acknowledgments,
+}
+
+/// The client that a path names, and what of it; nothing where there is no such thing.
+pub(crate) fn parse_path(path: &str) -> Option<(u32, Option<Place>)> {
+    let (cliente, place) = path.strip_prefix(BASE)?.strip_prefix('/')?.split_once('/')?;
+    let place =
+        if place == "evento/ack" { Some(Place::Acknowledgments) } else { place.parse().ok().map(Place::Records) };
+    Some((cliente.parse().ok()?, place))
+}
+
+/// The lot that a request acknowledges: `{"lote": "0123456789abcdef"}`.
+pub(crate) fn lot(body: &[u8]) -> Result<u64, Refusal> {
+    let lot = serde_json::from_slice::<serde_json::Value>(body).ok().and_then(|body| {
+        let lot = body.get("lote")?.as_str()?;
+        u64::from_str_radix(lot, 16).ok()
+    });
+    lot.ok_or_else(|| Refusal::invalid("lote", "must be one that was handed out"))
 }
 
 /// The page that is asked for.
@@ -50,10 +70,12 @@ impl Wanted {
         } else {
             None
         };
+        // A poll has no page: it is counted by what it is handed.
+        let (page, size) = if rota == Rota::Evento { (1, "limite") } else { (number("page", 1)?, "per_page") };
         Ok(Self {
             list: ListKey { cliente, rota, period },
-            page: number("page", 1)?,
-            per_page: number("per_page", settings.default_per_page)?.min(settings.max_per_page),
+            page,
+            per_page: number(size, settings.default_per_page)?.min(settings.max_per_page),
         })
     }
 }

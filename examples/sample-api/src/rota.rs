@@ -18,11 +18,17 @@ pub enum Rota {
     Venda,
     /// Payables and receivables, by day.
     Financeiro,
+    /// Events: handed out, the oldest first, until they are acknowledged.
+    Evento,
 }
 
 impl Rota {
     /// Every route, in the order of the API's document.
-    pub const ALL: [Rota; 5] = [Rota::Cliente, Rota::Produto, Rota::Pedido, Rota::Venda, Rota::Financeiro];
+    pub const ALL: [Rota; 6] =
+        [Rota::Cliente, Rota::Produto, Rota::Pedido, Rota::Venda, Rota::Financeiro, Rota::Evento];
+
+    /// Those that are listed page by page, and stay where they are.
+    pub const LISTED: [Rota; 5] = [Rota::Cliente, Rota::Produto, Rota::Pedido, Rota::Venda, Rota::Financeiro];
 
     /// The route's name, as it stands in the path.
     pub fn name(self) -> &'static str {
@@ -32,12 +38,13 @@ impl Rota {
             Rota::Pedido => "pedido",
             Rota::Venda => "venda",
             Rota::Financeiro => "financeiro",
+            Rota::Evento => "evento",
         }
     }
 
     /// Whether its records belong to days. The others ignore `data_inicial` and `data_final`.
     pub fn takes_period(self) -> bool {
-        !matches!(self, Rota::Cliente | Rota::Produto)
+        !matches!(self, Rota::Cliente | Rota::Produto | Rota::Evento)
     }
 }
 

@@ -45,7 +45,8 @@ pub struct PageAttempts {
     pub rota: Rota,
     /// First and last day; none for routes without a period.
     pub period: Option<(String, String)>,
-    /// The page, from 1 on.
+    /// The page, from 1 on. A poll for events counts as the page after as many as were acknowledged before it, and an acknowledgment as
+    /// the one with its lot's number.
     pub page: u64,
     /// Requests for it.
     pub attempts: u64,
@@ -62,6 +63,8 @@ pub struct ServedRoute {
     pub requests: u64,
     /// Whole pages, as in [`Served::whole_pages`].
     pub whole_pages: u64,
+    /// Acknowledgments that were taken, repeated ones included, whatever became of their answers.
+    pub acknowledgments: u64,
     /// How many different records stood on those pages.
     pub distinct_records: u64,
     /// Their exact texts; empty without [`crate::Settings::remember_records`].

@@ -23,7 +23,7 @@ pub struct Settings {
     pub client_tokens: BTreeMap<u32, String>,
     /// Records of each dated route on each day, from 2000-01-01 on; before that day the source holds none.
     pub per_day: u64,
-    /// Records of each route that takes no period (`cliente`, `produto`).
+    /// Records of each route that takes no period (`cliente`, `produto`), and events that wait from the start.
     pub catalogue: u64,
     /// Every client gets byte-identical records.
     pub identical_clients: bool,
