@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::frontier::{Frontier, WINDOW};
 use super::job::{End, Job, Reservation, RunSettings};
 use super::ledger::Ledger;
-use super::page::{self, Ahead, Look, PageReport, PageStop, PageTask, Shared};
+use super::look::Look;
+use super::page::{self, Ahead, PageReport, PageStop, PageTask, Shared};
 use super::page_source::PageSource;
 use super::patience::answered;
 use super::progress::{Event, Observer};
@@ -251,7 +252,7 @@ impl Coordinator {
         if rejected > 0 {
             reservations.push(Reservation::Rejected { records: rejected });
         }
-        if look.moved {
+        if look.moved && !look.handed_out {
             reservations.push(Reservation::Moving { before: look.before, after: look.after });
         }
         // The last sweep that took anything. This one was the look: a single page.

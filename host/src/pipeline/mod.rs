@@ -10,6 +10,7 @@
 //! - `page_source`  where pages come from
 //! - `frontier`     the cursors still to be fetched, as much of them as memory should hold
 //! - `coordinator`  dispatches pages, decides when the run ends, and takes the second look at the source
+//! - `look`         whether the source stood still while it was read
 //! - `page`         one page's life, from its cursor to its checkpoint
 //! - `retry`        how long to wait before a page is tried again
 //! - `record`       records checked and hashed
@@ -24,6 +25,7 @@ mod coordinator;
 mod frontier;
 mod job;
 mod ledger;
+mod look;
 mod page;
 mod page_source;
 mod patience;

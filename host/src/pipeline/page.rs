@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::frontier::Frontier;
 use super::job::{End, Job, RunSettings};
 use super::ledger::{Ledger, LedgerError};
+use super::look::{Look, branches_hash};
 use super::page_source::{FetchFailure, FetchedPage, Fetcher, PageSource};
 use super::patience::patiently;
 use super::progress::{Event, Observer};
@@ -87,14 +87,6 @@ pub(super) struct PageReport {
     pub(super) look: Option<Look>,
 }
 
-/// What the second look at the first page showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) moved: bool,
-    pub(super) before: Option<i64>,
-    pub(super) after: Option<i64>,
-}
-
 /// Why a page was not checkpointed.
 pub(super) enum PageStop {
     /// The run was halted before the page was fetched; it stays in the frontier.
@@ -158,18 +150,24 @@ pub(super) async fn run(
         return Err(PageStop::Ends(End::Loop { cursor: task.cursor.cursor.unwrap_or_default() }));
     }
     let checked = check(&shared, &fetched_by, records, id == CursorId::ROOT).await;
-    let branches = branches_hash(&next);
+    let mut facts = PageFacts {
+        total_records,
+        members: checked.members,
+        content: checked.content,
+        branches: branches_hash(&next, !after_commit.is_empty()),
+        repeats: 1,
+    };
 
     let mut look = None;
     let mut end = PageEnd::Feita;
     if let Some(before) = &task.before {
-        let moved =
-            before.total_records != total_records || before.branches != branches || before.members != checked.members;
-        look = Some(Look { moved, before: before.total_records, after: total_records });
+        let seen = Look::at(before, &facts, checked.records.is_empty());
+        let moved = seen.moved;
+        look = Some(seen);
         if !moved {
             next.clear();
             // Records that were changed meanwhile, and are in hand, are kept; for their sake alone nothing is swept again.
-            if before.content == checked.content {
+            if before.content == checked.content || checked.records.is_empty() {
                 end = PageEnd::Conferida;
             }
         } else if task.sweep > shared.settings.sweeps {
@@ -181,8 +179,7 @@ pub(super) async fn run(
     if look.as_ref().is_none_or(|look| look.moved) {
         note_seen(&shared, task.sweep, &checked.records);
     }
-    let repeats = repeats(&shared, &task, checked.content).await?;
-    let facts = PageFacts { total_records, members: checked.members, content: checked.content, branches, repeats };
+    facts.repeats = repeats(&shared, &task, checked.content).await?;
     if id == CursorId::ROOT {
         *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
     }
@@ -198,8 +195,9 @@ pub(super) async fn run(
     {
         return Err(PageStop::Halted);
     }
-    if repeats >= REPEATED_PAGES_MAX {
-        return Err(PageStop::Ends(End::Repeating { pages: repeats, cursor: task.cursor.cursor.unwrap_or_default() }));
+    if facts.repeats >= REPEATED_PAGES_MAX {
+        let cursor = task.cursor.cursor.unwrap_or_default();
+        return Err(PageStop::Ends(End::Repeating { pages: facts.repeats, cursor }));
     }
     if let Some(only) = only_next.filter(|_| known) {
         refuse_loop(&shared, &task, only).await?;
@@ -454,13 +452,4 @@ async fn enqueue(
 /// The cursors that a page named, each once.
 fn next_cursors(next: Vec<String>, after_commit: Vec<String>) -> Vec<NextCursor> {
     next.into_iter().chain(after_commit).map(|cursor| NextCursor { id: CursorId::of(Some(&cursor)), cursor }).collect()
-}
-
-fn branches_hash(next: &[String]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for cursor in next {
-        hash.update((cursor.len() as u64).to_le_bytes());
-        hash.update(cursor);
-    }
-    hash.finalize().into()
 }

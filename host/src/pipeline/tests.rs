@@ -1,7 +1,7 @@
 //! Runs against sources that no API of ours could be: a page is whatever the script says, and the table a real SQLite file.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -54,6 +54,39 @@ impl PageSource for Unstable {
             total_records: Some(4),
             fetched_by: fetcher(),
         })
+    }
+}
+
+/// Hands out what waits, two records at a time, until it is acknowledged. Whenever nothing is left, one more comes, as long as any do.
+struct HandsOut(Mutex<Events>);
+
+struct Events {
+    waiting: Vec<usize>,
+    coming: Vec<usize>,
+    polls: usize,
+}
+
+#[async_trait]
+impl PageSource for HandsOut {
+    async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
+        let mut events = self.0.lock().unwrap_or_else(|e| panic!("{e}"));
+        let (mut records, mut next, mut after_commit) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(lot) = cursor.and_then(|cursor| cursor.strip_prefix("ack:")) {
+            let lot: Vec<usize> = lot.split(',').filter_map(|id| id.parse().ok()).collect();
+            events.waiting.retain(|id| !lot.contains(id));
+            events.polls += 1;
+            next.push(format!("poll:{}", events.polls));
+        } else if events.waiting.is_empty() {
+            let arrived = events.coming.pop();
+            events.waiting.extend(arrived);
+        } else {
+            let lot: Vec<String> = events.waiting.iter().take(2).map(usize::to_string).collect();
+            records.extend(lot.iter().map(|id| Bytes::from(format!("{{\"id\":{id}}}"))));
+            after_commit.push(format!("ack:{}", lot.join(",")));
+        }
+        // As some say it: how many wait.
+        let total_records = Some(events.waiting.len() as u64);
+        Ok(FetchedPage { records, next, after_commit, total_records, fetched_by: fetcher() })
     }
 }
 
@@ -141,5 +174,21 @@ async fn a_source_whose_order_is_not_stable_is_not_taken_for_whole() -> Result<(
     let End::DoneWithReservations(reservations) = end else { panic!("{end:?}") };
     assert_eq!(reservations, [Reservation::Repeated { repeated: 1, read: 4, declared: 4 }]);
     assert_eq!(rows.len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_that_hands_out_until_it_is_acknowledged_is_done_when_nothing_is_left() -> Result<()> {
+    // However often it has something new when it is looked at again: all of it is read, and that is no reservation.
+    for coming in 0..5 {
+        let events = Events { waiting: (1..=5).collect(), coming: (6..6 + coming).collect(), polls: 0 };
+        let source = Arc::new(HandsOut(Mutex::new(events)));
+        let (end, scrap, rows) = run_to_the_end(source.clone()).await?;
+        assert!(matches!(end, End::Done), "{coming}: {end:?}");
+        let events = source.0.lock().map_err(|e| anyhow::anyhow!("{e}"))?;
+        let read = 5 + coming - events.waiting.len() - events.coming.len();
+        assert_eq!((rows.len(), scrap.counts.lidos), (read, i64::try_from(read)?), "{coming}");
+        assert!(events.waiting.len() <= 1, "{coming}: what is left came after the last look");
+    }
     Ok(())
 }
