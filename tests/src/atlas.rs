@@ -147,6 +147,12 @@ impl Atlas {
         added.expect(0).map(drop)
     }
 
+    /// Lets the route `evento` acknowledge what it was handed out.
+    pub fn grant_acknowledgments(&self) -> anyhow::Result<()> {
+        let grant = "[[grant]]\napi = \"jueri\"\nrequests = [\"POST /*/evento/ack\"]\n";
+        Ok(std::fs::write(self.folder().join("atlas.toml"), grant)?)
+    }
+
     /// Points the client 2151 at this API, whether it is registered already or not.
     pub async fn set_registered(&self, api: &SampleApi) -> anyhow::Result<()> {
         let url = api.base_url();

@@ -40,6 +40,7 @@ async fn every_route_of_the_api_is_served() -> anyhow::Result<()> {
     let api = api(10, Faults::default()).await?;
     let atlas = Atlas::on_sqlite()?;
     atlas.register(CLIENT, &api).await?;
+    atlas.grant_acknowledgments()?;
     for rota in Rota::ALL {
         let mut arguments = vec!["run", "--cliente", "2151", "--rota", rota.name()];
         if rota.takes_period() {
