@@ -22,11 +22,20 @@ pub(crate) fn fairness(rounds: &[String]) -> Result<()> {
 
 /// `arguments`: records, single rows, rounds.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    with_postgres("atlas-bench", arguments)
+}
+
+/// What more worker processes bring. `rounds`: how many.
+pub(crate) fn scaling(rounds: &[String]) -> Result<()> {
+    with_postgres("atlas-scaling", rounds)
+}
+
+fn with_postgres(bench: &str, arguments: &[String]) -> Result<()> {
     let connectors = connectors::build()?;
     execute(&mut cargo(["build", "--quiet", "--release", "--bins"]))?;
     let postgres = Postgres::start()?;
     step("measuring; leave the machine alone meanwhile");
-    let mut bench = Command::new(target_dir()?.join("release/atlas-bench"));
+    let mut bench = Command::new(target_dir()?.join("release").join(bench));
     bench.args(arguments).env("ATLAS_TEST_DATABASE_URL", postgres.url()).env("ATLAS_CONNECTORS", connectors);
     execute(without_databases(&mut bench))
 }

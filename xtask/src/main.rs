@@ -42,6 +42,11 @@ enum Task {
         /// How many rounds (3)
         rounds: Vec<String>,
     },
+    /// Measure what more worker processes bring where the source's latency is the limit: [rounds]
+    Scaling {
+        /// How many rounds (3)
+        rounds: Vec<String>,
+    },
     /// Do to a fleet of workers all that can be done to it, and see whether anything is lost or doubled
     Torture {
         /// For how many minutes
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
         Task::Test { filter } => test::run(&filter),
         Task::Bench { numbers } => bench::run(&numbers),
         Task::Fairness { rounds } => bench::fairness(&rounds),
+        Task::Scaling { rounds } => bench::scaling(&rounds),
         Task::Torture { minutes, seed } => torture::run(minutes, seed),
         Task::Deny => deny::run(),
         Task::Tidy => tidy::run(),
