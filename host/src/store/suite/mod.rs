@@ -4,6 +4,7 @@
 mod adoption;
 mod clients;
 mod concurrency;
+mod crash_points;
 mod credentials;
 mod database;
 mod dba;
