@@ -38,6 +38,11 @@ impl Atlas {
         Ok(Self::new(tempfile::tempdir()?, Database::postgres().await?))
     }
 
+    /// On this database.
+    pub fn on(database: Database) -> anyhow::Result<Self> {
+        Ok(Self::new(tempfile::tempdir()?, database))
+    }
+
     /// One on each.
     pub async fn on_both() -> anyhow::Result<[Self; 2]> {
         Ok([Self::on_sqlite()?, Self::on_postgres().await?])

@@ -19,16 +19,17 @@ pub struct Row {
     pub hash_conteudo: Option<String>,
 }
 
-/// A database of a test's own; one on the server is dropped with it.
+/// A database of a test's own; one that was made on the tests' server is dropped with it.
 pub struct Database {
     url: String,
-    server: Option<(String, String)>,
+    /// The server's URL, and the database's name there.
+    made: Option<(String, String)>,
 }
 
 impl Database {
     /// A file, which the program has created or will create.
     pub fn sqlite(path: &Path) -> Self {
-        Self { url: format!("sqlite:{}", path.display()), server: None }
+        Self { url: format!("sqlite:{}", path.display()), made: None }
     }
 
     /// A fresh database on the server that `ATLAS_TEST_DATABASE_URL` names.
@@ -44,7 +45,12 @@ impl Database {
         let (base, query) = server.split_once('?').unwrap_or((&server, ""));
         let (authority, _) = base.rsplit_once('/').context("a URL with a database")?;
         let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-        Ok(Self { url: format!("{authority}/{name}{query}"), server: Some((server, name)) })
+        Ok(Self { url: format!("{authority}/{name}{query}"), made: Some((server, name)) })
+    }
+
+    /// One on a PostgreSQL server of the test's own, with which it goes.
+    pub(crate) fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), made: None }
     }
 
     /// Its URL, as the program takes it.
@@ -54,7 +60,7 @@ impl Database {
 
     /// Whether it is on PostgreSQL.
     pub fn is_postgres(&self) -> bool {
-        self.server.is_some()
+        !self.url.starts_with("sqlite:")
     }
 
     /// A connection to it on PostgreSQL, for SQL of a test's own.
@@ -175,7 +181,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Some((server, name)) = self.server.take() else { return };
+        let Some((server, name)) = self.made.take() else { return };
         // A runtime of its own, for a test's may be gone by now. What cannot be dropped goes with the throw-away cluster.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -5,6 +5,7 @@
 
 mod atlas;
 mod database;
+pub mod servers;
 pub mod torture;
 pub mod versions;
 

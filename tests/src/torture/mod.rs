@@ -23,6 +23,7 @@ use self::dice::Dice;
 use self::fleet::Fleet;
 use self::oracle::Oracle;
 use self::proxy::Proxy;
+pub(crate) use self::proxy::authority;
 use self::server::Server;
 use crate::versions::{another, rename_over, version};
 use crate::{Atlas, FaultKind, Faults, Rota, SampleApi, Settings, TOKEN};

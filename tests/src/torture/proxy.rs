@@ -48,7 +48,7 @@ async fn pass(mut client: TcpStream, server: String, mut cut: watch::Receiver<u6
 }
 
 /// `HOST:PORT` of a URL.
-fn authority(url: &str) -> anyhow::Result<&str> {
+pub(crate) fn authority(url: &str) -> anyhow::Result<&str> {
     let rest = url.split_once("://").context("a URL")?.1;
     let rest = rest.split('/').next().unwrap_or(rest);
     Ok(rest.rsplit_once('@').map_or(rest, |(_, authority)| authority))

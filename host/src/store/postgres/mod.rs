@@ -1,6 +1,7 @@
 //! PostgreSQL: the reference. Batches travel as array parameters (`unnest`), every conditional write is one statement, and
 //! each is one round trip.
 
+mod connect;
 mod credentials;
 mod ledger;
 mod queue;
@@ -9,8 +10,8 @@ mod schema;
 mod sessions;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::{Connection, Row};
 
 use self::sessions::Sessions;
 use super::budgets::impl_budgets;
@@ -49,15 +50,11 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects once, so that a wrong address or password shows at once, and prepares the pool.
     pub async fn open(options: &PgConnectOptions, key: Option<StoreKey>) -> Result<Self, StoreError> {
-        let options = options.clone().application_name("atlas").disable_statement_logging();
+        let options = connect::options(options);
         let connecting = "connect to PostgreSQL";
-        let probe = options.connect().await.map_err(StoreError::sort(connecting))?;
+        let probe = connect::connect(&options).await.map_err(StoreError::sort(connecting))?;
         probe.close().await.map_err(StoreError::sort(connecting))?;
-        let pool = PgPoolOptions::new()
-            .max_connections(POOL_MAX)
-            // A ping before each use would double the round trips; a broken connection shows at its next use.
-            .test_before_acquire(false)
-            .connect_lazy_with(options.clone());
+        let pool = connect::pool(options.clone(), POOL_MAX);
         let sessions = Sessions::new(options, SESSIONS_MAX);
         Ok(Self { pool, sessions, sealer: Sealer::new(key) })
     }

@@ -6,9 +6,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
-use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::connect;
+
+/// read_only_sql_transaction: the server takes no writes, or none any more.
+const READ_ONLY: &str = "25006";
 
 /// At most so many connections, opened when they are needed.
 pub(super) struct Sessions {
@@ -35,7 +40,7 @@ impl Sessions {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.options.connect().await?,
+            None => connect::connect(&self.options).await?,
         };
         Ok(Session { connection, sessions: self, _place: place })
     }
@@ -69,8 +74,9 @@ impl Session<'_> {
     }
 }
 
-/// Whether a connection is good for more after this error: the server refused a statement and said so.
+/// Whether a connection is good for more after this error: the server refused a statement and said so, and not because of what
+/// it is itself.
 fn survives(error: &sqlx::Error) -> bool {
     let refused = error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>());
-    refused.is_some_and(|e| !matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic))
+    refused.is_some_and(|e| !matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic) && e.code() != READ_ONLY)
 }

@@ -1,0 +1,42 @@
+//! How connections are made, and which of them are of use: by way of PgBouncer and HAProxy too, across a failover.
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Row};
+
+/// What is asked of a server when a connection begins.
+pub(super) fn options(named: &PgConnectOptions) -> PgConnectOptions {
+    // PgBouncer refuses what it does not keep track of, as `extra_float_digits`. No float is read as text here.
+    named.clone().application_name("atlas").disable_statement_logging().extra_float_digits(None)
+}
+
+/// Connects to a server that takes writes. Any other is as good as none: what it says may be old, and while a standby becomes the
+/// primary, or a proxy leads elsewhere, only a new connection finds out.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    refuse_read_only(&mut connection).await?;
+    Ok(connection)
+}
+
+/// So many connections to such a server, made when they are needed.
+pub(super) fn pool(options: PgConnectOptions, max: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(max)
+        // A ping before each use would double the round trips; a broken connection shows at its next use.
+        .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(refuse_read_only(connection)))
+        // Nobody waits for this: it is done after its user has gone on.
+        .after_release(|connection, _| Box::pin(takes_writes(connection)))
+        .connect_lazy_with(options)
+}
+
+async fn refuse_read_only(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let refused = || sqlx::Error::Io(std::io::Error::other("the server is read-only: a standby perhaps"));
+    if takes_writes(connection).await? { Ok(()) } else { Err(refused()) }
+}
+
+/// A standby says no, and so does a server that was told to (`default_transaction_read_only`).
+async fn takes_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // Not prepared: one round trip.
+    let row = sqlx::raw_sql("SHOW transaction_read_only").fetch_one(connection).await?;
+    Ok(row.try_get::<String, _>(0)? == "off")
+}
