@@ -9,6 +9,8 @@ pub mod servers;
 pub mod torture;
 pub mod versions;
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 pub use self::atlas::{
     Atlas, Finished, Running, cache, connectors, example_connectors, hostile_connectors, programs, test_guests,
 };
@@ -49,11 +51,13 @@ macro_rules! assert_said {
 }
 
 /// A port of this machine that nobody listens on, out of the range from which systems hand out ports by themselves: no other
-/// test gets it in the meantime.
+/// test gets it in the meantime, in this process or in one that was started right after it.
 pub fn closed_port() -> anyhow::Result<u16> {
-    let own = 20_000 + u16::try_from(std::process::id() % 10_000)?;
-    let mut free = (own..32_000).filter(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.next().ok_or_else(|| anyhow::anyhow!("no port is free"))
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let own = 20_000 + u16::try_from(std::process::id() % 700)? * 16;
+    let mut ports = std::iter::repeat_with(|| own + GIVEN.fetch_add(1, Ordering::Relaxed)).take_while(|p| *p < 32_000);
+    let free = ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.ok_or_else(|| anyhow::anyhow!("no port is free"))
 }
 
 /// The sample API with these faults and orders a day.
