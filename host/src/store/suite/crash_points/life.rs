@@ -22,8 +22,8 @@ impl Observer for Nobody {
     fn on(&self, _: Event<'_>) {}
 }
 
-/// A process that takes a scrap to its end, as `service/scraps.rs` does: what it asks of the store, it asks again until it is
-/// told. `None`: there was nothing left to do.
+/// A process that takes a scrap to its end, as `service/scraps.rs` does: what it asks of the store, it asks again until
+/// it is told. `None`: there was nothing left to do.
 pub(super) async fn live(
     store: &Arc<dyn Store>,
     scrap_id: i64,
@@ -57,8 +57,8 @@ pub(super) async fn live(
     Ok(Some(ran))
 }
 
-/// The same in a runtime of its own, which is gone as soon as `death` comes, with every task and every connection in it:
-/// nothing is left of the process then but what the database and the source have of it. `None`: it died.
+/// The same in a runtime of its own, which is gone as soon as `death` comes, with every task and every connection in
+/// it: nothing is left of the process then but what the database and the source have of it. `None`: it died.
 pub(super) async fn live_until(
     death: CancellationToken,
     url: StoreUrl,

@@ -1,5 +1,5 @@
-//! The way to PostgreSQL, on which each statement can be stopped: before the server has it, or when it is done and before its
-//! answer arrives. It reads as much of the protocol as tells statements apart.
+//! The way to PostgreSQL, on which each statement can be stopped: before the server has it, or when it is done and
+//! before its answer arrives. It reads as much of the protocol as tells statements apart.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
