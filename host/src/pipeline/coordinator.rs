@@ -200,6 +200,11 @@ impl Coordinator {
 
     /// Fetches a page ahead of its parent's checkpoint, if there is a slot for it right now.
     fn take_offer(&mut self, offer: Ahead) {
+        // One that lay until its parent was durable is not ahead any more: the page is in the store, and may be done, and its
+        // sweep over.
+        if *offer.parent.checkpointed.borrow() {
+            return;
+        }
         let Ok(slot) = self.shared.slots.clone().try_acquire_owned() else {
             return;
         };
