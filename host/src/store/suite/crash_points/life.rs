@@ -38,7 +38,12 @@ pub(super) async fn live(
         return Ok(None);
     }
     let stamp = stamp("1.0.0");
-    let lease = patiently(PATIENCE, &Nobody, || store.claim(scrap_id, &stamp, HOST)).await?;
+    let lease = match patiently(PATIENCE, &Nobody, || store.claim(scrap_id, &stamp, HOST)).await {
+        Ok(lease) => lease,
+        // What a process sent before it died may be done a little later: perhaps the scrap's end.
+        Err(_) if look().await?.state.is_done() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let job = Job { lease: lease.clone(), scrap: look().await? };
     let settings = RunSettings {
         batch,
@@ -73,7 +78,8 @@ pub(super) async fn live_until(
                 biased;
                 () = death.cancelled() => Ok(None),
                 ended = async {
-                    let store = open(&url, None).await?;
+                    // A process gives up where it cannot open the database. Whoever started it starts it again.
+                    let store = patiently(PATIENCE, &Nobody, || open(&url, None)).await?;
                     let end = live(&store, scrap_id, source, batch).await?;
                     store.close().await;
                     Ok(end)
