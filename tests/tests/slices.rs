@@ -120,6 +120,25 @@ async fn an_interrupt_leaves_no_slice_to_the_workers_and_what_is_left_can_be_res
 }
 
 #[tokio::test]
+async fn a_cancel_from_elsewhere_counts_for_slices_whose_turn_has_not_come() -> anyhow::Result<()> {
+    let api = api(20, Faults { latency_ms: 300, ..Faults::default() }).await?;
+    for mut atlas in Atlas::on_both().await? {
+        atlas.set("ATLAS_WORKER_SCRAPS", "1");
+        divided(&atlas, &api, "1d").await?;
+        let mut running = atlas.start(&["scrap", "run", "1", "--lang", "en", "--concurrency", "1"])?;
+        running.until_it_says("Period").await?;
+        atlas.run(&["scrap", "cancel", "1"]).await?.expect(0)?;
+        running.finish().await?.expect(130)?;
+        assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scraps WHERE estado = 'cancelado'").await?, 5);
+        assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scraps WHERE iniciado_em IS NOT NULL").await?, 1);
+        let resumed = atlas.run(&["scrap", "resume", "1", "--output", "json"]).await?.expect(0)?;
+        assert_eq!(resumed.text("status")?, "concluido");
+        expect_whole(&atlas, &api).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_slice_that_is_none_is_refused() -> anyhow::Result<()> {
     let api = api(20, Faults::default()).await?;
     let atlas = Atlas::on_sqlite()?;

@@ -59,11 +59,18 @@ async fn run_divided(
     console: &Console<'_>,
     stop: CancellationToken,
 ) -> Result<Exit, Failure> {
-    let slices = atlas.unfinished_slices(id).await?;
-    let runs = slices.into_iter().map(async |slice| {
+    let mut slices = Vec::new();
+    for slice in atlas.unfinished_slices(id).await? {
+        slices.push((slice, atlas.scrap(slice).await?.state));
+    }
+    let runs = slices.into_iter().map(async |(slice, before)| {
         if stop.is_cancelled() {
             // Like those that run: no worker takes it until somebody says so. If that cannot be written down, one does.
             let _ = atlas.pause_scrap(slice).await;
+            return Exit::Interrupted;
+        }
+        // Its turn may come long after: what somebody wanted of it since, or does with it, stands.
+        if atlas.scrap(slice).await.is_ok_and(|now| now.state != before) {
             return Exit::Interrupted;
         }
         match run_silently(atlas, slice, RunFor::Operator, init, console, stop.clone()).await {
