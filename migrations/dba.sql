@@ -254,16 +254,49 @@ ALTER TABLE scraps ADD COLUMN IF NOT EXISTS fatias INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE scraps ADD COLUMN IF NOT EXISTS fatia_de BIGINT REFERENCES scraps(id) ON DELETE CASCADE;
 CREATE INDEX IF NOT EXISTS scraps_fatias ON scraps (fatia_de) WHERE fatia_de IS NOT NULL;
 
+-- What opens the page and the API: the operator's password (Argon2id), one-time links, sessions of browsers, tokens of programs. Of all
+-- but the password the SHA-256 of a random secret, which stands nowhere. Times that decide are Unix seconds.
+CREATE TABLE IF NOT EXISTS atlas_acessos (
+    id BIGSERIAL PRIMARY KEY,
+    tipo TEXT NOT NULL,
+    -- What people call it.
+    nome TEXT NOT NULL,
+    segredo TEXT UNIQUE NOT NULL,
+    -- 'total' or 'leitura'.
+    escopo TEXT NOT NULL,
+    expira_em BIGINT,
+    visto_em BIGINT,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW()
+);
+-- What programs asked for under a key of theirs (`Idempotency-Key`), and what they were answered.
+CREATE TABLE IF NOT EXISTS atlas_pedidos (
+    acesso_id BIGINT NOT NULL REFERENCES atlas_acessos(id) ON DELETE CASCADE,
+    chave TEXT NOT NULL,
+    -- The SHA-256 of what was asked.
+    pedido TEXT NOT NULL,
+    -- None while it is worked on.
+    situacao INTEGER,
+    resposta TEXT,
+    feito_em BIGINT NOT NULL,
+    PRIMARY KEY (acesso_id, chave)
+);
+-- For whoever watches what becomes of scraps.
+CREATE INDEX IF NOT EXISTS scraps_terminados ON scraps (terminado_em);
+
+-- What a scrap is run with instead of what its host is set to: records a transaction, and attempts at a page.
+ALTER TABLE scraps ADD COLUMN IF NOT EXISTS lote INTEGER;
+ALTER TABLE scraps ADD COLUMN IF NOT EXISTS tentativas_max INTEGER;
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores, dados_rejeitados TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,
---     dados_rejeitados_id_seq, atlas_agendas_id_seq, atlas_conectores_id_seq TO atlas;
+--     dados_rejeitados_id_seq, atlas_agendas_id_seq, atlas_conectores_id_seq, atlas_acessos_id_seq TO atlas;
 
 -- Only for a dados_raw that was there before and has no unique index on hash_conteudo (`atlas db status` says so). It fails
 -- while a hash stands there twice.

@@ -10,7 +10,8 @@
 //! - [`json`]       records found in a body, checked, in canonical form
 //! - [`pipeline`]   from the frontier to the table
 //! - [`store`]      PostgreSQL and SQLite
-//! - [`service`]    what the product does, for whoever shows it: the command line now
+//! - [`service`]    what the product does, for whoever shows it
+//! - [`server`]     the page, the API, and what happens, live
 //!
 //! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name; [`memory`], given back after a run; [`notice`] and [`i18n`], what people are told, in their language;
 //! and, in tests and under `cargo fuzz` alone, `fuzzing`: what must hold of whatever a stranger writes.
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod memory;
 pub mod notice;
 pub mod pipeline;
+pub mod server;
 pub mod service;
 pub mod source;
 pub mod store;

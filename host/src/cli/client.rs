@@ -8,7 +8,7 @@ use super::args::{ClientArgs, ClientCommand};
 use super::credential;
 use super::output::Output;
 use crate::notice;
-use crate::service::{Atlas, ClientChange, Exit, Failure};
+use crate::service::{Atlas, ClientChange, Exit, Failure, Said};
 use crate::source::Secret;
 
 /// More than any token is long.
@@ -18,7 +18,7 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
     match args.command {
         ClientCommand::Add { client, token, base_url, api, allow_private } => {
             let (token, base_url) = (Some(read_token(&token)?), Some(base_url));
-            let change = ClientChange { api, token, base_url, active: None, allow_private };
+            let change = ClientChange { api, token, base_url, active: None, allow_private, said: Said::Here };
             atlas.add_client(client, change).await?;
             output.remark(&notice!("client-added", client = client));
         }
@@ -29,6 +29,7 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
                 base_url,
                 active: (active || inactive).then_some(active),
                 allow_private,
+                said: Said::Here,
             };
             let nothing = change.token.is_none() && change.base_url.is_none() && change.active.is_none();
             if nothing && !change.allow_private {

@@ -276,6 +276,7 @@ impl Observer for ScrapConsole {
                     bar.set_message(self.texts.text(&notice!("run-inserted", rows = rows)));
                 }
             }
+            Event::Written { .. } => {}
             Event::Page { number, frontier, counts, total_records, elapsed } => {
                 self.on_page(number, frontier, &counts, total_records, elapsed)
             }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::args::{CredentialCommand, CredentialSet};
 use super::output::Output;
 use crate::notice;
-use crate::service::{Atlas, Exit, Failure};
+use crate::service::{Atlas, Exit, Failure, Said};
 use crate::source::{Parts, PartsError, Secret};
 
 /// More than all parts of any credential are long.
@@ -19,7 +19,7 @@ pub(super) async fn run(command: CredentialCommand, atlas: &Atlas, output: &Outp
     match command {
         CredentialCommand::Set(CredentialSet { client, api, base_url, parts, token }) => {
             let parts = read_parts(parts.as_deref(), token.as_deref())?;
-            atlas.set_credential(client, &api, base_url.as_deref(), &parts).await?;
+            atlas.set_credential(client, &api, base_url.as_deref(), &parts, Said::Here).await?;
             let names = parts.names().collect::<Vec<_>>().join(", ");
             output.remark(&notice!("credential-set", client = client, api = api, parts = names));
         }

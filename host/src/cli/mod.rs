@@ -9,6 +9,7 @@
 //! - `console`  a run as it goes: lines and progress
 //! - `reload`   what happens to connectors while runs go on
 
+mod access;
 mod args;
 mod client;
 mod compile;
@@ -26,6 +27,7 @@ mod report;
 mod run;
 mod schedule;
 mod scrap;
+mod serve;
 mod signals;
 mod usage;
 mod verify;
@@ -35,7 +37,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Cli, Command};
+use self::args::{Cli, Command, LogFormat};
 use self::output::Output;
 use crate::config::{self, Config, Environment, Flags};
 use crate::i18n::Catalogue;
@@ -80,10 +82,13 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
         Command::Connector(args) => connector::run(args, load()?, output).await,
         command => {
             let (atlas, init) = Atlas::open(load()?).await?;
+            let atlas = std::sync::Arc::new(atlas);
             db::say_if_adopted(&init, output);
             let done = match command {
                 Command::Run(args) => run::run(args, &atlas, &init, output).await,
                 Command::Worker(args) => worker::run(&args, &atlas, &init, output).await,
+                Command::Serve(args) => serve::run(args, &atlas, output).await,
+                Command::Access(args) => access::run(args, &atlas, output).await,
                 Command::Client(args) => client::run(args, &atlas, output).await,
                 Command::Scrap(args) => scrap::run(args, &atlas, &init, output).await,
                 Command::Schedule(args) => schedule::run(args, &atlas, output).await,
@@ -107,6 +112,7 @@ fn flags(cli: &Cli) -> Flags {
     let common = cli.common.flags();
     match &cli.command {
         Command::Worker(args) => Flags { scraps: args.scraps.clone(), per_client: args.per_client.clone(), ..common },
+        Command::Serve(args) => Flags { scraps: args.scraps.clone(), per_client: args.per_client.clone(), ..common },
         _ => common,
     }
 }
@@ -122,5 +128,8 @@ fn start_logging(common: &args::Common) {
     let filter = tracing_subscriber::EnvFilter::new(format!("error,atlas_host={level}"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // Only the first subscriber of a process counts; this is it.
-    let _ = subscriber.without_time().try_init();
+    let _ = match common.log_format {
+        LogFormat::Text => subscriber.without_time().try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
 }

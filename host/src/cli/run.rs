@@ -29,6 +29,9 @@ pub(super) fn request(args: RunArgs) -> ScrapRequest {
         to: args.to,
         page_size: args.page_size,
         slice: args.slice,
+        batch: None,
+        retries: None,
+        paused: false,
     }
 }
 

@@ -6,7 +6,7 @@ use super::run;
 use crate::notice;
 use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure, RunReport};
-use crate::store::{Asked, InitReport, Scrap};
+use crate::store::{Asked, InitReport, Scrap, ScrapFilter};
 
 pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     match args.command {
@@ -64,7 +64,7 @@ async fn create(atlas: &Atlas, args: super::args::RunArgs, output: &Output) -> R
 }
 
 async fn list(atlas: &Atlas, client: Option<i32>, limit: u32, output: &Output) -> Result<Exit, Failure> {
-    let scraps = atlas.scraps(client, i64::from(limit)).await?;
+    let scraps = atlas.scraps(&ScrapFilter { cliente_id: client, ..ScrapFilter::default() }, i64::from(limit)).await?;
     let reports: Vec<RunReport> = scraps.iter().map(|scrap| report(scrap, output)).collect();
     let headings = [
         "heading-scrap",

@@ -6,6 +6,7 @@ use super::args::VerifyArgs;
 use super::output::{Output, printable};
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure};
+use crate::store::ScrapFilter;
 
 /// Rows that the second query shows.
 const NEWEST: i64 = 5;
@@ -144,7 +145,7 @@ pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
     }
     let totals = atlas.store().totals(args.client).await.map_err(failed)?;
     let newest = atlas.store().newest(args.client, NEWEST).await.map_err(failed)?;
-    let scraps = atlas.scraps(Some(args.client), SCRAPS).await?;
+    let scraps = atlas.scraps(&ScrapFilter { cliente_id: Some(args.client), ..ScrapFilter::default() }, SCRAPS).await?;
 
     let origins: Vec<Origem> = totals
         .into_iter()

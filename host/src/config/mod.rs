@@ -27,9 +27,11 @@ pub const FILE: &str = "atlas.toml";
 /// Where errors are kept in full.
 pub const ERROR_LOG: &str = "erros_scraps.log";
 
-const BATCH_MAX: usize = 10_000;
+/// Records of one transaction, at most.
+pub const BATCH_MAX: usize = 10_000;
 const CONCURRENCY_MAX: usize = 64;
-const RETRIES_MAX: u32 = 100;
+/// Attempts at a page, at most.
+pub const RETRIES_MAX: u32 = 100;
 const SWEEPS_MAX: i32 = 100;
 /// A week.
 const DB_PATIENCE_MAX_S: u64 = 7 * 24 * 60 * 60;

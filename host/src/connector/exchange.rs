@@ -74,7 +74,7 @@ struct Replay {
     page: Arc<RecordedPage>,
     next: usize,
     /// The first request that the recording does not have.
-    strange: Option<String>,
+    strange: Option<Request>,
 }
 
 impl GuestHttp {
@@ -173,9 +173,9 @@ impl GuestHttp {
     }
 
     /// The first request of a replay that the recording does not have.
-    pub(super) fn strange_request(&self) -> Option<&str> {
+    pub(super) fn strange_request(&self) -> Option<&Request> {
         match &self.line {
-            Line::Replay(replay) => replay.strange.as_deref(),
+            Line::Replay(replay) => replay.strange.as_ref(),
             Line::Live { .. } => None,
         }
     }
@@ -190,7 +190,7 @@ impl Replay {
                 answer.clone()
             }
             _ => {
-                self.strange.get_or_insert_with(|| request.shown());
+                self.strange.get_or_insert(request);
                 Err(SendError::Denied("the recorded page has no such request".to_owned()))
             }
         }
@@ -208,6 +208,13 @@ fn make_room(recording: &mut Option<Recording>, more: usize) {
 fn size_of_request(request: &Request) -> usize {
     let pairs = request.query.len() + request.headers.len();
     EXCHANGE_BYTES + request.size() + pairs * PAIR_BYTES
+}
+
+impl RecordedPage {
+    /// The first page of a source that nothing was asked of yet: the first request is one that it does not have.
+    pub(super) fn empty(facts: ScrapFacts, limits: Limits, now: String) -> Self {
+        Self { facts, limits, now, cursor: None, cursor_format: 1, records: 0, bytes: 0, exchanges: Vec::new() }
+    }
 }
 
 #[cfg(test)]

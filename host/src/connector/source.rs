@@ -14,7 +14,7 @@ use wasmtime::Store;
 
 use super::bindings::atlas::connector::types as wit;
 use super::engine::ConnectorEngine;
-use super::exchange::GuestHttp;
+use super::exchange::{GuestHttp, RecordedPage};
 use super::guest::{CpuMeter, Guest, LimitReached};
 use super::load::Connector;
 use super::registry::Registry;
@@ -25,7 +25,7 @@ use super::wasi::Wasi;
 use crate::limits::Limits;
 use crate::notice::printable;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
-use crate::source::{Endpoint, HttpClient, PageMeter, Refusal, WAIT_MAX, Waiting};
+use crate::source::{Endpoint, HttpClient, Request, PageMeter, Refusal, WAIT_MAX, Waiting};
 
 /// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what is shown can be found whole.
 const REASON_READ: usize = 64 * 1024;
@@ -86,6 +86,17 @@ impl ConnectorSource {
             *current = serving;
         }
         Arc::clone(&current)
+    }
+
+    /// The first request that the connector would make for the scrap, without making it, as a person reads it ([`Request::whole`]). None: it
+    /// makes none, or fails before it does.
+    pub async fn first_request(&self) -> Option<String> {
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+        let http = GuestHttp::replay(Arc::new(RecordedPage::empty(self.facts.clone(), self.limits, now.clone())));
+        let connector = self.current();
+        let first = Call { share: &self.share, http, facts: &self.facts, now: &now, cursor: None, log: false };
+        let Called { http, .. } = call(self.registry.engine(), &self.limits, &connector, first).await;
+        http.as_ref().and_then(GuestHttp::strange_request).map(Request::whole)
     }
 
     /// A page that an access token was refused for is asked for once more with another token, and not twice.

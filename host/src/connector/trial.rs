@@ -65,7 +65,7 @@ pub(super) async fn hold(
     );
     let Called { fetched, http, cut_short, .. } = fetched.await;
     if let Some(request) = http.as_ref().and_then(GuestHttp::strange_request) {
-        return Trial::Skipped(Skipped::OtherRequest(request.to_owned()));
+        return Trial::Skipped(Skipped::OtherRequest(request.shown()));
     }
     match fetched {
         Ok(fetched) if fetched.records.len() == page.records => Trial::Same,

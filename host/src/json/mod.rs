@@ -16,6 +16,7 @@ mod canonical;
 mod check;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod layout;
 mod members;
 mod numeric;
 #[cfg(any(test, fuzzing))]
@@ -33,6 +34,7 @@ mod unhashed;
 mod walk;
 
 pub use canonical::Canonicalizer;
+pub use layout::laid_out;
 pub use pointer::{Pointer, PointerError};
 pub use rejection::{RecordLimits, Rejection};
 pub use split::{BodyError, Selected, find, find_beside, select};

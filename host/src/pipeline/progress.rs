@@ -12,6 +12,15 @@ pub enum Event<'a> {
     Queued(&'a str),
     /// A record is durable as a new row.
     Inserted,
+    /// A batch of records is durable, or known to have been.
+    Written {
+        /// Records.
+        records: usize,
+        /// Bytes of their texts.
+        bytes: usize,
+        /// From the first try until the database had it.
+        elapsed: Duration,
+    },
     /// A page is checkpointed.
     Page {
         /// How many pages of the scrap are, with this one.

@@ -23,6 +23,11 @@ impl RetryPolicy {
         (attempts >= 1 && base <= cap).then_some(Self { attempts, base, cap })
     }
 
+    /// The same with another number of attempts. `None` for 0.
+    pub fn with_attempts(&self, attempts: u32) -> Option<Self> {
+        Self::new(attempts, self.base, self.cap)
+    }
+
     /// Attempts in all.
     pub fn attempts(&self) -> u32 {
         self.attempts

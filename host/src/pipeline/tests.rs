@@ -119,6 +119,9 @@ async fn run_to_the_end(source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<
         settings: "{}".to_owned(),
         host: None,
         slices: Vec::new(),
+        batch: None,
+        retries: None,
+        paused: false,
     };
     let id = store.create_scrap(&scrap).await?;
     let stamp = ConnectorStamp { version: "1.0.0".to_owned(), sha256: "ab".repeat(32), cursor_format: 1 };

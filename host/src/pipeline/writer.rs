@@ -4,7 +4,7 @@
 //! that the database refuses is found by halving and kept among the rejected: it never takes its batch with it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::patience::{Patience, answered, patiently};
 use super::progress::{Event, Observer};
@@ -69,12 +69,15 @@ impl Writer {
     async fn insert(&self, part: &[&Queued]) -> Result<(), StoreError> {
         let rows: Vec<RecordRow<'_>> = part.iter().map(|queued| row_of(queued)).collect();
         let mut patience = Patience::new(self.patience);
+        let began = Instant::now();
         let inserted = loop {
             match answered(self.store.insert(&self.lease, &rows)).await {
                 Ok(inserted) => break inserted,
                 Err(error) => patience.wait(error, self.observer.as_ref()).await?,
             }
         };
+        let bytes = rows.iter().map(|row| row.payload.len()).sum();
+        self.observer.on(Event::Written { records: rows.len(), bytes, elapsed: began.elapsed() });
         for (queued, inserted) in part.iter().zip(inserted) {
             let fate = match inserted {
                 true => Fate::Inserted,

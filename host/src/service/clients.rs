@@ -19,6 +19,18 @@ pub struct ClientChange {
     pub active: Option<bool>,
     /// Whether its API may be at an address that is not public, whatever the base URL says.
     pub allow_private: bool,
+    /// Who says so.
+    pub said: Said,
+}
+
+/// Where somebody said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Said {
+    /// On this machine, as its operator: a base URL at a private address grants that address.
+    #[default]
+    Here,
+    /// On the page, or by the API: it grants nothing, and takes away what the base URL before it had.
+    OverTheNet,
 }
 
 impl Atlas {
@@ -81,10 +93,11 @@ impl Atlas {
     /// Whether the API may be at an address that is not public: as the operator says, or as the base URL that the operator
     /// gives says by itself. None: nothing is said of it.
     async fn grants_private(&self, change: &ClientChange) -> Option<bool> {
-        if change.allow_private {
-            return Some(true);
+        match change.said {
+            Said::Here if change.allow_private => Some(true),
+            Said::Here => grants_private(change.base_url.as_deref()).await,
+            Said::OverTheNet => change.base_url.as_ref().map(|_| false),
         }
-        grants_private(change.base_url.as_deref()).await
     }
 
     /// Removes a client, or one API of it.

@@ -1,7 +1,7 @@
 //! Credentials of single APIs, and the key that seals all secrets.
 
 use super::Atlas;
-use super::clients::{check_api_name, grants_private, unknown};
+use super::clients::{Said, check_api_name, grants_private, unknown};
 use super::failure::{Exit, Failure};
 use crate::notice;
 use crate::source::{Parts, Secret, parse_base_url, shown_base_url, token_url_fits};
@@ -28,6 +28,7 @@ impl Atlas {
         api: &str,
         base_url: Option<&str>,
         parts: &Parts,
+        said: Said,
     ) -> Result<(), Failure> {
         check_api_name(api)?;
         if let Some(url) = base_url.filter(|url| parse_base_url(url).is_none()) {
@@ -38,7 +39,11 @@ impl Atlas {
             return Err(Failure::usage(notice!("error-token-url", client = cliente_id, url = shown_base_url(url))));
         }
         self.known_client(cliente_id).await?;
-        let change = ApiChange { base_url, private: grants_private(base_url).await, credential: None };
+        let private = match said {
+            Said::Here => grants_private(base_url).await,
+            Said::OverTheNet => base_url.map(|_| false),
+        };
+        let change = ApiChange { base_url, private, credential: None };
         // At once: the credential of before must never stand beside the new base URL.
         let set = self.store().set_api_credential(cliente_id, api, change, Some(parts)).await;
         if set.map_err(|error| Failure::store("op-client", &error))? {

@@ -10,7 +10,7 @@ use super::failure::{Failure, load_notice};
 use crate::config::{Config, ERROR_LOG};
 use crate::notice;
 use crate::notice::Notice;
-use crate::store::{Client, ScrapState};
+use crate::store::{Client, ScrapFilter, ScrapState};
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -90,7 +90,7 @@ impl Atlas {
             }
             Err(failure) => findings.push(bad(failure.notice)),
         }
-        match self.scraps(None, SCRAPS_LOOKED_AT).await {
+        match self.scraps(&ScrapFilter::default(), SCRAPS_LOOKED_AT).await {
             Ok(scraps) => {
                 for scrap in scraps.iter().filter(|s| s.state == ScrapState::Executando) {
                     findings.push(warning(notice!("doctor-scrap-running", id = scrap.id)));

@@ -2,12 +2,15 @@
 //! run them, prove that nothing is missing. Every failure is a [`Failure`]: what to tell the operator, and which exit code.
 //!
 //! - `failure`     errors of every room, as operators are told them
+//! - `access`      who may come in, and what they may do
+//! - `browse`      looking at pages and records
 //! - `clients`     clients and where their APIs are
 //! - `credentials`  credentials of single APIs, and the key that seals all secrets
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, running, cancelling, pausing
 //! - `period`      periods, and the slices of a long one
 //! - `presence`    this process among the hosts
+//! - `preview`     what a scrap would ask for, and one page of it
 //! - `published`   connectors that are published to all hosts
 //! - `worker`      taking scraps from the queue
 //! - `reload`      connectors that change while scraps run
@@ -15,6 +18,8 @@
 //! - `report`      what a run came to
 //! - `doctor`      what is wrong with this installation
 
+mod access;
+mod browse;
 mod clients;
 mod connectors;
 mod credentials;
@@ -22,6 +27,7 @@ mod doctor;
 mod failure;
 mod period;
 mod presence;
+mod preview;
 mod published;
 mod rejects;
 mod reload;
@@ -36,12 +42,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-pub use self::clients::ClientChange;
+pub use self::access::{Act, Principal};
+pub use self::clients::{ClientChange, Said};
 pub use self::connectors::Connectors;
 pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};
 pub use self::failure::{Exit, Failure};
 use self::presence::Presence;
+pub use self::preview::{Preview, TriedPage};
 pub use self::rejects::Replayed;
 pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;

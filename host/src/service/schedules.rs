@@ -83,6 +83,9 @@ impl Atlas {
             to: day,
             page_size,
             slice: None,
+            batch: None,
+            retries: None,
+            paused: false,
         };
         self.check_scrap(&as_scrap).await?;
         let schedule = NewSchedule {
@@ -214,6 +217,9 @@ fn scrap(schedule: &Schedule, descriptor: &Descriptor, now: DateTime<Tz>) -> New
         settings: NO_SETTINGS.to_owned(),
         host: None,
         slices: Vec::new(),
+        batch: None,
+        retries: None,
+        paused: false,
     }
 }
 

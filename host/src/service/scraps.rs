@@ -10,6 +10,7 @@ use super::Atlas;
 use super::failure::{Exit, Failure, reservation_notice};
 use super::period::{period, slices};
 use super::report::{RunReport, write_reasons};
+use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::memory;
 use crate::notice;
@@ -17,7 +18,7 @@ use crate::notice::Notice;
 use crate::pipeline::{self, End, Job, Observer, RunSettings, patiently};
 use crate::source::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
 use crate::store::{
-    Access, Account, Asked, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, StoreError,
+    Access, Account, Asked, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapFilter, ScrapState, StoreError,
 };
 
 const PAGE_SIZE_MAX: i32 = 100_000;
@@ -48,6 +49,12 @@ pub struct ScrapRequest {
     pub page_size: Option<i32>,
     /// How long a slice of the period is, as typed; none: it is not divided.
     pub slice: Option<String>,
+    /// Records a transaction; none: as whoever runs it is set.
+    pub batch: Option<i32>,
+    /// Attempts at a page; none: as whoever runs it is set.
+    pub retries: Option<i32>,
+    /// Whether it waits until somebody says that it is to run.
+    pub paused: bool,
 }
 
 /// Whom a scrap is run for.
@@ -57,6 +64,15 @@ pub enum RunFor<'a> {
     Operator,
     /// The queue, which it was taken from under this lease: what ends it before it is done decides when it is taken again.
     Queue(&'a Lease),
+}
+
+/// What somebody wants of a scrap.
+#[derive(Clone, Copy)]
+enum Wish<'a> {
+    /// That it pauses, with this for a reason.
+    Pause(&'a str),
+    /// That workers go on with it.
+    Requeue,
 }
 
 /// How long a run waits for a database that does not answer: once it is told to stop, not much longer.
@@ -118,7 +134,10 @@ impl Atlas {
         let access = self.store().access(request.cliente_id, &connector.descriptor.api).await;
         self.endpoint(request.cliente_id, &connector.descriptor, access)?;
         let (cliente_id, rota) = (request.cliente_id, request.rota.clone());
-        Ok(NewScrap { cliente_id, rota, period, page_size, settings: NO_SETTINGS.to_owned(), host: None, slices })
+        let batch = within("lote", request.batch, BATCH_MAX)?;
+        let retries = within("tentativas", request.retries, RETRIES_MAX as usize)?;
+        let (settings, paused) = (NO_SETTINGS.to_owned(), request.paused);
+        Ok(NewScrap { cliente_id, rota, period, page_size, settings, host: None, slices, batch, retries, paused })
     }
 
     async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<i64, Failure> {
@@ -142,9 +161,9 @@ impl Atlas {
         scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
     }
 
-    /// The newest scraps.
-    pub async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, Failure> {
-        self.store().scraps(cliente_id, limit).await.map_err(|error| Failure::store("op-scrap", &error))
+    /// The newest of some scraps.
+    pub async fn scraps(&self, filter: &ScrapFilter, limit: i64) -> Result<Vec<Scrap>, Failure> {
+        self.store().scraps(filter, limit).await.map_err(|error| Failure::store("op-scrap", &error))
     }
 
     /// The slices of a scrap that are not done.
@@ -167,20 +186,20 @@ impl Atlas {
     pub async fn pause_scrap(&self, id: i64) -> Result<Asked, Failure> {
         let scrap = self.scrap(id).await?;
         let reason = write_reasons(&[notice!("end-paused", id = id)]).unwrap_or_default();
-        let asked = self.ask(&scrap, async |id| self.store().pause(id, &reason).await).await?;
+        let asked = self.ask(&scrap, Wish::Pause(&reason)).await?;
         refused(asked, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
     }
 
     /// Asks something of a scrap, or of what is left of its slices: then it is refused only if all of them refuse it.
-    async fn ask(
-        &self,
-        scrap: &Scrap,
-        of_one: impl AsyncFn(i64) -> Result<Asked, StoreError>,
-    ) -> Result<Asked, Failure> {
+    async fn ask(&self, scrap: &Scrap, wish: Wish<'_>) -> Result<Asked, Failure> {
         let ids = if scrap.slices > 0 { self.unfinished_slices(scrap.id).await? } else { vec![scrap.id] };
         let mut together = Asked::Refused;
         for id in ids {
-            together = match (of_one(id).await.map_err(|e| Failure::store("op-scrap", &e))?, together) {
+            let asked = match wish {
+                Wish::Pause(reason) => self.store().pause(id, reason).await,
+                Wish::Requeue => self.store().requeue(id).await,
+            };
+            together = match (asked.map_err(|e| Failure::store("op-scrap", &e))?, together) {
                 (Asked::Passed, _) | (_, Asked::Passed) => Asked::Passed,
                 (Asked::Done, _) | (_, Asked::Done) => Asked::Done,
                 (Asked::Refused, Asked::Refused) => Asked::Refused,
@@ -192,7 +211,7 @@ impl Atlas {
     /// Leaves a scrap to the workers, who take it at once: whatever ended its last run, and however long it was to wait.
     pub async fn requeue_scrap(&self, id: i64) -> Result<Asked, Failure> {
         let scrap = self.scrap(id).await?;
-        let asked = self.ask(&scrap, async |id| self.store().requeue(id).await).await?;
+        let asked = self.ask(&scrap, Wish::Requeue).await?;
         refused(asked, || notice!("error-scrap-not-to-queue", id = id, state = scrap.state.name()))
     }
 
@@ -261,7 +280,7 @@ impl Atlas {
         let began = Instant::now();
         let before = scrap.clone();
         let job = Job { lease: lease.clone(), scrap };
-        let settings = RunSettings { limits, ..self.config().run.clone() };
+        let settings = own_settings(&before, RunSettings { limits, ..self.config().run.clone() });
         let store = Arc::clone(self.store());
         let end = pipeline::run(job, settings, Arc::new(source), store, Arc::clone(&observer), stop.clone()).await;
         self.connectors().registry().await?.write_usage().await;
@@ -376,6 +395,35 @@ impl Atlas {
         let grants = self.config().grants(cliente_id, &descriptor.api);
         let endpoint = endpoint.granting(grants);
         Ok(endpoint.renewed_in(self.store(), &self.tokens, cliente_id, &descriptor.api))
+    }
+
+    /// What fetches pages for somebody who only looks.
+    pub(super) async fn source_for(
+        &self,
+        new: &NewScrap,
+        connector: Arc<Connector>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<ConnectorSource, Failure> {
+        let stop = CancellationToken::new();
+        let patience = Patience { until: Instant::now(), stop: &stop, observer: observer.as_ref() };
+        let access = self.store().access(new.cliente_id, &connector.descriptor.api).await;
+        let endpoint = self.endpoint(new.cliente_id, &connector.descriptor, access)?;
+        let endpoint = endpoint.within(self.budgets(new.cliente_id, &connector.descriptor, patience).await?);
+        let limits = self.config().limits_of(&new.rota, new.cliente_id);
+        Ok(ConnectorSource::new(
+            Arc::clone(self.connectors().registry().await?),
+            connector,
+            self.http(new.cliente_id, &limits).await?,
+            endpoint,
+            limits,
+            ScrapFacts {
+                cliente_id: new.cliente_id,
+                period: new.period.clone(),
+                page_size: new.page_size,
+                settings: new.settings.clone(),
+            },
+            Arc::new(Told(observer)),
+        ))
     }
 
     /// Writes down how a run ended, and sums it up.
@@ -508,6 +556,26 @@ fn scrap_ended(id: i64, state: ScrapState) -> Notice {
 
 fn no_token(cliente_id: i32) -> Failure {
     Failure::new("op-run", notice!("error-no-token", client = cliente_id), Exit::Credential)
+}
+
+/// How a scrap is run: as its host is set, but for what it says itself.
+fn own_settings(scrap: &Scrap, host: RunSettings) -> RunSettings {
+    let batch = scrap.batch.and_then(|batch| usize::try_from(batch).ok()).filter(|batch| *batch > 0);
+    let retries = scrap.retries.and_then(|retries| u32::try_from(retries).ok());
+    let retry = retries.and_then(|retries| host.retry.with_attempts(retries)).unwrap_or(host.retry);
+    RunSettings { batch: batch.unwrap_or(host.batch), retry, ..host }
+}
+
+/// A number that somebody may set for a scrap.
+fn within(name: &str, value: Option<i32>, max: usize) -> Result<Option<i32>, Failure> {
+    let fits = |value: i32| usize::try_from(value).is_ok_and(|value| (1..=max).contains(&value));
+    match value {
+        Some(value) if !fits(value) => {
+            let expected = format!("1..{max}");
+            Err(Failure::usage(notice!("error-setting-value", name = name, value = value, expected = expected)))
+        }
+        value => Ok(value),
+    }
 }
 
 /// What a scrap asks for in a page; one that somebody inserted without saying, what the connector does.

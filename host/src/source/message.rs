@@ -1,5 +1,6 @@
 //! What goes to a source and what comes back: requests as connectors make them, whole answers, and why there is none.
 
+use crate::notice::legible;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -73,6 +74,17 @@ impl Request {
     pub fn size(&self) -> usize {
         let pairs = self.query.iter().chain(&self.headers).map(|(name, value)| name.len() + value.len());
         self.target.len() + pairs.sum::<usize>() + self.body.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Method, target and query, for a person to read, on one line.
+    pub fn whole(&self) -> String {
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.query).finish();
+        let sign = match (query.is_empty(), self.target.contains('?')) {
+            (true, _) => "",
+            (false, false) => "?",
+            (false, true) => "&",
+        };
+        legible(&format!("{} {}{sign}{query}", self.method.name(), self.target))
     }
 
     /// What a person recognises it by. Its maker is not trusted, so it is short and on one line.

@@ -6,6 +6,8 @@
 //! - `types`     the rows and values that go in and out
 //! - `error`     what can go wrong, by what to do about it
 //! - `credential_lock`  the lock under which access tokens are renewed
+//! - `access`    what opens the page and the API
+//! - `browse`    what people look at: scraps, pages and records, a part at a time
 //! - `budgets`   budgets of requests, shared by all hosts
 //! - `publications`  connectors that were published to all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
@@ -16,6 +18,8 @@
 //! - `postgres`, `sqlite`  the two implementations
 //! - `suite`     the tests that both must pass
 
+mod access;
+mod browse;
 mod budgets;
 mod credential_lock;
 mod error;
@@ -36,6 +40,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::access::{Access as AccessRow, AccessKind, Doors, Earlier, NewAccess, Scope};
+pub use self::browse::{Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter};
 pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
@@ -49,7 +55,7 @@ use crate::source::{AccessToken, Parts, Secret};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue + Budgets + Schedules + Publications {
+pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -124,9 +130,6 @@ pub trait Store: Queue + Budgets + Schedules + Publications {
 
     /// One scrap.
     async fn scrap(&self, id: i64) -> Result<Option<Scrap>, StoreError>;
-
-    /// The newest scraps first, those of one client if asked, at most `limit`. Slices are not among them, but what they make up.
-    async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError>;
 
     /// The slices of a scrap that are not done, in the order of their periods.
     async fn unfinished_slices(&self, whole: i64) -> Result<Vec<i64>, StoreError>;
@@ -270,6 +273,10 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0009_conectores.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0010_fatias.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0011_acessos.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0012_proprios.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -292,4 +299,8 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0009_conectores.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0010_fatias.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0011_acessos.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0012_proprios.sql"),
 );

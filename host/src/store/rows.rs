@@ -14,7 +14,7 @@ use super::types::{
 use crate::source::{AccessToken, Parts};
 
 /// The tables, in the order in which migrations create them.
-pub(super) const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 14] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -27,28 +27,33 @@ pub(super) const TABLES: [&str; 12] = [
     "atlas_vagas",
     "atlas_agendas",
     "atlas_conectores",
+    "atlas_acessos",
+    "atlas_pedidos",
 ];
 
 /// Columns that later migrations add to them.
-pub(super) const COLUMNS: [(&str, &str); 5] = [
+pub(super) const COLUMNS: [(&str, &str); 6] = [
     ("clientes_apis", "rede_privada"),
     ("scraps", "pedido"),
     ("clientes_credenciais", "renovando_ate"),
     ("dados_rejeitados", "reprocessado_em"),
     ("scraps", "fatia_de"),
+    ("scraps", "tentativas_max"),
 ];
 
-/// The columns of [`ScrapRow`].
-pub(super) const SCRAP_BY_ID: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
-     configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
-     rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
-     CAST(retomar_em AS TEXT) AS retomar_em, falhas, fatias, fatia_de, CAST(criado_em AS TEXT) AS criado_em FROM scraps WHERE id = $1";
+/// The columns of [`ScrapRow`], for `concat!`.
+macro_rules! scrap_columns {
+    () => {
+        "id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
+         configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
+         rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
+         CAST(retomar_em AS TEXT) AS retomar_em, falhas, fatias, fatia_de, lote, tentativas_max, \
+         CAST(criado_em AS TEXT) AS criado_em"
+    };
+}
+pub(super) use scrap_columns;
 
-pub(super) const SCRAPS: &str = "SELECT id, cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, \
-     configuracao, estado, motivo, varredura, fronteira, paginas, lidos, inseridos, duplicados, reencontrados, \
-     rejeitados, total_declarado, formato_cursor, conector_versao, conector_sha256, duracao_ms, \
-     CAST(retomar_em AS TEXT) AS retomar_em, falhas, fatias, fatia_de, CAST(criado_em AS TEXT) AS criado_em FROM scraps \
-     WHERE ($1 IS NULL OR cliente_id = $1) AND fatia_de IS NULL ORDER BY id DESC LIMIT $2";
+pub(super) const SCRAP_BY_ID: &str = concat!("SELECT ", scrap_columns!(), " FROM scraps WHERE id = $1");
 
 pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_url, a.rede_privada, \
        (a.credencial IS NOT NULL OR k.api IS NOT NULL) AS propria \
@@ -271,6 +276,8 @@ pub(super) struct ScrapRow {
     falhas: i32,
     fatias: i32,
     fatia_de: Option<i64>,
+    lote: Option<i32>,
+    tentativas_max: Option<i32>,
     criado_em: String,
 }
 
@@ -305,6 +312,8 @@ impl From<ScrapRow> for Scrap {
             slices: row.fatias,
             slices_done: 0,
             slice_of: row.fatia_de,
+            batch: row.lote,
+            retries: row.tentativas_max,
             created_at: row.criado_em,
         }
     }

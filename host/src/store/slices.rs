@@ -10,8 +10,8 @@ use super::types::{Counts, Scrap, ScrapState};
 pub(super) const DIVIDED: &str = "dividido";
 
 pub(super) const INSERT: &str = "INSERT INTO scraps \
-     (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, configuracao, host, estado, fatias, fatia_de, fronteira) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id";
+     (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, configuracao, host, estado, fatias, fatia_de, fronteira, \
+      lote, tentativas_max) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id";
 
 /// What the slices of some scraps add up to, by their states.
 pub(super) const TOGETHER: &str = "SELECT fatia_de, estado, retomar_em IS NOT NULL AS retoma, COUNT(*) AS quantas, \
@@ -133,7 +133,8 @@ macro_rules! impl_slices {
                     let slices = scrap.slices.iter().map(|period| (Some(period), false));
                     let mut first = None;
                     for (period, is_divided) in own.chain(slices) {
-                        let state = if is_divided { slices::DIVIDED } else { ScrapState::Pendente.name() };
+                        let fresh = if scrap.paused { ScrapState::Pausado } else { ScrapState::Pendente };
+                        let state = if is_divided { slices::DIVIDED } else { fresh.name() };
                         let id: i64 = sqlx::query_scalar(slices::INSERT)
                             .bind(scrap.cliente_id)
                             .bind(&scrap.rota)
@@ -146,6 +147,8 @@ macro_rules! impl_slices {
                             .bind(if is_divided { count } else { 0 })
                             .bind(first)
                             .bind(i64::from(!is_divided))
+                            .bind(scrap.batch)
+                            .bind(scrap.retries)
                             .fetch_one(&mut *tx)
                             .await
                             .map_err(sort())?;
@@ -167,16 +170,6 @@ macro_rules! impl_slices {
                         .await
                         .map_err(StoreError::sort("read the scrap"))?;
                     Ok(self.united(row.into_iter().map(Scrap::from).collect()).await?.pop())
-                }
-
-                async fn list_scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError> {
-                    let rows: Vec<rows::ScrapRow> = sqlx::query_as(rows::SCRAPS)
-                        .bind(cliente_id)
-                        .bind(limit)
-                        .fetch_all(&self.pool)
-                        .await
-                        .map_err(StoreError::sort("list the scraps"))?;
-                    self.united(rows.into_iter().map(Scrap::from).collect()).await
                 }
 
                 async fn united(&self, mut scraps: Vec<Scrap>) -> Result<Vec<Scrap>, StoreError> {

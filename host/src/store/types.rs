@@ -179,6 +179,12 @@ pub struct NewScrap {
     pub host: Option<String>,
     /// The periods of the slices that it is divided into; none: it is not.
     pub slices: Vec<(String, String)>,
+    /// Records a transaction; none: as its host is set.
+    pub batch: Option<i32>,
+    /// Attempts at a page; none: as its host is set.
+    pub retries: Option<i32>,
+    /// Whether nobody takes it until somebody says so.
+    pub paused: bool,
 }
 
 /// How a run ended, as it is written down.
@@ -310,6 +316,10 @@ pub struct Scrap {
     pub slices_done: i32,
     /// The scrap that it is a slice of.
     pub slice_of: Option<i64>,
+    /// Records a transaction; none: as its host is set.
+    pub batch: Option<i32>,
+    /// Attempts at a page; none: as its host is set.
+    pub retries: Option<i32>,
     /// When it was created, as the database writes it.
     pub created_at: String,
 }

@@ -10,6 +10,7 @@ mod db;
 mod rejects;
 mod schedule;
 mod scrap;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(super) use self::db::{DbArgs, DbCommand, Dialect};
 pub(super) use self::rejects::{RejectsArgs, RejectsCommand};
 pub(super) use self::schedule::{ScheduleArgs, ScheduleCommand};
 pub(super) use self::scrap::{ScrapArgs, ScrapCommand};
+pub(super) use self::serve::{AccessArgs, AccessCommand, ServeArgs, TokenCommand};
 use crate::config::Flags;
 
 /// Pulls records out of business APIs, page by page, and keeps every one of them in one table.
@@ -67,6 +69,9 @@ pub(super) struct Common {
     /// Results as text or as JSON (one object; one a line for lists)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(super) output: Format,
+    /// How the log on stderr is written
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(super) log_format: LogFormat,
     /// Say more: every record, the connectors' log. Twice: more still
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(super) verbose: u8,
@@ -98,6 +103,15 @@ pub(super) enum Format {
     Json,
 }
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line, with the time.
+    Json,
+}
+
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Create a scrap and run it
@@ -121,6 +135,12 @@ pub(super) enum Command {
         after_help = "Example: atlas worker --db postgres://USER:PASSWORD@HOST:5432/NAME --scraps 8"
     )]
     Worker(WorkerArgs),
+    /// The page, the API, live events, metrics, and a worker, in one process
+    #[command(alias = "servir", after_help = "Example: atlas serve")]
+    Serve(ServeArgs),
+    /// Who may use the page and the API: sign-in links, the password, tokens of programs
+    #[command(alias = "acesso", after_help = "Example: atlas access token add --name painel")]
+    Access(AccessArgs),
     /// Schedules: scraps that workers create by themselves
     #[command(
         alias = "agenda",

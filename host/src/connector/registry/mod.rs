@@ -213,6 +213,12 @@ impl Registry {
         self.state.usage(route)
     }
 
+    /// The versions that served a route, the newest first.
+    pub async fn history(self: &Arc<Self>, route: &str) -> Vec<KeptVersion> {
+        let (registry, route) = (Arc::clone(self), route.to_owned());
+        tokio::task::spawn_blocking(move || registry.state.route(&route).history).await.unwrap_or_default()
+    }
+
     /// Writes down what this process has counted.
     pub async fn write_usage(self: &Arc<Self>) {
         let registry = Arc::clone(self);

@@ -14,6 +14,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Connection, Row};
 
 use self::sessions::Sessions;
+use super::access::impl_doors;
+use super::browse::impl_browse;
 use super::budgets::impl_budgets;
 use super::error::{Fault, StoreError};
 use super::publications::impl_publications;
@@ -105,6 +107,11 @@ impl_budgets! {
 impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
 impl_publications!(for PostgresStore, begin: "BEGIN");
 impl_slices!(for PostgresStore, begin: "BEGIN");
+impl_doors!(for PostgresStore, begin: "BEGIN");
+impl_browse!(
+    for PostgresStore, reads: pool, moments_ago: "NOW() - INTERVAL '5 seconds'",
+    day: "CAST(data_coleta AS DATE)", from: "CAST($1 AS DATE)", until: "CAST($2 AS DATE) + 1"
+);
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -269,10 +276,6 @@ impl Store for PostgresStore {
 
     async fn scrap(&self, id: i64) -> Result<Option<Scrap>, StoreError> {
         self.read_scrap(id).await
-    }
-
-    async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError> {
-        self.list_scraps(cliente_id, limit).await
     }
 
     async fn unfinished_slices(&self, whole: i64) -> Result<Vec<i64>, StoreError> {

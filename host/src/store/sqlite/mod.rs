@@ -14,6 +14,8 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
 
+use super::access::impl_doors;
+use super::browse::impl_browse;
 use super::budgets::impl_budgets;
 use super::error::{Fault, StoreError};
 use super::publications::impl_publications;
@@ -136,6 +138,11 @@ impl_budgets! {
 impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
 impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_slices!(for SqliteStore, begin: "BEGIN IMMEDIATE");
+impl_doors!(for SqliteStore, begin: "BEGIN IMMEDIATE");
+impl_browse!(
+    for SqliteStore, reads: readers, moments_ago: "datetime('now', '-5 seconds')",
+    day: "date(data_coleta)", from: "$1", until: "date($2, '+1 day')"
+);
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -303,10 +310,6 @@ impl Store for SqliteStore {
 
     async fn scrap(&self, id: i64) -> Result<Option<Scrap>, StoreError> {
         self.read_scrap(id).await
-    }
-
-    async fn scraps(&self, cliente_id: Option<i32>, limit: i64) -> Result<Vec<Scrap>, StoreError> {
-        self.list_scraps(cliente_id, limit).await
     }
 
     async fn unfinished_slices(&self, whole: i64) -> Result<Vec<i64>, StoreError> {

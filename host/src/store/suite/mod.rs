@@ -129,6 +129,9 @@ fn new_scrap(cliente_id: i32) -> NewScrap {
         settings: "{}".to_owned(),
         host: None,
         slices: Vec::new(),
+        batch: None,
+        retries: None,
+        paused: false,
     }
 }
 

@@ -48,8 +48,13 @@ async fn a_scrap_is_read_back_as_it_was_created(ground: &Ground) -> Result<()> {
         again_at: None,
         failures: 0,
         slices: 0,
+        batch: None,
+        retries: None,
+        paused: false,
         slices_done: 0,
         slice_of: None,
+        batch: None,
+        retries: None,
         created_at: scrap.created_at.clone(),
     };
     assert_eq!(scrap, expected);
@@ -72,17 +77,17 @@ async fn what_is_not_there_is_not_found(ground: &Ground) -> Result<()> {
 
 async fn scraps_are_listed_newest_first(ground: &Ground) -> Result<()> {
     let store = &ground.store;
-    assert!(store.scraps(None, 10).await?.is_empty());
+    assert!(store.scraps(&ScrapFilter::default(), 10).await?.is_empty());
     let mut ids = Vec::new();
     for client in [1, 2, 1, 2, 1] {
         let _ = store.add_client(client, &secret("token")).await;
         ids.push(store.create_scrap(&new_scrap(client)).await?);
     }
     let listed = |scraps: Vec<Scrap>| scraps.into_iter().map(|s| s.id).collect::<Vec<_>>();
-    assert_eq!(listed(store.scraps(None, 10).await?), [ids[4], ids[3], ids[2], ids[1], ids[0]]);
-    assert_eq!(listed(store.scraps(None, 2).await?), [ids[4], ids[3]]);
-    assert_eq!(listed(store.scraps(Some(2), 10).await?), [ids[3], ids[1]]);
-    assert!(store.scraps(Some(3), 10).await?.is_empty());
+    assert_eq!(listed(store.scraps(&ScrapFilter::default(), 10).await?), [ids[4], ids[3], ids[2], ids[1], ids[0]]);
+    assert_eq!(listed(store.scraps(&ScrapFilter::default(), 2).await?), [ids[4], ids[3]]);
+    assert_eq!(listed(store.scraps(&ScrapFilter { cliente_id: Some(2), ..ScrapFilter::default() }, 10).await?), [ids[3], ids[1]]);
+    assert!(store.scraps(&ScrapFilter { cliente_id: Some(3), ..ScrapFilter::default() }, 10).await?.is_empty());
     Ok(())
 }
 

@@ -40,7 +40,7 @@ async fn a_scrap_that_is_divided_is_never_taken_but_its_slices_are_and_is_what_t
     let read = ground.read(whole).await?;
     assert_eq!((read.state, read.frontier, read.slices, read.slices_done), (ScrapState::Pendente, 3, 3, 0));
     assert_eq!(read.period, divided().period);
-    let listed: Vec<i64> = store.scraps(None, 10).await?.iter().map(|scrap| scrap.id).collect();
+    let listed: Vec<i64> = store.scraps(&ScrapFilter::default(), 10).await?.iter().map(|scrap| scrap.id).collect();
     assert_eq!(listed, [whole]);
     // By nobody, in no way.
     assert_eq!(fault(store.claim(whole, &stamp("1"), HOST).await), Some(Fault::Missing));

@@ -1,0 +1,36 @@
+//! `atlas serve`: the page, the API, and a worker, in one process.
+
+#![allow(clippy::print_stderr)] // where it listens goes to stderr, like all that is no result
+
+use std::sync::Arc;
+
+use super::args::ServeArgs;
+use super::output::Output;
+use super::report;
+use super::signals::stop_on_interrupt;
+use crate::i18n::Catalogue;
+use crate::notice;
+use crate::server::{Listening, ServeSettings};
+use crate::service::{Atlas, Exit, Failure};
+
+pub(super) async fn run(args: ServeArgs, atlas: &Arc<Atlas>, output: &Output) -> Result<Exit, Failure> {
+    let tls = args.tls_cert.zip(args.tls_key);
+    let listening = Listening::at(ServeSettings { listen: args.listen, hosts: args.host, tls })?;
+    let url = listening.url();
+    let link = atlas.make_link().await?;
+    let link = format!("{url}/entrar?chave={}", link.expose());
+    if output.is_json() {
+        output.json(&serde_json::json!({ "endereco": url, "entrada": link }));
+    } else {
+        output.line(&output.text(&notice!("serve-at", url = url)));
+        output.line(&output.text(&notice!("serve-link", link = link)));
+    }
+    if !listening.address.ip().is_loopback() && !url.starts_with("https:") {
+        output.remark(&notice!("serve-in-the-clear"));
+    }
+    let texts = Catalogue::new(output.catalogue.lang());
+    let complain = move |failure: &Failure, about: &str| report::print(&texts, failure, about);
+    listening.serve(Arc::clone(atlas), stop_on_interrupt(output), complain).await?;
+    output.remark(&notice!("serve-ended"));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,92 @@
+//! Events, health, and the API's own document.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::sse::{KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::ask::Asked;
+use crate::server::events::{EventId, Wanted, stream};
+use crate::server::problem::Problem;
+use crate::server::session::Caller;
+use crate::server::{House, page};
+use crate::service::{Act, Atlas, Health};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Only those of this scrap and its slices.
+    scrap_id: Option<i64>,
+    /// Those after this one; the header `Last-Event-ID` says the same, and comes first.
+    since: Option<String>,
+}
+
+/// What happens, as server-sent events: `scrap` (a scrap as it stands and how it goes), `line` (of a scrap's log), `connector`, and
+/// `reset`: events were missed that are not known any more, so what was known has to be asked for again.
+#[utoipa::path(get, path = "/events", tag = "events", params(Which), responses(
+    (status = OK, description = "Events", content_type = "text/event-stream", body = String),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn events(caller: Caller, headers: HeaderMap, Asked(which): Asked<Which>) -> Result<Response, Problem> {
+    caller.need(Act::Look)?;
+    let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    // One that is none is one of which nothing is known: whoever names it is told that events may be missing.
+    let unknown = EventId { process: 0, number: u64::MAX };
+    let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
+    let wanted = Wanted { seen, scrap: which.scrap_id, lang: caller.lang };
+    let house = &caller.house;
+    let events = stream(Arc::clone(&house.journal), Arc::clone(&house.texts), wanted, house.stop.clone());
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FindingView {
+    /// `ok`, `warning` or `bad`.
+    saude: &'static str,
+    texto: String,
+    /// How to mend it.
+    conserto: Option<String>,
+}
+
+/// What `atlas doctor` says.
+#[utoipa::path(get, path = "/health", tag = "health", responses(
+    (status = OK, body = Vec<FindingView>),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn health(caller: Caller) -> Result<Json<Vec<FindingView>>, Problem> {
+    caller.need(Act::Look)?;
+    let findings = Atlas::doctor(caller.house.config.clone()).await;
+    let view = |finding: &crate::service::Finding| FindingView {
+        saude: match finding.health {
+            Health::Ok => "ok",
+            Health::Warning => "warning",
+            Health::Bad => "bad",
+        },
+        texto: caller.texts().text(&finding.notice),
+        conserto: caller.texts().fix(&finding.notice),
+    };
+    Ok(Json(findings.iter().map(view).collect()))
+}
+
+/// The document, and a page to try what it describes.
+pub(super) fn documents() -> Router<Arc<House>> {
+    Router::new()
+        .route("/openapi.json", get(document))
+        .route("/docs", get(page::api_docs))
+}
+
+async fn document(State(_): State<Arc<House>>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], super::OPENAPI.as_str()).into_response()
+}

@@ -1,0 +1,87 @@
+//! The same request twice, done once: a program that does not know whether its POST arrived sends it again under the same key
+//! (`Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header), and gets the first one's answer.
+//!
+//! The key is written down before anything is done, so a crash in between leaves a request of which nobody knows the end: it is said so
+//! (409), and not done again.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::notice;
+use crate::server::problem::Problem;
+use crate::server::session::Caller;
+use crate::server::{BODY_MAX, House};
+use crate::service::{Exit, Failure};
+use crate::store::Earlier;
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Characters of a key.
+const KEY_MAX: usize = 255;
+/// Bytes of an answer that is kept: larger than any that a POST gets.
+const ANSWER_MAX: usize = 4 * 1024 * 1024;
+
+pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+    let Some(key) = request.headers().get(KEY).filter(|_| request.method() == Method::POST) else {
+        return next.run(request).await;
+    };
+    let key = key.to_str().unwrap_or_default().to_owned();
+    let (mut parts, body) = request.into_parts();
+    let caller = match Caller::from_request_parts(&mut parts, &house).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let refuse = |notice, status: StatusCode| {
+        let problem = caller.problem(&Failure::new("op-access", notice, Exit::Usage));
+        Problem { status: status.as_u16(), ..problem }.into_response()
+    };
+    if key.is_empty() || key.len() > KEY_MAX || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+        return refuse(notice!("web-idempotency-key", max = KEY_MAX), StatusCode::BAD_REQUEST);
+    }
+    let Ok(body) = to_bytes(body, BODY_MAX).await else {
+        return refuse(notice!("web-too-large"), StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let asked = Sha256::new().chain_update(parts.uri.to_string().as_bytes()).chain_update([0]).chain_update(&body);
+    let asked = URL_SAFE_NO_PAD.encode(asked.finalize());
+    let now = chrono::Utc::now().timestamp();
+    let (store, access) = (house.atlas.store(), caller.principal.access);
+    match store.begin_request(access, &key, &asked, now).await {
+        Err(error) => caller.problem(&Failure::store("op-access", &error)).into_response(),
+        Ok(Earlier::Different) => refuse(notice!("web-request-different"), StatusCode::UNPROCESSABLE_ENTITY),
+        Ok(Earlier::Underway) => refuse(notice!("web-request-underway"), StatusCode::CONFLICT),
+        Ok(Earlier::Answered(status, body)) => {
+            let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+            let mut response = answer(status.unwrap_or(StatusCode::OK), body.into());
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            response
+        }
+        Ok(Earlier::None) => {
+            let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+            let (head, body) = response.into_parts();
+            let Ok(body) = to_bytes(body, ANSWER_MAX).await else {
+                return refuse(notice!("web-request-underway"), StatusCode::CONFLICT);
+            };
+            // What failed on our side may go better the next time.
+            let text = String::from_utf8_lossy(&body);
+            let kept = (!head.status.is_server_error()).then_some((i32::from(head.status.as_u16()), text.as_ref()));
+            if let Err(error) = store.end_request(access, &key, kept).await {
+                tracing::warn!(%error, "the answer to a request was not written down");
+            }
+            Response::from_parts(head, Body::from(body))
+        }
+    }
+}
+
+fn answer(status: StatusCode, body: Body) -> Response {
+    let problem = status.is_client_error();
+    let kind = if problem { "application/problem+json" } else { "application/json" };
+    (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+}

@@ -1,0 +1,278 @@
+// Shows what changes while one looks. Everything that can be done can be done without this script.
+"use strict";
+
+const page = document.body.dataset;
+const locale = document.documentElement.lang;
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const moment = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
+
+// Times are rendered in UTC; here they become the reader's.
+function localTimes(within) {
+  for (const time of within.querySelectorAll("time[data-time], time[data-clock]")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    time.title = time.dateTime;
+    time.textContent = ("clock" in time.dataset ? clock : moment).format(at);
+  }
+}
+
+function seconds(s) {
+  if (s === null || s === undefined) return "–";
+  if (s < 60) return `${whole.format(s)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${String(Math.floor(s % 60)).padStart(2, "0")} s`;
+  return `${Math.floor(s / 3600)} h ${String(Math.floor((s / 60) % 60)).padStart(2, "0")} min`;
+}
+
+const shown = {
+  registros_por_segundo: (scrap) => (scrap.estado === "executando" ? tenths.format(scrap.registros_por_segundo) : "–"),
+  pagina_ms: (scrap) => (scrap.pagina_ms === null ? null : tenths.format(scrap.pagina_ms)),
+  restam_s: (scrap) => seconds(scrap.restam_s),
+  total_declarado: (scrap) => (scrap.total_declarado === null ? "–" : whole.format(scrap.total_declarado)),
+  limitado_ate: (scrap) => (scrap.limitado_ate ? `${page.until} ${clock.format(new Date(scrap.limitado_ate))}` : ""),
+};
+
+function show(place, scrap) {
+  for (const cell of place.querySelectorAll("[data-f]")) {
+    const field = cell.dataset.f;
+    if (field === "progresso") {
+      const byRecords = scrap.total_declarado > 0;
+      cell.max = byRecords ? scrap.total_declarado : Math.max(1, scrap.paginas + scrap.fronteira);
+      cell.value = byRecords ? Math.min(scrap.lidos, scrap.total_declarado) : scrap.paginas;
+      continue;
+    }
+    const text = field in shown ? shown[field](scrap) : whole.format(scrap[field]);
+    if (text === null) continue;
+    if (field === "limitado_ate") cell.hidden = text === "";
+    if (cell.textContent !== text) cell.textContent = text;
+  }
+}
+
+// What depends on a scrap's state (its badge, what can be done) is rendered by the server.
+const asking = new Set();
+async function again(place, address) {
+  if (asking.has(address)) return;
+  asking.add(address);
+  try {
+    const answer = await fetch(address, { headers: { accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return;
+    const holder = document.createElement("template");
+    holder.innerHTML = await answer.text();
+    const fresh = holder.content.firstElementChild;
+    if (fresh) {
+      const focused = place.contains(document.activeElement);
+      localTimes(holder.content);
+      place.replaceWith(fresh);
+      if (focused) fresh.querySelector("a, button")?.focus();
+      for (const figure of fresh.querySelectorAll("[data-plot]")) plot(figure);
+    }
+  } catch {
+    // The connection is gone: it is said so, and everything is asked for again when it is back.
+  } finally {
+    asking.delete(address);
+  }
+}
+
+function onScrap(scrap) {
+  for (const place of document.querySelectorAll(`[data-scrap="${scrap.id}"]`)) {
+    if (place.dataset.state !== scrap.estado) {
+      const address = "whole" in place.dataset ? `/scraps/${scrap.id}?parte=1` : `/scraps/${scrap.id}/linha`;
+      again(place, address);
+    } else {
+      show(place, scrap);
+    }
+    const figure = place.querySelector("[data-plot]");
+    if (figure && scrap.estado === "executando") {
+      point(figure, { at: new Date().toISOString(), rate: scrap.registros_por_segundo, page_ms: scrap.pagina_ms });
+    }
+  }
+  const table = document.getElementById("scraps");
+  if (table && "newest" in table.dataset && scrap.id > Number(table.dataset.first) && scrap.fatia_de === null) {
+    document.getElementById("novos").hidden = false;
+  }
+}
+
+function onLine(line, list) {
+  if (!list) return;
+  const item = document.createElement("li");
+  const time = document.createElement("time");
+  time.dateTime = new Date().toISOString();
+  time.textContent = clock.format(new Date());
+  const text = document.createElement("span");
+  text.textContent = line.texto;
+  item.append(time, " ", text);
+  const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4;
+  list.append(item);
+  while (list.children.length > 500) list.firstElementChild.remove();
+  if (atEnd) list.scrollTop = list.scrollHeight;
+}
+
+// Records a second, and how long pages take.
+const points = new WeakMap();
+async function plot(figure) {
+  points.set(figure, []);
+  try {
+    const answer = await fetch(`/api/v1/scraps/${figure.dataset.plot}/plot`);
+    if (answer.ok) points.set(figure, await answer.json());
+  } catch {
+    // What comes from now on is shown all the same.
+  }
+  draw(figure);
+}
+
+function point(figure, value) {
+  const all = points.get(figure);
+  if (!all) return;
+  all.push(value);
+  if (all.length > 1200) all.shift();
+  draw(figure);
+}
+
+function draw(figure) {
+  const all = points.get(figure) ?? [];
+  const svg = figure.querySelector("svg");
+  const caption = figure.querySelector("figcaption");
+  if (all.length < 2) return;
+  const line = (of) => {
+    const most = Math.max(...all.map((p) => of(p) ?? 0), 1e-9);
+    const known = all.map((p, at) => [at, of(p)]).filter(([, value]) => value !== null && value !== undefined);
+    const path = known.map(([at, value], n) => `${n ? "L" : "M"}${((at / (all.length - 1)) * 600).toFixed(1)} ${(150 - (value / most) * 140).toFixed(1)}`);
+    return { most, d: path.join("") };
+  };
+  const rate = line((p) => p.rate);
+  const latency = line((p) => p.page_ms);
+  const name = "http://www.w3.org/2000/svg";
+  const path = (d, kind) => {
+    const drawn = document.createElementNS(name, "path");
+    drawn.setAttribute("d", d);
+    drawn.setAttribute("class", kind);
+    return drawn;
+  };
+  svg.replaceChildren(path("M0 150H600", "base"), path(latency.d, "latency"), path(rate.d, "rate"));
+  const key = (kind, text) => {
+    const bold = document.createElement("b");
+    bold.className = kind;
+    bold.textContent = text;
+    return bold;
+  };
+  const most = (value) => `≤ ${tenths.format(value)}`;
+  caption.replaceChildren(key("rate-key", `— ${figure.dataset.rate}`), ` ${most(rate.most)}  `, key("latency-key", `┄ ${figure.dataset.latency}`), ` ${latency.d ? most(latency.most) : "–"}`);
+}
+
+function live() {
+  const state = document.getElementById("live");
+  if (!state || !page.since) return;
+  const say = (on) => {
+    state.dataset.state = on ? "on" : "off";
+    state.lastElementChild.textContent = on ? page.liveOn : page.liveOff;
+  };
+  let seen = page.since;
+  let wait = 1000;
+  const open = () => {
+    const events = new EventSource(`/api/v1/events?since=${encodeURIComponent(seen)}`);
+    events.onopen = () => {
+      wait = 1000;
+      say(true);
+    };
+    // A server that is back, or another: what this page shows may be old.
+    events.addEventListener("reset", () => {
+      const typed = [...document.querySelectorAll("main form[method=post] input, main form[method=post] select")].some((input) => input.type !== "hidden" && input.value !== (input.defaultValue ?? input.value));
+      if (!typed) location.reload();
+    });
+    events.addEventListener("hello", (event) => { seen = event.lastEventId || seen; });
+    const on = (name, then) => events.addEventListener(name, (event) => {
+      seen = event.lastEventId || seen;
+      then(JSON.parse(event.data));
+    });
+    on("scrap", onScrap);
+    on("line", (line) => {
+      const here = document.querySelector("#scrap[data-whole]");
+      if (here && Number(here.dataset.scrap) === line.scrap_id) onLine(line, document.getElementById("log"));
+    });
+    on("connector", (line) => onLine(line, document.getElementById("reloads")));
+    events.onerror = () => {
+      say(false);
+      // The browser tries again by itself, unless it was answered with something else than events.
+      if (events.readyState === EventSource.CLOSED) {
+        setTimeout(open, wait);
+        wait = Math.min(wait * 2, 30000);
+      }
+    };
+    addEventListener("pagehide", () => events.close(), { once: true });
+  };
+  open();
+}
+
+// A route says whether it takes a period.
+function periods() {
+  const route = document.querySelector("select#rota");
+  const period = document.getElementById("periodo");
+  if (!route || !period) return;
+  const set = () => {
+    const takes = route.selectedOptions[0]?.dataset.period;
+    period.hidden = takes === "nao";
+    for (const input of period.querySelectorAll("input")) {
+      input.disabled = takes === "nao";
+      input.required = takes === "sim" && input.type === "date";
+    }
+  };
+  route.addEventListener("change", set);
+  set();
+}
+
+// The API, tried with this browser's session.
+for (const form of document.querySelectorAll("form[data-try]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    let path = form.dataset.path;
+    const query = new URLSearchParams();
+    for (const input of form.querySelectorAll("input[data-in]")) {
+      if (input.dataset.in === "path") path = path.replace(`{${input.name}}`, encodeURIComponent(input.value));
+      else if (input.value !== "") query.set(input.name, input.value);
+    }
+    const method = form.dataset.try.toUpperCase();
+    const body = form.querySelector("[name=_body]")?.value;
+    const headers = { "x-csrf-token": page.csrf };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    if (method === "POST") headers["idempotency-key"] = crypto.randomUUID?.() ?? String(Math.random());
+    const shownAs = form.querySelector("pre");
+    shownAs.hidden = false;
+    const code = shownAs.firstElementChild;
+    const stop = new AbortController();
+    // Events and exports have no end: their beginning is shown.
+    const timer = setTimeout(() => stop.abort(), 5000);
+    let text = "";
+    try {
+      const answer = await fetch(`/api/v1${path}${query.size ? `?${query}` : ""}`, { method, headers, body, signal: stop.signal });
+      text = `${answer.status} ${answer.statusText}\n\n`;
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done || text.length > 100000) break;
+        text += value;
+        code.textContent = text;
+      }
+    } catch (error) {
+      text += `\n${error.name}`;
+    } finally {
+      clearTimeout(timer);
+      stop.abort();
+    }
+    code.textContent = text;
+  });
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = page.copied;
+  });
+}
+localTimes(document);
+periods();
+for (const figure of document.querySelectorAll("[data-plot]")) plot(figure);
+for (const list of document.querySelectorAll(".log")) list.scrollTop = list.scrollHeight;
+document.querySelector("form[data-send]")?.requestSubmit();
+live();

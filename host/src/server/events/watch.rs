@@ -1,0 +1,207 @@
+//! Looks twice a second which scraps have changed, whoever changed them: this process, another host, a command.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{SecondsFormat, Utc};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::{Happening, Journal, Live, Runs};
+use crate::store::{Scrap, ScrapState, Store, StoreError};
+
+/// How often it is looked, and how often after a look that failed.
+const LOOK: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Scraps that one look reads.
+const SCRAPS_MAX: i64 = 1_000;
+/// Scraps that somebody asked to be looked at and that wait for it.
+const ASKED_MAX: usize = 1_024;
+/// Points of a scrap's plot, one a look: ten minutes.
+const POINTS_KEPT: usize = 1_200;
+/// Scraps whose plots are kept.
+const PLOTS_KEPT: usize = 64;
+
+/// How a scrap went between two looks.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(in crate::server) struct Point {
+    /// When (RFC 3339).
+    at: String,
+    /// Records a second.
+    rate: f64,
+    /// Mean time of a page in milliseconds, where it ran in this process.
+    page_ms: Option<f64>,
+}
+
+/// A scrap as it was told of last.
+struct Told {
+    live: Live,
+    at: Instant,
+    /// Since when it was seen running, and how much of it was done then.
+    since: (Instant, f64),
+    /// Whether the last look saw it.
+    seen: bool,
+}
+
+/// What is known of scraps that change.
+pub(in crate::server) struct Watch {
+    journal: Arc<Journal>,
+    runs: Arc<Runs>,
+    asked: mpsc::Sender<i64>,
+    plots: Mutex<BTreeMap<i64, VecDeque<Point>>>,
+}
+
+impl Watch {
+    /// Begins to look, until `stop`.
+    pub(in crate::server) fn begin(
+        store: Arc<dyn Store>,
+        journal: Arc<Journal>,
+        runs: Arc<Runs>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let (asked, mut asks) = mpsc::channel(ASKED_MAX);
+        let watch = Arc::new(Self { journal, runs, asked, plots: Mutex::default() });
+        let looking = Arc::clone(&watch);
+        tokio::spawn(async move {
+            let mut known = BTreeMap::new();
+            let mut newest = None;
+            let mut pause = Duration::ZERO;
+            loop {
+                let mut ids = BTreeSet::new();
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                    Some(id) = asks.recv() => { ids.insert(id); }
+                }
+                while let Ok(id) = asks.try_recv() {
+                    ids.insert(id);
+                }
+                match looking.look(store.as_ref(), &mut known, &mut newest, ids).await {
+                    Ok(()) => pause = LOOK,
+                    // Whoever listens is told what has changed once it is there again.
+                    Err(error) => {
+                        tracing::debug!(%error, "scraps could not be watched");
+                        pause = LOOK_AGAIN;
+                    }
+                }
+            }
+        });
+        watch
+    }
+
+    /// Has a scrap looked at now: somebody has just changed it.
+    pub(in crate::server) fn look_at(&self, scrap_id: i64) {
+        // If so many wait, the next look sees it, or nobody would notice among so many.
+        let _ = self.asked.try_send(scrap_id);
+    }
+
+    /// How a scrap went lately.
+    pub(in crate::server) fn plot(&self, scrap_id: i64) -> Vec<Point> {
+        let plots = self.plots.lock().unwrap_or_else(PoisonError::into_inner);
+        plots.get(&scrap_id).map(|points| points.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    async fn look(
+        &self,
+        store: &dyn Store,
+        known: &mut BTreeMap<i64, Told>,
+        newest: &mut Option<i64>,
+        mut ids: BTreeSet<i64>,
+    ) -> Result<(), StoreError> {
+        let after = match *newest {
+            Some(newest) => newest,
+            None => store.newest_scrap().await?,
+        };
+        let scraps = store.watch_scraps(after, SCRAPS_MAX).await?;
+        *newest = Some(scraps.iter().map(|scrap| scrap.id).max().unwrap_or(after).max(after));
+        for told in known.values_mut() {
+            told.seen = false;
+        }
+        let mut wholes = BTreeSet::new();
+        for scrap in scraps {
+            ids.remove(&scrap.id);
+            // What a divided one comes to is what its slices add up to.
+            if scrap.slices > 0 {
+                wholes.insert(scrap.id);
+                continue;
+            }
+            let whole = scrap.slice_of;
+            if self.tell_if_changed(known, scrap) {
+                wholes.extend(whole);
+            }
+        }
+        // Those that were under way and are not any more, and those that somebody asked for.
+        ids.extend(known.iter().filter(|(_, told)| !told.seen && told.live.scrap.slices == 0).map(|(id, _)| *id));
+        for id in ids {
+            let Some(scrap) = store.scrap(id).await? else { continue };
+            let whole = scrap.slice_of;
+            if self.tell_if_changed(known, scrap) {
+                wholes.extend(whole);
+            }
+        }
+        for id in wholes {
+            if let Some(scrap) = store.scrap(id).await? {
+                self.tell_if_changed(known, scrap);
+            }
+        }
+        known.retain(|_, told| told.live.scrap.state == ScrapState::Executando || told.seen);
+        Ok(())
+    }
+
+    /// Tells of a scrap unless it was told of as it is.
+    fn tell_if_changed(&self, known: &mut BTreeMap<i64, Told>, scrap: Scrap) -> bool {
+        let id = scrap.id;
+        let lately = self.runs.lately(id);
+        let runs = scrap.state == ScrapState::Executando;
+        let before = known.get(&id);
+        let passed = before.map(|told| told.at.elapsed().as_secs_f64().max(0.001));
+        let read = before.map_or(0, |told| scrap.counts.lidos - told.live.scrap.counts.lidos);
+        let rate = passed.filter(|_| runs).map_or(0.0, |passed| read as f64 / passed);
+        let share = share_done(&scrap);
+        let since = before.filter(|told| told.live.scrap.state == scrap.state).map(|told| told.since);
+        let since = since.unwrap_or((Instant::now(), share));
+        let left_s = if runs { time_left(since, share) } else { None };
+        let (page_ms, throttled_until, attempts) = (lately.page_ms, lately.throttled_until, lately.attempts);
+        let live = Live { scrap, rate, page_ms, left_s, throttled_until, attempts };
+        if runs {
+            self.plot_point(id, &live);
+        }
+        let is_new = before.is_none_or(|told| told.live != live);
+        if is_new {
+            self.journal.tell(Happening::Scrap(Box::new(live.clone())));
+        }
+        known.insert(id, Told { live, at: Instant::now(), since, seen: true });
+        is_new
+    }
+
+    fn plot_point(&self, id: i64, live: &Live) {
+        let mut plots = self.plots.lock().unwrap_or_else(PoisonError::into_inner);
+        if !plots.contains_key(&id) && plots.len() >= PLOTS_KEPT {
+            plots.pop_first();
+        }
+        let points = plots.entry(id).or_default();
+        let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        points.push_back(Point { at, rate: live.rate, page_ms: live.page_ms });
+        if points.len() > POINTS_KEPT {
+            points.pop_front();
+        }
+    }
+}
+
+/// How much of a scrap is done: by records where the source declared how many, else by the pages that are known.
+fn share_done(scrap: &Scrap) -> f64 {
+    let share = match scrap.total_records {
+        Some(total) if total > 0 => scrap.counts.lidos as f64 / total as f64,
+        _ => scrap.pages as f64 / (scrap.pages + scrap.frontier).max(1) as f64,
+    };
+    share.min(1.0)
+}
+
+/// How long it still takes at the pace since it was seen first.
+fn time_left((began, share_then): (Instant, f64), share: f64) -> Option<f64> {
+    let done = share - share_then;
+    (done > 0.0).then(|| began.elapsed().as_secs_f64() * (1.0 - share) / done)
+}

@@ -1,0 +1,136 @@
+//! Records as a file of any size: read a part at a time, and the next only when the part before was taken.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+
+use crate::service::{Atlas, Failure};
+use crate::store::{RawRecord, RecordFilter};
+
+/// Records that are read at a time: few, for each may have megabytes.
+const READ: i64 = 100;
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// One JSON object a line (<https://jsonlines.org>).
+    JsonLines,
+    /// Comma-separated values (RFC 4180), with a header.
+    Csv,
+}
+
+impl Format {
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::JsonLines => "jsonl",
+            Self::Csv => "csv",
+        }
+    }
+
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::JsonLines => "application/jsonl",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
+}
+
+/// Every record that is meant, oldest first, each number as it is written. A failure ends it in the middle, so that nobody takes a part for the
+/// whole: the transfer is broken off.
+pub(super) fn export(
+    atlas: Arc<Atlas>,
+    filter: RecordFilter,
+    format: Format,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+    let header = match format {
+        Format::JsonLines => Bytes::new(),
+        Format::Csv => Bytes::from_static(b"id,cliente_id,origem,data_coleta,hash_conteudo,payload\r\n"),
+    };
+    let parts = stream::unfold(Some(0), move |after| {
+        let (atlas, filter) = (Arc::clone(&atlas), filter.clone());
+        async move {
+            let records = match atlas.export(&filter, after?, READ).await {
+                Ok(records) => records,
+                Err(failure) => return Some((Err(broken_off(&failure)), None)),
+            };
+            let last = records.last()?.id;
+            let mut text = String::new();
+            for record in &records {
+                match format {
+                    Format::JsonLines => json_line(record, &mut text),
+                    Format::Csv => csv_row(record, &mut text),
+                }
+            }
+            Some((Ok(Bytes::from(text)), Some(last)))
+        }
+    });
+    futures_util::StreamExt::chain(stream::once(async move { Ok(header) }), parts)
+}
+
+fn broken_off(failure: &Failure) -> std::io::Error {
+    std::io::Error::other(failure.causes.first().cloned().unwrap_or_else(|| failure.notice.key.clone()))
+}
+
+/// The payload goes in as it is: it is JSON, and on one line unless somebody inserted it otherwise.
+fn json_line(record: &RawRecord, text: &mut String) {
+    let quoted = |value: Option<&str>| serde_json::to_string(&value).unwrap_or_else(|_| "null".to_owned());
+    text.push_str(&format!(
+        "{{\"id\":{},\"cliente_id\":{},\"origem\":{},\"data_coleta\":{},\"hash_conteudo\":{},\"payload\":",
+        record.id,
+        record.cliente_id,
+        quoted(Some(&record.origem)),
+        quoted(record.data_coleta.as_deref()),
+        quoted(record.hash_conteudo.as_deref()),
+    ));
+    // Between JSON's tokens, a line break is nothing but space; within a string it cannot stand.
+    text.extend(record.payload.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }));
+    text.push_str("}\n");
+}
+
+fn csv_row(record: &RawRecord, text: &mut String) {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let row = [
+        &record.id.to_string(),
+        &record.cliente_id.to_string(),
+        record.origem.as_str(),
+        record.data_coleta.as_deref().unwrap_or_default(),
+        record.hash_conteudo.as_deref().unwrap_or_default(),
+        record.payload.as_str(),
+    ];
+    // Into memory, which takes what it is given.
+    let _ = writer.write_record(row);
+    text.push_str(&String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(payload: &str) -> RawRecord {
+        RawRecord {
+            id: 7,
+            cliente_id: 2151,
+            origem: "pe\"d,ido".to_owned(),
+            data_coleta: None,
+            payload: payload.to_owned(),
+            hash_conteudo: Some("ab".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_json_object_with_the_payload_as_it_is_written() {
+        let mut text = String::new();
+        json_line(&record("{\"valor\":\n1234567890123456789.10}"), &mut text);
+        assert!(text.ends_with("\"payload\":{\"valor\": 1234567890123456789.10}}\n"), "{text}");
+        assert_eq!(text.lines().count(), 1);
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    }
+
+    #[test]
+    fn what_would_break_a_row_of_csv_is_quoted() {
+        let mut text = String::new();
+        csv_row(&record("{\"a\":\"b\"}"), &mut text);
+        assert_eq!(text, "7,2151,\"pe\"\"d,ido\",,ab,\"{\"\"a\"\":\"\"b\"\"}\"\r\n");
+    }
+}

@@ -1,0 +1,142 @@
+//! What every request passes: is it meant for this server, does it come from its own pages, and what a browser may do with the
+//! answer.
+//!
+//! - *Host*. A page of somebody else's whose name is made to lead to this address (DNS rebinding) sends its own name: it is refused.
+//!   An address cannot be rebound, so addresses and `localhost` are ours; other names have to be named (`--host`).
+//! - *Origin*. What changes something is taken from our own pages alone, where the caller is a browser: browsers send `Origin` with
+//!   every such request (Fetch standard, "append a request `Origin` header"), and `Sec-Fetch-Site` where it is another site's.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::House;
+use super::problem::Problem;
+use crate::notice;
+use crate::service::{Exit, Failure};
+
+/// Nothing is loaded from anywhere else, nothing inline is run, nobody frames our pages, no form leads away.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    // With `no-referrer`, browsers would send `Origin: null` with our own forms.
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+];
+
+/// Browsers keep to HTTPS for half a year.
+const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=15552000");
+
+pub(super) async fn guard(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+    let mut response = match check(&house, &request) {
+        Ok(()) => next.run(request).await,
+        Err(failure) => {
+            let texts = house.texts.of(super::language(request.headers()));
+            let problem = Problem::of(&failure, texts);
+            let status = match failure.notice.key.as_str() {
+                "web-other-host" => StatusCode::MISDIRECTED_REQUEST,
+                _ => StatusCode::FORBIDDEN,
+            };
+            Problem { status: status.as_u16(), ..problem }.into_response()
+        }
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if house.is_tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn check(house: &House, request: &Request) -> Result<(), Failure> {
+    // HTTP/2 has the name in the request's URI.
+    let from_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let host = from_uri.or_else(|| text(request.headers(), &header::HOST)).unwrap_or_default();
+    if !is_ours(&host, &house.hosts) {
+        return Err(Failure::new("op-access", notice!("web-other-host", host = host), Exit::Usage));
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !reads && !comes_from_us(request.headers(), &host) {
+        return Err(Failure::new("op-access", notice!("web-foreign-page"), Exit::Usage));
+    }
+    Ok(())
+}
+
+/// Whether a request's host is this server: an address, `localhost`, or a name that the operator gave it.
+fn is_ours(host: &str, names: &[String]) -> bool {
+    let name = without_port(host);
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    address.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || names.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+/// Whether what changes something was sent by a page of ours, or by no browser.
+fn comes_from_us(headers: &HeaderMap, host: &str) -> bool {
+    let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return false;
+    }
+    match text(headers, &header::ORIGIN) {
+        None => true,
+        Some(origin) => origin.split_once("://").is_some_and(|(_, of)| of.eq_ignore_ascii_case(host)),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_localhost_are_ours_and_other_names_only_if_they_were_named() {
+        let named = ["atlas.example".to_owned()];
+        for host in ["127.0.0.1:8321", "127.0.0.1", "[::1]:8321", "localhost:1", "LOCALHOST", "10.0.0.7", "atlas.example:443"] {
+            assert!(is_ours(host, &named), "{host}");
+        }
+        for host in ["", "evil.example", "evil.example:8321", "127.0.0.1.evil.example", "localhost.evil.example", "atlas.example.evil", ":80", "[::1"] {
+            assert!(!is_ours(host, &named), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_our_own_pages_and_programs_change_anything() {
+        let headers = |pairs: &[(&'static str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+            pairs.collect::<HeaderMap>()
+        };
+        let host = "localhost:8321";
+        assert!(comes_from_us(&headers(&[]), host));
+        assert!(comes_from_us(&headers(&[("origin", "http://localhost:8321")]), host));
+        assert!(comes_from_us(&headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", "same-origin")]), host));
+        for origin in ["null", "http://localhost:8322", "http://evil.example", "http://localhost:8321.evil.example", "", "localhost:8321"] {
+            assert!(!comes_from_us(&headers(&[("origin", origin)]), host), "{origin}");
+        }
+        for site in ["cross-site", "same-site"] {
+            assert!(!comes_from_us(&headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", site)]), host));
+        }
+    }
+}

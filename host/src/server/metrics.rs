@@ -1,0 +1,160 @@
+//! What Prometheus is told (`/metrics`, in OpenMetrics' text format): of this process, since it began. No label has values that a
+//! stranger chooses: routes are those of connectors that serve, outcomes and states are ours.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::connector::Usage;
+use crate::pipeline::Event;
+use crate::service::RunReport;
+
+/// Bounds of how long pages and batches take, in seconds.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 60.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+/// The numbers of this process.
+pub(super) struct Metrics {
+    registry: Registry,
+    pages: Counter,
+    page_seconds: Histogram,
+    records: Family<Outcome, Counter>,
+    bytes: Counter,
+    batch_seconds: Histogram,
+    attempts: Counter,
+    throttled: Counter<f64, AtomicU64>,
+    store_waits: Counter,
+    runs: Family<State, Counter>,
+    queue: Family<State, Gauge>,
+    traps: Family<Route, Gauge>,
+    refusals: Family<Route, Gauge>,
+    /// One encodes at a time: what is read of the queue and the connectors is set right before.
+    encoding: Mutex<()>,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let mut registry = Registry::with_prefix("atlas");
+        let metrics = Self {
+            pages: Counter::default(),
+            page_seconds: Histogram::new(SECONDS),
+            records: Family::default(),
+            bytes: Counter::default(),
+            batch_seconds: Histogram::new(SECONDS),
+            attempts: Counter::default(),
+            throttled: Counter::default(),
+            store_waits: Counter::default(),
+            runs: Family::default(),
+            queue: Family::default(),
+            traps: Family::default(),
+            refusals: Family::default(),
+            registry: Registry::default(),
+            encoding: Mutex::default(),
+        };
+        registry.register("pages", "Pages checkpointed by this process", metrics.pages.clone());
+        let help = "Time of a page, from its first request to its checkpoint";
+        registry.register_with_unit("page", help, Unit::Seconds, metrics.page_seconds.clone());
+        registry.register("records", "Records of checkpointed pages, by what became of them", metrics.records.clone());
+        let help = "Texts of records that were written, or found to be there";
+        registry.register_with_unit("written", help, Unit::Bytes, metrics.bytes.clone());
+        let help = "Time until a batch of records was durable";
+        registry.register_with_unit("batch", help, Unit::Seconds, metrics.batch_seconds.clone());
+        registry.register("failed_attempts", "Attempts at pages that failed and were repeated", metrics.attempts.clone());
+        let help = "Time that pages were told to wait for a budget or a source's limit";
+        registry.register_with_unit("throttled", help, Unit::Seconds, metrics.throttled.clone());
+        registry.register("database_waits", "Pauses for a database that did not answer", metrics.store_waits.clone());
+        registry.register("runs", "Runs that ended in this process, by the state that they left", metrics.runs.clone());
+        registry.register("scraps", "Scraps in the database, by state", metrics.queue.clone());
+        let help = "Attempts at pages that ended in a trap or at a limit, by all processes of this installation";
+        registry.register("connector_traps", help, metrics.traps.clone());
+        let help = "Requests that the host refused, by all processes of this installation";
+        registry.register("connector_refusals", help, metrics.refusals.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// Counts what happened in a run.
+    pub(super) fn observe(&self, event: &Event<'_>) {
+        match event {
+            Event::Page { counts, elapsed, .. } => {
+                self.pages.inc();
+                self.page_seconds.observe(elapsed.as_secs_f64());
+                let outcomes = [
+                    ("inserted", counts.inseridos),
+                    ("duplicate", counts.duplicados),
+                    ("found_again", counts.reencontrados),
+                    ("rejected", counts.rejeitados),
+                ];
+                for (outcome, records) in outcomes {
+                    let records = u64::try_from(records).unwrap_or_default();
+                    self.records.get_or_create(&Outcome { outcome }).inc_by(records);
+                }
+            }
+            Event::Written { bytes, elapsed, .. } => {
+                self.bytes.inc_by(*bytes as u64);
+                self.batch_seconds.observe(elapsed.as_secs_f64());
+            }
+            Event::Attempt { .. } => {
+                self.attempts.inc();
+            }
+            Event::Throttled { wait, .. } => {
+                self.throttled.inc_by(wait.as_secs_f64());
+            }
+            Event::StoreWaiting { .. } => {
+                self.store_waits.inc();
+            }
+            Event::Queued(_)
+            | Event::Inserted
+            | Event::Rejected { .. }
+            | Event::SecondLook
+            | Event::SweepAgain { .. } => {}
+        }
+    }
+
+    /// Counts a run that ended.
+    pub(super) fn ended(&self, report: &RunReport) {
+        self.runs.get_or_create(&State { state: report.status.to_owned() }).inc();
+    }
+
+    /// All of it, with how many scraps are in each state, and what each route's connectors used.
+    pub(super) fn encode(&self, scraps: &[(String, i64)], routes: &[(String, Usage)]) -> String {
+        let _alone = self.encoding.lock().unwrap_or_else(PoisonError::into_inner);
+        self.queue.clear();
+        for (state, count) in scraps {
+            self.queue.get_or_create(&State { state: state.clone() }).set(*count);
+        }
+        self.traps.clear();
+        self.refusals.clear();
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        for (route, usage) in routes {
+            let route = Route { route: route.clone() };
+            self.traps.get_or_create(&route).set(number(usage.traps));
+            self.refusals.get_or_create(&route).set(number(usage.refusals));
+        }
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

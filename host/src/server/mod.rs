@@ -1,0 +1,258 @@
+//! The page, the API, and what happens, live: `atlas serve`. One process that also takes scraps from the queue and runs them.
+//!
+//! It decides nothing: page and API call [`service`](crate::service), as the command line does, and show what comes of it. Who may
+//! do what is decided there too (`Principal::may`).
+//!
+//! - `guard`    what every request passes: host, origin, headers
+//! - `session`  who asks: sessions of browsers, tokens of programs, the tokens of forms
+//! - `throttle` sign-ins that fail
+//! - `page`     the page
+//! - `api`      the API, `/api/v1`
+//! - `events`   what happens, to whoever listens
+//! - `export`   records as a file
+//! - `metrics`  what Prometheus is told
+//! - `view`     how things look to programs
+//! - `problem`  failures as HTTP tells them
+//! - `run`      the runs of this process
+//! - `tls`      the certificate
+
+mod api;
+mod events;
+mod export;
+mod guard;
+mod metrics;
+mod page;
+mod problem;
+mod run;
+mod session;
+mod throttle;
+mod tls;
+mod view;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+
+use self::events::{Journal, Runs, Watch};
+use self::metrics::Metrics;
+use self::throttle::Throttle;
+use crate::config::Config;
+use crate::i18n::{Catalogue, Lang};
+use crate::notice;
+use crate::service::{Atlas, Exit, Failure};
+
+/// Bytes of a request's body: forms and JSON are small. Connectors are uploaded by other means.
+const BODY_MAX: usize = 1024 * 1024;
+/// How long requests under way may take once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long a connection may take until its first request has come, and each request's headers.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Where and how to serve.
+#[derive(Debug, Clone)]
+pub struct ServeSettings {
+    /// The address; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// Names under which browsers find it, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Certificate chain and key, PEM files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// A server that listens, and has not answered anybody yet.
+pub struct Listening {
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    settings: ServeSettings,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// Both catalogues.
+pub(crate) struct Texts {
+    pt_br: Catalogue,
+    en: Catalogue,
+}
+
+impl Texts {
+    fn new() -> Self {
+        Self { pt_br: Catalogue::new(Lang::PtBr), en: Catalogue::new(Lang::En) }
+    }
+
+    /// The catalogue of a language.
+    pub(crate) fn of(&self, lang: Lang) -> &Catalogue {
+        match lang {
+            Lang::PtBr => &self.pt_br,
+            Lang::En => &self.en,
+        }
+    }
+}
+
+/// All that answers need.
+struct House {
+    atlas: Arc<Atlas>,
+    texts: Arc<Texts>,
+    journal: Arc<Journal>,
+    runs: Arc<Runs>,
+    watch: Arc<Watch>,
+    metrics: Arc<Metrics>,
+    throttle: Throttle,
+    hosts: Vec<String>,
+    is_tls: bool,
+    /// Where records go, for `doctor`, which opens the database on its own.
+    config: Config,
+    stop: CancellationToken,
+}
+
+impl Listening {
+    /// Takes the address, and reads the certificate.
+    pub fn at(settings: ServeSettings) -> Result<Self, Failure> {
+        let tls = settings.tls.as_ref().map(|(chain, key)| tls::config(chain, key)).transpose()?;
+        let listen = settings.listen;
+        let unusable = |error: std::io::Error| {
+            let notice = notice!("error-listen", address = listen, reason = error);
+            Failure::new("op-serve", notice, Exit::Configuration).because(&error)
+        };
+        let listener = TcpListener::bind(listen).map_err(unusable)?;
+        listener.set_nonblocking(true).map_err(unusable)?;
+        let address = listener.local_addr().map_err(unusable)?;
+        Ok(Self { listener, tls, settings, address })
+    }
+
+    /// Its address, as a browser is given it.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let name = self.settings.hosts.first().cloned();
+        let unspecified = self.address.ip().is_unspecified();
+        match name {
+            Some(name) => format!("{scheme}://{name}:{}", self.address.port()),
+            None if unspecified => format!("{scheme}://localhost:{}", self.address.port()),
+            None => format!("{scheme}://{}", self.address),
+        }
+    }
+
+    /// Answers, takes scraps from the queue and runs them, until `stop`: then requests under way are answered, and scraps that run
+    /// are checkpointed and given back. `complain` is told what goes wrong beside that, and what about.
+    pub async fn serve(
+        self,
+        atlas: Arc<Atlas>,
+        stop: CancellationToken,
+        complain: impl Fn(&Failure, &str) + Send + Sync + 'static,
+    ) -> Result<(), Failure> {
+        let house = House::new(atlas, &self.settings, stop.clone());
+        let handle = axum_server::Handle::new();
+        let stopping = (handle.clone(), stop.clone());
+        tokio::spawn(async move {
+            let (handle, stop) = stopping;
+            stop.cancelled().await;
+            handle.graceful_shutdown(Some(GRACE));
+        });
+        let app = router(Arc::clone(&house)).into_make_service_with_connect_info::<SocketAddr>();
+        let listener = self.listener;
+        let serving = match self.tls {
+            Some(config) => {
+                let config = axum_server::tls_rustls::RustlsConfig::from_config(config);
+                let server = axum_server::from_tcp_rustls(listener, config).map_err(|e| broken(&e))?;
+                let mut server = server.handle(handle).first_request_timeout(HEADERS_TIMEOUT);
+                bound(server.http_builder());
+                tokio::spawn(server.serve(app))
+            }
+            None => {
+                let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
+                let mut server = server.handle(handle).first_request_timeout(HEADERS_TIMEOUT);
+                bound(server.http_builder());
+                tokio::spawn(server.serve(app))
+            }
+        };
+        let worked = house.work(&complain).await;
+        // Without workers there is nothing to serve for: the end of one is the end of the other.
+        stop.cancel();
+        let served = serving.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
+        worked.and(served.map_err(|error| broken(&error)))
+    }
+}
+
+fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+    builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
+}
+
+fn broken(error: &std::io::Error) -> Failure {
+    Failure::new("op-serve", notice!("error-serve", reason = error), Exit::Configuration).because(error)
+}
+
+impl House {
+    fn new(atlas: Arc<Atlas>, settings: &ServeSettings, stop: CancellationToken) -> Arc<Self> {
+        let journal = Arc::new(Journal::new());
+        let metrics = Arc::new(Metrics::new());
+        let runs = Arc::new(Runs::new(Arc::clone(&journal), Arc::clone(&metrics)));
+        let watch = Watch::begin(Arc::clone(atlas.store()), Arc::clone(&journal), Arc::clone(&runs), stop.clone());
+        Arc::new(Self {
+            texts: Arc::new(Texts::new()),
+            throttle: Throttle::default(),
+            hosts: settings.hosts.clone(),
+            is_tls: settings.tls.is_some(),
+            config: atlas.config().clone(),
+            atlas,
+            journal,
+            runs,
+            watch,
+            metrics,
+            stop,
+        })
+    }
+}
+
+fn router(house: Arc<House>) -> Router {
+    Router::new()
+        .merge(page::router())
+        .nest("/api/v1", api::router(Arc::clone(&house)))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(page::unknown)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&house), guard::guard))
+        .with_state(house)
+}
+
+/// Whether scraps can be run: the database answers and has its tables.
+async fn ready(State(house): State<Arc<House>>) -> Response {
+    let schema = tokio::time::timeout(Duration::from_secs(5), house.atlas.store().schema()).await;
+    match schema {
+        Ok(Ok(schema)) if schema.is_ready() && !house.stop.is_cancelled() => "ready\n".into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+    }
+}
+
+/// For Prometheus, which asks without signing in: only numbers, and nobody's names but routes'.
+async fn metrics(State(house): State<Arc<House>>) -> Response {
+    let scraps = house.atlas.store().scraps_by_state().await.unwrap_or_default();
+    let routes = match house.atlas.connectors().registry().await {
+        Ok(registry) => registry.routes().into_iter().map(|route| (route.clone(), registry.usage(&route))).collect(),
+        Err(_) => Vec::new(),
+    };
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], house.metrics.encode(&scraps, &routes)).into_response()
+}
+
+/// The cookie with the language that somebody chose.
+const LANGUAGE_COOKIE: &str = "atlas_lang";
+
+/// The language of whoever asks: what they chose, else what their browser says, else the users' own.
+fn language(headers: &HeaderMap) -> Lang {
+    let chosen = session::cookie(headers, LANGUAGE_COOKIE).and_then(|name| Lang::parse(&name));
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let accepted = || accepted.into_iter().flat_map(|list| list.split(',')).find_map(|entry| {
+        Lang::parse(entry.split(';').next().unwrap_or_default())
+    });
+    chosen.or_else(accepted).unwrap_or_default()
+}

@@ -1,0 +1,386 @@
+//! Clients, their tokens, and where their APIs are. What is stored is never sent to a browser: its forms are empty.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use maud::{Markup, html};
+
+use super::connectors::tried;
+use super::layout::{action, alert, ask, done, empty, field, page, token};
+use super::scraps::request;
+use super::visit::{Fields, Posted, Visit};
+use crate::notice;
+use crate::notice::Notice;
+use crate::server::House;
+use crate::server::problem;
+use crate::service::{Act, ClientChange, Failure, Said};
+use crate::source::{Parts, Secret};
+use crate::store::Client;
+
+/// What a form calls a part of a credential.
+const PART: &str = "parte_";
+
+pub(super) fn router() -> Router<Arc<House>> {
+    Router::new()
+        .route("/clientes", get(list).post(add))
+        .route("/clientes/novo", get(new))
+        .route("/clientes/{id}", get(show).post(change))
+        .route("/clientes/{id}/api", get(api_form).post(set_api))
+        .route("/clientes/{id}/api/remover", get(ask_to_remove_api).post(remove_api))
+        .route("/clientes/{id}/ativo", post(activate))
+        .route("/clientes/{id}/desativar", get(ask_to_deactivate))
+        .route("/clientes/{id}/remover", get(ask_to_remove).post(remove))
+        .route("/clientes/{id}/testar", post(test))
+}
+
+async fn list(visit: Visit) -> Response {
+    let clients = match visit.house.atlas.clients().await {
+        Ok(clients) => clients,
+        Err(failure) => return visit.failed(&failure),
+    };
+    let may = visit.session.principal.may(Act::Configure);
+    let content = html! {
+        div.bar { p.hint { (visit.text("web-clients-hint")) } @if may { a.button.primary href="/clientes/novo" { (visit.text("web-new-client")) } } }
+        @if clients.is_empty() { (empty(&visit.text("web-first-client"), None)) }
+        @else {
+            div.scroll tabindex="0" role="region" aria-label=(visit.text("web-clients")) { table.dense {
+                thead { tr {
+                    th scope="col" { (visit.text("web-client")) }
+                    th scope="col" { (visit.text("web-state")) }
+                    th scope="col" { (visit.text("web-apis")) }
+                    th scope="col" { span.sr { (visit.text("web-actions")) } }
+                } }
+                tbody { @for client in &clients { tr {
+                    td { a href={ "/clientes/" (client.cliente_id) } { (client.cliente_id) } }
+                    td { (active(&visit, client)) }
+                    td.text { @for api in &client.apis { div { b { (name(&visit, &api.api)) } " " bdi { (api.base_url) } } } }
+                    td.actions { a.button.quiet href={ "/scraps?cliente=" (client.cliente_id) } { (visit.text("web-scraps")) } }
+                } } }
+            } }
+        }
+    };
+    visit.page(&visit.text("web-clients"), content)
+}
+
+fn active(visit: &Visit, client: &Client) -> Markup {
+    let (state, text) = if client.active { ("concluido", "web-active") } else { ("cancelado", "web-inactive") };
+    html! { span.badge data-s=(state) { (visit.text(text)) } }
+}
+
+fn name(visit: &Visit, api: &str) -> String {
+    if api.is_empty() { visit.text("web-default-api") } else { api.to_owned() }
+}
+
+async fn new(visit: Visit) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    let fields = visit.query.clone();
+    new_form(&visit, &fields, StatusCode::OK, &html! {})
+}
+
+fn new_form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup) -> Response {
+    let content = html! {
+        (above)
+        form.card.sheet method="post" action="/clientes" autocomplete="off" {
+            (token(visit))
+            (field("cliente", &visit.text("web-client-id"), Some(&visit.text("web-client-id-hint")), &html! {
+                input #cliente name="cliente" inputmode="numeric" pattern="[0-9]+" required aria-describedby="cliente-hint" value=(fields.text("cliente"));
+            }))
+            (token_field(visit, true))
+            (field("base_url", &visit.text("web-base-url"), Some(&visit.text("web-base-url-hint")), &html! {
+                input #base_url name="base_url" type="url" required placeholder="https://" aria-describedby="base_url-hint" value=(fields.text("base_url"));
+            }))
+            div.buttons { button.primary type="submit" { (visit.text("web-save")) } }
+        }
+    };
+    (status, page(visit, &visit.text("web-new-client"), &content)).into_response()
+}
+
+fn token_field(visit: &Visit, required: bool) -> Markup {
+    let hint = if required { "web-token-hint" } else { "web-token-again-hint" };
+    field("token", &visit.text("web-token"), Some(&visit.text(hint)), &html! {
+        input #token name="token" type="password" autocomplete="new-password" required[required] aria-describedby="token-hint";
+    })
+}
+
+async fn add(Posted { visit, fields }: Posted) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    let added = async {
+        let id: i32 = fields.needed("cliente")?;
+        visit.house.atlas.add_client(id, said(&fields)).await.map(|()| id)
+    };
+    match added.await {
+        Ok(id) => Redirect::to(&format!("/clientes/{id}?feito=novo")).into_response(),
+        Err(failure) => new_form(&visit, &fields, problem::status(&failure), &alert(visit.texts(), &failure)),
+    }
+}
+
+/// What a form says of a client.
+fn said(fields: &Fields) -> ClientChange {
+    ClientChange {
+        api: None,
+        token: fields.get("token").map(|token| Secret::new(token.to_owned())),
+        base_url: fields.get("base_url").map(str::to_owned),
+        active: None,
+        allow_private: false,
+        said: Said::OverTheNet,
+    }
+}
+
+async fn show(visit: Visit, Path(id): Path<i32>) -> Response {
+    let told = visit.query.get("feito").map(|_| done(&visit.text("web-saved")));
+    shown(&visit, id, StatusCode::OK, told.unwrap_or_default()).await
+}
+
+async fn shown(visit: &Visit, id: i32, status: StatusCode, above: Markup) -> Response {
+    match client_page(visit, id, above).await {
+        Ok(content) => (status, page(visit, &visit.say(&notice!("web-client-of", id = id)), &content)).into_response(),
+        Err(failure) => visit.failed(&failure),
+    }
+}
+
+async fn client_page(visit: &Visit, id: i32, above: Markup) -> Result<Markup, Failure> {
+    let atlas = &visit.house.atlas;
+    atlas.known_client(id).await?;
+    let clients = atlas.clients().await?;
+    let Some(client) = clients.into_iter().find(|client| client.cliente_id == id) else { return Ok(above) };
+    let credentials = atlas.credentials(id, None).await?;
+    let registry = atlas.connectors().registry().await?;
+    let routes: Vec<_> = registry.routes().into_iter().filter_map(|route| registry.connector(&route)).collect();
+    let apis: BTreeMap<String, ()> = routes.iter().map(|connector| (connector.descriptor.api.clone(), ())).collect();
+    let may = visit.session.principal.may(Act::Configure);
+    let default = client.apis.iter().find(|api| api.api.is_empty());
+    let at = |what: &str| format!("/clientes/{id}/{what}");
+    Ok(html! {
+        (above)
+        div.bar {
+            div { (active(visit, &client)) }
+            @if may { div.buttons {
+                @if client.active { a.button.quiet href=(at("desativar")) { (visit.text("web-deactivate")) } }
+                @else { (action(visit, &at("ativo"), &visit.text("web-activate"), "primary")) }
+                a.button.quiet href=(at("remover")) { (visit.text("web-remove")) }
+            } }
+        }
+        section.card { h2 { (visit.text("web-default-api")) }
+            p { @if let Some(api) = default { bdi { (api.base_url) } } @else { (visit.text("web-no-default-api")) } }
+            @if may {
+                form.sheet method="post" action={ "/clientes/" (id) } autocomplete="off" {
+                    (token(visit))
+                    (token_field(visit, false))
+                    (field("base_url", &visit.text("web-base-url"), Some(&visit.text("web-base-url-hint")), &html! {
+                        input #base_url name="base_url" type="url" placeholder="https://" aria-describedby="base_url-hint" value=(default.map(|api| api.base_url.as_str()).unwrap_or_default());
+                    }))
+                    div.buttons { button.primary type="submit" { (visit.text("web-save")) } }
+                }
+            }
+        }
+        section.card { h2 { (visit.text("web-own-apis")) }
+            p.hint { (visit.text("web-own-apis-hint")) }
+            @for status in &credentials {
+                div.bar.line {
+                    div { b { (status.api) } " " bdi { (status.base_url) } " "
+                        @if status.parts.is_empty() { small { (visit.text("web-default-token")) } }
+                        @else { small { (visit.text("web-has-parts")) " " (status.parts.join(", ")) } }
+                    }
+                    @if may { div.buttons {
+                        a.button.quiet href={ (at("api")) "?" (Fields::default().with("api", Some(&status.api))) } { (visit.text("web-replace")) }
+                        a.button.quiet href={ (at("api/remover")) "?" (Fields::default().with("api", Some(&status.api))) } { (visit.text("web-remove")) }
+                    } }
+                }
+            }
+            @if may { div.buttons {
+                @for api in apis.keys().filter(|api| !credentials.iter().any(|status| status.api == **api)) {
+                    a.button href={ (at("api")) "?" (Fields::default().with("api", Some(api))) } { (visit.say(&notice!("web-set-api", api = api))) }
+                }
+            } }
+        }
+        section.card { h2 { (visit.text("web-test-token")) }
+            p.hint { (visit.text("web-test-token-hint")) }
+            @if may && !routes.is_empty() {
+                form.sheet.row method="post" action=(at("testar")) {
+                    (token(visit))
+                    input type="hidden" name="cliente" value=(id);
+                    (field("rota", &visit.text("web-route"), None, &html! {
+                        select #rota name="rota" required { @for connector in &routes {
+                            option value=(connector.descriptor.route) data-period=(if connector.descriptor.takes_period { "sim" } else { "nao" }) { (connector.descriptor.route) }
+                        } }
+                    }))
+                    fieldset #periodo {
+                        legend { (visit.text("web-period")) }
+                        (field("de", &visit.text("web-from"), None, &html! { input #de type="date" name="de"; }))
+                        (field("ate", &visit.text("web-to"), None, &html! { input #ate type="date" name="ate"; }))
+                    }
+                    div.buttons { button type="submit" { (visit.text("web-test")) } }
+                }
+            }
+        }
+    })
+}
+
+async fn change(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    match visit.house.atlas.set_client(id, said(&fields)).await {
+        Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(visit.texts(), &failure)).await,
+    }
+}
+
+async fn ask_to_deactivate(visit: Visit, Path(id): Path<i32>) -> Response {
+    let title = visit.say(&notice!("web-deactivate-client", id = id));
+    let address = format!("/clientes/{id}/ativo?nao=1");
+    ask(&visit, &title, &notice!("web-ask-deactivate", id = id), &address, &title, &format!("/clientes/{id}"))
+}
+
+async fn activate(Path(id): Path<i32>, Posted { visit, .. }: Posted) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    let active = Some(visit.query.get("nao").is_none());
+    let change = ClientChange { active, said: Said::OverTheNet, ..ClientChange::default() };
+    match visit.house.atlas.set_client(id, change).await {
+        Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
+        Err(failure) => visit.failed(&failure),
+    }
+}
+
+async fn ask_to_remove(visit: Visit, Path(id): Path<i32>) -> Response {
+    let title = visit.say(&notice!("web-remove-client", id = id));
+    let address = format!("/clientes/{id}/remover");
+    ask(&visit, &title, &notice!("web-ask-remove-client", id = id), &address, &title, &format!("/clientes/{id}"))
+}
+
+async fn remove(Path(id): Path<i32>, Posted { visit, .. }: Posted) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    match visit.house.atlas.remove_client(id, None).await {
+        Ok(()) => Redirect::to("/clientes").into_response(),
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(visit.texts(), &failure)).await,
+    }
+}
+
+async fn api_form(visit: Visit, Path(id): Path<i32>) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    let fields = visit.query.clone();
+    filled_api_form(&visit, id, &fields, StatusCode::OK, &html! {}).await
+}
+
+/// The form for one API: as its connectors say what they need.
+async fn filled_api_form(visit: &Visit, id: i32, fields: &Fields, status: StatusCode, above: &Markup) -> Response {
+    let api = fields.text("api");
+    let (needed, base_url) = match needs(visit, id, api).await {
+        Ok(needs) => needs,
+        Err(failure) => return visit.failed(&failure),
+    };
+    let base_url = fields.get("base_url").map(str::to_owned).or(base_url).unwrap_or_default();
+    let content = html! {
+        p { a href={ "/clientes/" (id) } { "« " (visit.say(&notice!("web-client-of", id = id))) } }
+        (above)
+        form.card.sheet method="post" action={ "/clientes/" (id) "/api" } autocomplete="off" {
+            (token(visit))
+            input type="hidden" name="api" value=(api);
+            (field("base_url", &visit.text("web-base-url"), Some(&visit.text("web-base-url-hint")), &html! {
+                input #base_url name="base_url" type="url" required placeholder="https://" aria-describedby="base_url-hint" value=(base_url);
+            }))
+            @for part in &needed {
+                @let input_id = format!("{PART}{part}");
+                @let is_open = part == "token_url" || part == "scope" || part == "client_id" || part == "username";
+                (field(&input_id, &part_name(visit, part), None, &html! {
+                    input id=(input_id) name=(input_id) type=(if is_open { "text" } else { "password" }) autocomplete="new-password" required[part != "scope"];
+                }))
+            }
+            @if needed.is_empty() { p.hint { (visit.text("web-no-parts")) } }
+            div.buttons { button.primary type="submit" { (visit.text("web-save")) } }
+        }
+    };
+    let title = visit.say(&notice!("web-set-api", api = api));
+    (status, page(visit, &title, &content)).into_response()
+}
+
+fn part_name(visit: &Visit, part: &str) -> String {
+    let key = format!("web-part-{}", part.replace('_', "-"));
+    let text = visit.say(&Notice::new(&key));
+    if text == key { part.to_owned() } else { text }
+}
+
+/// The parts that an API's connectors need, and where the API is now.
+async fn needs(visit: &Visit, id: i32, api: &str) -> Result<(Vec<String>, Option<String>), Failure> {
+    let atlas = &visit.house.atlas;
+    atlas.known_client(id).await?;
+    let registry = atlas.connectors().registry().await?;
+    let mut needed = Vec::new();
+    for connector in registry.routes().into_iter().filter_map(|route| registry.connector(&route)) {
+        if connector.descriptor.api == api {
+            for part in connector.descriptor.auth.parts_needed() {
+                if !needed.iter().any(|known| known == part) {
+                    needed.push(part.to_owned());
+                }
+            }
+        }
+    }
+    let status = atlas.credentials(id, None).await?.into_iter().find(|status| status.api == api);
+    Ok((needed, status.map(|status| status.base_url)))
+}
+
+async fn set_api(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    let mut parts = Parts::default();
+    for (name, value) in fields.iter() {
+        if let Some(part) = name.strip_prefix(PART).filter(|_| !value.trim().is_empty()) {
+            parts.set(part, Secret::new(value.trim().to_owned()));
+        }
+    }
+    let (api, base_url) = (fields.text("api"), fields.get("base_url"));
+    match visit.house.atlas.set_credential(id, api, base_url, &parts, Said::OverTheNet).await {
+        Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
+        Err(failure) => {
+            filled_api_form(&visit, id, &fields, problem::status(&failure), &alert(visit.texts(), &failure)).await
+        }
+    }
+}
+
+async fn ask_to_remove_api(visit: Visit, Path(id): Path<i32>) -> Response {
+    let api = visit.query.text("api").to_owned();
+    let title = visit.say(&notice!("web-remove-api", api = api));
+    let address = format!("/clientes/{id}/api/remover?{}", Fields::default().with("api", Some(&api)));
+    let what = notice!("web-ask-remove-api", id = id, api = api);
+    ask(&visit, &title, &what, &address, &title, &format!("/clientes/{id}"))
+}
+
+async fn remove_api(Path(id): Path<i32>, Posted { visit, .. }: Posted) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    match visit.house.atlas.remove_client(id, Some(visit.query.text("api"))).await {
+        Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(visit.texts(), &failure)).await,
+    }
+}
+
+async fn test(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    let page = match request(&fields) {
+        Ok(request) => visit.house.atlas.try_page(&request).await,
+        Err(failure) => Err(failure),
+    };
+    match page {
+        Ok(page) => shown(&visit, id, StatusCode::OK, tried(&visit, &page)).await,
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(visit.texts(), &failure)).await,
+    }
+}

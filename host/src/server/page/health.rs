@@ -1,0 +1,96 @@
+//! Whether all is well: queue, hosts, database, disk, and what `doctor` says.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Response;
+use axum::routing::get;
+use maud::{Markup, html};
+
+use super::format::{bytes, number, time};
+use super::visit::Visit;
+use crate::notice;
+use crate::notice::Notice;
+use crate::server::House;
+use crate::service::{Atlas, Failure, Finding, Health};
+use crate::store::StoreUrl;
+
+/// Below this, the disk is said to be nearly full.
+const DISK_LOW: u64 = 1_000_000_000;
+
+pub(super) fn router() -> Router<Arc<House>> {
+    Router::new().route("/saude", get(show))
+}
+
+async fn show(visit: Visit) -> Response {
+    match shown(&visit).await {
+        Ok(content) => visit.page(&visit.text("web-health"), content),
+        Err(failure) => visit.failed(&failure),
+    }
+}
+
+async fn shown(visit: &Visit) -> Result<Markup, Failure> {
+    let (atlas, lang) = (&visit.house.atlas, visit.lang);
+    let (states, hosts) = (atlas.scraps_by_state().await?, atlas.hosts().await?);
+    let findings = Atlas::doctor(visit.house.config.clone()).await;
+    let database = &atlas.config().store;
+    let free = match database {
+        StoreUrl::Sqlite(path) => free_space(path),
+        StoreUrl::Postgres(_) => free_space(Path::new(".")),
+    };
+    Ok(html! {
+        section.card { h2 { (visit.text("web-doctor")) }
+            ul.findings { @for finding in &findings { (found(visit, finding)) } }
+        }
+        div.columns {
+            section.card { h2 { (visit.text("web-queue")) }
+                @if states.is_empty() { p.hint { (visit.text("web-queue-none")) } }
+                @else { table.sums { tbody { @for (state, count) in &states { tr {
+                    th scope="row" { @if state == "dividido" { (visit.text("web-divided")) } @else { a href={ "/scraps?estado=" (state) } { (visit.say(&Notice::new(&format!("state-{state}")))) } } }
+                    td.n { (number(*count, lang)) }
+                } } } } }
+            }
+            section.card { h2 { (visit.text("web-database")) }
+                dl.pairs {
+                    dt { (visit.text("web-where")) } dd { bdi { (database.location()) } }
+                    dt { (visit.text("web-disk-free")) } dd { @match free {
+                        Some(free) if free < DISK_LOW => strong.bad { (bytes(free, lang)) },
+                        Some(free) => (bytes(free, lang)),
+                        None => "–",
+                    } }
+                }
+            }
+        }
+        section.card { h2 { (visit.text("web-hosts")) }
+            div.scroll tabindex="0" role="region" aria-label=(visit.text("web-hosts")) { table.dense {
+                thead { tr { @for name in ["web-host", "web-version", "web-since", "web-seen"] { th scope="col" { (visit.text(name)) } } th.n scope="col" { (visit.text("web-running-scraps")) } } }
+                tbody { @for host in &hosts { tr {
+                    td { bdi { (host.nome) } } td { (host.versao) } td { (time(&host.iniciado_em, lang)) } td { (time(&host.visto_em, lang)) } td.n { (host.correndo) }
+                } } }
+            } }
+        }
+        p.hint { (visit.say(&notice!("web-version-of", version = env!("CARGO_PKG_VERSION")))) " · " a href="/metrics" { "/metrics" } " · " a href="/api/v1/docs" { "API" } }
+    })
+}
+
+fn found(visit: &Visit, finding: &Finding) -> Markup {
+    let (class, sign) = match finding.health {
+        Health::Ok => ("good", "✓"),
+        Health::Warning => ("warn", "!"),
+        Health::Bad => ("bad", "✗"),
+    };
+    html! {
+        li class=(class) {
+            span.sign aria-hidden="true" { (sign) }
+            div { (visit.say(&finding.notice)) @if let Some(fix) = visit.texts().fix(&finding.notice) { p.hint { (fix) } } }
+        }
+    }
+}
+
+/// Free bytes where a file is.
+fn free_space(path: &Path) -> Option<u64> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}

@@ -1,0 +1,222 @@
+//! Who looks at a page, and what they typed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::rejection::StringRejection;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::Markup;
+use url::form_urlencoded;
+
+use super::{entry, layout};
+use crate::i18n::{Catalogue, Lang};
+use crate::notice;
+use crate::notice::Notice;
+use crate::server::problem::not_allowed;
+use crate::server::session::{Session, session};
+use crate::server::{House, language};
+use crate::service::{Act, Exit, Failure};
+
+/// The name of a form's token.
+pub(super) const FORM_TOKEN: &str = "_csrf";
+/// What was typed and is a secret: it is typed again, rather than kept in a page.
+const SECRETS: [&str; 4] = ["token", "senha", "valor", "chave"];
+
+/// Somebody who looks at a page.
+pub(in crate::server) struct Visit {
+    pub(super) house: Arc<House>,
+    pub(super) session: Session,
+    pub(super) lang: Lang,
+    /// Where they are, with the query.
+    pub(super) place: String,
+    /// What the query says.
+    pub(super) query: Fields,
+    pub(super) theme: Option<&'static str>,
+}
+
+impl Visit {
+    pub(super) fn texts(&self) -> &Catalogue {
+        self.house.texts.of(self.lang)
+    }
+
+    /// A message without arguments.
+    pub(super) fn text(&self, key: &str) -> String {
+        self.texts().text(&Notice::new(key))
+    }
+
+    pub(super) fn say(&self, notice: &Notice) -> String {
+        self.texts().text(notice)
+    }
+
+    /// Goes on only if they may.
+    pub(super) fn need(&self, act: Act) -> Result<(), Box<Response>> {
+        if self.session.principal.may(act) { Ok(()) } else { Err(Box::new(self.failed(&not_allowed()))) }
+    }
+
+    /// A whole page.
+    pub(super) fn page(&self, title: &str, content: Markup) -> Response {
+        layout::page(self, title, &content).into_response()
+    }
+
+    /// A page that says what failed.
+    pub(super) fn failed(&self, failure: &Failure) -> Response {
+        layout::failure_page(self, failure)
+    }
+}
+
+/// The colours that somebody chose.
+pub(super) fn theme(headers: &HeaderMap) -> Option<&'static str> {
+    match crate::server::session::cookie(headers, "atlas_tema")?.as_str() {
+        "claro" => Some("claro"),
+        "escuro" => Some("escuro"),
+        _ => None,
+    }
+}
+
+fn place(parts: &Parts) -> String {
+    parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+}
+
+async fn visit(parts: &Parts, house: &Arc<House>) -> Result<Option<Visit>, Failure> {
+    let Some(session) = session(house, &parts.headers).await? else { return Ok(None) };
+    Ok(Some(Visit {
+        house: Arc::clone(house),
+        session,
+        lang: language(&parts.headers),
+        place: place(parts),
+        query: Fields::parse(parts.uri.query().unwrap_or_default()),
+        theme: theme(&parts.headers),
+    }))
+}
+
+impl FromRequestParts<Arc<House>> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
+        match visit(parts, house).await {
+            Ok(Some(visit)) => Ok(visit),
+            Ok(None) if parts.method == Method::GET => {
+                let back: String = form_urlencoded::byte_serialize(place(parts).as_bytes()).collect();
+                Err(Redirect::to(&format!("/entrar?volta={back}")).into_response())
+            }
+            Ok(None) => Err(entry::again(house, &parts.headers, "/", &Fields::default())),
+            Err(failure) => Err(layout::lone_failure(house.texts.of(language(&parts.headers)), &failure)),
+        }
+    }
+}
+
+/// What a form, or a query, says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    pub(super) fn parse(text: &str) -> Self {
+        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+    }
+
+    /// What was typed there, without spaces around it; nothing counts as not there.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim());
+        found.filter(|value| !value.is_empty())
+    }
+
+    /// What was typed there, spaces and all.
+    pub(super) fn exactly(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+
+    /// The same as it is shown again.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_default()
+    }
+
+    /// All that is there.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// A number; what was typed where it is none.
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Failure> {
+        self.get(name).map(|text| text.parse().map_err(|_| no_number(name, text))).transpose()
+    }
+
+    /// A number that has to be there.
+    pub(super) fn needed<T: std::str::FromStr>(&self, name: &str) -> Result<T, Failure> {
+        self.number(name)?.ok_or_else(|| no_number(name, ""))
+    }
+
+    /// As a query, without what is for one form alone, and without secrets.
+    pub(super) fn kept(&self) -> String {
+        let is_kept = |name: &str| name != FORM_TOKEN && !SECRETS.contains(&name);
+        let kept = self.0.iter().filter(|(name, value)| is_kept(name) && !value.is_empty());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
+    }
+
+    /// As a query, with one of them changed or taken away.
+    pub(super) fn with(&self, name: &str, value: Option<&str>) -> String {
+        let others = self.0.iter().filter(|(field, value)| field != name && !value.is_empty());
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(others);
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+        query.finish()
+    }
+}
+
+fn no_number(name: &str, text: &str) -> Failure {
+    Failure::usage(notice!("web-no-number", field = name, value = text))
+}
+
+/// A form that was sent by somebody who is signed in, from a page of theirs.
+pub(super) struct Posted {
+    pub(super) visit: Visit,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<Arc<House>> for Posted {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, house: &Arc<House>) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let texts = house.texts.of(language(&parts.headers));
+        let body = String::from_request(Request::new(body), house).await;
+        let body = body.map_err(|error| layout::lone_failure(texts, &unreadable(&error)))?;
+        let fields = Fields::parse(&body);
+        // The page that the form stands on, for whoever has to sign in first.
+        let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
+        let from = from.map_or_else(|| "/".to_owned(), |from| from.path().to_owned());
+        let visit = match visit(&parts, house).await {
+            Ok(Some(visit)) => visit,
+            Ok(None) => return Err(entry::again(house, &parts.headers, &from, &fields)),
+            Err(failure) => return Err(layout::lone_failure(texts, &failure)),
+        };
+        if fields.get(FORM_TOKEN) != Some(visit.session.form_token.as_str()) {
+            // Signed in anew meanwhile, in another tab: what was typed is kept.
+            let failure = Failure::new("op-access", notice!("web-form-expired"), Exit::Usage);
+            return Err(layout::expired(&visit, &failure, &from, &fields));
+        }
+        Ok(Self { visit, fields })
+    }
+}
+
+fn unreadable(error: &StringRejection) -> Failure {
+    let too_large = error.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE;
+    let notice = if too_large { notice!("web-too-large") } else { notice!("web-bad-request", reason = error) };
+    Failure::new("op-access", notice, Exit::Usage)
+}
+
+/// From where somebody asks.
+pub(super) struct From(pub(super) SocketAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for From {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let info = ConnectInfo::<SocketAddr>::from_request_parts(parts, state).await;
+        info.map(|ConnectInfo(address)| Self(address)).map_err(IntoResponse::into_response)
+    }
+}

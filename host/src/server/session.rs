@@ -1,0 +1,129 @@
+//! Who asks: a browser by the cookie of its session, a program by its token (`Authorization: Bearer`, RFC 6750).
+//!
+//! A form carries a token that is made of its session's secret, which no other page can know: beside the cookie's `SameSite=Strict`
+//! and the check of `Origin`, so that none of the three has to be the only one.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cookie::{Cookie, SameSite};
+use sha2::{Digest, Sha256};
+
+use super::House;
+use super::problem::{Problem, not_allowed, not_signed_in};
+use crate::i18n::{Catalogue, Lang};
+use crate::notice;
+use crate::service::{Act, Exit, Failure, Principal};
+use crate::source::Secret;
+
+/// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis, section 4.1.3.2).
+const SESSION_COOKIE: &str = "atlas_sessao";
+const SESSION_COOKIE_TLS: &str = "__Host-atlas_sessao";
+/// Where programs that use a browser's session put the form's token.
+const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// Somebody who is signed in, in a browser.
+pub(super) struct Session {
+    pub(super) principal: Principal,
+    /// What its forms carry.
+    pub(super) form_token: String,
+}
+
+/// Finds the session that a request belongs to.
+pub(super) async fn session(house: &House, headers: &HeaderMap) -> Result<Option<Session>, Failure> {
+    let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
+    let Some(secret) = cookie(headers, name).map(Secret::new) else { return Ok(None) };
+    let principal = house.atlas.session(&secret).await?;
+    Ok(principal.map(|principal| Session { principal, form_token: form_token(&secret) }))
+}
+
+fn form_token(session: &Secret) -> String {
+    let digest = Sha256::new().chain_update(b"form\0").chain_update(session.expose().as_bytes()).finalize();
+    URL_SAFE_NO_PAD.encode(digest)
+}
+
+/// The cookie that signs a browser in.
+pub(super) fn begin(house: &House, secret: &Secret) -> HeaderValue {
+    set(house, secret.expose().to_owned(), false)
+}
+
+/// The cookie that signs it out.
+pub(super) fn end(house: &House) -> HeaderValue {
+    set(house, String::new(), true)
+}
+
+fn set(house: &House, value: String, gone: bool) -> HeaderValue {
+    let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
+    let mut cookie = Cookie::new(name, value);
+    cookie.set_http_only(true);
+    cookie.set_same_site(SameSite::Strict);
+    cookie.set_path("/");
+    cookie.set_secure(house.is_tls);
+    if gone {
+        cookie.make_removal();
+    }
+    // What we make is a header's value.
+    HeaderValue::from_str(&cookie.to_string()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// A cookie of this name.
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let cookies = lines.flat_map(Cookie::split_parse).filter_map(Result::ok);
+    cookies.filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()).next()
+}
+
+/// Whoever calls the API.
+pub(super) struct Caller {
+    pub(super) principal: Principal,
+    pub(super) lang: Lang,
+    pub(super) house: Arc<House>,
+}
+
+impl Caller {
+    /// Goes on only if they may.
+    pub(super) fn need(&self, act: Act) -> Result<(), Problem> {
+        if self.principal.may(act) { Ok(()) } else { Err(self.problem(&not_allowed())) }
+    }
+
+    /// A failure in their language.
+    pub(super) fn problem(&self, failure: &Failure) -> Problem {
+        Problem::of(failure, self.texts())
+    }
+
+    pub(super) fn texts(&self) -> &Catalogue {
+        self.house.texts.of(self.lang)
+    }
+}
+
+impl FromRequestParts<Arc<House>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
+        let lang = super::language(&parts.headers);
+        match who(house, &parts.method, &parts.headers).await {
+            Ok(principal) => Ok(Self { principal, lang, house: Arc::clone(house) }),
+            Err(failure) => Err(Problem::of(&failure, house.texts.of(lang))),
+        }
+    }
+}
+
+async fn who(house: &House, method: &Method, headers: &HeaderMap) -> Result<Principal, Failure> {
+    if let Some(given) = headers.get(header::AUTHORIZATION) {
+        let token = given.to_str().ok().and_then(|given| given.split_once(' '));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let token = token.map(|(_, token)| Secret::new(token.trim().to_owned())).ok_or_else(not_signed_in)?;
+        return house.atlas.program(&token).await?.ok_or_else(not_signed_in);
+    }
+    let session = session(house, headers).await?.ok_or_else(not_signed_in)?;
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let sent = headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
+    if !reads && sent != Some(session.form_token.as_str()) {
+        return Err(Failure::new("op-access", notice!("web-form-expired"), Exit::Usage));
+    }
+    Ok(session.principal)
+}

@@ -1,0 +1,74 @@
+//! Looking at pages and records, a part at a time.
+
+use super::Atlas;
+use super::failure::{Exit, Failure};
+use crate::notice;
+use crate::store::{DayTotal, HostRow, NewestRow, OrigemTotal, PageRow, RawRecord, RecordFilter, Rejected, StoreError};
+
+fn failed(error: StoreError) -> Failure {
+    Failure::store("op-browse", &error)
+}
+
+impl Atlas {
+    /// How many scraps are in each state, by the state's name in the table; slices are not counted.
+    pub async fn scraps_by_state(&self) -> Result<Vec<(String, i64)>, Failure> {
+        self.store().scraps_by_state().await.map_err(failed)
+    }
+
+    /// The processes that run scraps.
+    pub async fn hosts(&self) -> Result<Vec<HostRow>, Failure> {
+        self.store().hosts().await.map_err(failed)
+    }
+
+    /// The pages of a scrap in the order in which they became known, after one.
+    pub async fn pages(&self, scrap: i64, after: i64, limit: i64) -> Result<Vec<PageRow>, Failure> {
+        self.store().pages(scrap, after, limit).await.map_err(failed)
+    }
+
+    /// The pages of a scrap that became known last, in that order.
+    pub async fn newest_pages(&self, scrap: i64, limit: i64) -> Result<Vec<PageRow>, Failure> {
+        self.store().newest_pages(scrap, limit).await.map_err(failed)
+    }
+
+    /// Rejected records after one, oldest first.
+    pub async fn rejects(&self, scrap: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, Failure> {
+        self.store().rejects(scrap, after, limit).await.map_err(failed)
+    }
+
+    /// The first verification query: what a client has of each route, and that no row is there twice.
+    pub async fn totals(&self, cliente_id: i32) -> Result<Vec<OrigemTotal>, Failure> {
+        self.store().totals(cliente_id).await.map_err(failed)
+    }
+
+    /// The second: a client's newest rows.
+    pub async fn newest_rows(&self, cliente_id: i32, limit: i64) -> Result<Vec<NewestRow>, Failure> {
+        self.store().newest(cliente_id, limit).await.map_err(failed)
+    }
+
+    /// Records before one, newest first, their payloads cut to so many characters.
+    pub async fn records(
+        &self,
+        filter: &RecordFilter,
+        before: i64,
+        limit: i64,
+        longest: i64,
+    ) -> Result<Vec<RawRecord>, Failure> {
+        self.store().records(filter, before, limit, longest).await.map_err(failed)
+    }
+
+    /// Whole records after one, oldest first.
+    pub async fn export(&self, filter: &RecordFilter, after: i64, limit: i64) -> Result<Vec<RawRecord>, Failure> {
+        self.store().export(filter, after, limit).await.map_err(failed)
+    }
+
+    /// One record.
+    pub async fn record(&self, id: i64) -> Result<RawRecord, Failure> {
+        let found = self.store().record(id).await.map_err(failed)?;
+        found.ok_or_else(|| Failure::new("op-browse", notice!("web-record-unknown", id = id), Exit::Usage))
+    }
+
+    /// Rows by client, route and day, of the last days.
+    pub async fn days(&self, days: i32) -> Result<Vec<DayTotal>, Failure> {
+        self.store().days(days).await.map_err(failed)
+    }
+}

@@ -1,0 +1,112 @@
+//! What a scrap would ask for, and one page of it: for whoever wants to see before anything is stored.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Atlas;
+use super::failure::{Exit, Failure};
+use super::scraps::ScrapRequest;
+use crate::notice;
+use crate::pipeline::{Event, FetchFailure, Observer, PageSource};
+
+/// Records of a tried page that are shown, and bytes of each.
+const SHOWN: usize = 5;
+const SHOWN_BYTES: usize = 16 * 1024;
+/// How long one page is waited for, budgets of requests included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a scrap would ask for first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// Method, path below the base URL, and query; none: the connector did not say.
+    pub request: Option<String>,
+    /// The API.
+    pub api: String,
+    /// Its connector's version.
+    pub version: String,
+    /// Records a page.
+    pub page_size: i32,
+    /// How many slices it would be divided into; 0: it is one.
+    pub slices: usize,
+}
+
+/// A page that was fetched, and not stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriedPage {
+    /// How many records it has.
+    pub records: usize,
+    /// Its first ones, perhaps cut.
+    pub first: Vec<String>,
+    /// How many cursors it names.
+    pub next: usize,
+    /// What the source declares.
+    pub total: Option<u64>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Nobody watches.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn on(&self, _event: Event<'_>) {}
+}
+
+impl Atlas {
+    /// What a scrap would ask for first, without asking it.
+    pub async fn preview(&self, request: &ScrapRequest) -> Result<Preview, Failure> {
+        let new = self.check_scrap(request).await?;
+        let connector = self.connectors().connector(&request.rota).await?;
+        let descriptor = &connector.descriptor;
+        let (api, version) = (descriptor.api.clone(), descriptor.version.clone());
+        let source = self.source_for(&new, Arc::clone(&connector), Arc::new(Nobody)).await?;
+        let request = source.first_request().await;
+        Ok(Preview { request, api, version, page_size: new.page_size, slices: new.slices.len() })
+    }
+
+    /// Fetches a scrap's first page, and stores nothing of it.
+    pub async fn try_page(&self, request: &ScrapRequest) -> Result<TriedPage, Failure> {
+        let new = self.check_scrap(request).await?;
+        let connector = self.connectors().connector(&request.rota).await?;
+        let source = self.source_for(&new, connector, Arc::new(Nobody)).await?;
+        let began = Instant::now();
+        let page = tokio::time::timeout(PATIENCE, source.fetch(None)).await;
+        let page = match page {
+            Ok(page) => page.map_err(|failure| not_fetched(request, &failure))?,
+            Err(_) => {
+                let notice = notice!("error-page-late", seconds = PATIENCE.as_secs());
+                return Err(Failure::new("op-run", notice, Exit::Source));
+            }
+        };
+        let shown = |record: &bytes::Bytes| {
+            let cut = record.get(..SHOWN_BYTES).unwrap_or(record);
+            let mut text = String::from_utf8_lossy(cut).into_owned();
+            if cut.len() < record.len() {
+                text.push('…');
+            }
+            text
+        };
+        Ok(TriedPage {
+            records: page.records.len(),
+            first: page.records.iter().take(SHOWN).map(shown).collect(),
+            next: page.next.len() + page.after_commit.len(),
+            total: page.total_records,
+            took: began.elapsed(),
+        })
+    }
+}
+
+fn not_fetched(request: &ScrapRequest, failure: &FetchFailure) -> Failure {
+    let exit = match failure {
+        FetchFailure::Unauthorized(_) => Exit::Credential,
+        FetchFailure::Crashed(_) | FetchFailure::Limit { .. } | FetchFailure::NotGranted(_) => Exit::Connector,
+        _ => Exit::Source,
+    };
+    let notice = match failure {
+        FetchFailure::AddressRefused { .. } => {
+            notice!("error-page-private", client = request.cliente_id, reason = failure)
+        }
+        _ => notice!("error-page", route = request.rota, client = request.cliente_id, reason = failure),
+    };
+    Failure::new("op-run", notice, exit)
+}

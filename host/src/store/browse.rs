@@ -1,0 +1,339 @@
+//! What people look at: scraps, the pages of one, records. Always a part at a time, from a key on, so that the last part costs
+//! no more than the first.
+
+use async_trait::async_trait;
+use sqlx::FromRow;
+
+use super::error::StoreError;
+use super::rows::scrap_columns;
+use super::types::{Counts, Scrap, ScrapState};
+
+/// Which scraps; what is `None` is all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScrapFilter {
+    /// Of this client.
+    pub cliente_id: Option<i32>,
+    /// Of this route.
+    pub rota: Option<String>,
+    /// In this state, or with a slice that is.
+    pub state: Option<ScrapState>,
+    /// The slices of this one; none: no slices.
+    pub slice_of: Option<i64>,
+    /// With a smaller id.
+    pub before: Option<i64>,
+}
+
+/// Which records; what is `None` is all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordFilter {
+    /// Of this client.
+    pub cliente_id: Option<i32>,
+    /// Of this route.
+    pub origem: Option<String>,
+    /// Collected on this day (ISO 8601, as the database counts days) or later.
+    pub from: Option<String>,
+    /// Collected on this day or before.
+    pub to: Option<String>,
+}
+
+/// A page of a scrap.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct PageRow {
+    /// Its place in the order in which pages became known.
+    pub ordem: i64,
+    /// The reading of the source that it belongs to, from 0.
+    pub varredura: i32,
+    /// Its cursor; none: the first page.
+    pub cursor: Option<String>,
+    /// `pendente`, `feita` or `conferida`.
+    pub estado: String,
+    /// Whether writing it was begun.
+    pub iniciado: bool,
+    /// How often it was asked for.
+    pub tentativas: i32,
+    /// What became of its records.
+    #[sqlx(flatten)]
+    pub counts: Counts,
+    /// What the source declared on it.
+    pub total_declarado: Option<i64>,
+    /// The connector that fetched it.
+    pub conector_sha256: Option<String>,
+    /// When it was checkpointed, as the database writes it.
+    pub gravado_em: Option<String>,
+}
+
+/// A record.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct RawRecord {
+    /// The row's id.
+    pub id: i64,
+    /// The client.
+    pub cliente_id: i32,
+    /// The route.
+    pub origem: String,
+    /// When it was collected, as the database writes it.
+    pub data_coleta: Option<String>,
+    /// The payload, as the database writes it.
+    pub payload: String,
+    /// Its hash.
+    pub hash_conteudo: Option<String>,
+}
+
+/// A process that runs scraps.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct HostRow {
+    /// Its name: the machine's, and the process's number.
+    pub nome: String,
+    /// The program's version.
+    pub versao: String,
+    /// When it began, as the database writes it.
+    pub iniciado_em: String,
+    /// When it was seen last.
+    pub visto_em: String,
+    /// Scraps that it runs.
+    pub correndo: i64,
+}
+
+/// Rows of one client, route and day.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct DayTotal {
+    /// The client.
+    pub cliente_id: i32,
+    /// The route.
+    pub origem: String,
+    /// The day, ISO 8601.
+    pub dia: Option<String>,
+    /// Rows.
+    pub registros: i64,
+}
+
+/// Looking. Nothing here changes anything.
+#[async_trait]
+pub trait Browse: Send + Sync {
+    /// The newest scraps first, at most `limit`. Slices are not among them unless they are asked for, but what they make up.
+    async fn scraps(&self, filter: &ScrapFilter, limit: i64) -> Result<Vec<Scrap>, StoreError>;
+
+    /// How many scraps are in each state, slices not counted: by the state's name in the table.
+    async fn scraps_by_state(&self) -> Result<Vec<(String, i64)>, StoreError>;
+
+    /// Scraps, slices among them, that run, ended within the last few seconds, or have an id greater than `after`; at most `limit`.
+    async fn watch_scraps(&self, after: i64, limit: i64) -> Result<Vec<Scrap>, StoreError>;
+
+    /// The greatest id of a scrap; 0 if there is none.
+    async fn newest_scrap(&self) -> Result<i64, StoreError>;
+
+    /// The pages of a scrap in the order in which they became known, after `after`.
+    async fn pages(&self, scrap_id: i64, after: i64, limit: i64) -> Result<Vec<PageRow>, StoreError>;
+
+    /// The pages of a scrap that became known last, in that order.
+    async fn newest_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<PageRow>, StoreError>;
+
+    /// Records, the newest first, with an id smaller than `before`; of those whose payload is larger than `longest` characters only
+    /// so many.
+    async fn records(
+        &self,
+        filter: &RecordFilter,
+        before: i64,
+        limit: i64,
+        longest: i64,
+    ) -> Result<Vec<RawRecord>, StoreError>;
+
+    /// Records, the oldest first, with an id greater than `after`, whole.
+    async fn export(&self, filter: &RecordFilter, after: i64, limit: i64) -> Result<Vec<RawRecord>, StoreError>;
+
+    /// One record, whole.
+    async fn record(&self, id: i64) -> Result<Option<RawRecord>, StoreError>;
+
+    /// The processes that run scraps, those seen last first.
+    async fn hosts(&self) -> Result<Vec<HostRow>, StoreError>;
+
+    /// Rows by client, route and day, of the last `days` days.
+    async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError>;
+}
+
+pub(super) const FIND: &str = concat!(
+    "SELECT ",
+    scrap_columns!(),
+    " FROM scraps s WHERE ($1 IS NULL OR cliente_id = $1) AND ($2 IS NULL OR rota = $2) \
+       AND ($3 IS NULL OR estado = $3 OR (estado = 'dividido' AND EXISTS (SELECT 1 FROM scraps f WHERE f.fatia_de = s.id AND f.estado = $3))) \
+       AND (($4 IS NULL AND fatia_de IS NULL) OR fatia_de = $4) AND ($5 IS NULL OR id < $5) ORDER BY id DESC LIMIT $6"
+);
+
+pub(super) const BY_STATE: &str =
+    "SELECT estado, COUNT(*) FROM scraps WHERE fatia_de IS NULL GROUP BY estado ORDER BY estado";
+
+pub(super) const NEWEST: &str = "SELECT COALESCE(MAX(id), 0) FROM scraps";
+
+pub(super) const PAGES: &str = "SELECT ordem, varredura, cursor, estado, iniciado, tentativas, lidos, inseridos, duplicados, \
+       reencontrados, rejeitados, total_declarado, conector_sha256, CAST(gravado_em AS TEXT) AS gravado_em \
+     FROM scrap_cursores WHERE scrap_id = $1 AND ordem > $2 ORDER BY ordem LIMIT $3";
+
+pub(super) const HOSTS: &str = "SELECT h.nome, h.versao, CAST(h.iniciado_em AS TEXT) AS iniciado_em, \
+       CAST(h.visto_em AS TEXT) AS visto_em, \
+       (SELECT COUNT(*) FROM scraps s WHERE s.host = h.id AND s.estado = 'executando') AS correndo \
+     FROM atlas_hosts h ORDER BY h.visto_em DESC LIMIT 1000";
+
+pub(super) const RECORD: &str = "SELECT id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+       CAST(payload AS TEXT) AS payload, hash_conteudo FROM dados_raw WHERE id = $1";
+
+pub(super) const NEWEST_PAGES: &str = "SELECT ordem, varredura, cursor, estado, iniciado, tentativas, lidos, inseridos, duplicados, \
+       reencontrados, rejeitados, total_declarado, conector_sha256, CAST(gravado_em AS TEXT) AS gravado_em \
+     FROM scrap_cursores WHERE scrap_id = $1 ORDER BY ordem DESC LIMIT $2";
+
+/// The same on either database, but for the connections that read, and for how each reckons with times.
+macro_rules! impl_browse {
+    (
+        for $store:ty, reads: $reads:ident, moments_ago: $moments_ago:literal,
+        day: $day:literal, from: $from:literal, until: $until:literal
+    ) => {
+        const _: () = {
+            use crate::store::browse;
+            use crate::store::rows::scrap_columns;
+            use crate::store::{Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter};
+            use crate::store::{Scrap, StoreError, rows};
+            use async_trait::async_trait;
+            use sqlx::AssertSqlSafe;
+            use std::sync::LazyLock;
+
+            /// Three looks that each have an index of their own.
+            const WATCH: &str = concat!(
+                "SELECT ",
+                scrap_columns!(),
+                " FROM scraps WHERE id IN (SELECT id FROM scraps WHERE estado = 'executando' \
+                   UNION SELECT id FROM scraps WHERE id > $1 UNION SELECT id FROM scraps WHERE terminado_em >= ",
+                $moments_ago,
+                ") ORDER BY id LIMIT $2"
+            );
+            const DAYS: &str = concat!(
+                "SELECT cliente_id, origem, CAST(",
+                $day,
+                " AS TEXT) AS dia, COUNT(*) AS registros FROM dados_raw WHERE data_coleta >= ",
+                $from,
+                " GROUP BY 1, 2, 3 ORDER BY 3, 1, 2 LIMIT 20000"
+            );
+            /// Which records: what they share. `$1` is the first day, `$2` the last.
+            const MEANT: &str = concat!(
+                " FROM dados_raw WHERE ($1 IS NULL OR data_coleta >= ",
+                $from,
+                ") AND ($2 IS NULL OR data_coleta < ",
+                $until,
+                ") AND ($3 IS NULL OR cliente_id = $3) AND ($4 IS NULL OR origem = $4)"
+            );
+            static RECORDS: LazyLock<String> = LazyLock::new(|| {
+                format!(
+                    "SELECT id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+                       SUBSTR(CAST(payload AS TEXT), 1, $7) AS payload, hash_conteudo{MEANT} AND id < $5 \
+                     ORDER BY id DESC LIMIT $6"
+                )
+            });
+            static EXPORT: LazyLock<String> = LazyLock::new(|| {
+                format!(
+                    "SELECT id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+                       CAST(payload AS TEXT) AS payload, hash_conteudo{MEANT} AND id > $5 ORDER BY id LIMIT $6"
+                )
+            });
+
+            #[async_trait]
+            impl Browse for $store {
+                async fn scraps(&self, filter: &ScrapFilter, limit: i64) -> Result<Vec<Scrap>, StoreError> {
+                    let rows: Vec<rows::ScrapRow> = sqlx::query_as(browse::FIND)
+                        .bind(filter.cliente_id)
+                        .bind(&filter.rota)
+                        .bind(filter.state.map(|state| state.name()))
+                        .bind(filter.slice_of)
+                        .bind(filter.before)
+                        .bind(limit)
+                        .fetch_all(&self.$reads)
+                        .await
+                        .map_err(StoreError::sort("list the scraps"))?;
+                    self.united(rows.into_iter().map(Scrap::from).collect()).await
+                }
+
+                async fn scraps_by_state(&self) -> Result<Vec<(String, i64)>, StoreError> {
+                    let counts = sqlx::query_as(browse::BY_STATE).fetch_all(&self.$reads).await;
+                    counts.map_err(StoreError::sort("count the scraps"))
+                }
+
+                async fn watch_scraps(&self, after: i64, limit: i64) -> Result<Vec<Scrap>, StoreError> {
+                    let rows: Vec<rows::ScrapRow> = sqlx::query_as(WATCH)
+                        .bind(after)
+                        .bind(limit)
+                        .fetch_all(&self.$reads)
+                        .await
+                        .map_err(StoreError::sort("watch the scraps"))?;
+                    Ok(rows.into_iter().map(Scrap::from).collect())
+                }
+
+                async fn newest_scrap(&self) -> Result<i64, StoreError> {
+                    let id = sqlx::query_scalar(browse::NEWEST).fetch_one(&self.$reads).await;
+                    id.map_err(StoreError::sort("watch the scraps"))
+                }
+
+                async fn pages(&self, scrap_id: i64, after: i64, limit: i64) -> Result<Vec<PageRow>, StoreError> {
+                    let pages = sqlx::query_as(browse::PAGES).bind(scrap_id).bind(after).bind(limit);
+                    pages.fetch_all(&self.$reads).await.map_err(StoreError::sort("list the scrap's pages"))
+                }
+
+                async fn newest_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<PageRow>, StoreError> {
+                    let pages = sqlx::query_as(browse::NEWEST_PAGES).bind(scrap_id).bind(limit);
+                    let pages = pages.fetch_all(&self.$reads).await;
+                    let mut pages: Vec<PageRow> = pages.map_err(StoreError::sort("list the scrap's pages"))?;
+                    pages.reverse();
+                    Ok(pages)
+                }
+
+                async fn records(
+                    &self,
+                    filter: &RecordFilter,
+                    before: i64,
+                    limit: i64,
+                    longest: i64,
+                ) -> Result<Vec<RawRecord>, StoreError> {
+                    let records = sqlx::query_as(AssertSqlSafe(RECORDS.as_str()))
+                        .bind(&filter.from)
+                        .bind(&filter.to)
+                        .bind(filter.cliente_id)
+                        .bind(&filter.origem)
+                        .bind(before)
+                        .bind(limit)
+                        .bind(i32::try_from(longest).unwrap_or(i32::MAX));
+                    records.fetch_all(&self.$reads).await.map_err(StoreError::sort("list records"))
+                }
+
+                async fn export(
+                    &self,
+                    filter: &RecordFilter,
+                    after: i64,
+                    limit: i64,
+                ) -> Result<Vec<RawRecord>, StoreError> {
+                    let records = sqlx::query_as(AssertSqlSafe(EXPORT.as_str()))
+                        .bind(&filter.from)
+                        .bind(&filter.to)
+                        .bind(filter.cliente_id)
+                        .bind(&filter.origem)
+                        .bind(after)
+                        .bind(limit);
+                    records.fetch_all(&self.$reads).await.map_err(StoreError::sort("export records"))
+                }
+
+                async fn record(&self, id: i64) -> Result<Option<RawRecord>, StoreError> {
+                    let record = sqlx::query_as(browse::RECORD).bind(id).fetch_optional(&self.$reads).await;
+                    record.map_err(StoreError::sort("read a record"))
+                }
+
+                async fn hosts(&self) -> Result<Vec<HostRow>, StoreError> {
+                    let hosts = sqlx::query_as(browse::HOSTS).fetch_all(&self.$reads).await;
+                    hosts.map_err(StoreError::sort("list the hosts"))
+                }
+
+                async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError> {
+                    let since = chrono::Utc::now() - chrono::TimeDelta::days(i64::from(days));
+                    let since = since.format("%Y-%m-%d").to_string();
+                    let totals = sqlx::query_as(DAYS).bind(since).fetch_all(&self.$reads).await;
+                    totals.map_err(StoreError::sort("count records by day"))
+                }
+            }
+        };
+    };
+}
+pub(super) use impl_browse;
