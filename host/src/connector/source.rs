@@ -25,7 +25,7 @@ use super::wasi::Wasi;
 use crate::limits::Limits;
 use crate::notice::printable;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
-use crate::source::{Endpoint, HttpClient, Request, PageMeter, Refusal, WAIT_MAX, Waiting};
+use crate::source::{Endpoint, HttpClient, PageMeter, Refusal, Request, WAIT_MAX, Waiting};
 
 /// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what is shown can be found whole.
 const REASON_READ: usize = 64 * 1024;

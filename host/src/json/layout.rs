@@ -68,7 +68,10 @@ mod tests {
     fn it_is_laid_out_and_nothing_is_changed() {
         let (text, cut) = laid_out(r#"{"a":[1.10,{}, [ ]],"b":"x, y: {\"z\"}\\","c":1e400}"#, 1_000);
         assert!(!cut);
-        assert_eq!(text, "{\n  \"a\": [\n    1.10,\n    {},\n    []\n  ],\n  \"b\": \"x, y: {\\\"z\\\"}\\\\\",\n  \"c\": 1e400\n}");
+        assert_eq!(
+            text,
+            "{\n  \"a\": [\n    1.10,\n    {},\n    []\n  ],\n  \"b\": \"x, y: {\\\"z\\\"}\\\\\",\n  \"c\": 1e400\n}"
+        );
     }
 
     #[test]

@@ -114,10 +114,21 @@ mod tests {
     #[test]
     fn addresses_and_localhost_are_ours_and_other_names_only_if_they_were_named() {
         let named = ["atlas.example".to_owned()];
-        for host in ["127.0.0.1:8321", "127.0.0.1", "[::1]:8321", "localhost:1", "LOCALHOST", "10.0.0.7", "atlas.example:443"] {
+        for host in
+            ["127.0.0.1:8321", "127.0.0.1", "[::1]:8321", "localhost:1", "LOCALHOST", "10.0.0.7", "atlas.example:443"]
+        {
             assert!(is_ours(host, &named), "{host}");
         }
-        for host in ["", "evil.example", "evil.example:8321", "127.0.0.1.evil.example", "localhost.evil.example", "atlas.example.evil", ":80", "[::1"] {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8321",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "atlas.example.evil",
+            ":80",
+            "[::1",
+        ] {
             assert!(!is_ours(host, &named), "{host}");
         }
     }
@@ -131,8 +142,18 @@ mod tests {
         let host = "localhost:8321";
         assert!(comes_from_us(&headers(&[]), host));
         assert!(comes_from_us(&headers(&[("origin", "http://localhost:8321")]), host));
-        assert!(comes_from_us(&headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", "same-origin")]), host));
-        for origin in ["null", "http://localhost:8322", "http://evil.example", "http://localhost:8321.evil.example", "", "localhost:8321"] {
+        assert!(comes_from_us(
+            &headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", "same-origin")]),
+            host
+        ));
+        for origin in [
+            "null",
+            "http://localhost:8322",
+            "http://evil.example",
+            "http://localhost:8321.evil.example",
+            "",
+            "localhost:8321",
+        ] {
             assert!(!comes_from_us(&headers(&[("origin", origin)]), host), "{origin}");
         }
         for site in ["cross-site", "same-site"] {

@@ -81,7 +81,11 @@ impl Metrics {
         registry.register_with_unit("written", help, Unit::Bytes, metrics.bytes.clone());
         let help = "Time until a batch of records was durable";
         registry.register_with_unit("batch", help, Unit::Seconds, metrics.batch_seconds.clone());
-        registry.register("failed_attempts", "Attempts at pages that failed and were repeated", metrics.attempts.clone());
+        registry.register(
+            "failed_attempts",
+            "Attempts at pages that failed and were repeated",
+            metrics.attempts.clone(),
+        );
         let help = "Time that pages were told to wait for a budget or a source's limit";
         registry.register_with_unit("throttled", help, Unit::Seconds, metrics.throttled.clone());
         registry.register("database_waits", "Pauses for a database that did not answer", metrics.store_waits.clone());

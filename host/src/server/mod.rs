@@ -251,8 +251,11 @@ const LANGUAGE_COOKIE: &str = "atlas_lang";
 fn language(headers: &HeaderMap) -> Lang {
     let chosen = session::cookie(headers, LANGUAGE_COOKIE).and_then(|name| Lang::parse(&name));
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let accepted = || accepted.into_iter().flat_map(|list| list.split(',')).find_map(|entry| {
-        Lang::parse(entry.split(';').next().unwrap_or_default())
-    });
+    let accepted = || {
+        accepted
+            .into_iter()
+            .flat_map(|list| list.split(','))
+            .find_map(|entry| Lang::parse(entry.split(';').next().unwrap_or_default()))
+    };
     chosen.or_else(accepted).unwrap_or_default()
 }

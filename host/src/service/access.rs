@@ -85,13 +85,8 @@ impl Atlas {
             Argon2::default().hash_password(password.expose().as_bytes()).map(|hash| hash.to_string())
         });
         let hash = hashed.await.ok().and_then(Result::ok).ok_or_else(no_entropy)?;
-        let new = NewAccess {
-            kind: AccessKind::Password,
-            name: "senha",
-            secret: &hash,
-            scope: Scope::Full,
-            expires: None,
-        };
+        let new =
+            NewAccess { kind: AccessKind::Password, name: "senha", secret: &hash, scope: Scope::Full, expires: None };
         self.store().add_access(&new).await.map_err(|e| Failure::store("op-access", &e))?;
         Ok(())
     }

@@ -155,7 +155,8 @@ pub(super) const PASSWORD: &str = "SELECT segredo FROM atlas_acessos WHERE tipo 
 pub(super) const ALL: &str = "SELECT id, nome, escopo, expira_em, visto_em, CAST(criado_em AS TEXT) AS criado_em \
      FROM atlas_acessos WHERE tipo = $1 ORDER BY id DESC LIMIT 1000";
 
-pub(super) const SAW: &str = "UPDATE atlas_acessos SET visto_em = $2, expira_em = COALESCE($3, expira_em) WHERE id = $1";
+pub(super) const SAW: &str =
+    "UPDATE atlas_acessos SET visto_em = $2, expira_em = COALESCE($3, expira_em) WHERE id = $1";
 
 pub(super) const REMOVE: &str = "DELETE FROM atlas_acessos WHERE id = $1 AND tipo = $2";
 
@@ -273,16 +274,9 @@ macro_rules! impl_doors {
                     Ok(access::earlier(row.map_err(sort())?, request))
                 }
 
-                async fn end_request(
-                    &self,
-                    id: i64,
-                    key: &str,
-                    answer: Option<(i32, &str)>,
-                ) -> Result<(), StoreError> {
+                async fn end_request(&self, id: i64, key: &str, answer: Option<(i32, &str)>) -> Result<(), StoreError> {
                     let end = match answer {
-                        Some((status, body)) => {
-                            sqlx::query(access::ANSWER).bind(id).bind(key).bind(status).bind(body)
-                        }
+                        Some((status, body)) => sqlx::query(access::ANSWER).bind(id).bind(key).bind(status).bind(body),
                         None => sqlx::query(access::AGAIN).bind(id).bind(key),
                     };
                     let ended = end.execute(&self.pool).await;

@@ -56,14 +56,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<House>> for Body<T> {
         let read = Json::<T>::from_request(request, house).await;
         read.map(|Json(value)| Self(value)).map_err(|error| {
             let (status, failure) = match &error {
-                JsonRejection::MissingJsonContentType(_) => {
-                    (StatusCode::UNSUPPORTED_MEDIA_TYPE, Failure::new("op-access", notice!("web-other-media"), Exit::Usage))
-                }
+                JsonRejection::MissingJsonContentType(_) => (
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    Failure::new("op-access", notice!("web-other-media"), Exit::Usage),
+                ),
                 _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                     (StatusCode::PAYLOAD_TOO_LARGE, Failure::new("op-access", notice!("web-too-large"), Exit::Usage))
                 }
                 // What was sent is not shown again: there may be a token in it.
-                JsonRejection::JsonDataError(_) => (StatusCode::UNPROCESSABLE_ENTITY, bad("JSON: a member is missing or of another type")),
+                JsonRejection::JsonDataError(_) => {
+                    (StatusCode::UNPROCESSABLE_ENTITY, bad("JSON: a member is missing or of another type"))
+                }
                 _ => (StatusCode::BAD_REQUEST, bad("JSON")),
             };
             Problem { status: status.as_u16(), ..Problem::of(&failure, house.texts.of(lang)) }

@@ -37,7 +37,11 @@ pub(super) struct Which {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn events(caller: Caller, headers: HeaderMap, Asked(which): Asked<Which>) -> Result<Response, Problem> {
+pub(super) async fn events(
+    caller: Caller,
+    headers: HeaderMap,
+    Asked(which): Asked<Which>,
+) -> Result<Response, Problem> {
     caller.need(Act::Look)?;
     let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
     // One that is none is one of which nothing is known: whoever names it is told that events may be missing.
@@ -82,9 +86,7 @@ pub(super) async fn health(caller: Caller) -> Result<Json<Vec<FindingView>>, Pro
 
 /// The document, and a page to try what it describes.
 pub(super) fn documents() -> Router<Arc<House>> {
-    Router::new()
-        .route("/openapi.json", get(document))
-        .route("/docs", get(page::api_docs))
+    Router::new().route("/openapi.json", get(document)).route("/docs", get(page::api_docs))
 }
 
 async fn document(State(_): State<Arc<House>>) -> Response {

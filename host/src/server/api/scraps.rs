@@ -41,9 +41,10 @@ pub(super) async fn list(caller: Caller, Asked(which): Asked<Which>) -> Result<J
     caller.need(Act::Look)?;
     let state = match which.estado.as_deref() {
         None | Some("") => None,
-        Some(name) => Some(ScrapState::from_name(name).ok_or_else(|| {
-            caller.problem(&Failure::usage(crate::notice!("web-state-unknown", state = name)))
-        })?),
+        Some(name) => Some(
+            ScrapState::from_name(name)
+                .ok_or_else(|| caller.problem(&Failure::usage(crate::notice!("web-state-unknown", state = name))))?,
+        ),
     };
     let filter = ScrapFilter {
         cliente_id: which.cliente_id,

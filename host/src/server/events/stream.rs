@@ -121,9 +121,7 @@ impl Listener {
         let texts: &Catalogue = self.texts.of(self.wanted.lang);
         let line = |scrap_id, notice| json(&LineView { scrap_id, texto: texts.text(notice) });
         match happening {
-            Happening::Scrap(live) => {
-                sse::Event::default().event("scrap").data(json(&LiveView::of(live, texts)))
-            }
+            Happening::Scrap(live) => sse::Event::default().event("scrap").data(json(&LiveView::of(live, texts))),
             Happening::Line { scrap_id, notice } => sse::Event::default().event("line").data(line(*scrap_id, notice)),
             Happening::Connector { notice } => sse::Event::default().event("connector").data(line(None, notice)),
         }

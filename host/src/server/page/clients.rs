@@ -104,9 +104,14 @@ fn new_form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup) 
 
 fn token_field(visit: &Visit, required: bool) -> Markup {
     let hint = if required { "web-token-hint" } else { "web-token-again-hint" };
-    field("token", &visit.text("web-token"), Some(&visit.text(hint)), &html! {
-        input #token name="token" type="password" autocomplete="new-password" required[required] aria-describedby="token-hint";
-    })
+    field(
+        "token",
+        &visit.text("web-token"),
+        Some(&visit.text(hint)),
+        &html! {
+            input #token name="token" type="password" autocomplete="new-password" required[required] aria-describedby="token-hint";
+        },
+    )
 }
 
 async fn add(Posted { visit, fields }: Posted) -> Response {

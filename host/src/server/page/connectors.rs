@@ -106,7 +106,9 @@ async fn show(visit: Visit, Path(route): Path<String>) -> Response {
 
 async fn shown(visit: &Visit, route: &str, status: StatusCode, above: Markup) -> Response {
     match connector_page(visit, route, &above).await {
-        Ok(content) => (status, page(visit, &visit.say(&notice!("web-connector-of", route = route)), &content)).into_response(),
+        Ok(content) => {
+            (status, page(visit, &visit.say(&notice!("web-connector-of", route = route)), &content)).into_response()
+        }
         Err(failure) => visit.failed(&failure),
     }
 }
@@ -128,7 +130,8 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
     let history = registry.history(route).await;
     let descriptor = &serving.descriptor;
     let lang = visit.lang;
-    let pointers = |list: &[crate::json::Pointer]| list.iter().map(|p| p.as_str().to_owned()).collect::<Vec<_>>().join(", ");
+    let pointers =
+        |list: &[crate::json::Pointer]| list.iter().map(|p| p.as_str().to_owned()).collect::<Vec<_>>().join(", ");
     let requests: Vec<String> = descriptor.requests.iter().map(ToString::to_string).collect();
     let limits = atlas.config().limits_of(route, 0);
     let may = visit.session.principal.may(Act::Configure);

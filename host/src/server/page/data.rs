@@ -196,8 +196,8 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
         let searched = records.len();
         return Ok(Found { records: records.into_iter().map(|record| (record, None)).collect(), next, searched });
     };
-    let path = JsonPath::parse(text)
-        .map_err(|error| Failure::usage(notice!("web-json-path", path = text, reason = error)))?;
+    let path =
+        JsonPath::parse(text).map_err(|error| Failure::usage(notice!("web-json-path", path = text, reason = error)))?;
     let wanted = query.get("valor").map(str::to_owned);
     let mut found = Found { records: Vec::new(), next: Some(before), searched: 0 };
     let began = Instant::now();
@@ -244,7 +244,9 @@ fn matches(path: &JsonPath, wanted: Option<&str>, payload: &str) -> Option<Strin
 
 fn form(visit: &Visit) -> Markup {
     let query = &visit.query;
-    let export = |format: &str| format!("/dados/exportar?{}", Fields::parse(&query.with("antes", None)).with("formato", Some(format)));
+    let export = |format: &str| {
+        format!("/dados/exportar?{}", Fields::parse(&query.with("antes", None)).with("formato", Some(format)))
+    };
     html! {
         p { a href="/dados" { "« " (visit.text("web-data")) } }
         form.filter method="get" action="/dados/registros" role="search" {
@@ -335,7 +337,8 @@ async fn download(visit: Visit) -> Response {
         Ok(filter) => {
             let name = format!("attachment; filename=\"dados_raw.{}\"", format.extension());
             let body = Body::from_stream(export(Arc::clone(&visit.house.atlas), filter, format));
-            ([(header::CONTENT_TYPE, format.kind().to_owned()), (header::CONTENT_DISPOSITION, name)], body).into_response()
+            ([(header::CONTENT_TYPE, format.kind().to_owned()), (header::CONTENT_DISPOSITION, name)], body)
+                .into_response()
         }
         Err(failure) => visit.failed(&failure),
     }

@@ -105,17 +105,14 @@ fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
     layout::document(texts, lang, theme(headers), &title, &PageData { form_token: None, since: None }, &body)
 }
 
-async fn sign_in(
-    State(house): State<Arc<House>>,
-    From(address): From,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
+async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: HeaderMap, body: String) -> Response {
     let fields = Fields::parse(&body);
     let back = ours(fields.get("volta"));
     let kept = fields.text("campos").to_owned();
     let signed_in = match house.throttle.begin(address.ip()) {
-        Err(wait) => Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage)),
+        Err(wait) => {
+            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage))
+        }
         Ok(()) => try_in(&house, &headers, &fields).await,
     };
     match signed_in {
@@ -182,7 +179,10 @@ async fn prefer(body: String) -> Response {
 /// A place of this server, and no other: a path, and nothing that a browser takes for another host.
 fn ours(place: Option<&str>) -> String {
     let is_ours = |place: &&str| {
-        place.starts_with('/') && !place.starts_with("//") && !place.contains('\\') && !place.chars().any(char::is_control)
+        place.starts_with('/')
+            && !place.starts_with("//")
+            && !place.contains('\\')
+            && !place.chars().any(char::is_control)
     };
     place.filter(is_ours).unwrap_or("/").to_owned()
 }
@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn nobody_is_sent_to_another_host_after_signing_in() {
         assert_eq!(ours(Some("/scraps/7?x=1")), "/scraps/7?x=1");
-        for place in ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "", "/a\r\nSet-Cookie: x=1"] {
+        for place in ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "", "/a\r\nSet-Cookie: x=1"]
+        {
             assert_eq!(ours(Some(place)), "/", "{place}");
         }
         assert_eq!(ours(None), "/");

@@ -92,7 +92,9 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_the_reader_writes_them() {
-        for (n, pt, en) in [(0, "0", "0"), (999, "999", "999"), (1_000, "1.000", "1,000"), (-1_234_567, "-1.234.567", "-1,234,567")] {
+        for (n, pt, en) in
+            [(0, "0", "0"), (999, "999", "999"), (1_000, "1.000", "1,000"), (-1_234_567, "-1.234.567", "-1,234,567")]
+        {
             assert_eq!((number(n, Lang::PtBr).as_str(), number(n, Lang::En).as_str()), (pt, en));
         }
         assert_eq!(number(i64::MIN, Lang::En), "-9,223,372,036,854,775,808");

@@ -16,7 +16,11 @@ const PAGES: [(&str, &str, &str); 7] = [
     ("/scraps", "web-scraps", "M4 6h16M4 12h16M4 18h10"),
     ("/clientes", "web-clients", "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 21c0-4 4-6 8-6s8 2 8 6"),
     ("/conectores", "web-connectors", "M9 3v5M15 3v5M6 8h12v4a6 6 0 0 1-12 0zM12 18v3"),
-    ("/dados", "web-data", "M4 6c0-1.7 3.6-3 8-3s8 1.3 8 3-3.6 3-8 3-8-1.3-8-3zM4 6v12c0 1.7 3.6 3 8 3s8-1.3 8-3V6M4 12c0 1.7 3.6 3 8 3s8-1.3 8-3"),
+    (
+        "/dados",
+        "web-data",
+        "M4 6c0-1.7 3.6-3 8-3s8 1.3 8 3-3.6 3-8 3-8-1.3-8-3zM4 6v12c0 1.7 3.6 3 8 3s8-1.3 8-3V6M4 12c0 1.7 3.6 3 8 3s8-1.3 8-3",
+    ),
     ("/agenda", "web-schedules", "M5 5h14v15H5zM5 10h14M9 3v4M15 3v4"),
     ("/saude", "web-health", "M3 12h4l3-8 4 16 3-8h4"),
     ("/acessos", "web-accesses", "M7 11V8a5 5 0 0 1 10 0v3M5 11h14v10H5z"),
@@ -46,7 +50,8 @@ pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
         }
         main #conteudo tabindex="-1" { h1 { (title) } (content) }
     };
-    let data = PageData { form_token: Some(&visit.session.form_token), since: Some(visit.house.journal.last().to_string()) };
+    let data =
+        PageData { form_token: Some(&visit.session.form_token), since: Some(visit.house.journal.last().to_string()) };
     document(visit.texts(), visit.lang, visit.theme, title, &data, &body)
 }
 
@@ -126,16 +131,19 @@ pub(super) fn action(visit: &Visit, address: &str, name: &str, class: &str) -> M
 
 /// A page that asks before something is done, and names it.
 pub(super) fn ask(visit: &Visit, title: &str, what: &Notice, address: &str, doing: &str, back: &str) -> Response {
-    visit.page(title, html! {
-        div.card.ask {
-            p { (visit.say(what)) }
-            form.buttons method="post" action=(address) {
-                (token(visit))
-                button.danger type="submit" { (doing) }
-                a.button.quiet href=(back) { (visit.text("web-leave-it")) }
+    visit.page(
+        title,
+        html! {
+            div.card.ask {
+                p { (visit.say(what)) }
+                form.buttons method="post" action=(address) {
+                    (token(visit))
+                    button.danger type="submit" { (doing) }
+                    a.button.quiet href=(back) { (visit.text("web-leave-it")) }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// What failed, and what to do.

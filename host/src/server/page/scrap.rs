@@ -134,9 +134,14 @@ fn reconciliation(visit: &Visit, scrap: &Scrap) -> Markup {
     let (lang, counts) = (visit.lang, &scrap.counts);
     let declared = scrap.total_records.map_or_else(|| "–".to_owned(), |total| number(total, lang));
     let off = counts.off_by();
-    let missing = scrap.total_records.filter(|_| scrap.state.is_done() && scrap.sweep == 0).map_or(0, |total| total - counts.lidos);
-    let line = |sign: &str, name: &str, live: &str, n: i64| html! {
-        tr { th scope="row" { (sign) " " (visit.text(name)) } td.n data-f=(live) { (number(n, lang)) } }
+    let missing = scrap
+        .total_records
+        .filter(|_| scrap.state.is_done() && scrap.sweep == 0)
+        .map_or(0, |total| total - counts.lidos);
+    let line = |sign: &str, name: &str, live: &str, n: i64| {
+        html! {
+            tr { th scope="row" { (sign) " " (visit.text(name)) } td.n data-f=(live) { (number(n, lang)) } }
+        }
     };
     html! {
         h2 { (visit.text("web-reconciliation")) }

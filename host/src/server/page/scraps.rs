@@ -124,7 +124,10 @@ async fn nothing_yet(visit: &Visit) -> Result<Markup, Failure> {
     let atlas = &visit.house.atlas;
     if atlas.connectors().registry().await?.routes().is_empty() {
         let folder = atlas.connectors().folder().display();
-        return Ok(empty(&visit.say(&notice!("web-first-connector", folder = folder)), Some(("/conectores", visit.text("web-connectors")))));
+        return Ok(empty(
+            &visit.say(&notice!("web-first-connector", folder = folder)),
+            Some(("/conectores", visit.text("web-connectors"))),
+        ));
     }
     if atlas.clients().await?.is_empty() {
         return Ok(empty(&visit.text("web-first-client"), Some(("/clientes/novo", visit.text("web-new-client")))));

@@ -86,7 +86,10 @@ async fn scraps_are_listed_newest_first(ground: &Ground) -> Result<()> {
     let listed = |scraps: Vec<Scrap>| scraps.into_iter().map(|s| s.id).collect::<Vec<_>>();
     assert_eq!(listed(store.scraps(&ScrapFilter::default(), 10).await?), [ids[4], ids[3], ids[2], ids[1], ids[0]]);
     assert_eq!(listed(store.scraps(&ScrapFilter::default(), 2).await?), [ids[4], ids[3]]);
-    assert_eq!(listed(store.scraps(&ScrapFilter { cliente_id: Some(2), ..ScrapFilter::default() }, 10).await?), [ids[3], ids[1]]);
+    assert_eq!(
+        listed(store.scraps(&ScrapFilter { cliente_id: Some(2), ..ScrapFilter::default() }, 10).await?),
+        [ids[3], ids[1]]
+    );
     assert!(store.scraps(&ScrapFilter { cliente_id: Some(3), ..ScrapFilter::default() }, 10).await?.is_empty());
     Ok(())
 }
