@@ -41,7 +41,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::access::{Access as AccessRow, AccessKind, Doors, Earlier, NewAccess, Scope};
-pub use self::browse::{Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter};
+pub use self::browse::{
+    Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter, VERIFY_NEWEST, VERIFY_TOTALS,
+};
 pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;

@@ -117,10 +117,6 @@ pub(super) const SECRETS: [(Column, &str, &str); 4] = [
     ),
 ];
 
-pub(super) const INSERT_SCRAP: &str = "INSERT INTO scraps \
-     (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, configuracao, host, fronteira) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1) RETURNING id";
-
 /// The first page of a sweep.
 pub(super) const INSERT_ROOT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash) \
      VALUES ($1, $2, $3) ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING";

@@ -20,7 +20,7 @@ use crate::notice;
 use crate::server::export::{Format, export};
 use crate::server::{House, problem};
 use crate::service::Failure;
-use crate::store::{DayTotal, RawRecord, RecordFilter};
+use crate::store::{DayTotal, RawRecord, RecordFilter, VERIFY_NEWEST, VERIFY_TOTALS};
 
 /// Records of one page.
 const SHOWN: usize = 50;
@@ -78,7 +78,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
             a.button href={ "/dados/registros?" (of_client) } { (visit.text("web-browse-records")) }
         }
         section.card { h2 { (visit.text("web-verify-1")) }
-            p.hint { code { "SELECT origem, COUNT(*), COUNT(DISTINCT hash_conteudo) FROM dados_raw WHERE cliente_id = " (id) " GROUP BY origem" } }
+            p.hint { code { (VERIFY_TOTALS.replace("$1", &id.to_string())) } }
             @if totals.is_empty() { p { (visit.text("web-no-records-yet")) } }
             @else { table.dense {
                 thead { tr { th scope="col" { (visit.text("web-route")) } th.n scope="col" { (visit.text("web-rows")) } th.n scope="col" { (visit.text("web-doubles")) }
@@ -93,7 +93,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
             } }
         }
         section.card { h2 { (visit.text("web-verify-2")) }
-            p.hint { code { "SELECT id, origem, data_coleta, payload FROM dados_raw WHERE cliente_id = " (id) " ORDER BY id DESC LIMIT " (NEWEST) } }
+            p.hint { code { (VERIFY_NEWEST.replace("$1", &id.to_string())) } }
             @if !newest.is_empty() { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-verify-2")) { table.dense {
                 thead { tr { th scope="col" { "#" } th scope="col" { (visit.text("web-route")) } th scope="col" { (visit.text("web-when")) } th scope="col" { (visit.text("web-payload")) } } }
                 tbody { @for row in &newest { tr {

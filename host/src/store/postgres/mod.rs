@@ -106,7 +106,7 @@ impl_budgets! {
 
 impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
 impl_publications!(for PostgresStore, begin: "BEGIN");
-impl_slices!(for PostgresStore, begin: "BEGIN");
+impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
 impl_doors!(for PostgresStore, begin: "BEGIN");
 impl_browse!(
     for PostgresStore, reads: pool, moments_ago: "NOW() - INTERVAL '5 seconds'",

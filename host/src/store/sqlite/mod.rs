@@ -137,7 +137,7 @@ impl_budgets! {
 
 impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
 impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
-impl_slices!(for SqliteStore, begin: "BEGIN IMMEDIATE");
+impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
 impl_doors!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_browse!(
     for SqliteStore, reads: readers, moments_ago: "datetime('now', '-5 seconds')",
