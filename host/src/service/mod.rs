@@ -79,7 +79,7 @@ pub struct Atlas {
 impl Atlas {
     /// Opens the store, without touching its tables.
     pub async fn connect(config: Config) -> Result<Self, Failure> {
-        let store = store::open(&config.store, config.key.clone())
+        let store = store::open_with(&config.store, config.key.clone(), config.db_connections)
             .await
             .map_err(|error| Failure::connecting(&config.store, &error))?;
         Ok(Self {

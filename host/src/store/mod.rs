@@ -217,6 +217,11 @@ pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse {
     async fn newest(&self, cliente_id: i32, limit: i64) -> Result<Vec<NewestRow>, StoreError>;
 }
 
+/// Connections to a server that a process has where nobody says how many.
+pub const CONNECTIONS: usize = 25;
+/// How many somebody may say: fewer than these would not do for a run.
+pub const CONNECTIONS_WITHIN: std::ops::RangeInclusive<usize> = 8..=200;
+
 /// How long a lock on a credential holds: longer than a token URL may take to answer (20 s), and the tries to store its answer.
 pub const CREDENTIAL_LEASE: Duration = Duration::from_secs(45);
 /// How often one who waits for such a lock looks again, and for how long.
@@ -248,8 +253,17 @@ pub trait CredentialLock: Send + Sync {
 /// Opens the store that a URL names (`postgres://…`, `postgresql://…`, `sqlite:FILE`). Creates an embedded database that
 /// is not there; touches no table. With a key, secrets are sealed when they are written; without one they stand in the clear.
 pub async fn open(url: &StoreUrl, key: Option<StoreKey>) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(url, key, CONNECTIONS).await
+}
+
+/// The same with at most so many connections to a server, within [`CONNECTIONS_WITHIN`].
+pub async fn open_with(
+    url: &StoreUrl,
+    key: Option<StoreKey>,
+    connections: usize,
+) -> Result<Arc<dyn Store>, StoreError> {
     match url {
-        StoreUrl::Postgres(options) => Ok(Arc::new(PostgresStore::open(options, key).await?)),
+        StoreUrl::Postgres(options) => Ok(Arc::new(PostgresStore::open(options, key, connections).await?)),
         StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, key).await?)),
     }
 }
