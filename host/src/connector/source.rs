@@ -82,7 +82,12 @@ impl ConnectorSource {
     fn current(&self) -> Arc<Connector> {
         let mut current = self.connector.lock().unwrap_or_else(PoisonError::into_inner);
         let serving = self.registry.connector(&current.descriptor.route);
-        if let Some(serving) = serving.filter(|serving| understands(&current.descriptor, &serving.descriptor)) {
+        let is_another = |serving: &Arc<Connector>| !Arc::ptr_eq(serving, &current);
+        let suits = |serving: &Arc<Connector>| {
+            understands(&current.descriptor, &serving.descriptor)
+                && serving.descriptor.accepts(&self.facts.settings).is_ok()
+        };
+        if let Some(serving) = serving.filter(is_another).filter(suits) {
             *current = serving;
         }
         Arc::clone(&current)

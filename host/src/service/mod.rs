@@ -14,6 +14,7 @@
 //! - `published`   connectors that are published to all hosts
 //! - `worker`      taking scraps from the queue
 //! - `reload`      connectors that change while scraps run
+//! - `settings`    what clients have set of APIs
 //! - `signing`     signing connectors, and checking signatures
 //! - `report`      what a run came to
 //! - `doctor`      what is wrong with this installation
@@ -34,6 +35,7 @@ mod reload;
 mod report;
 mod schedules;
 mod scraps;
+mod settings;
 mod signing;
 mod worker;
 

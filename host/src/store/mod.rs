@@ -12,6 +12,7 @@
 //! - `publications`  connectors that were published to all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `schedules` scraps that are created by themselves
+//! - `settings`  what clients have set of APIs
 //! - `slices`    scraps that are divided, and what their slices add up to
 //! - `rows`      how rows of either database become those values
 //! - `seal`      secrets at rest
@@ -29,6 +30,7 @@ mod queue;
 mod rows;
 mod schedules;
 mod seal;
+mod settings;
 mod slices;
 mod sqlite;
 #[cfg(test)]
@@ -51,13 +53,14 @@ pub use self::publications::{NewPublication, Publication, Publications, Publishe
 pub use self::queue::{Asked, Host, Offer, Queue, Standing, TAKE_OVERS_MAX};
 pub use self::schedules::{Fired, Firing, NewSchedule, Schedule, Schedules};
 pub use self::seal::StoreKey;
+pub use self::settings::Settings;
 pub use self::sqlite::SqliteStore;
 pub use self::types::*;
 use crate::source::{AccessToken, Parts, Secret};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse {
+pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse + Settings {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -293,6 +296,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0011_acessos.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0012_proprios.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0013_configuracoes.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -319,4 +324,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0011_acessos.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0012_proprios.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0013_configuracoes.sql"),
 );

@@ -14,7 +14,7 @@ use super::types::{
 use crate::source::{AccessToken, Parts};
 
 /// The tables, in the order in which migrations create them.
-pub(super) const TABLES: [&str; 14] = [
+pub(super) const TABLES: [&str; 15] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -29,6 +29,7 @@ pub(super) const TABLES: [&str; 14] = [
     "atlas_conectores",
     "atlas_acessos",
     "atlas_pedidos",
+    "clientes_configuracoes",
 ];
 
 /// Columns that later migrations add to them.

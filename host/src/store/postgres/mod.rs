@@ -23,6 +23,7 @@ use super::publications::impl_publications;
 use super::rows;
 use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
+use super::settings::impl_settings;
 use super::slices::impl_slices;
 use super::types::*;
 use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
@@ -143,6 +144,7 @@ impl_budgets! {
 impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
 impl_publications!(for PostgresStore, begin: "BEGIN");
 impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
+impl_settings!(for PostgresStore);
 impl_doors!(for PostgresStore, begin: "BEGIN");
 impl_browse!(
     for PostgresStore, reads: looks, moments_ago: "NOW() - INTERVAL '5 seconds'",
