@@ -155,6 +155,11 @@ impl Atlas {
         Ok(Some(Principal { access: found.id, scope: Scope::from_name(&found.scope), name: found.name }))
     }
 
+    /// Whether somebody who was let in may stay: not if what let them in was taken away since.
+    pub async fn may_stay(&self, who: &Principal) -> Result<bool, Failure> {
+        self.store().has_access(who.access, now()).await.map_err(|e| Failure::store("op-access", &e))
+    }
+
     /// Ends a session.
     pub async fn sign_out(&self, session: i64) -> Result<(), Failure> {
         let removed = self.store().remove_access(AccessKind::Session, session).await;

@@ -108,11 +108,15 @@ pub enum Earlier {
 /// Doors. Every call is atomic; `now` and all that expires are seconds since 1970.
 #[async_trait]
 pub trait Doors: Send + Sync {
-    /// Has something open a door, and gives its number. A password takes the place of the one before, and ends all sessions.
+    /// Has something open a door, and gives its number. A password takes the place of the one before, and ends all
+    /// sessions and links.
     async fn add_access(&self, access: &NewAccess<'_>) -> Result<i64, StoreError>;
 
     /// What has this secret and has not expired.
     async fn access_of(&self, kind: AccessKind, secret: &str, now: i64) -> Result<Option<Access>, StoreError>;
+
+    /// Whether it is there still and has not expired.
+    async fn has_access(&self, id: i64, now: i64) -> Result<bool, StoreError>;
 
     /// Uses a link up. Of many who try at once, one does.
     async fn use_link(&self, secret: &str, now: i64) -> Result<bool, StoreError>;
@@ -143,10 +147,13 @@ pub(super) const ADD: &str = "INSERT INTO atlas_acessos (tipo, nome, segredo, es
      VALUES ($1, $2, $3, $4, $5) RETURNING id";
 
 /// Before a new password.
-pub(super) const REPLACE_PASSWORD: &str = "DELETE FROM atlas_acessos WHERE tipo IN ('senha', 'sessao')";
+pub(super) const REPLACE_PASSWORD: &str = "DELETE FROM atlas_acessos WHERE tipo IN ('senha', 'sessao', 'link')";
 
 pub(super) const OF: &str = "SELECT id, nome, escopo, expira_em, visto_em, CAST(criado_em AS TEXT) AS criado_em \
      FROM atlas_acessos WHERE segredo = $2 AND tipo = $1 AND (expira_em IS NULL OR expira_em > $3)";
+
+pub(super) const HAS: &str =
+    "SELECT EXISTS (SELECT 1 FROM atlas_acessos WHERE id = $1 AND (expira_em IS NULL OR expira_em > $2))";
 
 pub(super) const USE_LINK: &str = "DELETE FROM atlas_acessos WHERE segredo = $1 AND tipo = 'link' AND expira_em > $2";
 
@@ -224,6 +231,11 @@ macro_rules! impl_doors {
                 ) -> Result<Option<Access>, StoreError> {
                     let found = sqlx::query_as(access::OF).bind(kind.name()).bind(secret).bind(now);
                     found.fetch_optional(&self.pool).await.map_err(StoreError::sort("check an access"))
+                }
+
+                async fn has_access(&self, id: i64, now: i64) -> Result<bool, StoreError> {
+                    let has = sqlx::query_scalar(access::HAS).bind(id).bind(now).fetch_one(&self.pool).await;
+                    has.map_err(StoreError::sort("check an access"))
                 }
 
                 async fn use_link(&self, secret: &str, now: i64) -> Result<bool, StoreError> {

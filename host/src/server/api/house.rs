@@ -47,9 +47,15 @@ pub(super) async fn events(
     // One that is none is one of which nothing is known: whoever names it is told that events may be missing.
     let unknown = EventId { process: 0, number: u64::MAX };
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
-    let wanted = Wanted { seen, scrap: which.scrap_id, lang: caller.lang };
+    let wanted = Wanted { seen, scrap: which.scrap_id, lang: caller.lang, who: caller.principal.clone() };
     let house = &caller.house;
-    let events = stream(Arc::clone(&house.journal), Arc::clone(&house.texts), wanted, house.stop.clone());
+    let events = stream(
+        Arc::clone(&house.journal),
+        Arc::clone(&house.texts),
+        Arc::clone(&house.atlas),
+        wanted,
+        house.stop.clone(),
+    );
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
