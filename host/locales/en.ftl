@@ -952,3 +952,4 @@ error-settings-long = the settings of API { $api } have more than { $max } bytes
     .fix = Settings are few and short.
 error-settings-json = { $file } has no JSON object: { $reason }
     .fix = Write an object, for example of one member: "loja": 3, in braces.
+web-line-connector = Connector: { $line }

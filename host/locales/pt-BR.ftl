@@ -964,3 +964,4 @@ error-settings-long = as configurações da API { $api } passam de { $max } byte
     .fix = Configurações são poucas e curtas.
 error-settings-json = { $file } não traz um objeto JSON: { $reason }
     .fix = Escreva um objeto, por exemplo um de um membro: "loja": 3, entre chaves.
+web-line-connector = Conector: { $line }

@@ -485,6 +485,10 @@ impl Waiting for Told {
     fn throttled(&self, throttled: &Throttled) {
         self.0.on(pipeline::Event::Throttled { reason: &throttled.why, wait: throttled.wait });
     }
+
+    fn logged(&self, line: &str) {
+        self.0.on(pipeline::Event::Logged { line });
+    }
 }
 
 /// When a scrap whose run ended is taken again, and by whom.
