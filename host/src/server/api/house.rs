@@ -16,7 +16,7 @@ use crate::server::events::{EventId, Wanted, stream};
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
 use crate::server::{House, page};
-use crate::service::{Act, Atlas, Health};
+use crate::service::{Act, Health};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -77,7 +77,7 @@ pub(super) struct FindingView {
 ))]
 pub(super) async fn health(caller: Caller) -> Result<Json<Vec<FindingView>>, Problem> {
     caller.need(Act::Look)?;
-    let findings = Atlas::doctor(caller.house.config.clone()).await;
+    let findings = caller.house.atlas.examine().await;
     let view = |finding: &crate::service::Finding| FindingView {
         saude: match finding.health {
             Health::Ok => "ok",
