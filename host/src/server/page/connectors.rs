@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
-use super::format::{bytes, duration, number};
+use super::format::{bytes, duration, number, sent};
 use super::layout::{alert, ask, done, empty, field, page, token};
 use super::scraps::request;
 use super::visit::{Fields, Posted, Visit};
@@ -212,7 +212,7 @@ pub(super) fn tried(visit: &Visit, tried: &TriedPage) -> Markup {
             p { strong { (visit.say(&notice!("web-tried-records", count = records, took = took))) } }
             p.hint { (visit.say(&notice!("web-tried-next", next = tried.next)))
                 @if let Some(total) = tried.total { " " (visit.say(&notice!("web-tried-total", total = number(i64::try_from(total).unwrap_or(i64::MAX), lang)))) } }
-            @for record in &tried.first { pre.payload tabindex="0" { code { (record) } } }
+            @for record in &tried.first { pre.payload tabindex="0" { code { (sent(record)) } } }
         }
     }
 }
