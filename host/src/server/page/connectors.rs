@@ -174,7 +174,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
         }
         section.card { h2 { (visit.text("web-history")) }
             @if history.is_empty() { p.hint { (visit.text("web-history-none")) } }
-            @else { table.dense {
+            @else { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-history")) { table.dense {
                 thead { tr { @for name in ["web-version", "web-digest"] { th scope="col" { (visit.text(name)) } } th { span.sr { (visit.text("web-actions")) } } } }
                 tbody { @for version in &history { tr {
                     td { bdi { (version.version) } }
@@ -183,7 +183,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
                         a.button.quiet href={ "/conectores/" (route) "/voltar?versao=" (version.sha256) } { (visit.text("web-go-back-to")) }
                     } }
                 } } }
-            } }
+            } } }
         }
         @if may { section.card { h2 { (visit.text("web-try-page")) }
             p.hint { (visit.text("web-try-page-hint")) }

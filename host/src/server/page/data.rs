@@ -80,7 +80,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
         section.card { h2 { (visit.text("web-verify-1")) }
             p.hint { code { "SELECT origem, COUNT(*), COUNT(DISTINCT hash_conteudo) FROM dados_raw WHERE cliente_id = " (id) " GROUP BY origem" } }
             @if totals.is_empty() { p { (visit.text("web-no-records-yet")) } }
-            @else { table.dense {
+            @else { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-verify-1")) { table.dense {
                 thead { tr { th scope="col" { (visit.text("web-route")) } th.n scope="col" { (visit.text("web-rows")) } th.n scope="col" { (visit.text("web-doubles")) }
                     th scope="col" { (visit.text("web-first-collected")) } th scope="col" { (visit.text("web-last-collected")) } } }
                 tbody { @for total in &totals { tr {
@@ -90,7 +90,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
                     td { @if let Some(at) = &total.primeira_coleta { (time(at, lang)) } }
                     td { @if let Some(at) = &total.ultima_coleta { (time(at, lang)) } }
                 } } }
-            } }
+            } } }
         }
         section.card { h2 { (visit.text("web-verify-2")) }
             p.hint { code { "SELECT id, origem, data_coleta, payload FROM dados_raw WHERE cliente_id = " (id) " ORDER BY id DESC LIMIT " (NEWEST) } }
