@@ -165,12 +165,11 @@ impl Browser {
 
     /// Presses the button, or follows the link, that can be seen and has this name.
     pub async fn press(&self, name: &str) -> anyhow::Result<()> {
-        let script = "return [...document.querySelectorAll('button, a, summary')].filter((e) => e.checkVisibility() \
+        let script = "if (document.readyState !== 'complete') return null; \
+                      return [...document.querySelectorAll('button, a, summary')].filter((e) => e.checkVisibility() \
                       && e.innerText.trim() === arguments[0])[0] ?? null";
-        let found = self.run(script, json!([name])).await?;
-        if found.is_null() {
-            bail!("nothing to press is called {name:?} at {}:\n{}", self.address().await?, self.text("body").await?);
-        }
+        let found = self.until_found(script, json!([name])).await;
+        let found = found.with_context(|| format!("nothing to press is called {name:?}"))?;
         self.click(&found).await.with_context(|| format!("press {name:?}"))
     }
 
@@ -225,7 +224,7 @@ impl Browser {
 
     /// A picture of the whole page.
     pub async fn picture(&self, file: &Path) -> anyhow::Result<()> {
-        let size = "return [document.documentElement.clientWidth, document.documentElement.scrollHeight]";
+        let size = "return [window.innerWidth, document.documentElement.scrollHeight]";
         let size = self.run(size, json!([])).await?;
         let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
         let how = json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true, "clip": clip } });
@@ -234,12 +233,22 @@ impl Browser {
         std::fs::write(file, picture).with_context(|| format!("write {}", file.display()))
     }
 
+    /// What a selector finds first; waits for it, since what was pressed before may lead to another page.
     async fn find(&self, selector: &str) -> anyhow::Result<Value> {
-        let found = self.run("return document.querySelector(arguments[0])", json!([selector])).await?;
-        if found.is_null() {
-            bail!("there is no {selector} at {}:\n{}", self.address().await?, self.text("body").await?);
+        let script = "return document.readyState === 'complete' ? document.querySelector(arguments[0]) : null";
+        self.until_found(script, json!([selector])).await.with_context(|| format!("there is no {selector}"))
+    }
+
+    /// Waits until a script gives an element.
+    async fn until_found(&self, script: &str, arguments: Value) -> anyhow::Result<Value> {
+        let began = Instant::now();
+        loop {
+            match self.run(script, arguments.clone()).await {
+                Ok(found) if !found.is_null() => return Ok(found),
+                _ if began.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ => bail!("at {}:\n{}", self.address().await?, self.text("body").await.unwrap_or_default()),
+            }
         }
-        Ok(found)
     }
 
     async fn click(&self, element: &Value) -> anyhow::Result<()> {

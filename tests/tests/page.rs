@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use atlas_tests::browser::{Browser, Screen};
-use atlas_tests::{Atlas, FROM, Faults, LANGUAGES, Malformed, Running, SampleApi, TO, api, programs};
+use atlas_tests::{Atlas, FROM, FaultKind, Faults, LANGUAGES, Malformed, Running, SampleApi, TO, api, programs};
 use serde_json::{Value, json};
 
 const CLIENT: u32 = 2151;
@@ -69,12 +69,18 @@ impl Visit {
 
     async fn enter(&self, link: &str) -> anyhow::Result<()> {
         self.browser.go(link).await?;
-        self.browser.until("return location.pathname === '/scraps'", json!([])).await
+        self.until_at("/scraps").await
+    }
+
+    /// Waits until the browser is at a page.
+    async fn until_at(&self, path: &str) -> anyhow::Result<()> {
+        let script = "return location.pathname === arguments[0] && document.readyState === 'complete'";
+        self.browser.until(script, json!([path])).await
     }
 
     async fn leave(&self) -> anyhow::Result<()> {
         self.press("Sair", "Sign out").await?;
-        self.browser.until("return location.pathname === '/entrar'", json!([])).await
+        self.until_at("/entrar").await
     }
 
     /// The words of the reader's language.
@@ -97,6 +103,7 @@ impl Visit {
 
     /// What holds of every page: it fits, complains of nothing, and has everything from here.
     async fn expect_sound(&self) -> anyhow::Result<()> {
+        self.browser.until("return document.readyState === 'complete'", json!([])).await?;
         let script = "const root = document.documentElement; return { width: root.scrollWidth, foreign: performance.getEntriesByType('resource').filter((e) => \
                       !e.name.startsWith(location.origin + '/') || (e.responseStatus >= 400)).map((e) => e.name) }";
         let found = self.browser.run(script, json!([])).await?;
@@ -330,7 +337,8 @@ async fn a_token_and_a_connector_are_tried_without_storing_anything() -> anyhow:
         }
         assert_eq!(visit.atlas.database.number("SELECT COUNT(*) FROM dados_raw").await?, 0);
         // A source that refuses the token is told as that.
-        visit.api.set_faults(Faults { revoked: true, ..Faults::default() })?;
+        let refuses = Faults { fail_page: Some(1), fail_with: FaultKind::Unauthorized, ..Faults::default() };
+        visit.api.set_faults(refuses)?;
         visit.go("/clientes/2151").await?;
         visit.browser.fill("#rota", "pedido").await?;
         visit.browser.fill("#de", FROM).await?;
@@ -369,6 +377,8 @@ async fn a_schedule_is_added_paused_resumed_and_removed() -> anyhow::Result<()> 
         visit.reads(".ask", "A agenda 1", "Schedule 1").await?;
         visit.press("Remover a agenda 1", "Remove schedule 1").await?;
         visit.reads("main", "Nenhuma agenda ainda", "No schedule yet").await?;
+        visit.go("/saude").await?;
+        visit.reads(".findings", "Clientes registrados: 1", "Clients registered: 1").await?;
     }
     Ok(())
 }
@@ -408,13 +418,13 @@ async fn a_link_signs_in_once_and_a_password_as_often_as_one_likes() -> anyhow::
         // A password ends this session with the others.
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
         visit.press("Salvar", "Save").await?;
-        visit.browser.until("return location.pathname === '/entrar'", json!([])).await?;
+        visit.until_at("/entrar").await?;
         visit.browser.fill("#senha", "uma senha bem errada").await?;
         visit.press("Entrar", "Sign in").await?;
         visit.reads("[role=alert]", "a senha não confere", "that is not the password").await?;
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
         visit.press("Entrar", "Sign in").await?;
-        visit.browser.until("return location.pathname === '/scraps'", json!([])).await?;
+        visit.until_at("/scraps").await?;
     }
     Ok(())
 }
@@ -426,8 +436,10 @@ async fn what_was_typed_comes_back_after_a_session_that_ended_meanwhile() -> any
         visit.go("/acessos").await?;
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
         visit.press("Salvar", "Save").await?;
+        visit.until_at("/entrar").await?;
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
         visit.press("Entrar", "Sign in").await?;
+        visit.until_at("/scraps").await?;
         visit.fill_in().await?;
         visit.browser.fill("#fatia", "1d").await?;
         visit.browser.forget("atlas_sessao").await?;
@@ -436,7 +448,7 @@ async fn what_was_typed_comes_back_after_a_session_that_ended_meanwhile() -> any
         visit.expect_sound().await?;
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
         visit.press("Entrar", "Sign in").await?;
-        visit.browser.until("return location.pathname === '/scraps/novo'", json!([])).await?;
+        visit.until_at("/scraps/novo").await?;
         for (field, typed) in [("#cliente", "2151"), ("#rota", "pedido"), ("#de", FROM), ("#ate", TO), ("#fatia", "1d")]
         {
             assert_eq!(visit.value(field).await?, typed, "{field}");
@@ -450,8 +462,11 @@ async fn what_was_typed_comes_back_after_a_session_that_ended_meanwhile() -> any
 #[tokio::test]
 async fn a_page_that_is_open_goes_on_by_itself_after_the_server_was_killed() -> anyhow::Result<()> {
     for (lang, screen) in readers() {
-        let mut visit = Visit::registered(screen, lang, 1_000, Faults { latency_ms: 100, ..Faults::default() }).await?;
-        visit.atlas.set("ATLAS_LEASE", "2");
+        let mut atlas = Atlas::on_sqlite()?;
+        atlas.set("ATLAS_LEASE", "2");
+        let api = api(1_000, Faults { latency_ms: 100, ..Faults::default() }).await?;
+        atlas.register(CLIENT, &api).await?;
+        let mut visit = Visit::at(atlas, api, screen, lang).await?;
         visit.create().await?;
         visit.until_live().await?;
         visit.until_state("executando").await?;
@@ -479,7 +494,7 @@ async fn a_scrap_is_created_with_the_keyboard_alone() -> anyhow::Result<()> {
         visit.browser.keys(ENTER).await?;
         tab_to(&visit, "a[href='/scraps/novo']").await?;
         visit.browser.keys(ENTER).await?;
-        visit.browser.until("return location.pathname === '/scraps/novo'", json!([])).await?;
+        visit.until_at("/scraps/novo").await?;
         tab_to(&visit, "#cliente").await?;
         visit.browser.keys("2151").await?;
         tab_to(&visit, "#rota").await?;
@@ -552,10 +567,10 @@ async fn every_page(screen: Screen) -> anyhow::Result<()> {
     visit.until_state("concluido_com_ressalva").await?;
     let client = CLIENT.to_string();
     let more = ["--client", &client, "--route", "pedido", "--from", FROM, "--to", TO];
-    visit.atlas.run(&[&["scrap", "create", "--paused"], &more[..]].concat()).await?;
+    visit.atlas.run(&[&["scrap", "create"], &more[..]].concat()).await?.expect(0)?;
     let schedule =
         ["schedule", "add", "--client", &client, "--route", "pedido", "--cron", "0 */6 * * *", "--window", "2d"];
-    visit.atlas.run(&schedule).await?;
+    visit.atlas.run(&schedule).await?.expect(0)?;
     visit.go("/acessos").await?;
     visit.browser.fill("#nome", "painel").await?;
     visit.press("Criar token", "Make a token").await?;
