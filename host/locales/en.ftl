@@ -709,7 +709,10 @@ web-pause = Pause
 web-cancel = Cancel
 web-same-again = Same again
 web-cancel-scrap = Cancel scrap { $id }
-web-ask-cancel = Scrap { $id } (client { $client }, route { $route }) stops where it is: { $pages } pages and { $read } records that were read stay in the table. It can be resumed later.
+web-ask-cancel = Scrap { $id } (client { $client }, route { $route }) stops where it is: { $pages ->
+        [one] { $pages } page
+       *[other] { $pages } pages
+    } and { $read } records that were read stay in the table. It can be resumed later.
 web-scrap = Scrap { $id }
 web-slices = Slices: { $done } of { $count } done
 web-slice-of = Slice of scrap { $id }

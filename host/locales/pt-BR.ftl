@@ -721,7 +721,10 @@ web-pause = Pausar
 web-cancel = Cancelar
 web-same-again = Criar igual
 web-cancel-scrap = Cancelar o scrap { $id }
-web-ask-cancel = O scrap { $id } (cliente { $client }, rota { $route }) para onde está: { $pages } páginas e { $read } registros já lidos ficam na tabela. Ele pode ser retomado depois.
+web-ask-cancel = O scrap { $id } (cliente { $client }, rota { $route }) para onde está: { $pages ->
+        [one] { $pages } página
+       *[other] { $pages } páginas
+    } e { $read } registros já lidos ficam na tabela. Ele pode ser retomado depois.
 web-scrap = Scrap { $id }
 web-slices = Fatias: { $done } de { $count } concluídas
 web-slice-of = Fatia do scrap { $id }

@@ -67,5 +67,5 @@ pub(super) async fn unknown(State(house): State<Arc<House>>, headers: HeaderMap,
     if uri.path().starts_with("/api/") {
         return Problem::of(&failure, house.texts.of(lang)).into_response();
     }
-    layout::lone_failure(house.texts.of(lang), &failure)
+    layout::lone_failure(house.texts.of(lang), visit::theme(&headers), &failure)
 }
