@@ -8,11 +8,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
 
 use super::House;
 use super::problem::Problem;
@@ -34,18 +39,21 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
 
+/// How long a request's body may take to come: forms and JSON are small.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Browsers keep to HTTPS for half a year.
 const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=15552000");
 
 pub(super) async fn guard(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
     let mut response = match check(&house, &request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next.run(in_time(request)).await,
         Err(failure) => {
             let texts = house.texts.of(super::language(request.headers()));
             let problem = Problem::of(&failure, texts);
             let status = match failure.notice.key.as_str() {
                 "web-other-host" => StatusCode::MISDIRECTED_REQUEST,
-                _ => StatusCode::FORBIDDEN,
+                _ => super::problem::status(&failure),
             };
             Problem { status: status.as_u16(), ..problem }.into_response()
         }
@@ -61,12 +69,30 @@ pub(super) async fn guard(State(house): State<Arc<House>>, request: Request, nex
     response
 }
 
+/// The request, whose body fails unless it comes in time: whoever sends a byte now and then would keep a connection for ever.
+fn in_time(request: Request) -> Request {
+    let deadline = Instant::now() + BODY_TIMEOUT;
+    request.map(|body| {
+        let parts = stream::unfold(body.into_data_stream(), move |mut body| async move {
+            match timeout_at(deadline, body.next()).await {
+                Ok(part) => part.map(|part| (part, body)),
+                Err(late) => Some((Err(axum::Error::new(late)), body)),
+            }
+        });
+        Body::from_stream(parts)
+    })
+}
+
 fn check(house: &House, request: &Request) -> Result<(), Failure> {
     // HTTP/2 has the name in the request's URI.
     let from_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let host = from_uri.or_else(|| text(request.headers(), &header::HOST)).unwrap_or_default();
     if !is_ours(&host, &house.hosts) {
         return Err(Failure::new("op-access", notice!("web-other-host", host = host), Exit::Usage));
+    }
+    // No name has it, and no database keeps it in a text.
+    if request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00")) {
+        return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && !comes_from_us(request.headers(), &host) {

@@ -13,6 +13,7 @@
 //! - `metrics`  what Prometheus is told
 //! - `view`     how things look to programs
 //! - `problem`  failures as HTTP tells them
+//! - `room`     how many connections there are
 //! - `run`      the runs of this process
 //! - `tls`      the certificate
 
@@ -23,6 +24,7 @@ mod guard;
 mod metrics;
 mod page;
 mod problem;
+mod room;
 mod run;
 mod session;
 mod throttle;
@@ -40,10 +42,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio_util::sync::CancellationToken;
 
 use self::events::{Journal, Runs, Watch};
 use self::metrics::Metrics;
+use self::room::Room;
 use self::throttle::Throttle;
 use crate::i18n::{Catalogue, Lang};
 use crate::notice;
@@ -53,6 +57,8 @@ use crate::service::{Atlas, Exit, Failure};
 const BODY_MAX: usize = 1024 * 1024;
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often what has expired is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long a connection may take until its first request has come, and each request's headers.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -157,25 +163,40 @@ impl Listening {
         let listener = self.listener;
         let serving = match self.tls {
             Some(config) => {
-                let config = axum_server::tls_rustls::RustlsConfig::from_config(config);
-                let server = axum_server::from_tcp_rustls(listener, config).map_err(|e| broken(&e))?;
+                let config = RustlsConfig::from_config(config);
+                let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
+                let server = server.map(|_| RustlsAcceptor::new(config).acceptor(Room::new()));
                 let mut server = server.handle(handle).first_request_timeout(HEADERS_TIMEOUT);
                 bound(server.http_builder());
                 tokio::spawn(server.serve(app))
             }
             None => {
                 let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
-                let mut server = server.handle(handle).first_request_timeout(HEADERS_TIMEOUT);
+                let mut server = server.acceptor(Room::new()).handle(handle).first_request_timeout(HEADERS_TIMEOUT);
                 bound(server.http_builder());
                 tokio::spawn(server.serve(app))
             }
         };
+        tokio::spawn(forget(Arc::clone(&house)));
         let worked = house.work(&complain).await;
         // Without workers there is nothing to serve for: the end of one is the end of the other.
         stop.cancel();
         let served = serving.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
         worked.and(served.map_err(|error| broken(&error)))
     }
+}
+
+/// Forgets expired accesses and old answers now and then: programs with tokens never sign in, and would leave theirs for ever.
+async fn forget(house: Arc<House>) {
+    let each = async {
+        loop {
+            if let Err(failure) = house.atlas.forget_expired().await {
+                tracing::debug!(reason = failure.notice.key, "nothing could be forgotten");
+            }
+            tokio::time::sleep(FORGET_EVERY).await;
+        }
+    };
+    house.stop.run_until_cancelled(each).await;
 }
 
 fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {

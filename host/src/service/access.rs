@@ -123,10 +123,20 @@ impl Atlas {
     }
 
     async fn begin_session(&self, browser: &str) -> Result<Secret, Failure> {
-        let forgotten = self.store().forget_accesses(now(), now() - ANSWERS_S).await;
-        forgotten.map_err(|e| Failure::store("op-access", &e))?;
+        self.forget_expired().await?;
         let name: String = browser.chars().take(NAME_MAX).collect();
         self.admit(AccessKind::Session, &name, "", Scope::Full, Some(SESSION_S)).await.map(|(_, secret)| secret)
+    }
+
+    /// Forgets what has expired, and old answers.
+    pub async fn forget_expired(&self) -> Result<(), Failure> {
+        let forgotten = self.store().forget_accesses(now(), now() - ANSWERS_S).await;
+        forgotten.map_err(|e| Failure::store("op-access", &e))
+    }
+
+    /// Whether what let somebody in is there still.
+    pub async fn is_let_in(&self, access: i64) -> Result<bool, Failure> {
+        self.store().has_access(access, now()).await.map_err(|e| Failure::store("op-access", &e))
     }
 
     /// Whose session has this secret.
@@ -153,11 +163,6 @@ impl Atlas {
             noted.map_err(|e| Failure::store("op-access", &e))?;
         }
         Ok(Some(Principal { access: found.id, scope: Scope::from_name(&found.scope), name: found.name }))
-    }
-
-    /// Whether somebody who was let in may stay: not if what let them in was taken away since.
-    pub async fn may_stay(&self, who: &Principal) -> Result<bool, Failure> {
-        self.store().has_access(who.access, now()).await.map_err(|e| Failure::store("op-access", &e))
     }
 
     /// Ends a session.

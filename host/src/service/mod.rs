@@ -50,6 +50,7 @@ pub use self::connectors::Connectors;
 pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};
 pub use self::failure::{Exit, Failure};
+pub use self::period::day;
 use self::presence::Presence;
 pub use self::preview::{Preview, TriedPage};
 pub use self::rejects::Replayed;

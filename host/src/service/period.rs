@@ -1,6 +1,6 @@
 //! Periods as people type them, and the slices of a long one.
 
-use chrono::{Days, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate};
 
 use super::failure::Failure;
 use super::scraps::ScrapRequest;
@@ -59,9 +59,15 @@ fn days_of(request: &ScrapRequest, descriptor: &Descriptor) -> Result<Option<(Na
 
 /// A day, as ISO 8601 writes it and in no other way: `20/10/2025` may be read in two.
 fn date(text: &str) -> Result<NaiveDate, Failure> {
-    let iso = text.len() == "2025-10-20".len();
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| iso);
+    let iso = text.len() == "2025-10-20".len() && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    // No database has the year 0.
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| iso && date.year() > 0);
     date.ok_or_else(|| Failure::usage(notice!("error-date", value = text)))
+}
+
+/// A day as it was typed, written as ISO 8601 has it.
+pub fn day(text: &str) -> Result<String, Failure> {
+    date(text).map(|date| date.to_string())
 }
 
 /// One slice after the other, of so many days; the last may be shorter.
@@ -106,6 +112,14 @@ mod tests {
         let slices: Vec<_> = divide((NaiveDate::MAX - Days::new(4), NaiveDate::MAX), 3).collect();
         assert_eq!(slices.len(), 2);
         assert_eq!(slices[1].1, NaiveDate::MAX);
+    }
+
+    #[test]
+    fn a_day_is_one_that_every_database_has() {
+        assert_eq!(day("2025-10-20").ok().as_deref(), Some("2025-10-20"));
+        for text in ["0000-01-01", "-001-01-01", "+200-01-01", "+12345-01-01", "2025-1-20", "20/10/2025", ""] {
+            assert!(day(text).is_err(), "{text}");
+        }
     }
 
     #[test]

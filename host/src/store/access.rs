@@ -115,9 +115,6 @@ pub trait Doors: Send + Sync {
     /// What has this secret and has not expired.
     async fn access_of(&self, kind: AccessKind, secret: &str, now: i64) -> Result<Option<Access>, StoreError>;
 
-    /// Whether it is there still and has not expired.
-    async fn has_access(&self, id: i64, now: i64) -> Result<bool, StoreError>;
-
     /// Uses a link up. Of many who try at once, one does.
     async fn use_link(&self, secret: &str, now: i64) -> Result<bool, StoreError>;
 
@@ -129,6 +126,9 @@ pub trait Doors: Send + Sync {
 
     /// Notes that it was used, and that it expires later.
     async fn saw_access(&self, id: i64, now: i64, expires: Option<i64>) -> Result<(), StoreError>;
+
+    /// Whether this one is there still, and has not expired.
+    async fn has_access(&self, id: i64, now: i64) -> Result<bool, StoreError>;
 
     /// Takes it away; false if it was not there.
     async fn remove_access(&self, kind: AccessKind, id: i64) -> Result<bool, StoreError>;
@@ -153,7 +153,7 @@ pub(super) const OF: &str = "SELECT id, nome, escopo, expira_em, visto_em, CAST(
      FROM atlas_acessos WHERE segredo = $2 AND tipo = $1 AND (expira_em IS NULL OR expira_em > $3)";
 
 pub(super) const HAS: &str =
-    "SELECT EXISTS (SELECT 1 FROM atlas_acessos WHERE id = $1 AND (expira_em IS NULL OR expira_em > $2))";
+    "SELECT COUNT(*) FROM atlas_acessos WHERE id = $1 AND (expira_em IS NULL OR expira_em > $2)";
 
 pub(super) const USE_LINK: &str = "DELETE FROM atlas_acessos WHERE segredo = $1 AND tipo = 'link' AND expira_em > $2";
 
@@ -194,9 +194,10 @@ pub(super) fn earlier(row: Option<EarlierRow>, request: &str) -> Earlier {
     }
 }
 
-/// The same on either database, but for how a transaction begins that writes.
+/// The same on either database, but for how a transaction begins that writes, and for the connections that read: who asks must not wait
+/// for what is written.
 macro_rules! impl_doors {
-    (for $store:ty, begin: $begin:literal) => {
+    (for $store:ty, reads: $reads:ident, begin: $begin:literal) => {
         const _: () = {
             use crate::store::access::{self, Access};
             use crate::store::{AccessKind, Doors, Earlier, NewAccess, StoreError};
@@ -230,12 +231,7 @@ macro_rules! impl_doors {
                     now: i64,
                 ) -> Result<Option<Access>, StoreError> {
                     let found = sqlx::query_as(access::OF).bind(kind.name()).bind(secret).bind(now);
-                    found.fetch_optional(&self.pool).await.map_err(StoreError::sort("check an access"))
-                }
-
-                async fn has_access(&self, id: i64, now: i64) -> Result<bool, StoreError> {
-                    let has = sqlx::query_scalar(access::HAS).bind(id).bind(now).fetch_one(&self.pool).await;
-                    has.map_err(StoreError::sort("check an access"))
+                    found.fetch_optional(&self.$reads).await.map_err(StoreError::sort("check an access"))
                 }
 
                 async fn use_link(&self, secret: &str, now: i64) -> Result<bool, StoreError> {
@@ -244,18 +240,24 @@ macro_rules! impl_doors {
                 }
 
                 async fn password(&self) -> Result<Option<String>, StoreError> {
-                    let hash = sqlx::query_scalar(access::PASSWORD).fetch_optional(&self.pool).await;
+                    let hash = sqlx::query_scalar(access::PASSWORD).fetch_optional(&self.$reads).await;
                     hash.map_err(StoreError::sort("read the password's hash"))
                 }
 
                 async fn accesses(&self, kind: AccessKind) -> Result<Vec<Access>, StoreError> {
-                    let all = sqlx::query_as(access::ALL).bind(kind.name()).fetch_all(&self.pool).await;
+                    let all = sqlx::query_as(access::ALL).bind(kind.name()).fetch_all(&self.$reads).await;
                     all.map_err(StoreError::sort("list accesses"))
                 }
 
                 async fn saw_access(&self, id: i64, now: i64, expires: Option<i64>) -> Result<(), StoreError> {
                     let saw = sqlx::query(access::SAW).bind(id).bind(now).bind(expires).execute(&self.pool).await;
                     saw.map(|_| ()).map_err(StoreError::sort("note an access"))
+                }
+
+                async fn has_access(&self, id: i64, now: i64) -> Result<bool, StoreError> {
+                    let found: Result<i64, _> =
+                        sqlx::query_scalar(access::HAS).bind(id).bind(now).fetch_one(&self.$reads).await;
+                    found.map(|found| found > 0).map_err(StoreError::sort("check an access"))
                 }
 
                 async fn remove_access(&self, kind: AccessKind, id: i64) -> Result<bool, StoreError> {

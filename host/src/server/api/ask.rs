@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::notice;
@@ -45,6 +46,19 @@ fn bad(reason: &str) -> Failure {
     Failure::new("op-access", notice!("web-bad-request", reason = reason), Exit::Usage)
 }
 
+/// Whether a text in this JSON has the character NUL: written otherwise than as an escape, it is no JSON.
+fn has_nul(json: &str) -> bool {
+    let mut rest = json.as_bytes();
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        if rest[at..].starts_with(b"\\u0000") {
+            return true;
+        }
+        // What is escaped may be a backslash.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
 /// A body of JSON.
 pub(super) struct Body<T>(pub(super) T);
 
@@ -53,8 +67,20 @@ impl<T: DeserializeOwned> FromRequest<Arc<House>> for Body<T> {
 
     async fn from_request(request: Request, house: &Arc<House>) -> Result<Self, Problem> {
         let lang = language(request.headers());
-        let read = Json::<T>::from_request(request, house).await;
-        read.map(|Json(value)| Self(value)).map_err(|error| {
+        let read = async {
+            let Json(text) = Json::<Box<RawValue>>::from_request(request, house).await?;
+            // No database keeps it in a text.
+            if has_nul(text.get()) {
+                return Ok(Err(bad("NUL")));
+            }
+            Json::<T>::from_bytes(text.get().as_bytes()).map(|Json(value)| Ok(value))
+        };
+        let read = match read.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(failure)) => return Err(Problem::of(&failure, house.texts.of(lang))),
+            Err(error) => Err(error),
+        };
+        read.map(Self).map_err(|error: JsonRejection| {
             let (status, failure) = match &error {
                 JsonRejection::MissingJsonContentType(_) => (
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -106,4 +132,19 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<House>> for At<T> {
 pub(super) async fn other_method(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
     let failure = Failure::new("op-access", notice!("web-other-method"), Exit::Usage);
     Problem::of(&failure, house.texts.of(language(&headers))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_found_and_an_escaped_backslash_before_digits_is_none() {
+        for json in [r#""\u0000""#, r#"{"a\u0000":1}"#, r#""\\\u0000""#, r#"["\n\u0000"]"#] {
+            assert!(has_nul(json), "{json}");
+        }
+        for json in [r#""\\u0000""#, r#""u0000""#, r#""\u00001""#.replace("00001", "0001").as_str(), "", "\"\\"] {
+            assert!(!has_nul(json), "{json}");
+        }
+    }
 }

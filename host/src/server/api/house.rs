@@ -1,6 +1,7 @@
 //! Events, health, and the API's own document.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -8,6 +9,7 @@ use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -18,6 +20,8 @@ use crate::server::session::Caller;
 use crate::server::{House, page};
 use crate::service::{Act, Health};
 
+/// How often it is looked whether a listener may listen still.
+const LET_IN_STILL: Duration = Duration::from_secs(5);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Which events.
@@ -47,16 +51,22 @@ pub(super) async fn events(
     // One that is none is one of which nothing is known: whoever names it is told that events may be missing.
     let unknown = EventId { process: 0, number: u64::MAX };
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
-    let wanted = Wanted { seen, scrap: which.scrap_id, lang: caller.lang, who: caller.principal.clone() };
+    let wanted = Wanted { seen, scrap: which.scrap_id, lang: caller.lang };
     let house = &caller.house;
-    let events = stream(
-        Arc::clone(&house.journal),
-        Arc::clone(&house.texts),
-        Arc::clone(&house.atlas),
-        wanted,
-        house.stop.clone(),
-    );
+    let events = stream(Arc::clone(&house.journal), Arc::clone(&house.texts), wanted, house.stop.clone());
+    let events = events.take_until(shut_out(Arc::clone(house), caller.principal.access));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// Ends when what let a listener in is taken away, or expires.
+async fn shut_out(house: Arc<House>, access: i64) {
+    loop {
+        tokio::time::sleep(LET_IN_STILL).await;
+        // A database that does not answer shuts nobody out.
+        if matches!(house.atlas.is_let_in(access).await, Ok(false)) {
+            return;
+        }
+    }
 }
 
 /// One thing that was looked at.

@@ -20,7 +20,7 @@ use crate::server::problem::Problem;
 use crate::server::session::Caller;
 use crate::server::{BODY_MAX, House};
 use crate::service::{Exit, Failure};
-use crate::store::Earlier;
+use crate::store::{Earlier, Store};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -64,20 +64,30 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
             response
         }
         Ok(Earlier::None) => {
-            let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-            let (head, body) = response.into_parts();
-            let Ok(body) = to_bytes(body, ANSWER_MAX).await else {
-                return refuse(notice!("web-request-underway"), StatusCode::CONFLICT);
-            };
-            // What failed on our side may go better the next time.
-            let text = String::from_utf8_lossy(&body);
-            let kept = (!head.status.is_server_error()).then_some((i32::from(head.status.as_u16()), text.as_ref()));
-            if let Err(error) = store.end_request(access, &key, kept).await {
-                tracing::warn!(%error, "the answer to a request was not written down");
+            let store = Arc::clone(store);
+            let request = Request::from_parts(parts, Body::from(body));
+            // By itself: whoever asked may be gone before it is done, and its answer is what they come back for.
+            let done =
+                tokio::spawn(async move { answered(store.as_ref(), access, &key, next.run(request).await).await });
+            match done.await {
+                Ok(Some(response)) => response,
+                Ok(None) | Err(_) => refuse(notice!("web-request-underway"), StatusCode::CONFLICT),
             }
-            Response::from_parts(head, Body::from(body))
         }
     }
+}
+
+/// Writes an answer down; none: it is larger than any.
+async fn answered(store: &dyn Store, access: i64, key: &str, response: Response) -> Option<Response> {
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, ANSWER_MAX).await.ok()?;
+    // What failed on our side may go better the next time.
+    let text = String::from_utf8_lossy(&body);
+    let kept = (!head.status.is_server_error()).then_some((i32::from(head.status.as_u16()), text.as_ref()));
+    if let Err(error) = store.end_request(access, key, kept).await {
+        tracing::warn!(%error, "the answer to a request was not written down");
+    }
+    Some(Response::from_parts(head, Body::from(body)))
 }
 
 fn answer(status: StatusCode, body: Body) -> Response {

@@ -88,10 +88,7 @@ pub(super) struct Which {
 fn filter(caller: &Caller, which: &Which) -> Result<RecordFilter, Problem> {
     let day = |text: &Option<String>| match text.as_deref() {
         None | Some("") => Ok(None),
-        Some(text) => match chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            Ok(day) => Ok(Some(day.to_string())),
-            Err(_) => Err(caller.problem(&Failure::usage(notice!("error-date", value = text)))),
-        },
+        Some(text) => crate::service::day(text).map(Some).map_err(|f| caller.problem(&f)),
     };
     let origem = which.origem.clone().filter(|origem| !origem.is_empty());
     Ok(RecordFilter { cliente_id: which.cliente_id, origem, from: day(&which.de)?, to: day(&which.ate)? })

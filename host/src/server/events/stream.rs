@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::response::sse;
 use futures_util::{Stream, stream};
@@ -15,12 +15,9 @@ use super::{EventId, Happening, Journal};
 use crate::i18n::{Catalogue, Lang};
 use crate::server::Texts;
 use crate::server::view::LiveView;
-use crate::service::{Atlas, Principal};
 
 /// Events that are taken from the journal at a time.
 const TAKEN: usize = 64;
-/// How often it is looked whether a listener may stay.
-const ADMITTED_LOOK: Duration = Duration::from_secs(10);
 /// How long a browser waits until it asks again after the connection broke.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -32,8 +29,6 @@ pub(in crate::server) struct Wanted {
     pub(in crate::server) scrap: Option<i64>,
     /// Its language.
     pub(in crate::server) lang: Lang,
-    /// Who it is.
-    pub(in crate::server) who: Principal,
 }
 
 /// A line of a log.
@@ -50,18 +45,14 @@ struct Listener {
     wanted: Wanted,
     seen: EventId,
     woken: tokio::sync::watch::Receiver<u64>,
-    atlas: Arc<Atlas>,
-    looked: Instant,
     ready: VecDeque<sse::Event>,
     stop: CancellationToken,
 }
 
-/// Every event from the one that the listener had last; `reset` where some are gone, and it has to look anew. Ends with `stop`, and when
-/// what let the listener in is taken away.
+/// Every event from the one that the listener had last; `reset` where some are gone, and it has to look anew. Ends with `stop`.
 pub(in crate::server) fn stream(
     journal: Arc<Journal>,
     texts: Arc<Texts>,
-    atlas: Arc<Atlas>,
     wanted: Wanted,
     stop: CancellationToken,
 ) -> impl Stream<Item = Result<sse::Event, Infallible>> {
@@ -70,8 +61,7 @@ pub(in crate::server) fn stream(
     // So that a browser knows its place before anything happens, and asks again soon.
     let hello = sse::Event::default().event("hello").id(seen.to_string()).retry(RETRY).data("{}");
     let ready = VecDeque::from([hello]);
-    let looked = Instant::now();
-    let listener = Listener { journal, texts, wanted, seen, woken, atlas, looked, ready, stop };
+    let listener = Listener { journal, texts, wanted, seen, woken, ready, stop };
     stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -83,13 +73,6 @@ impl Listener {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
-            }
-            if self.looked.elapsed() >= ADMITTED_LOOK {
-                self.looked = Instant::now();
-                // A database that does not answer keeps nobody out.
-                if !self.atlas.may_stay(&self.wanted.who).await.unwrap_or(true) {
-                    return None;
-                }
             }
             // Before the journal is read: what is added meanwhile wakes at once.
             self.woken.borrow_and_update();
@@ -104,7 +87,6 @@ impl Listener {
             tokio::select! {
                 () = self.stop.cancelled() => return None,
                 woken = self.woken.changed() => woken.ok()?,
-                () = tokio::time::sleep(ADMITTED_LOOK) => {}
             }
         }
     }

@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 use super::{Happening, Journal, Live, Runs};
 use crate::store::{Scrap, ScrapState, Store, StoreError};
 
-/// How often it is looked, and how often after a look that failed.
+/// How often it is looked, and how often after a look that failed: well within the time for which a look sees what has ended.
 const LOOK: Duration = Duration::from_millis(500);
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Scraps that one look reads.
 const SCRAPS_MAX: i64 = 1_000;
 /// Scraps that somebody asked to be looked at and that wait for it.

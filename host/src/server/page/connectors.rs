@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
+use url::form_urlencoded;
 
 use super::format::{bytes, duration, number, sent};
 use super::layout::{alert, ask, done, empty, field, page, token};
@@ -65,7 +66,7 @@ fn row(visit: &Visit, entry: &RegistryEntry, registry: &crate::connector::Regist
     let count = |n: Option<u64>| html! { td.n { @match n { Some(n) => (number(i64::try_from(n).unwrap_or(i64::MAX), lang)), None => "–" } } };
     html! {
         tr {
-            td { @match descriptor { Some(d) => a href={ "/conectores/" (d.route) } { (d.route) }, None => "–" } }
+            td { @match descriptor { Some(d) => a href=(page_of(&d.route, "")) { (d.route) }, None => "–" } }
             td { (descriptor.map_or("–", |d| d.api.as_str())) }
             td { bdi { (descriptor.map_or("–", |d| d.version.as_str())) } }
             td { code { (entry.sha256.as_deref().map_or("–", short)) } }
@@ -93,6 +94,16 @@ fn standing(visit: &Visit, entry: &RegistryEntry) -> Markup {
             div { small { (visit.say(&notice!("connector-goes-on", route = instead.descriptor.route, version = instead.descriptor.version, digest = short(&instead.sha256)))) } }
         }
     }
+}
+
+/// Where a route's pages are. What was asked for may be no route: as it stands, `..` would lead to another page, whose form this one's
+/// button would send.
+fn page_of(route: &str, page: &str) -> String {
+    let route: String = form_urlencoded::byte_serialize(route.as_bytes()).collect();
+    // A space is written otherwise in a path, and a segment of dots alone is none.
+    let route = route.replace('+', "%20");
+    let route = if route.bytes().all(|b| b == b'.') { format!("{route}%20") } else { route };
+    format!("/conectores/{route}{page}")
 }
 
 fn short(sha256: &str) -> &str {
@@ -142,8 +153,8 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
         @if let Some(entry) = entry {
             div.bar { div { (standing(visit, entry)) }
                 @if may { div.buttons {
-                    @if matches!(entry.standing, Standing::Held(_)) { a.button.primary href={ "/conectores/" (route) "/aceitar" } { (visit.text("web-accept")) } }
-                    a.button.quiet href={ "/conectores/" (route) "/voltar" } { (visit.text("web-roll-back")) }
+                    @if matches!(entry.standing, Standing::Held(_)) { a.button.primary href=(page_of(route, "/aceitar")) { (visit.text("web-accept")) } }
+                    a.button.quiet href=(page_of(route, "/voltar")) { (visit.text("web-roll-back")) }
                 } }
             }
         }
@@ -180,14 +191,14 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
                     td { bdi { (version.version) } }
                     td { code { (short(&version.sha256)) } @if version.sha256 == serving.sha256 { " " span.tag { (visit.text("web-serving")) } } }
                     td.actions { @if may && version.sha256 != serving.sha256 {
-                        a.button.quiet href={ "/conectores/" (route) "/voltar?versao=" (version.sha256) } { (visit.text("web-go-back-to")) }
+                        a.button.quiet href={ (page_of(route, "/voltar")) "?versao=" (version.sha256) } { (visit.text("web-go-back-to")) }
                     } }
                 } } }
             } } }
         }
         @if may { section.card { h2 { (visit.text("web-try-page")) }
             p.hint { (visit.text("web-try-page-hint")) }
-            form.sheet.row method="post" action={ "/conectores/" (route) "/provar" } {
+            form.sheet.row method="post" action=(page_of(route, "/provar")) {
                 (token(visit))
                 input type="hidden" name="rota" value=(route);
                 (field("cliente", &visit.text("web-client"), None, &html! { input #cliente name="cliente" inputmode="numeric" pattern="[0-9]+" required; }))
@@ -233,8 +244,8 @@ async fn try_one(Path(route): Path<String>, Posted { visit, fields }: Posted) ->
 
 async fn ask_to_accept(visit: Visit, Path(route): Path<String>) -> Response {
     let title = visit.say(&notice!("web-accept-version", route = route));
-    let address = format!("/conectores/{route}/aceitar");
-    ask(&visit, &title, &notice!("web-ask-accept", route = route), &address, &title, &format!("/conectores/{route}"))
+    let address = page_of(&route, "/aceitar");
+    ask(&visit, &title, &notice!("web-ask-accept", route = route), &address, &title, &page_of(&route, ""))
 }
 
 async fn accept(Path(route): Path<String>, Posted { visit, .. }: Posted) -> Response {
@@ -248,12 +259,12 @@ async fn accept(Path(route): Path<String>, Posted { visit, .. }: Posted) -> Resp
 async fn ask_to_roll_back(visit: Visit, Path(route): Path<String>) -> Response {
     let title = visit.say(&notice!("web-roll-back-route", route = route));
     let digest = visit.query.text("versao").to_owned();
-    let address = format!("/conectores/{route}/voltar?{}", Fields::default().with("versao", Some(&digest)));
+    let address = format!("{}?{}", page_of(&route, "/voltar"), Fields::default().with("versao", Some(&digest)));
     let what = match digest.as_str() {
         "" => notice!("web-ask-roll-back", route = route),
         digest => notice!("web-ask-roll-back-to", route = route, digest = short(digest)),
     };
-    ask(&visit, &title, &what, &address, &title, &format!("/conectores/{route}"))
+    ask(&visit, &title, &what, &address, &title, &page_of(&route, ""))
 }
 
 async fn roll_back(Path(route): Path<String>, Posted { visit, .. }: Posted) -> Response {
@@ -266,7 +277,7 @@ async fn roll_back(Path(route): Path<String>, Posted { visit, .. }: Posted) -> R
 
 async fn after(visit: &Visit, route: &str, done: Result<(), Failure>) -> Response {
     match done {
-        Ok(()) => Redirect::to(&format!("/conectores/{route}?feito=1")).into_response(),
+        Ok(()) => Redirect::to(&format!("{}?feito=1", page_of(route, ""))).into_response(),
         Err(failure) => shown(visit, route, problem::status(&failure), alert(visit.texts(), &failure)).await,
     }
 }

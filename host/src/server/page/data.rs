@@ -27,6 +27,8 @@ const SHOWN: usize = 50;
 /// Records that a search by path reads before it says how far it has come, and how long it may take.
 const SEARCHED: usize = 20_000;
 const SEARCH_TIME: Duration = Duration::from_secs(5);
+/// Bytes of a path: it is parsed recursively.
+const PATH_MAX: usize = 256;
 /// Records that are read at a time, where their payloads are needed whole.
 const READ: i64 = 200;
 /// Characters of a payload in the list, and bytes in the viewer: more than anybody reads, and less than slows a browser down.
@@ -152,13 +154,7 @@ fn plot(visit: &Visit, days: &[DayTotal]) -> Markup {
 
 /// Which records are meant.
 pub(super) fn filter(fields: &Fields) -> Result<RecordFilter, Failure> {
-    let date = |name: &str| match fields.get(name) {
-        None => Ok(None),
-        Some(text) => match chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            Ok(date) => Ok(Some(date.to_string())),
-            Err(_) => Err(Failure::usage(notice!("error-date", value = text))),
-        },
-    };
+    let date = |name: &str| fields.get(name).map(crate::service::day).transpose();
     Ok(RecordFilter {
         cliente_id: fields.number("cliente")?,
         origem: fields.get("rota").map(str::to_owned),
@@ -197,6 +193,9 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
         let searched = records.len();
         return Ok(Found { records: records.into_iter().map(|record| (record, None)).collect(), next, searched });
     };
+    if text.len() > PATH_MAX {
+        return Err(Failure::usage(notice!("web-json-path", path = excerpt(text), reason = format!("> {PATH_MAX}"))));
+    }
     let path =
         JsonPath::parse(text).map_err(|error| Failure::usage(notice!("web-json-path", path = text, reason = error)))?;
     let wanted = query.get("valor").map(str::to_owned);

@@ -108,7 +108,8 @@ fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
 async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: HeaderMap, body: String) -> Response {
     let fields = Fields::parse(&body);
     let back = ours(fields.get("volta"));
-    let kept = fields.text("campos").to_owned();
+    // Encoded anew: it goes into an address.
+    let kept = Fields::parse(fields.text("campos")).kept();
     let signed_in = match house.throttle.begin(address.ip()) {
         Err(wait) => {
             Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage))

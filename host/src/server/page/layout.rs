@@ -50,8 +50,7 @@ pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
         }
         main #conteudo tabindex="-1" { h1 { (title) } (content) }
     };
-    let data =
-        PageData { form_token: Some(&visit.session.form_token), since: Some(visit.house.journal.last().to_string()) };
+    let data = PageData { form_token: Some(&visit.session.form_token), since: Some(visit.since.clone()) };
     document(visit.texts(), visit.lang, visit.theme, title, &data, &body)
 }
 

@@ -35,6 +35,8 @@ pub(in crate::server) struct Visit {
     /// What the query says.
     pub(super) query: Fields,
     pub(super) theme: Option<&'static str>,
+    /// The last event before anything was read that the page shows: what happens meanwhile is told again, rather than not at all.
+    pub(super) since: String,
 }
 
 impl Visit {
@@ -81,6 +83,7 @@ fn place(parts: &Parts) -> String {
 }
 
 async fn visit(parts: &Parts, house: &Arc<House>) -> Result<Option<Visit>, Failure> {
+    let since = house.journal.last().to_string();
     let Some(session) = session(house, &parts.headers).await? else { return Ok(None) };
     Ok(Some(Visit {
         house: Arc::clone(house),
@@ -89,6 +92,7 @@ async fn visit(parts: &Parts, house: &Arc<House>) -> Result<Option<Visit>, Failu
         place: place(parts),
         query: Fields::parse(parts.uri.query().unwrap_or_default()),
         theme: theme(&parts.headers),
+        since,
     }))
 }
 
@@ -188,6 +192,10 @@ impl FromRequest<Arc<House>> for Posted {
         let body = String::from_request(Request::new(body), house).await;
         let body = body.map_err(|error| layout::lone_failure(texts, theme(&parts.headers), &unreadable(&error)))?;
         let fields = Fields::parse(&body);
+        if fields.iter().any(|(_, value)| value.contains('\0')) {
+            let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Exit::Usage);
+            return Err(layout::lone_failure(texts, &failure));
+        }
         // The page that the form stands on, for whoever has to sign in first.
         let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
         let from = from.map_or_else(|| "/".to_owned(), |from| from.path().to_owned());

@@ -145,7 +145,7 @@ impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS])
 impl_publications!(for PostgresStore, begin: "BEGIN");
 impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
 impl_settings!(for PostgresStore);
-impl_doors!(for PostgresStore, begin: "BEGIN");
+impl_doors!(for PostgresStore, reads: pool, begin: "BEGIN");
 impl_browse!(
     for PostgresStore, reads: looks, moments_ago: "NOW() - INTERVAL '5 seconds'",
     day: "CAST(data_coleta AS DATE)", from: "CAST($1 AS DATE)", until: "CAST($2 AS DATE) + 1"

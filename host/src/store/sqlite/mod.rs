@@ -140,7 +140,7 @@ impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
 impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
 impl_settings!(for SqliteStore);
-impl_doors!(for SqliteStore, begin: "BEGIN IMMEDIATE");
+impl_doors!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
 impl_browse!(
     for SqliteStore, reads: readers, moments_ago: "datetime('now', '-5 seconds')",
     day: "date(data_coleta)", from: "$1", until: "date($2, '+1 day')"
