@@ -194,7 +194,7 @@ impl FromRequest<Arc<House>> for Posted {
         let fields = Fields::parse(&body);
         if fields.iter().any(|(_, value)| value.contains('\0')) {
             let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Exit::Usage);
-            return Err(layout::lone_failure(texts, &failure));
+            return Err(layout::lone_failure(texts, theme(&parts.headers), &failure));
         }
         // The page that the form stands on, for whoever has to sign in first.
         let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
