@@ -101,10 +101,14 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
         "atlas_vagas",
         "atlas_agendas",
         "atlas_conectores",
+        "atlas_acessos",
+        "atlas_pedidos",
+        "clientes_configuracoes",
         "clientes_apis.rede_privada",
         "scraps.pedido",
         "dados_rejeitados.reprocessado_em",
         "scraps.fatia_de",
+        "scraps.tentativas_max",
     ];
     assert_eq!(ground.store.schema().await?.missing_tables, later);
     ground.store.init().await?;
