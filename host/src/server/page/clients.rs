@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use super::connectors::tried;
 use super::layout::{action, alert, ask, done, empty, field, page, token};
 use super::scraps::request;
-use super::visit::{Fields, Posted, Visit};
+use super::visit::{Fields, PART, Posted, Visit};
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
@@ -21,9 +21,6 @@ use crate::server::problem;
 use crate::service::{Act, ClientChange, Failure, Said};
 use crate::source::{Parts, Secret};
 use crate::store::Client;
-
-/// What a form calls a part of a credential.
-const PART: &str = "parte_";
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
