@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::command::{answers, cargo, execute, step, without_databases};
 use crate::connectors::{self, TARGET, hostile};
 use crate::postgres::Postgres;
-use crate::{deny, tidy, torture};
+use crate::{deny, schemathesis, tidy, torture};
 
 /// The database that the tests may do with as they like.
 const DATABASE: &str = "ATLAS_TEST_DATABASE_URL";
@@ -27,6 +27,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let guests = connectors::guests::build()?;
     let examples = connectors::examples::build()?;
     let hostile = connectors::hostile::build()?;
+    let schemathesis = schemathesis::install()?;
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
@@ -37,6 +38,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     };
     tests.args(filter).env("ATLAS_CONNECTORS", &connectors).env("ATLAS_TEST_GUESTS", &guests);
     tests.env("ATLAS_EXAMPLE_CONNECTORS", examples).env("ATLAS_HOSTILE_CONNECTORS", hostile);
+    tests.env("ATLAS_SCHEMATHESIS", schemathesis);
     if let Some(postgres) = &postgres {
         tests.env(DATABASE, postgres.url());
     }
