@@ -7,6 +7,7 @@ mod connectors;
 mod demo;
 mod deny;
 mod postgres;
+mod schemathesis;
 mod test;
 mod tidy;
 mod torture;

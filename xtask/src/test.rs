@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::command::{answers, cargo, execute, root, step, target_dir, without_databases};
 use crate::connectors::{self, TARGET, hostile};
 use crate::postgres::Postgres;
-use crate::{deny, tidy, torture};
+use crate::{deny, schemathesis, tidy, torture};
 
 /// The database that the tests may do with as they like.
 const DATABASE: &str = "ATLAS_TEST_DATABASE_URL";
@@ -29,6 +29,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let examples = connectors::examples::build()?;
     let hostile = connectors::hostile::build()?;
     let axe = axe()?;
+    let schemathesis = schemathesis::install()?;
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
@@ -38,7 +39,8 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         Err(_) => Some(Postgres::start()?),
     };
     tests.args(filter).env("ATLAS_CONNECTORS", &connectors).env("ATLAS_TEST_GUESTS", &guests);
-    tests.env("ATLAS_EXAMPLE_CONNECTORS", examples).env("ATLAS_HOSTILE_CONNECTORS", hostile).env("ATLAS_AXE", axe);
+    tests.env("ATLAS_EXAMPLE_CONNECTORS", examples).env("ATLAS_HOSTILE_CONNECTORS", hostile);
+    tests.env("ATLAS_AXE", axe).env("ATLAS_SCHEMATHESIS", schemathesis);
     if let Some(postgres) = &postgres {
         tests.env(DATABASE, postgres.url());
     }

@@ -6,6 +6,7 @@
 //! - *Origin*. What changes something is taken from our own pages alone, where the caller is a browser: browsers send `Origin` with
 //!   every such request (Fetch standard, "append a request `Origin` header"), and `Sec-Fetch-Site` where it is another site's.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,12 +85,17 @@ fn in_time(request: Request) -> Request {
 }
 
 fn check(house: &House, request: &Request) -> Result<(), Failure> {
-    // HTTP/2 has the name in the request's URI.
+    // HTTP/2 has the name in the request's URI. Where it is said more than once, each has to be ours.
     let from_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
-    let host = from_uri.or_else(|| text(request.headers(), &header::HOST)).unwrap_or_default();
-    if !is_ours(&host, &house.hosts) {
-        return Err(Failure::new("op-access", notice!("web-other-host", host = host), Exit::Usage));
+    let said = request.headers().get_all(header::HOST).iter().map(|host| String::from_utf8_lossy(host.as_bytes()));
+    let mut hosts: Vec<String> = from_uri.into_iter().chain(said.map(Cow::into_owned)).collect();
+    if let Some(other) = hosts.iter().find(|host| !is_ours(host, &house.hosts)) {
+        return Err(Failure::new("op-access", notice!("web-other-host", host = other), Exit::Usage));
     }
+    if hosts.is_empty() {
+        return Err(Failure::new("op-access", notice!("web-other-host", host = "-"), Exit::Usage));
+    }
+    let host = hosts.swap_remove(0);
     // No name has it, and no database keeps it in a text.
     if request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00")) {
         return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage));

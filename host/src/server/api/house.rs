@@ -47,7 +47,7 @@ pub(super) async fn events(
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
     caller.need(Act::Look)?;
-    let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let last = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     // One that is none is one of which nothing is known: whoever names it is told that events may be missing.
     let unknown = EventId { process: 0, number: u64::MAX };
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));

@@ -51,28 +51,28 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
     };
     let asked = Sha256::new().chain_update(parts.uri.to_string().as_bytes()).chain_update([0]).chain_update(&body);
     let asked = URL_SAFE_NO_PAD.encode(asked.finalize());
-    let now = chrono::Utc::now().timestamp();
-    let (store, access) = (house.atlas.store(), caller.principal.access);
-    match store.begin_request(access, &key, &asked, now).await {
-        Err(error) => caller.problem(&Failure::store("op-access", &error)).into_response(),
-        Ok(Earlier::Different) => refuse(notice!("web-request-different"), StatusCode::UNPROCESSABLE_ENTITY),
-        Ok(Earlier::Underway) => refuse(notice!("web-request-underway"), StatusCode::CONFLICT),
-        Ok(Earlier::Answered(status, body)) => {
+    let request = Request::from_parts(parts, Body::from(body));
+    let (store, access) = (Arc::clone(house.atlas.store()), caller.principal.access);
+    // By itself, from the first word that is written down: whoever asked may be gone before it is done, and what came of it is what they
+    // come back for.
+    let done = tokio::spawn(async move {
+        match store.begin_request(access, &key, &asked, chrono::Utc::now().timestamp()).await {
+            Ok(Earlier::None) => Ok(answered(store.as_ref(), access, &key, next.run(request).await).await),
+            earlier => Err(earlier),
+        }
+    });
+    match done.await {
+        Ok(Ok(Some(response))) => response,
+        Ok(Err(Err(error))) => caller.problem(&Failure::store("op-access", &error)).into_response(),
+        Ok(Err(Ok(Earlier::Different))) => refuse(notice!("web-request-different"), StatusCode::UNPROCESSABLE_ENTITY),
+        Ok(Err(Ok(Earlier::Answered(status, body)))) => {
             let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             let mut response = answer(status.unwrap_or(StatusCode::OK), body.into());
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             response
         }
-        Ok(Earlier::None) => {
-            let store = Arc::clone(store);
-            let request = Request::from_parts(parts, Body::from(body));
-            // By itself: whoever asked may be gone before it is done, and its answer is what they come back for.
-            let done =
-                tokio::spawn(async move { answered(store.as_ref(), access, &key, next.run(request).await).await });
-            match done.await {
-                Ok(Some(response)) => response,
-                Ok(None) | Err(_) => refuse(notice!("web-request-underway"), StatusCode::CONFLICT),
-            }
+        Ok(Err(Ok(Earlier::Underway | Earlier::None))) | Ok(Ok(None)) | Err(_) => {
+            refuse(notice!("web-request-underway"), StatusCode::CONFLICT)
         }
     }
 }

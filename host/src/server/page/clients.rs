@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::connectors::tried;
 use super::layout::{action, alert, ask, done, empty, field, page, token};
 use super::scraps::request;
-use super::visit::{Fields, Posted, Visit};
+use super::visit::{Fields, PART, Posted, Visit};
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
@@ -23,8 +23,7 @@ use crate::service::{Act, ClientChange, Failure, Said};
 use crate::source::{Parts, Secret};
 use crate::store::Client;
 
-/// What a form calls a part of a credential, and one of an API's settings.
-const PART: &str = "parte_";
+/// What a form calls one of an API's settings.
 const SETTING: &str = "config_";
 
 pub(super) fn router() -> Router<Arc<House>> {

@@ -34,8 +34,8 @@ mod visit;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{OriginalUri, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
@@ -61,7 +61,11 @@ pub(super) fn router() -> Router<Arc<House>> {
 }
 
 /// Whatever there is no page for.
-pub(super) async fn unknown(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Response {
+pub(super) async fn unknown(
+    State(house): State<Arc<House>>,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
+) -> Response {
     let failure = Failure::new("op-access", notice!("web-page-unknown", path = uri.path()), Exit::Usage);
     let lang = super::language(&headers);
     if uri.path().starts_with("/api/") {

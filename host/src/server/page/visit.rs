@@ -24,6 +24,8 @@ use crate::service::{Act, Exit, Failure};
 pub(super) const FORM_TOKEN: &str = "_csrf";
 /// What was typed and is a secret: it is typed again, rather than kept in a page.
 const SECRETS: [&str; 4] = ["token", "senha", "valor", "chave"];
+/// How a form calls the parts of a credential: secrets all of them, whatever they are called beyond that.
+pub(super) const PART: &str = "parte_";
 
 /// Somebody who looks at a page.
 pub(in crate::server) struct Visit {
@@ -156,8 +158,8 @@ impl Fields {
 
     /// As a query, without what is for one form alone, and without secrets.
     pub(super) fn kept(&self) -> String {
-        let is_kept = |name: &str| name != FORM_TOKEN && !SECRETS.contains(&name);
-        let kept = self.0.iter().filter(|(name, value)| is_kept(name) && !value.is_empty());
+        let is_kept = |name: &str| name != FORM_TOKEN && !SECRETS.contains(&name) && !name.starts_with(PART);
+        let kept = self.0.iter().filter(|(name, value)| is_kept(name) && !value.is_empty() && !has_userinfo(value));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }
 
@@ -171,6 +173,12 @@ impl Fields {
         }
         query.finish()
     }
+}
+
+/// Whether it is a URL with a user's name, and perhaps a password, in it.
+fn has_userinfo(text: &str) -> bool {
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
 }
 
 fn no_number(name: &str, text: &str) -> Failure {
@@ -228,5 +236,19 @@ impl<S: Send + Sync> FromRequestParts<S> for From {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let info = ConnectInfo::<SocketAddr>::from_request_parts(parts, state).await;
         info.map(|ConnectInfo(address)| Self(address)).map_err(IntoResponse::into_response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_kept_but_for_secrets() {
+        let typed =
+            "cliente=7&base_url=https%3A%2F%2Fa.example%2F%40x&token=s&senha=s&parte_token=s&parte_x=s&_csrf=s&chave=s";
+        assert_eq!(Fields::parse(typed).kept(), "cliente=7&base_url=https%3A%2F%2Fa.example%2F%40x");
+        assert_eq!(Fields::parse("base_url=https%3A%2F%2Fu%3Ap%40a.example").kept(), "");
+        assert_eq!(Fields::parse("a=%0D%0A").kept(), "a=%0D%0A");
     }
 }

@@ -1,7 +1,9 @@
 //! The tests that both stores must pass: each runs against a SQLite file and against a PostgreSQL database of its own.
 //! The few that are about one of them alone say so.
 
+mod access;
 mod adoption;
+mod browse;
 mod clients;
 mod concurrency;
 mod crash_points;

@@ -1,0 +1,19 @@
+//! `atlas serve` as browsers, programs and strangers meet it: the program itself, over the network.
+//!
+//! - `client`   who asks
+//! - `doors`    who is let in, and what they may do
+//! - `api`      the API: the same twice, parts of listings, exports, failures
+//! - `events`   what listeners are told
+//! - `ends`     how it starts, stops and dies
+//! - `attacks`  what strangers, hostile pages and hostile data try
+//! - `document` the API against its own document
+//! - `large`    a hundred thousand scraps
+
+mod api;
+mod attacks;
+mod client;
+mod document;
+mod doors;
+mod ends;
+mod events;
+mod large;
