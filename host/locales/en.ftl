@@ -709,7 +709,10 @@ web-pause = Pause
 web-cancel = Cancel
 web-same-again = Same again
 web-cancel-scrap = Cancel scrap { $id }
-web-ask-cancel = Scrap { $id } (client { $client }, route { $route }) stops where it is: { $pages } pages and { $read } records that were read stay in the table. It can be resumed later.
+web-ask-cancel = Scrap { $id } (client { $client }, route { $route }) stops where it is: { $pages ->
+        [one] { $pages } page
+       *[other] { $pages } pages
+    } and { $read } records that were read stay in the table. It can be resumed later.
 web-scrap = Scrap { $id }
 web-slices = Slices: { $done } of { $count } done
 web-slice-of = Slice of scrap { $id }
@@ -942,3 +945,14 @@ web-ask-revoke = The program that uses the token “{ $name }” is kept out, at
 web-api-hint = All that the page does, for programs. Here your session is used; programs send a token.
 web-body = Body (JSON)
 web-send = Send
+web-settings = Settings
+settings-set = ✅ Settings of API { $api } of client { $client } stored; scraps that are created from now on have them.
+error-settings = the settings of API { $api } of client { $client } do not suit route { $route }: { $reason }
+    .fix = Correct them on the client's page or with `atlas client settings set { $client } --api { $api } --json -`.
+error-scrap-settings = scrap { $id } was created with settings that do not suit route { $route }: { $reason }
+    .fix = Correct the client's settings and create a new scrap.
+error-settings-long = the settings of API { $api } have more than { $max } bytes
+    .fix = Settings are few and short.
+error-settings-json = { $file } has no JSON object: { $reason }
+    .fix = Write an object, for example of one member: "loja": 3, in braces.
+web-line-connector = Connector: { $line }

@@ -721,7 +721,10 @@ web-pause = Pausar
 web-cancel = Cancelar
 web-same-again = Criar igual
 web-cancel-scrap = Cancelar o scrap { $id }
-web-ask-cancel = O scrap { $id } (cliente { $client }, rota { $route }) para onde está: { $pages } páginas e { $read } registros já lidos ficam na tabela. Ele pode ser retomado depois.
+web-ask-cancel = O scrap { $id } (cliente { $client }, rota { $route }) para onde está: { $pages ->
+        [one] { $pages } página
+       *[other] { $pages } páginas
+    } e { $read } registros já lidos ficam na tabela. Ele pode ser retomado depois.
 web-scrap = Scrap { $id }
 web-slices = Fatias: { $done } de { $count } concluídas
 web-slice-of = Fatia do scrap { $id }
@@ -954,3 +957,14 @@ web-ask-revoke = O programa que usa o token “{ $name }” deixa de entrar, ime
 web-api-hint = Tudo o que a página faz, para programas. Aqui se usa a sua sessão; programas enviam um token.
 web-body = Corpo (JSON)
 web-send = Enviar
+web-settings = Configurações
+settings-set = ✅ Configurações da API { $api } do cliente { $client } gravadas; valem para scraps criados a partir de agora.
+error-settings = as configurações da API { $api } do cliente { $client } não servem à rota { $route }: { $reason }
+    .fix = Corrija-as na página do cliente ou com `atlas client settings set { $client } --api { $api } --json -`.
+error-scrap-settings = o scrap { $id } foi criado com configurações que não servem à rota { $route }: { $reason }
+    .fix = Corrija as configurações do cliente e crie um novo scrap.
+error-settings-long = as configurações da API { $api } passam de { $max } bytes
+    .fix = Configurações são poucas e curtas.
+error-settings-json = { $file } não traz um objeto JSON: { $reason }
+    .fix = Escreva um objeto, por exemplo um de um membro: "loja": 3, entre chaves.
+web-line-connector = Conector: { $line }

@@ -231,6 +231,21 @@ impl Running {
         waited.unwrap_or_else(|_| bail!("it does not say {text:?}:\n{}", String::from_utf8_lossy(&self.said)))
     }
 
+    /// Reads the first line of its result while it goes on.
+    pub async fn first_line(&mut self) -> anyhow::Result<String> {
+        let stdout = self.child.stdout.as_mut().context("standard output")?;
+        let read = async {
+            let mut line = Vec::new();
+            while line.last() != Some(&b'\n') {
+                // One byte at a time: the rest is for whoever waits for its end.
+                let byte = stdout.read_u8().await;
+                line.push(byte.context("it ended without a result")?);
+            }
+            Ok(String::from_utf8(line)?)
+        };
+        tokio::time::timeout(PATIENCE, read).await.context("atlas says nothing")?
+    }
+
     /// Sends a signal by its name (`INT`, `KILL`, …).
     pub async fn signal(&self, name: &str) -> anyhow::Result<()> {
         let id = self.child.id().context("it has ended")?.to_string();

@@ -4,6 +4,7 @@
 //! Nothing here knows the library behind the program: the tests use what users use.
 
 mod atlas;
+pub mod browser;
 mod database;
 pub mod servers;
 pub mod torture;

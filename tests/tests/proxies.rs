@@ -54,6 +54,24 @@ async fn a_run_and_a_worker_go_through_a_pgbouncer_in_session_mode_that_is_kille
 }
 
 #[tokio::test]
+async fn a_process_keeps_within_the_connections_that_it_may_have() -> anyhow::Result<()> {
+    let api = api(300, Faults::default()).await?;
+    let mut atlas = Atlas::on_postgres().await?;
+    let direct = atlas.database.url().to_owned();
+    // As PgBouncer comes: it makes whoever is too many wait, and a run that has to wait for itself stands still for half a minute.
+    let bouncer = Bouncer::start(&direct, "query_wait_timeout = 20").await?;
+    atlas.set("DATABASE_URL", &bouncer.url(&direct)?);
+    atlas.set("ATLAS_DB_CONNECTIONS", "18");
+    atlas.register(CLIENT, &api).await?;
+    let run = [&["run", "--client", "2151", "--batch", "1", "--output", "json"], &PEDIDO[..]].concat();
+    let began = std::time::Instant::now();
+    let done = atlas.run(&run).await?.expect(0)?;
+    assert_eq!((done.text("status")?.as_str(), done.number("inseridos")?), ("concluido", 1_500));
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_primary_that_is_killed_in_the_middle_of_a_run_takes_nothing_along() -> anyhow::Result<()> {
     let api = slow_api().await?;
     let mut cluster = Cluster::start().await?;

@@ -1,12 +1,13 @@
 //! Everything that must pass before a change lands, the slowest last. All cargo calls share one target folder and one
 //! profile, so that wasmtime is built once.
 
-use std::env;
+use std::path::PathBuf;
 use std::process::Command;
+use std::{env, fs};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 
-use crate::command::{answers, cargo, execute, step, without_databases};
+use crate::command::{answers, cargo, execute, root, step, target_dir, without_databases};
 use crate::connectors::{self, TARGET, hostile};
 use crate::postgres::Postgres;
 use crate::{deny, schemathesis, tidy, torture};
@@ -28,6 +29,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let examples = connectors::examples::build()?;
     let hostile = connectors::hostile::build()?;
     let schemathesis = schemathesis::install()?;
+    let axe = axe()?;
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
@@ -37,13 +39,35 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         Err(_) => Some(Postgres::start()?),
     };
     tests.args(filter).env("ATLAS_CONNECTORS", &connectors).env("ATLAS_TEST_GUESTS", &guests);
-    tests.env("ATLAS_EXAMPLE_CONNECTORS", examples).env("ATLAS_HOSTILE_CONNECTORS", hostile);
+    tests.env("ATLAS_EXAMPLE_CONNECTORS", examples).env("ATLAS_HOSTILE_CONNECTORS", hostile).env("ATLAS_AXE", axe);
     tests.env("ATLAS_SCHEMATHESIS", schemathesis);
     if let Some(postgres) = &postgres {
         tests.env(DATABASE, postgres.url());
     }
     execute(without_databases(&mut tests))?;
     if filter.is_empty() { torture::inflict(TORTURE_MINUTES, TORTURE_SEED, &connectors, &guests) } else { Ok(()) }
+}
+
+/// What the page is held against (axe-core), installed by npm exactly as `package-lock.json` has it.
+fn axe() -> Result<PathBuf> {
+    let (from, to) = (root().join("tests/axe"), target_dir()?.join("tools/axe"));
+    let script = to.join("node_modules/axe-core/axe.min.js");
+    let lock = "package-lock.json";
+    let wanted = fs::read(from.join(lock)).context("cannot read tests/axe/package-lock.json")?;
+    if script.is_file() && fs::read(to.join(lock)).is_ok_and(|there| there == wanted) {
+        return Ok(script);
+    }
+    ensure!(
+        answers(Command::new("npm").arg("--version")),
+        "`npm` is not here, and axe-core, which the page is tested with, is installed by it.\n\
+         Install Node.js 20 or newer with npm (Debian: nodejs and npm)."
+    );
+    fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
+    // The lock last: it stands for all the rest.
+    fs::copy(from.join("package.json"), to.join("package.json")).context("cannot copy tests/axe/package.json")?;
+    fs::write(to.join(lock), wanted).with_context(|| format!("cannot write {lock}"))?;
+    execute(Command::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&to))?;
+    Ok(script)
 }
 
 /// What needs no test to run.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::args::{ClientArgs, ClientCommand};
 use super::credential;
 use super::output::Output;
+use super::settings;
 use crate::notice;
 use crate::service::{Atlas, ClientChange, Exit, Failure, Said};
 use crate::source::Secret;
@@ -47,6 +48,7 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
         }
         ClientCommand::List => list(atlas, output).await?,
         ClientCommand::Credential(args) => return credential::run(args.command, atlas, output).await,
+        ClientCommand::Settings(args) => return settings::run(args.command, atlas, output).await,
         ClientCommand::Rekey => return credential::rekey(atlas, output).await,
     }
     Ok(Exit::Done)

@@ -276,7 +276,8 @@ impl Observer for ScrapConsole {
                     bar.set_message(self.texts.text(&notice!("run-inserted", rows = rows)));
                 }
             }
-            Event::Written { .. } => {}
+            // The program's own log shows what connectors say.
+            Event::Written { .. } | Event::Logged { .. } => {}
             Event::Page { number, frontier, counts, total_records, elapsed } => {
                 self.on_page(number, frontier, &counts, total_records, elapsed)
             }

@@ -28,6 +28,7 @@ mod run;
 mod schedule;
 mod scrap;
 mod serve;
+mod settings;
 mod signals;
 mod usage;
 mod verify;

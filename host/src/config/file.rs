@@ -25,6 +25,7 @@ pub(super) struct FileSettings {
     pub(super) concurrency: Option<usize>,
     pub(super) sweeps: Option<i32>,
     pub(super) db_patience_s: Option<u64>,
+    pub(super) db_connections: Option<usize>,
     pub(super) worker: WorkerFile,
     pub(super) lang: Option<String>,
     pub(super) limits: Limits,

@@ -20,7 +20,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{RetryPolicy, RunSettings};
 use crate::source::{Grant, RateBudget, Secret};
-use crate::store::{StoreKey, StoreUrl};
+use crate::store::{CONNECTIONS, CONNECTIONS_WITHIN, StoreKey, StoreUrl};
 
 /// The file of settings, in the working directory.
 pub const FILE: &str = "atlas.toml";
@@ -84,6 +84,8 @@ pub struct Config {
     pub trust: TrustPolicy,
     /// The password of the key that connectors are signed with (`ATLAS_SIGNING_PASSWORD`).
     pub signing_password: Option<Secret>,
+    /// Connections to a database server, at most.
+    pub db_connections: usize,
     /// How runs go about it.
     pub run: RunSettings,
     /// How workers do.
@@ -233,6 +235,12 @@ impl Config {
             600,
             0..=DB_PATIENCE_MAX_S,
         )?;
+        let db_connections = number(
+            pick(&None, "ATLAS_DB_CONNECTIONS", ""),
+            ("db_connections", file.db_connections),
+            CONNECTIONS,
+            CONNECTIONS_WITHIN,
+        )?;
         let worker = worker(pick, flags, &file.worker)?;
         let base = number(
             pick(&None, "ATLAS_RETRY_BASE_MS", ""),
@@ -252,6 +260,7 @@ impl Config {
             state: state_folder(environment, &file),
             trust: trust(&file)?,
             signing_password: environment.get("ATLAS_SIGNING_PASSWORD").map(Secret::new),
+            db_connections,
             run: RunSettings {
                 batch,
                 concurrency,

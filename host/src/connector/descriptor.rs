@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use serde_json::{Map, Value};
+
 use super::bindings::atlas::connector::types as wit;
 use super::imports;
 use super::schema;
@@ -46,6 +48,8 @@ pub struct Descriptor {
     pub key: Vec<Pointer>,
     /// What the content hash leaves out.
     pub unhashed: Vec<Pointer>,
+    /// The JSON Schema of its settings.
+    pub settings_schema: Value,
 }
 
 /// What is wrong with a description.
@@ -133,7 +137,7 @@ impl Descriptor {
         if said.rate.as_ref().is_some_and(|rate| !is_sound(rate)) {
             return Err(DescriptorError::BadRate);
         }
-        schema::check(&said.settings_schema).map_err(DescriptorError::BadSchema)?;
+        let settings_schema = schema::check(&said.settings_schema).map_err(DescriptorError::BadSchema)?;
         Ok(Self {
             route: name("route", said.route)?,
             api: name("api", said.api)?,
@@ -147,7 +151,22 @@ impl Descriptor {
             requests: requests(&said.requests)?,
             key,
             unhashed,
+            settings_schema,
         })
+    }
+
+    /// Of what is set of the API, what this route's schema names; all of it where it names nothing.
+    pub fn settings_of(&self, all: &Map<String, Value>) -> Map<String, Value> {
+        let mut own = all.clone();
+        if let Some(named) = self.settings_schema["properties"].as_object() {
+            own.retain(|name, _| named.contains_key(name));
+        }
+        own
+    }
+
+    /// Says what is wrong with settings, if anything is: what a person would have to change.
+    pub fn accepts(&self, settings: &str) -> Result<(), String> {
+        schema::hold(&self.settings_schema, settings)
     }
 }
 

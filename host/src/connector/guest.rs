@@ -18,6 +18,7 @@ use super::imports::HeldSelection;
 use super::share::{GuestMemory, PageShare, Turnstile};
 use super::wasi::Wasi;
 use crate::limits::Limits;
+use crate::source::Waiting;
 
 /// Handles that a guest may hold at once: responses and selections.
 const HANDLES_MAX: usize = 10_000;
@@ -240,6 +241,8 @@ pub(super) struct GuestLog {
     cut: bool,
     /// What was written to standard output and standard error since the last end of a line.
     unfinished: [Vec<u8>; 2],
+    /// Who is told of each line, beside the program's own log.
+    heard_by: Option<Arc<dyn Waiting>>,
 }
 
 impl GuestLog {
@@ -251,7 +254,13 @@ impl GuestLog {
             lines_left: limits.log_lines,
             cut: false,
             unfinished: [Vec::new(), Vec::new()],
+            heard_by: None,
         }
+    }
+
+    /// Has somebody told of each line from here on.
+    pub(super) fn tell(&mut self, whom: Arc<dyn Waiting>) {
+        self.heard_by = Some(whom);
     }
 
     /// Takes what a guest wrote to a standard stream: each line of it becomes a line of the log.
@@ -302,6 +311,9 @@ impl GuestLog {
         self.lines_left -= 1;
         self.bytes_left -= message.len();
         let message = message.escape_debug();
+        if let Some(whom) = self.heard_by.as_ref().filter(|_| level <= tracing::Level::INFO) {
+            whom.logged(&message.to_string());
+        }
         match level {
             tracing::Level::ERROR => tracing::error!(rota = %self.route, "{message}"),
             tracing::Level::WARN => tracing::warn!(rota = %self.route, "{message}"),

@@ -18,8 +18,8 @@ const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "strin
 /// Keywords that refer in other ways than `$ref`, or change what it refers to.
 const REFERRING: [&str; 5] = ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef"];
 
-/// Says what is wrong with a schema, if anything is.
-pub(super) fn check(text: &str) -> Result<(), String> {
+/// A schema, or what is wrong with it.
+pub(super) fn check(text: &str) -> Result<Value, String> {
     if text.len() > BYTES_MAX {
         return Err(format!("it has {} bytes, more than {BYTES_MAX}", text.len()));
     }
@@ -28,7 +28,22 @@ pub(super) fn check(text: &str) -> Result<(), String> {
         return Err("it is not a JSON object".to_owned());
     }
     Expansion { root: &schema, known: HashMap::new(), open: HashSet::new() }.size(&schema, 0)?;
-    is_schema(&schema)
+    is_schema(&schema)?;
+    Ok(schema)
+}
+
+/// Holds settings against a schema that was checked.
+pub(super) fn hold(schema: &Value, settings: &str) -> Result<(), String> {
+    let settings: Value = serde_json::from_str(settings).map_err(|error| error.to_string())?;
+    if schema.as_object().is_some_and(Map::is_empty) {
+        return Ok(());
+    }
+    // Whatever is wrong with a pattern of its shows here: it is the connector's, and settings cannot be held against it.
+    let validator = jsonschema::validator_for(schema).map_err(|error| error.to_string())?;
+    match validator.iter_errors(&settings).next() {
+        None => Ok(()),
+        Some(error) => Err(format!("{}: {error}", error.instance_path())),
+    }
 }
 
 /// Holds the keywords of a schema, and of those within it, to the kinds of value that they may have. Other names are no

@@ -82,7 +82,12 @@ impl ConnectorSource {
     fn current(&self) -> Arc<Connector> {
         let mut current = self.connector.lock().unwrap_or_else(PoisonError::into_inner);
         let serving = self.registry.connector(&current.descriptor.route);
-        if let Some(serving) = serving.filter(|serving| understands(&current.descriptor, &serving.descriptor)) {
+        let is_another = |serving: &Arc<Connector>| !Arc::ptr_eq(serving, &current);
+        let suits = |serving: &Arc<Connector>| {
+            understands(&current.descriptor, &serving.descriptor)
+                && serving.descriptor.accepts(&self.facts.settings).is_ok()
+        };
+        if let Some(serving) = serving.filter(is_another).filter(suits) {
             *current = serving;
         }
         Arc::clone(&current)
@@ -94,7 +99,7 @@ impl ConnectorSource {
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
         let http = GuestHttp::replay(Arc::new(RecordedPage::empty(self.facts.clone(), self.limits, now.clone())));
         let connector = self.current();
-        let first = Call { share: &self.share, http, facts: &self.facts, now: &now, cursor: None, log: false };
+        let first = Call { share: &self.share, http, facts: &self.facts, now: &now, cursor: None, log: None };
         let Called { http, .. } = call(self.registry.engine(), &self.limits, &connector, first).await;
         http.as_ref().and_then(GuestHttp::strange_request).map(Request::whole)
     }
@@ -145,7 +150,14 @@ impl PageSource for ConnectorSource {
             self.registry.engine(),
             &self.limits,
             &connector,
-            Call { share: &self.share, http, facts: &self.facts, now: &now, cursor, log: true },
+            Call {
+                share: &self.share,
+                http,
+                facts: &self.facts,
+                now: &now,
+                cursor,
+                log: Some(Arc::clone(&self.waiting)),
+            },
         )
         .await;
         self.registry.usage.note(&connector.descriptor.route, &usage);
@@ -190,8 +202,8 @@ pub(super) struct Call<'a> {
     /// The only clock that the guest has.
     pub(super) now: &'a str,
     pub(super) cursor: Option<&'a str>,
-    /// Whether what the guest logs is shown.
-    pub(super) log: bool,
+    /// Who is told what the guest logs; none: nobody, and it is not shown either.
+    pub(super) log: Option<Arc<dyn Waiting>>,
 }
 
 /// What came of a call.
@@ -259,8 +271,9 @@ pub(super) async fn call(
     };
     let wasi = Wasi::of_page(&scrap, cursor);
     let mut store = Guest::store(engine, limits, share, &connector.descriptor.route, Some(http), wasi);
-    if !log {
-        store.data_mut().log.discard();
+    match log {
+        Some(whom) => store.data_mut().log.tell(whom),
+        None => store.data_mut().log.discard(),
     }
     let meters = Meters::of(store.data());
     let call = PageCall {
@@ -551,7 +564,7 @@ mod tests {
         let limits = Limits { page_wall_ms: 500, ..Limits::default() };
         let page = Arc::new(RecordedPage::without_requests(1, limits));
         let (share, http) = (loader.engine.share(None, "relogio"), GuestHttp::replay(Arc::clone(&page)));
-        let attempt = Call { share: &share, http, facts: &page.facts, now: &page.now, cursor: None, log: false };
+        let attempt = Call { share: &share, http, facts: &page.facts, now: &page.now, cursor: None, log: None };
         let Called { fetched, usage, .. } = call(&loader.engine, &limits, &connector, attempt).await;
         assert!(matches!(fetched, Err(FetchFailure::Passing { .. })), "{fetched:?}");
         assert_eq!((usage.pages, usage.traps), (0, 1));

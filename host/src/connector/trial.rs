@@ -60,7 +60,7 @@ pub(super) async fn hold(
             facts: &page.facts,
             now: &page.now,
             cursor: page.cursor.as_deref(),
-            log: false,
+            log: None,
         },
     );
     let Called { fetched, http, cut_short, .. } = fetched.await;

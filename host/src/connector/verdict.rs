@@ -119,6 +119,7 @@ mod tests {
             requests: Vec::new(),
             key: Vec::new(),
             unhashed: unhashed.iter().map(pointer).collect(),
+            settings_schema: serde_json::json!({}),
         }
     }
 

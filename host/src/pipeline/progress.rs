@@ -66,6 +66,11 @@ pub enum Event<'a> {
         /// How long it waits.
         wait: Duration,
     },
+    /// A connector logged a line.
+    Logged {
+        /// It, on one line.
+        line: &'a str,
+    },
     /// The database does not answer; writing waits and tries again.
     StoreWaiting {
         /// What it said.

@@ -131,6 +131,7 @@ impl Metrics {
             Event::Queued(_)
             | Event::Inserted
             | Event::Rejected { .. }
+            | Event::Logged { .. }
             | Event::SecondLook
             | Event::SweepAgain { .. } => {}
         }

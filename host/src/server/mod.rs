@@ -49,7 +49,6 @@ use self::events::{Journal, Runs, Watch};
 use self::metrics::Metrics;
 use self::room::Room;
 use self::throttle::Throttle;
-use crate::config::Config;
 use crate::i18n::{Catalogue, Lang};
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure};
@@ -114,8 +113,6 @@ struct House {
     throttle: Throttle,
     hosts: Vec<String>,
     is_tls: bool,
-    /// Where records go, for `doctor`, which opens the database on its own.
-    config: Config,
     stop: CancellationToken,
 }
 
@@ -221,7 +218,6 @@ impl House {
             throttle: Throttle::default(),
             hosts: settings.hosts.clone(),
             is_tls: settings.tls.is_some(),
-            config: atlas.config().clone(),
             atlas,
             journal,
             runs,

@@ -53,15 +53,18 @@ fn bad(notice: Notice) -> Finding {
 impl Atlas {
     /// Looks at everything, and stops at nothing.
     pub async fn doctor(config: Config) -> Vec<Finding> {
-        let mut findings = vec![error_log()];
         match Self::connect(config).await {
-            Ok(atlas) => {
-                findings.push(ok(notice!("doctor-database", location = atlas.config().store.location())));
-                atlas.look_at_tables(&mut findings).await;
-                atlas.look_at_connectors(&mut findings).await;
-            }
-            Err(failure) => findings.push(bad(failure.notice)),
+            Ok(atlas) => atlas.examine().await,
+            Err(failure) => vec![error_log(), bad(failure.notice)],
         }
+    }
+
+    /// The same of an installation that is open.
+    pub async fn examine(&self) -> Vec<Finding> {
+        let mut findings = vec![error_log()];
+        findings.push(ok(notice!("doctor-database", location = self.config().store.location())));
+        self.look_at_tables(&mut findings).await;
+        self.look_at_connectors(&mut findings).await;
         findings
     }
 

@@ -14,6 +14,7 @@
 //! - `published`   connectors that are published to all hosts
 //! - `worker`      taking scraps from the queue
 //! - `reload`      connectors that change while scraps run
+//! - `settings`    what clients have set of APIs
 //! - `signing`     signing connectors, and checking signatures
 //! - `report`      what a run came to
 //! - `doctor`      what is wrong with this installation
@@ -34,6 +35,7 @@ mod reload;
 mod report;
 mod schedules;
 mod scraps;
+mod settings;
 mod signing;
 mod worker;
 
@@ -80,7 +82,7 @@ pub struct Atlas {
 impl Atlas {
     /// Opens the store, without touching its tables.
     pub async fn connect(config: Config) -> Result<Self, Failure> {
-        let store = store::open(&config.store, config.key.clone())
+        let store = store::open_with(&config.store, config.key.clone(), config.db_connections)
             .await
             .map_err(|error| Failure::connecting(&config.store, &error))?;
         Ok(Self {

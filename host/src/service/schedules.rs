@@ -9,7 +9,7 @@ use croner::parser::{CronParser, Seconds};
 
 use super::Atlas;
 use super::failure::{Exit, Failure};
-use super::scraps::{NO_SETTINGS, ScrapRequest};
+use super::scraps::ScrapRequest;
 use crate::connector::Descriptor;
 use crate::notice;
 use crate::store::{Fault, Fired, Firing, NewSchedule, NewScrap, Schedule, StoreError};
@@ -127,7 +127,8 @@ impl Atlas {
         let schedule = self.schedule(id).await?;
         let connector = self.connectors().connector(&schedule.rota).await?;
         let times = Times::parse(&schedule.cron, &schedule.timezone)?;
-        let scrap = scrap(&schedule, &connector.descriptor, Utc::now().with_timezone(&times.zone));
+        let settings = self.settings_if_they_suit(schedule.cliente_id, &connector.descriptor).await?;
+        let scrap = scrap(&schedule, &connector.descriptor, settings, Utc::now().with_timezone(&times.zone));
         let fired = self.store().fire(&Firing { schedule: &schedule, next: schedule.next, scrap: &scrap }).await;
         match fired.map_err(|error| Failure::store("op-schedule", &error))? {
             Fired::Scrap(id) => Ok(id),
@@ -157,7 +158,8 @@ impl Atlas {
                 );
                 continue;
             };
-            let scrap = scrap(&schedule, &connector.descriptor, now.with_timezone(&times.zone));
+            let settings = self.settings_if_they_suit(schedule.cliente_id, &connector.descriptor).await?;
+            let scrap = scrap(&schedule, &connector.descriptor, settings, now.with_timezone(&times.zone));
             match self.store().fire(&Firing { schedule: &schedule, next, scrap: &scrap }).await {
                 Ok(Fired::Overlaps) => {
                     tracing::info!(agenda = schedule.id, "its last scrap has not ended: none is created this time");
@@ -205,7 +207,7 @@ fn window(text: Option<&str>, descriptor: &Descriptor) -> Result<Option<i32>, Fa
 }
 
 /// The scrap that a schedule creates at this moment.
-fn scrap(schedule: &Schedule, descriptor: &Descriptor, now: DateTime<Tz>) -> NewScrap {
+fn scrap(schedule: &Schedule, descriptor: &Descriptor, settings: String, now: DateTime<Tz>) -> NewScrap {
     NewScrap {
         cliente_id: schedule.cliente_id,
         rota: schedule.rota.clone(),
@@ -214,7 +216,7 @@ fn scrap(schedule: &Schedule, descriptor: &Descriptor, now: DateTime<Tz>) -> New
             (from.to_string(), to.to_string())
         }),
         page_size: schedule.page_size,
-        settings: NO_SETTINGS.to_owned(),
+        settings,
         host: None,
         slices: Vec::new(),
         batch: None,

@@ -22,8 +22,6 @@ use crate::store::{
 };
 
 const PAGE_SIZE_MAX: i32 = 100_000;
-/// Settings of a connector that has none.
-pub(super) const NO_SETTINGS: &str = "{}";
 /// How long the end of a run is tried to be written down by one who has waited for the database in vain already.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How often in a row a worker takes a scrap again whose source fails and that gets no page; then a person has to.
@@ -136,7 +134,8 @@ impl Atlas {
         let (cliente_id, rota) = (request.cliente_id, request.rota.clone());
         let batch = within("lote", request.batch, BATCH_MAX)?;
         let retries = within("tentativas", request.retries, RETRIES_MAX as usize)?;
-        let (settings, paused) = (NO_SETTINGS.to_owned(), request.paused);
+        let settings = self.settings_for(cliente_id, &connector.descriptor).await?;
+        let paused = request.paused;
         Ok(NewScrap { cliente_id, rota, period, page_size, settings, host: None, slices, batch, retries, paused })
     }
 
@@ -319,9 +318,11 @@ impl Atlas {
     async fn connector_for(&self, scrap: &Scrap) -> Result<Arc<Connector>, Failure> {
         let serving = self.connectors().connector(&scrap.rota).await?;
         let now = i64::from(serving.descriptor.cursor_format);
-        let Some(began) = scrap.cursor_format.filter(|began| *began != now) else {
+        let refused = serving.descriptor.accepts(&scrap.settings).err();
+        let began = scrap.cursor_format.unwrap_or(now);
+        if began == now && refused.is_none() {
             return Ok(serving);
-        };
+        }
         if let Some((_, sha256)) = &scrap.connector {
             let registry = self.connectors().registry().await?;
             let mut kept = registry.kept(sha256).await;
@@ -332,7 +333,12 @@ impl Atlas {
                 return Ok(kept);
             }
         }
-        let notice = notice!("error-cursor-format", id = scrap.id, began = began, now = now);
+        let notice = match refused {
+            Some(reason) if began == now => {
+                notice!("error-scrap-settings", id = scrap.id, route = scrap.rota, reason = reason)
+            }
+            _ => notice!("error-cursor-format", id = scrap.id, began = began, now = now),
+        };
         Err(Failure::new("op-run", notice, Exit::Connector))
     }
 
@@ -478,6 +484,10 @@ struct Told(Arc<dyn Observer>);
 impl Waiting for Told {
     fn throttled(&self, throttled: &Throttled) {
         self.0.on(pipeline::Event::Throttled { reason: &throttled.why, wait: throttled.wait });
+    }
+
+    fn logged(&self, line: &str) {
+        self.0.on(pipeline::Event::Logged { line });
     }
 }
 

@@ -113,10 +113,13 @@ pub struct Throttled {
     pub wait: Duration,
 }
 
-/// Somebody who wants to know what a page waits for. Called in the middle of things: it must be quick.
+/// Somebody who wants to know what a page waits for, and what its connector says. Called in the middle of things: it must be quick.
 pub trait Waiting: Send + Sync {
     /// A page waits for its turn.
     fn throttled(&self, throttled: &Throttled);
+
+    /// The connector logged a line, of `info` or graver.
+    fn logged(&self, _line: &str) {}
 }
 
 /// Whose budget it is, in the store and in this process.

@@ -108,7 +108,8 @@ pub enum Earlier {
 /// Doors. Every call is atomic; `now` and all that expires are seconds since 1970.
 #[async_trait]
 pub trait Doors: Send + Sync {
-    /// Has something open a door, and gives its number. A password takes the place of the one before, and ends all sessions.
+    /// Has something open a door, and gives its number. A password takes the place of the one before, and ends all
+    /// sessions and links.
     async fn add_access(&self, access: &NewAccess<'_>) -> Result<i64, StoreError>;
 
     /// What has this secret and has not expired.
@@ -146,7 +147,7 @@ pub(super) const ADD: &str = "INSERT INTO atlas_acessos (tipo, nome, segredo, es
      VALUES ($1, $2, $3, $4, $5) RETURNING id";
 
 /// Before a new password.
-pub(super) const REPLACE_PASSWORD: &str = "DELETE FROM atlas_acessos WHERE tipo IN ('senha', 'sessao')";
+pub(super) const REPLACE_PASSWORD: &str = "DELETE FROM atlas_acessos WHERE tipo IN ('senha', 'sessao', 'link')";
 
 pub(super) const OF: &str = "SELECT id, nome, escopo, expira_em, visto_em, CAST(criado_em AS TEXT) AS criado_em \
      FROM atlas_acessos WHERE segredo = $2 AND tipo = $1 AND (expira_em IS NULL OR expira_em > $3)";

@@ -182,6 +182,13 @@ pub(super) const NEWEST_PAGES: &str = "SELECT ordem, varredura, cursor, estado, 
        reencontrados, rejeitados, total_declarado, conector_sha256, CAST(gravado_em AS TEXT) AS gravado_em \
      FROM scrap_cursores WHERE scrap_id = $1 ORDER BY ordem DESC LIMIT $2";
 
+/// The two verification queries, as people type them; `$1` is the client. What the page shows is counted in the same way.
+pub const VERIFY_TOTALS: &str =
+    "SELECT origem, COUNT(*), COUNT(DISTINCT hash_conteudo) FROM dados_raw WHERE cliente_id = $1 GROUP BY origem;";
+/// The second.
+pub const VERIFY_NEWEST: &str =
+    "SELECT id, origem, data_coleta, payload FROM dados_raw WHERE cliente_id = $1 ORDER BY id DESC LIMIT 5;";
+
 /// The same on either database, but for the connections that read, and for how each reckons with times.
 macro_rules! impl_browse {
     (

@@ -12,6 +12,7 @@
 //! - `publications`  connectors that were published to all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `schedules` scraps that are created by themselves
+//! - `settings`  what clients have set of APIs
 //! - `slices`    scraps that are divided, and what their slices add up to
 //! - `rows`      how rows of either database become those values
 //! - `seal`      secrets at rest
@@ -29,6 +30,7 @@ mod queue;
 mod rows;
 mod schedules;
 mod seal;
+mod settings;
 mod slices;
 mod sqlite;
 #[cfg(test)]
@@ -41,7 +43,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::access::{Access as AccessRow, AccessKind, Doors, Earlier, NewAccess, Scope};
-pub use self::browse::{Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter};
+pub use self::browse::{
+    Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter, VERIFY_NEWEST, VERIFY_TOTALS,
+};
 pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
@@ -49,13 +53,14 @@ pub use self::publications::{NewPublication, Publication, Publications, Publishe
 pub use self::queue::{Asked, Host, Offer, Queue, Standing, TAKE_OVERS_MAX};
 pub use self::schedules::{Fired, Firing, NewSchedule, Schedule, Schedules};
 pub use self::seal::StoreKey;
+pub use self::settings::Settings;
 pub use self::sqlite::SqliteStore;
 pub use self::types::*;
 use crate::source::{AccessToken, Parts, Secret};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse {
+pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse + Settings {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -215,6 +220,11 @@ pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse {
     async fn newest(&self, cliente_id: i32, limit: i64) -> Result<Vec<NewestRow>, StoreError>;
 }
 
+/// Connections to a server that a process has where nobody says how many.
+pub const CONNECTIONS: usize = 25;
+/// How many somebody may say: fewer than these would not do for a run.
+pub const CONNECTIONS_WITHIN: std::ops::RangeInclusive<usize> = 8..=200;
+
 /// How long a lock on a credential holds: longer than a token URL may take to answer (20 s), and the tries to store its answer.
 pub const CREDENTIAL_LEASE: Duration = Duration::from_secs(45);
 /// How often one who waits for such a lock looks again, and for how long.
@@ -246,8 +256,17 @@ pub trait CredentialLock: Send + Sync {
 /// Opens the store that a URL names (`postgres://…`, `postgresql://…`, `sqlite:FILE`). Creates an embedded database that
 /// is not there; touches no table. With a key, secrets are sealed when they are written; without one they stand in the clear.
 pub async fn open(url: &StoreUrl, key: Option<StoreKey>) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(url, key, CONNECTIONS).await
+}
+
+/// The same with at most so many connections to a server, within [`CONNECTIONS_WITHIN`].
+pub async fn open_with(
+    url: &StoreUrl,
+    key: Option<StoreKey>,
+    connections: usize,
+) -> Result<Arc<dyn Store>, StoreError> {
     match url {
-        StoreUrl::Postgres(options) => Ok(Arc::new(PostgresStore::open(options, key).await?)),
+        StoreUrl::Postgres(options) => Ok(Arc::new(PostgresStore::open(options, key, connections).await?)),
         StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, key).await?)),
     }
 }
@@ -277,6 +296,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0011_acessos.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0012_proprios.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0013_configuracoes.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -303,4 +324,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0011_acessos.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0012_proprios.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0013_configuracoes.sql"),
 );

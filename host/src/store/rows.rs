@@ -14,7 +14,7 @@ use super::types::{
 use crate::source::{AccessToken, Parts};
 
 /// The tables, in the order in which migrations create them.
-pub(super) const TABLES: [&str; 14] = [
+pub(super) const TABLES: [&str; 15] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -29,6 +29,7 @@ pub(super) const TABLES: [&str; 14] = [
     "atlas_conectores",
     "atlas_acessos",
     "atlas_pedidos",
+    "clientes_configuracoes",
 ];
 
 /// Columns that later migrations add to them.
@@ -116,10 +117,6 @@ pub(super) const SECRETS: [(Column, &str, &str); 4] = [
         "UPDATE clientes_credenciais SET acesso = $3 WHERE cliente_id = $1 AND api = $2",
     ),
 ];
-
-pub(super) const INSERT_SCRAP: &str = "INSERT INTO scraps \
-     (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, configuracao, host, fronteira) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1) RETURNING id";
 
 /// The first page of a sweep.
 pub(super) const INSERT_ROOT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash) \

@@ -150,9 +150,7 @@ pub(super) const NOTE: &str = "UPDATE atlas_agendas SET ultimo_scrap = $2, ultim
 macro_rules! impl_schedules {
     (for $store:ty, begin: $begin:literal, limits: $limits:expr) => {
         const _: () = {
-            use crate::store::{
-                CursorId, Fault, Fired, Firing, NewSchedule, Schedule, Schedules, StoreError, rows, schedules,
-            };
+            use crate::store::{Fault, Fired, Firing, NewSchedule, Schedule, Schedules, StoreError, schedules};
             use async_trait::async_trait;
 
             #[async_trait]
@@ -219,25 +217,7 @@ macro_rules! impl_schedules {
                         tx.commit().await.map_err(sort())?;
                         return Ok(Fired::Overlaps);
                     }
-                    let period = scrap.period.as_ref();
-                    let created: i64 = sqlx::query_scalar(rows::INSERT_SCRAP)
-                        .bind(scrap.cliente_id)
-                        .bind(&scrap.rota)
-                        .bind(period.map(|(from, _)| from))
-                        .bind(period.map(|(_, to)| to))
-                        .bind(scrap.page_size)
-                        .bind(&scrap.settings)
-                        .bind(&scrap.host)
-                        .fetch_one(&mut *tx)
-                        .await
-                        .map_err(sort())?;
-                    sqlx::query(rows::INSERT_ROOT)
-                        .bind(created)
-                        .bind(0)
-                        .bind(CursorId::ROOT.0.as_slice())
-                        .execute(&mut *tx)
-                        .await
-                        .map_err(sort())?;
+                    let created = Self::insert_scrap_within(&mut tx, scrap).await?;
                     let noted = sqlx::query(schedules::NOTE).bind(schedule.id).bind(created).bind(&schedule.last_day);
                     if noted.execute(&mut *tx).await.map_err(sort())?.rows_affected() == 0 {
                         return Err(StoreError::new(

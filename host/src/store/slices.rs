@@ -118,7 +118,7 @@ fn state_together(slices: &[(ScrapState, bool)]) -> ScrapState {
 
 /// The same on either database, but for how a transaction begins that writes.
 macro_rules! impl_slices {
-    (for $store:ty, begin: $begin:literal) => {
+    (for $store:ty, of: $database:ty, begin: $begin:literal) => {
         const _: () = {
             use crate::store::{CursorId, NewScrap, Scrap, ScrapState, StoreError, rows, slices};
 
@@ -127,6 +127,17 @@ macro_rules! impl_slices {
                 async fn insert_scrap(&self, scrap: &NewScrap) -> Result<i64, StoreError> {
                     let sort = || StoreError::sort("create the scrap");
                     let mut tx = self.pool.begin_with($begin).await.map_err(sort())?;
+                    let id = Self::insert_scrap_within(&mut tx, scrap).await?;
+                    tx.commit().await.map_err(sort())?;
+                    Ok(id)
+                }
+
+                /// The same as a part of a transaction.
+                async fn insert_scrap_within(
+                    tx: &mut sqlx::Transaction<'_, $database>,
+                    scrap: &NewScrap,
+                ) -> Result<i64, StoreError> {
+                    let sort = || StoreError::sort("create the scrap");
                     let count = i32::try_from(scrap.slices.len()).unwrap_or(i32::MAX);
                     let whole = (count > 0).then_some(());
                     let own = std::iter::once((scrap.period.as_ref(), whole.is_some()));
@@ -149,17 +160,16 @@ macro_rules! impl_slices {
                             .bind(i64::from(!is_divided))
                             .bind(scrap.batch)
                             .bind(scrap.retries)
-                            .fetch_one(&mut *tx)
+                            .fetch_one(&mut **tx)
                             .await
                             .map_err(sort())?;
                         if !is_divided {
                             let root =
                                 sqlx::query(rows::INSERT_ROOT).bind(id).bind(0).bind(CursorId::ROOT.0.as_slice());
-                            root.execute(&mut *tx).await.map_err(sort())?;
+                            root.execute(&mut **tx).await.map_err(sort())?;
                         }
                         first = first.or(Some(id));
                     }
-                    tx.commit().await.map_err(sort())?;
                     Ok(first.unwrap_or_default())
                 }
 

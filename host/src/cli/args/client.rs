@@ -67,6 +67,12 @@ pub(in crate::cli) enum ClientCommand {
         after_help = "Example: atlas client credential set 2151 --api bling --base-url https://api.bling.com.br/Api/v3 --parts bling.env"
     )]
     Credential(CredentialArgs),
+    /// What is set of one API, as its connectors' schemas name it
+    #[command(
+        alias = "configuracoes",
+        after_help = "Example: atlas client settings set 2151 --api jueri --json loja.json"
+    )]
+    Settings(SettingsArgs),
     /// Seal every secret with the key of ATLAS_NEW_KEY or ATLAS_NEW_KEY_FILE, those in the clear too
     #[command(alias = "trocar-chave", after_help = "Example: ATLAS_NEW_KEY_FILE=new.key atlas client rekey")]
     Rekey,
@@ -109,6 +115,40 @@ pub(in crate::cli) enum CredentialCommand {
         /// The API
         #[arg(long, value_name = "NAME")]
         api: String,
+    },
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct SettingsArgs {
+    #[command(subcommand)]
+    pub(in crate::cli) command: SettingsCommand,
+}
+
+#[derive(Subcommand)]
+pub(in crate::cli) enum SettingsCommand {
+    /// Show what is set, as JSON
+    #[command(alias = "ver", after_help = "Example: atlas client settings show 2151 --api jueri")]
+    Show {
+        /// The client's id
+        client: i32,
+        /// The API
+        #[arg(long, value_name = "NAME")]
+        api: String,
+    },
+    /// Set it, in the place of what was set before; scraps that are created from now on have it
+    #[command(
+        alias = "definir",
+        after_help = "Example: echo '{\"loja\": 3}' | atlas client settings set 2151 --api jueri --json -"
+    )]
+    Set {
+        /// The client's id
+        client: i32,
+        /// The API
+        #[arg(long, value_name = "NAME")]
+        api: String,
+        /// A JSON object, from a file; `-` reads it from standard input
+        #[arg(long, value_name = "FILE")]
+        json: String,
     },
 }
 

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use self::client::{ClientArgs, ClientCommand, CredentialCommand, CredentialSet};
+pub(super) use self::client::{ClientArgs, ClientCommand, CredentialCommand, CredentialSet, SettingsCommand};
 pub(super) use self::connector::{ConnectorArgs, ConnectorCommand};
 pub(super) use self::db::{DbArgs, DbCommand, Dialect};
 pub(super) use self::rejects::{RejectsArgs, RejectsCommand};

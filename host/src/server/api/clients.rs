@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::ask::{At, Body};
@@ -172,6 +173,37 @@ pub(super) async fn set_api(
     let set = caller.house.atlas.set_credential(id, &api, new.base_url.as_deref(), &parts, Said::OverTheNet).await;
     set.map_err(|f| caller.problem(&f))?;
     Ok(Json(one(&caller, id).await?))
+}
+
+/// What a client has set of an API: as its connectors' schemas name it.
+#[utoipa::path(get, path = "/clients/{id}/apis/{api}/settings", tag = "clients", params(("id" = i32, Path), ("api" = String, Path)), responses(
+    (status = OK, body = serde_json::Value),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn settings(
+    caller: Caller,
+    At((id, api)): At<(i32, String)>,
+) -> Result<Json<Map<String, Value>>, Problem> {
+    caller.need(Act::Look)?;
+    Ok(Json(caller.house.atlas.settings(id, &api).await.map_err(|f| caller.problem(&f))?))
+}
+
+/// Sets it, in the place of what was set before.
+#[utoipa::path(put, path = "/clients/{id}/apis/{api}/settings", tag = "clients", params(("id" = i32, Path), ("api" = String, Path)),
+    request_body = serde_json::Value, responses(
+    (status = OK, body = serde_json::Value),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn set_settings(
+    caller: Caller,
+    At((id, api)): At<(i32, String)>,
+    Body(settings): Body<Map<String, Value>>,
+) -> Result<Json<Map<String, Value>>, Problem> {
+    caller.need(Act::Configure)?;
+    caller.house.atlas.set_settings(id, &api, &settings).await.map_err(|f| caller.problem(&f))?;
+    Ok(Json(settings))
 }
 
 /// Removes an API of a client, and its credential.

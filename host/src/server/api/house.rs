@@ -18,7 +18,7 @@ use crate::server::events::{EventId, Wanted, stream};
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
 use crate::server::{House, page};
-use crate::service::{Act, Atlas, Health};
+use crate::service::{Act, Health};
 
 /// How often it is looked whether a listener may listen still.
 const LET_IN_STILL: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ pub(super) struct FindingView {
 ))]
 pub(super) async fn health(caller: Caller) -> Result<Json<Vec<FindingView>>, Problem> {
     caller.need(Act::Look)?;
-    let findings = Atlas::doctor(caller.house.config.clone()).await;
+    let findings = caller.house.atlas.examine().await;
     let view = |finding: &crate::service::Finding| FindingView {
         saude: match finding.health {
             Health::Ok => "ok",

@@ -70,6 +70,7 @@ fn routes() -> OpenApiRouter<Arc<House>> {
         .routes(routes!(clients::list, clients::add))
         .routes(routes!(clients::change, clients::remove))
         .routes(routes!(clients::set_api, clients::remove_api))
+        .routes(routes!(clients::settings, clients::set_settings))
         .routes(routes!(connectors::list))
         .routes(routes!(connectors::accept))
         .routes(routes!(connectors::roll_back))

@@ -77,6 +77,11 @@ impl Runs {
 
     /// Adds a line to a scrap's log, and tells listeners.
     pub(in crate::server) fn say(&self, scrap_id: i64, notice: Notice) {
+        self.keep(scrap_id, &notice);
+        self.journal.tell(Happening::Line { scrap_id: Some(scrap_id), notice });
+    }
+
+    fn keep(&self, scrap_id: i64, notice: &Notice) {
         let line = LogLine { at: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true), notice: notice.clone() };
         self.change(scrap_id, |run| {
             run.lines.push_back(line);
@@ -84,7 +89,6 @@ impl Runs {
                 run.lines.pop_front();
             }
         });
-        self.journal.tell(Happening::Line { scrap_id: Some(scrap_id), notice });
     }
 
     /// How a scrap's run goes; none: it does not run here.
@@ -153,6 +157,8 @@ impl Observer for RunObserver {
             Event::Rejected { code, reason } => {
                 self.say(notice!("web-line-rejected", code = code, reason = reason));
             }
+            // Kept, and not told to listeners: a connector may say a thousand things of each page.
+            Event::Logged { line } => self.runs.keep(self.scrap_id, &notice!("web-line-connector", line = line)),
             Event::SecondLook => self.say(notice!("run-second-look")),
             Event::SweepAgain { sweep } => self.say(notice!("run-sweep-again", sweep = sweep)),
             Event::Throttled { reason, wait } => {

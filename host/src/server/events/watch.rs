@@ -129,7 +129,7 @@ impl Watch {
                 continue;
             }
             let whole = scrap.slice_of;
-            if self.tell_if_changed(known, scrap) {
+            if self.tell_if_changed(known, scrap, true) {
                 wholes.extend(whole);
             }
         }
@@ -138,21 +138,22 @@ impl Watch {
         for id in ids {
             let Some(scrap) = store.scrap(id).await? else { continue };
             let whole = scrap.slice_of;
-            if self.tell_if_changed(known, scrap) {
+            if self.tell_if_changed(known, scrap, false) {
                 wholes.extend(whole);
             }
         }
         for id in wholes {
             if let Some(scrap) = store.scrap(id).await? {
-                self.tell_if_changed(known, scrap);
+                self.tell_if_changed(known, scrap, false);
             }
         }
+        // What has ended and is not come upon any more does not change by itself.
         known.retain(|_, told| told.live.scrap.state == ScrapState::Executando || told.seen);
         Ok(())
     }
 
-    /// Tells of a scrap unless it was told of as it is.
-    fn tell_if_changed(&self, known: &mut BTreeMap<i64, Told>, scrap: Scrap) -> bool {
+    /// Tells of a scrap unless it was told of as it is. `seen`: whether the look itself came upon it.
+    fn tell_if_changed(&self, known: &mut BTreeMap<i64, Told>, scrap: Scrap, seen: bool) -> bool {
         let id = scrap.id;
         let lately = self.runs.lately(id);
         let runs = scrap.state == ScrapState::Executando;
@@ -173,7 +174,7 @@ impl Watch {
         if is_new {
             self.journal.tell(Happening::Scrap(Box::new(live.clone())));
         }
-        known.insert(id, Told { live, at: Instant::now(), since, seen: true });
+        known.insert(id, Told { live, at: Instant::now(), since, seen });
         is_new
     }
 

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
+use serde_json::{Map, Value};
 
 use super::connectors::tried;
 use super::layout::{action, alert, ask, done, empty, field, page, token};
@@ -21,6 +22,9 @@ use crate::server::problem;
 use crate::service::{Act, ClientChange, Failure, Said};
 use crate::source::{Parts, Secret};
 use crate::store::Client;
+
+/// What a form calls one of an API's settings.
+const SETTING: &str = "config_";
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
@@ -282,7 +286,7 @@ async fn api_form(visit: Visit, Path(id): Path<i32>) -> Response {
 /// The form for one API: as its connectors say what they need.
 async fn filled_api_form(visit: &Visit, id: i32, fields: &Fields, status: StatusCode, above: &Markup) -> Response {
     let api = fields.text("api");
-    let (needed, base_url) = match needs(visit, id, api).await {
+    let Needs { parts: needed, base_url, settings } = match needs(visit, id, api).await {
         Ok(needs) => needs,
         Err(failure) => return visit.failed(&failure),
     };
@@ -304,6 +308,11 @@ async fn filled_api_form(visit: &Visit, id: i32, fields: &Fields, status: Status
                 }))
             }
             @if needed.is_empty() { p.hint { (visit.text("web-no-parts")) } }
+            @if !settings.is_empty() {
+                fieldset { legend { (visit.text("web-settings")) }
+                    @for setting in &settings { (setting_field(setting, fields.get(&format!("{SETTING}{}", setting.name)))) }
+                }
+            }
             div.buttons { button.primary type="submit" { (visit.text("web-save")) } }
         }
     };
@@ -317,23 +326,107 @@ fn part_name(visit: &Visit, part: &str) -> String {
     if text == key { part.to_owned() } else { text }
 }
 
-/// The parts that an API's connectors need, and where the API is now.
-async fn needs(visit: &Visit, id: i32, api: &str) -> Result<(Vec<String>, Option<String>), Failure> {
+/// What an API's connectors need, and what is there.
+struct Needs {
+    /// The names of the credential's parts.
+    parts: Vec<String>,
+    /// Where the API is now.
+    base_url: Option<String>,
+    /// What can be set.
+    settings: Vec<Setting>,
+}
+
+/// One thing that can be set, as a connector's schema has it.
+struct Setting {
+    name: String,
+    schema: Value,
+    required: bool,
+    /// What is set now.
+    value: Option<Value>,
+}
+
+async fn needs(visit: &Visit, id: i32, api: &str) -> Result<Needs, Failure> {
     let atlas = &visit.house.atlas;
     atlas.known_client(id).await?;
+    let now = atlas.settings(id, api).await?;
     let registry = atlas.connectors().registry().await?;
-    let mut needed = Vec::new();
+    let (mut parts, mut settings) = (Vec::new(), BTreeMap::new());
     for connector in registry.routes().into_iter().filter_map(|route| registry.connector(&route)) {
-        if connector.descriptor.api == api {
-            for part in connector.descriptor.auth.parts_needed() {
-                if !needed.iter().any(|known| known == part) {
-                    needed.push(part.to_owned());
-                }
+        let descriptor = &connector.descriptor;
+        if descriptor.api != api {
+            continue;
+        }
+        for part in descriptor.auth.parts_needed() {
+            if !parts.iter().any(|known| known == part) {
+                parts.push(part.to_owned());
             }
+        }
+        let schema = &descriptor.settings_schema;
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let is_required = schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+            let setting = settings.entry(name.clone()).or_insert_with(|| Setting {
+                name: name.clone(),
+                schema: property.clone(),
+                required: false,
+                value: now.get(name).cloned(),
+            });
+            setting.required |= is_required;
         }
     }
     let status = atlas.credentials(id, None).await?.into_iter().find(|status| status.api == api);
-    Ok((needed, status.map(|status| status.base_url)))
+    Ok(Needs { parts, base_url: status.map(|status| status.base_url), settings: settings.into_values().collect() })
+}
+
+/// A field for one setting: as its schema says, or for JSON where that says more than a field can.
+fn setting_field(setting: &Setting, typed: Option<&str>) -> Markup {
+    let id = format!("{SETTING}{}", setting.name);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let schema = &setting.schema;
+    let value = typed.map(str::to_owned).or_else(|| setting.value.as_ref().or(schema.get("default")).map(text));
+    let value = value.unwrap_or_default();
+    let name = schema["title"].as_str().unwrap_or(&setting.name);
+    let input = match (schema["enum"].as_array(), schema["type"].as_str()) {
+        (Some(choices), _) => html! {
+            select id=(id) name=(id) required[setting.required] {
+                @if !setting.required { option value="" {} }
+                @for choice in choices { option value=(text(choice)) selected[text(choice) == value] { (text(choice)) } }
+            }
+        },
+        (_, Some("boolean")) => html! {
+            select id=(id) name=(id) {
+                @for choice in ["", "true", "false"] { option value=(choice) selected[choice == value] { (choice) } }
+            }
+        },
+        (_, Some("integer")) => {
+            html! { input id=(id) name=(id) type="number" step="1" required[setting.required] value=(value); }
+        }
+        (_, Some("number")) => {
+            html! { input id=(id) name=(id) type="number" step="any" required[setting.required] value=(value); }
+        }
+        (_, Some("array" | "object")) => {
+            html! { textarea id=(id) name=(id) rows="4" required[setting.required] { (value) } }
+        }
+        _ => html! { input id=(id) name=(id) required[setting.required] value=(value); },
+    };
+    field(&id, name, schema["description"].as_str(), &input)
+}
+
+/// What a form says of an API's settings: texts where the schema wants texts, else what they are as JSON.
+fn typed_settings(fields: &Fields, settings: &[Setting]) -> Map<String, Value> {
+    let mut typed = Map::new();
+    for setting in settings {
+        let Some(text) = fields.get(&format!("{SETTING}{}", setting.name)) else { continue };
+        let is_text = |value: &Value| value.as_str() == Some(text);
+        let chosen = setting.schema["enum"].as_array().and_then(|all| all.iter().find(|value| is_text(value)));
+        let value = match (chosen, setting.schema["type"].as_str()) {
+            (Some(chosen), _) => chosen.clone(),
+            (None, Some("string")) => Value::from(text),
+            // What is no JSON is a text, and the schema says what is wrong with it.
+            _ => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
+        };
+        typed.insert(setting.name.clone(), value);
+    }
+    typed
 }
 
 async fn set_api(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Response {
@@ -346,8 +439,16 @@ async fn set_api(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Respo
             parts.set(part, Secret::new(value.trim().to_owned()));
         }
     }
-    let (api, base_url) = (fields.text("api"), fields.get("base_url"));
-    match visit.house.atlas.set_credential(id, api, base_url, &parts, Said::OverTheNet).await {
+    let set = async {
+        let (api, base_url) = (fields.text("api"), fields.get("base_url"));
+        let atlas = &visit.house.atlas;
+        let Needs { settings, .. } = needs(&visit, id, api).await?;
+        if !settings.is_empty() {
+            atlas.set_settings(id, api, &typed_settings(&fields, &settings)).await?;
+        }
+        atlas.set_credential(id, api, base_url, &parts, Said::OverTheNet).await
+    };
+    match set.await {
         Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
         Err(failure) => {
             filled_api_form(&visit, id, &fields, problem::status(&failure), &alert(visit.texts(), &failure)).await

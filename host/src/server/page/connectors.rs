@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::format::{bytes, duration, number};
+use super::format::{bytes, duration, number, sent};
 use super::layout::{alert, ask, done, empty, field, page, token};
 use super::scraps::request;
 use super::visit::{Fields, Posted, Visit};
@@ -185,7 +185,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
         }
         section.card { h2 { (visit.text("web-history")) }
             @if history.is_empty() { p.hint { (visit.text("web-history-none")) } }
-            @else { table.dense {
+            @else { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-history")) { table.dense {
                 thead { tr { @for name in ["web-version", "web-digest"] { th scope="col" { (visit.text(name)) } } th { span.sr { (visit.text("web-actions")) } } } }
                 tbody { @for version in &history { tr {
                     td { bdi { (version.version) } }
@@ -194,7 +194,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
                         a.button.quiet href={ (page_of(route, "/voltar")) "?versao=" (version.sha256) } { (visit.text("web-go-back-to")) }
                     } }
                 } } }
-            } }
+            } } }
         }
         @if may { section.card { h2 { (visit.text("web-try-page")) }
             p.hint { (visit.text("web-try-page-hint")) }
@@ -223,7 +223,7 @@ pub(super) fn tried(visit: &Visit, tried: &TriedPage) -> Markup {
             p { strong { (visit.say(&notice!("web-tried-records", count = records, took = took))) } }
             p.hint { (visit.say(&notice!("web-tried-next", next = tried.next)))
                 @if let Some(total) = tried.total { " " (visit.say(&notice!("web-tried-total", total = number(i64::try_from(total).unwrap_or(i64::MAX), lang)))) } }
-            @for record in &tried.first { pre.payload tabindex="0" { code { (record) } } }
+            @for record in &tried.first { pre.payload tabindex="0" { code { (sent(record)) } } }
         }
     }
 }

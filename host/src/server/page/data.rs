@@ -13,14 +13,14 @@ use axum::routing::get;
 use maud::{Markup, html};
 use serde_json_path::JsonPath;
 
-use super::format::{bytes, day, number, time};
+use super::format::{bytes, day, number, sent, time};
 use super::layout::{alert, empty, page};
 use super::visit::{Fields, Visit};
 use crate::notice;
 use crate::server::export::{Format, export};
 use crate::server::{House, problem};
 use crate::service::Failure;
-use crate::store::{DayTotal, RawRecord, RecordFilter};
+use crate::store::{DayTotal, RawRecord, RecordFilter, VERIFY_NEWEST, VERIFY_TOTALS};
 
 /// Records of one page.
 const SHOWN: usize = 50;
@@ -80,9 +80,9 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
             a.button href={ "/dados/registros?" (of_client) } { (visit.text("web-browse-records")) }
         }
         section.card { h2 { (visit.text("web-verify-1")) }
-            p.hint { code { "SELECT origem, COUNT(*), COUNT(DISTINCT hash_conteudo) FROM dados_raw WHERE cliente_id = " (id) " GROUP BY origem" } }
+            p.hint { code { (VERIFY_TOTALS.replace("$1", &id.to_string())) } }
             @if totals.is_empty() { p { (visit.text("web-no-records-yet")) } }
-            @else { table.dense {
+            @else { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-verify-1")) { table.dense {
                 thead { tr { th scope="col" { (visit.text("web-route")) } th.n scope="col" { (visit.text("web-rows")) } th.n scope="col" { (visit.text("web-doubles")) }
                     th scope="col" { (visit.text("web-first-collected")) } th scope="col" { (visit.text("web-last-collected")) } } }
                 tbody { @for total in &totals { tr {
@@ -92,10 +92,10 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
                     td { @if let Some(at) = &total.primeira_coleta { (time(at, lang)) } }
                     td { @if let Some(at) = &total.ultima_coleta { (time(at, lang)) } }
                 } } }
-            } }
+            } } }
         }
         section.card { h2 { (visit.text("web-verify-2")) }
-            p.hint { code { "SELECT id, origem, data_coleta, payload FROM dados_raw WHERE cliente_id = " (id) " ORDER BY id DESC LIMIT " (NEWEST) } }
+            p.hint { code { (VERIFY_NEWEST.replace("$1", &id.to_string())) } }
             @if !newest.is_empty() { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-verify-2")) { table.dense {
                 thead { tr { th scope="col" { "#" } th scope="col" { (visit.text("web-route")) } th scope="col" { (visit.text("web-when")) } th scope="col" { (visit.text("web-payload")) } } }
                 tbody { @for row in &newest { tr {
@@ -113,6 +113,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
 fn excerpt(payload: &str) -> String {
     let mut chars = payload.chars();
     let shown: String = chars.by_ref().take(usize::try_from(EXCERPT).unwrap_or(usize::MAX)).collect();
+    let shown = sent(&shown);
     if chars.next().is_some() { shown + "…" } else { shown }
 }
 
@@ -312,7 +313,7 @@ async fn record(visit: Visit, Path(id): Path<i64>) -> Response {
                 dt { (visit.text("web-size")) } dd { (bytes(size as u64, lang)) }
             }
             @if is_cut { p.alert.note { (visit.say(&notice!("web-payload-cut", shown = bytes(VIEWED as u64, lang), size = bytes(size as u64, lang)))) } }
-            pre.payload.tall tabindex="0" { code { (text) } }
+            pre.payload.tall tabindex="0" { code { (sent(&text)) } }
             p { a.button.quiet href={ "/dados/registros/" (id) "/json" } download { (visit.text("web-whole-payload")) } }
         }
     };

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate};
 use maud::{Markup, html};
 
 use crate::i18n::Lang;
+use crate::notice::acts_on_a_terminal;
 use crate::server::view::rfc3339;
 
 /// `1.234.567` or `1,234,567`.
@@ -86,6 +87,18 @@ pub(super) fn bytes(n: u64, lang: Lang) -> String {
     format!("{text} {}", units[unit])
 }
 
+/// What a source sent, to be read: on its own lines, and with all that would turn a line around, or not be seen, written out.
+pub(super) fn sent(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c if acts_on_a_terminal(c) => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+        shown
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +120,11 @@ mod tests {
         assert_eq!(duration(7_800_000, Lang::En), "2 h 10 min");
         assert_eq!(bytes(999, Lang::En), "999 B");
         assert_eq!(bytes(12_500, Lang::PtBr), "12,5 KB");
+    }
+
+    #[test]
+    fn what_was_sent_keeps_its_lines_and_turns_none_around() {
+        assert_eq!(sent("{\n\t\"é\": \"a\u{202e}b\r\u{7}\"\n}"), "{\n\t\"é\": \"a\\u{202e}b\\r\\u{7}\"\n}");
     }
 
     #[test]

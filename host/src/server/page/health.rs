@@ -13,7 +13,7 @@ use super::visit::Visit;
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
-use crate::service::{Atlas, Failure, Finding, Health};
+use crate::service::{Failure, Finding, Health};
 use crate::store::StoreUrl;
 
 /// Below this, the disk is said to be nearly full.
@@ -33,7 +33,7 @@ async fn show(visit: Visit) -> Response {
 async fn shown(visit: &Visit) -> Result<Markup, Failure> {
     let (atlas, lang) = (&visit.house.atlas, visit.lang);
     let (states, hosts) = (atlas.scraps_by_state().await?, atlas.hosts().await?);
-    let findings = Atlas::doctor(visit.house.config.clone()).await;
+    let findings = atlas.examine().await;
     let database = &atlas.config().store;
     let free = match database {
         StoreUrl::Sqlite(path) => free_space(path),

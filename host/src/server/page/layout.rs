@@ -188,11 +188,11 @@ pub(super) fn failure_page(visit: &Visit, failure: &Failure) -> Response {
 }
 
 /// The same for somebody of whom nothing is known.
-pub(super) fn lone_failure(texts: &Catalogue, failure: &Failure) -> Response {
+pub(super) fn lone_failure(texts: &Catalogue, theme: Option<&str>, failure: &Failure) -> Response {
     let title = texts.text(&notice!("web-failed"));
     let body = html! { main.lone { h1 { (title) } (alert(texts, failure)) p { a href="/" { (texts.text(&notice!("web-back"))) } } } };
     let data = PageData { form_token: None, since: None };
-    (problem::status(failure), document(texts, texts.lang(), None, &title, &data, &body)).into_response()
+    (problem::status(failure), document(texts, texts.lang(), theme, &title, &data, &body)).into_response()
 }
 
 /// A form that was sent with the token of another session: it is filled in again.

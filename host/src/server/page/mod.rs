@@ -71,5 +71,5 @@ pub(super) async fn unknown(
     if uri.path().starts_with("/api/") {
         return Problem::of(&failure, house.texts.of(lang)).into_response();
     }
-    layout::lone_failure(house.texts.of(lang), &failure)
+    layout::lone_failure(house.texts.of(lang), visit::theme(&headers), &failure)
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
-use super::format::{bytes, number, period, time};
+use super::format::{bytes, number, period, sent, time};
 use super::layout::{action, done, empty};
 use super::scraps::{actions, badge, progress, ran};
 use super::visit::{Posted, Visit};
@@ -199,7 +199,7 @@ fn title(visit: &Visit, page: &PageRow, kind: &str) -> String {
     let mut text = visit.say(&Notice::new(&format!("web-page-{kind}")));
     let cursor: String = page.cursor.as_deref().unwrap_or("1").chars().take(60).collect();
     let read = number(page.counts.lidos, visit.lang);
-    let _ = write!(text, " · {cursor} · {}", visit.say(&notice!("web-records", count = read)));
+    let _ = write!(text, " · {} · {}", sent(&cursor), visit.say(&notice!("web-records", count = read)));
     text
 }
 
@@ -234,7 +234,7 @@ async fn listed_pages(visit: &Visit, id: i64) -> Result<Markup, Failure> {
                     tbody {
                         @for page in &pages {
                             tr {
-                                td.text { bdi { (page.cursor.as_deref().unwrap_or("–")) } }
+                                td.text { bdi { (sent(page.cursor.as_deref().unwrap_or("–"))) } }
                                 td { span.badge data-k=(kind(page)) { (visit.say(&Notice::new(&format!("web-page-{}", kind(page))))) } }
                                 (count((page.varredura + 1).into()))
                                 (count(page.tentativas.into()))
@@ -304,12 +304,12 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
             }
             p { (reject.reason) }
             dl.pairs {
-                dt { (visit.text("web-cursor")) } dd { bdi { (reject.cursor.as_deref().unwrap_or("–")) } }
+                dt { (visit.text("web-cursor")) } dd { bdi { (sent(reject.cursor.as_deref().unwrap_or("–"))) } }
                 dt { (visit.text("web-position")) } dd { (number(reject.position + 1, lang)) }
                 dt { (visit.text("web-when")) } dd { (time(&reject.created_at, lang)) }
                 dt { (visit.text("web-size")) } dd { (bytes(reject.content.len() as u64, lang)) }
             }
-            pre.payload tabindex="0" { code { (String::from_utf8_lossy(cut)) @if cut.len() < reject.content.len() { "…" } } }
+            pre.payload tabindex="0" { code { (sent(&String::from_utf8_lossy(cut))) @if cut.len() < reject.content.len() { "…" } } }
             p { a href={ "/rejeitados/" (reject.id) "/conteudo" } download { (visit.text("web-exact-bytes")) } }
         }
     }

@@ -109,7 +109,9 @@ impl FromRequestParts<Arc<House>> for Visit {
                 Err(Redirect::to(&format!("/entrar?volta={back}")).into_response())
             }
             Ok(None) => Err(entry::again(house, &parts.headers, "/", &Fields::default())),
-            Err(failure) => Err(layout::lone_failure(house.texts.of(language(&parts.headers)), &failure)),
+            Err(failure) => {
+                Err(layout::lone_failure(house.texts.of(language(&parts.headers)), theme(&parts.headers), &failure))
+            }
         }
     }
 }
@@ -196,11 +198,11 @@ impl FromRequest<Arc<House>> for Posted {
         let (parts, body) = request.into_parts();
         let texts = house.texts.of(language(&parts.headers));
         let body = String::from_request(Request::new(body), house).await;
-        let body = body.map_err(|error| layout::lone_failure(texts, &unreadable(&error)))?;
+        let body = body.map_err(|error| layout::lone_failure(texts, theme(&parts.headers), &unreadable(&error)))?;
         let fields = Fields::parse(&body);
         if fields.iter().any(|(_, value)| value.contains('\0')) {
             let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Exit::Usage);
-            return Err(layout::lone_failure(texts, &failure));
+            return Err(layout::lone_failure(texts, theme(&parts.headers), &failure));
         }
         // The page that the form stands on, for whoever has to sign in first.
         let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
@@ -208,7 +210,7 @@ impl FromRequest<Arc<House>> for Posted {
         let visit = match visit(&parts, house).await {
             Ok(Some(visit)) => visit,
             Ok(None) => return Err(entry::again(house, &parts.headers, &from, &fields)),
-            Err(failure) => return Err(layout::lone_failure(texts, &failure)),
+            Err(failure) => return Err(layout::lone_failure(texts, theme(&parts.headers), &failure)),
         };
         if fields.get(FORM_TOKEN) != Some(visit.session.form_token.as_str()) {
             // Signed in anew meanwhile, in another tab: what was typed is kept.

@@ -14,6 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Connection, Row};
 
 use self::sessions::Sessions;
+use super::CONNECTIONS;
 use super::access::impl_doors;
 use super::browse::impl_browse;
 use super::budgets::impl_budgets;
@@ -22,6 +23,7 @@ use super::publications::impl_publications;
 use super::rows;
 use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
+use super::settings::impl_settings;
 use super::slices::impl_slices;
 use super::types::*;
 use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
@@ -34,10 +36,34 @@ const WRITERS_SMALL_BATCH: usize = 16;
 const WRITERS_LARGE_BATCH: usize = 4;
 /// From how many records on a batch is a large one.
 const LARGE_BATCH: usize = 100;
-/// Connections for records and checkpoints, all scraps of the process together.
-const SESSIONS_MAX: usize = WRITERS_SMALL_BATCH + 1;
-/// Connections for everything else: the frontier's reader, the lease's watch, and the like.
+/// Connections for everything that runs need beside writing: the frontier's reader, the lease's watch, and the like.
 const POOL_MAX: u32 = 6;
+/// The same for a process that is to have few.
+const POOL_FEW: u32 = 4;
+/// Connections for people who look: whatever they ask for, no run waits for it.
+const LOOKS_MAX: u32 = 2;
+
+/// How many connections of each kind a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shares {
+    /// For records and checkpoints, all scraps of the process together.
+    sessions: usize,
+    pool: u32,
+}
+
+impl Shares {
+    /// Of so many in all.
+    fn of(connections: usize) -> Self {
+        let pool = if connections < CONNECTIONS { POOL_FEW } else { POOL_MAX };
+        let others = (pool + LOOKS_MAX) as usize;
+        Self { sessions: connections.saturating_sub(others).clamp(2, WRITERS_SMALL_BATCH + 1), pool }
+    }
+
+    /// How many writers there is room for: one connection is the checkpoints'.
+    fn writers(self) -> usize {
+        self.sessions - 1
+    }
+}
 
 /// A transaction whose statements all see the tables as they stood at the first of them.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
@@ -45,20 +71,31 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// The tables in a PostgreSQL database.
 pub struct PostgresStore {
     pool: PgPool,
+    /// For people who look.
+    looks: PgPool,
     sessions: Sessions,
+    shares: Shares,
     sealer: Sealer,
 }
 
 impl PostgresStore {
     /// Connects once, so that a wrong address or password shows at once, and prepares the pool.
-    pub async fn open(options: &PgConnectOptions, key: Option<StoreKey>) -> Result<Self, StoreError> {
+    ///
+    /// It has at most so many connections, and at least 8.
+    pub async fn open(
+        options: &PgConnectOptions,
+        key: Option<StoreKey>,
+        connections: usize,
+    ) -> Result<Self, StoreError> {
         let options = connect::options(options);
         let connecting = "connect to PostgreSQL";
         let probe = connect::connect(&options).await.map_err(StoreError::sort(connecting))?;
         probe.close().await.map_err(StoreError::sort(connecting))?;
-        let pool = connect::pool(options.clone(), POOL_MAX);
-        let sessions = Sessions::new(options, SESSIONS_MAX);
-        Ok(Self { pool, sessions, sealer: Sealer::new(key) })
+        let shares = Shares::of(connections);
+        let pool = connect::pool(options.clone(), shares.pool);
+        let looks = connect::pool(options.clone(), LOOKS_MAX);
+        let sessions = Sessions::new(options, shares.sessions);
+        Ok(Self { pool, looks, sessions, shares, sealer: Sealer::new(key) })
     }
 }
 
@@ -106,22 +143,25 @@ impl_budgets! {
 
 impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
 impl_publications!(for PostgresStore, begin: "BEGIN");
-impl_slices!(for PostgresStore, begin: "BEGIN");
+impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
+impl_settings!(for PostgresStore);
 impl_doors!(for PostgresStore, reads: pool, begin: "BEGIN");
 impl_browse!(
-    for PostgresStore, reads: pool, moments_ago: "NOW() - INTERVAL '5 seconds'",
+    for PostgresStore, reads: looks, moments_ago: "NOW() - INTERVAL '5 seconds'",
     day: "CAST(data_coleta AS DATE)", from: "CAST($1 AS DATE)", until: "CAST($2 AS DATE) + 1"
 );
 
 #[async_trait]
 impl Store for PostgresStore {
     fn writers(&self, batch: usize) -> usize {
-        if batch < LARGE_BATCH { WRITERS_SMALL_BATCH } else { WRITERS_LARGE_BATCH }
+        let most = if batch < LARGE_BATCH { WRITERS_SMALL_BATCH } else { WRITERS_LARGE_BATCH };
+        most.min(self.shares.writers())
     }
 
     async fn close(&self) {
         self.sessions.close().await;
         self.pool.close().await;
+        self.looks.close().await;
     }
 
     async fn init(&self) -> Result<InitReport, StoreError> {
@@ -456,5 +496,20 @@ impl Store for PostgresStore {
             .fetch_all(&self.pool)
             .await
             .map_err(StoreError::sort("read the client's newest rows"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_no_more_connections_than_it_may() {
+        for connections in 8..=100 {
+            let shares = Shares::of(connections);
+            let all = shares.sessions + (shares.pool + LOOKS_MAX) as usize;
+            assert!(all <= connections && shares.writers() >= 1, "{connections}: {shares:?}");
+        }
+        assert_eq!(Shares::of(CONNECTIONS).writers(), WRITERS_SMALL_BATCH);
     }
 }

@@ -22,6 +22,7 @@ use super::publications::impl_publications;
 use super::rows;
 use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
+use super::settings::impl_settings;
 use super::slices::impl_slices;
 use super::types::*;
 use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
@@ -137,7 +138,8 @@ impl_budgets! {
 
 impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
 impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
-impl_slices!(for SqliteStore, begin: "BEGIN IMMEDIATE");
+impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
+impl_settings!(for SqliteStore);
 impl_doors!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
 impl_browse!(
     for SqliteStore, reads: readers, moments_ago: "datetime('now', '-5 seconds')",

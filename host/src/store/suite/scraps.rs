@@ -23,6 +23,8 @@ async fn a_scrap_is_read_back_as_it_was_created(ground: &Ground) -> Result<()> {
         period: Some(("2026-01-01".to_owned(), "2026-01-31".to_owned())),
         settings: r#"{"loja":"São Paulo"}"#.to_owned(),
         page_size: 250,
+        batch: Some(7),
+        retries: Some(3),
         ..new_scrap(CLIENT)
     };
     let id = ground.store.create_scrap(&new).await?;
@@ -50,8 +52,8 @@ async fn a_scrap_is_read_back_as_it_was_created(ground: &Ground) -> Result<()> {
         slices: 0,
         slices_done: 0,
         slice_of: None,
-        batch: None,
-        retries: None,
+        batch: Some(7),
+        retries: Some(3),
         created_at: scrap.created_at.clone(),
     };
     assert_eq!(scrap, expected);

@@ -39,6 +39,7 @@ impl Connector for Changeable {
             version: set("version").unwrap_or("0").to_owned(),
             cursor_format: number("cursor-format").unwrap_or(1),
             unhashed: set("unhashed").map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+            settings_schema: set("setting").map_or_else(|| "{}".to_owned(), schema),
             ..jueri::descriptor(set("route").unwrap_or("pedido"))
         })
     }
@@ -47,6 +48,7 @@ impl Connector for Changeable {
         match set("fails") {
             Some("trap") => panic!("a version that traps"),
             Some("error") => return Err(FetchError::Fatal("a version that gives up".to_owned())),
+            Some("settings") => return Err(FetchError::Fatal(format!("its settings are {}", scrap.settings))),
             _ => {}
         }
         // Where cursors mean something else, they look different as well.
@@ -73,6 +75,11 @@ impl Connector for Changeable {
             _ => fetched,
         })
     }
+}
+
+/// Of one setting, a number that has to be there.
+fn schema(name: &str) -> String {
+    format!(r#"{{"type":"object","required":["{name}"],"properties":{{"{name}":{{"type":"integer","minimum":1}}}}}}"#)
 }
 
 fn not_ours(cursor: &str) -> FetchError {
