@@ -238,7 +238,7 @@ async fn what_another_process_runs_is_told_too() -> anyhow::Result<()> {
         let server = Server::start(&atlas, &[]).await?;
         let reader = server.program(&atlas, false).await?;
         let mut listener = Listener::open(&reader, "", None).await?;
-        let ran = atlas.run_pedido(1, &["--page-size", "10", "--concurrency", "2"]).await?.expect(0)?;
+        let ran = atlas.run_pedido(1, &["--page-size", "5", "--concurrency", "1"]).await?.expect(0)?;
         let of = ran.number("scrap_id").or_else(|_| ran.number("id"))?;
         let told = listener.until(&BTreeMap::from([(of, "concluido")])).await?;
         expect_without_gaps(&told)?;

@@ -143,7 +143,7 @@ impl_settings!(for SqliteStore);
 impl_doors!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
 impl_browse!(
     for SqliteStore, reads: readers, moments_ago: "datetime('now', '-5 seconds')",
-    day: "date(data_coleta)", from: "$1", until: "date($2, '+1 day')"
+    day: "date(data_coleta)", from: "$1", until: "COALESCE(date($2, '+1 day'), '9999-12-32')"
 );
 
 #[async_trait]

@@ -9,7 +9,7 @@ on_both!(ready:
     a_secret_opens_what_it_was_made_for_until_it_expires,
     a_link_is_used_once_however_many_use_it_at_once,
     a_link_that_expired_is_not_used,
-    a_new_password_takes_the_place_of_the_one_before_and_ends_sessions_but_no_tokens,
+    a_new_password_ends_the_one_before_with_sessions_and_links_but_no_tokens,
     what_is_used_is_noted_and_may_expire_later,
     what_is_taken_away_opens_nothing_and_its_requests_are_gone,
     what_expired_is_forgotten_and_so_are_old_requests,
@@ -70,9 +70,7 @@ async fn a_link_that_expired_is_not_used(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-async fn a_new_password_takes_the_place_of_the_one_before_and_ends_sessions_but_no_tokens(
-    ground: &Ground,
-) -> Result<()> {
+async fn a_new_password_ends_the_one_before_with_sessions_and_links_but_no_tokens(ground: &Ground) -> Result<()> {
     let store = &ground.store;
     assert_eq!(store.password().await?, None);
     store.add_access(&new(AccessKind::Session, "session", Some(100))).await?;
@@ -82,7 +80,7 @@ async fn a_new_password_takes_the_place_of_the_one_before_and_ends_sessions_but_
     assert_eq!(store.password().await?.as_deref(), Some("first"));
     assert_eq!(store.access_of(AccessKind::Session, "session", 1).await?, None);
     assert!(store.access_of(AccessKind::Token, "token", 1).await?.is_some());
-    assert!(store.use_link("link", 1).await?);
+    assert!(!store.use_link("link", 1).await?);
     store.add_access(&new(AccessKind::Password, "second", None)).await?;
     assert_eq!(store.password().await?.as_deref(), Some("second"));
     assert_eq!(store.accesses(AccessKind::Password).await?.len(), 1);
