@@ -168,9 +168,12 @@ function live() {
     state.lastElementChild.textContent = on ? page.liveOn : page.liveOff;
   };
   let seen = page.since;
+  let events = null;
   let wait = 1000;
   const open = () => {
-    const events = new EventSource(`/api/v1/events?since=${encodeURIComponent(seen)}`);
+    events?.close();
+    if (document.hidden) return;
+    events = new EventSource(`/api/v1/events?since=${encodeURIComponent(seen)}`);
     events.onopen = () => {
       wait = 1000;
       say(true);
@@ -199,9 +202,16 @@ function live() {
         wait = Math.min(wait * 2, 30000);
       }
     };
-    addEventListener("pagehide", () => events.close(), { once: true });
   };
   open();
+  addEventListener("pagehide", () => events?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  // Over HTTP/1.1 a browser has six connections to a server, and each page that listens keeps one: those that nobody sees let go of
+  // theirs, and are told what they missed when they are looked at again.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) events?.close();
+    else open();
+  });
 }
 
 // A route says whether it takes a period.
