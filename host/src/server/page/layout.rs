@@ -85,7 +85,7 @@ pub(super) fn document(
             }
             body data-since=[&data.since] data-csrf=[data.form_token]
                 data-live-on=(text("web-live-on")) data-live-off=(text("web-live-off"))
-                data-gone=(text("web-live-gone")) data-copied=(text("web-copied")) data-per-second=(text("web-per-second"))
+                data-copied=(text("web-copied"))
                 data-until=(text("web-throttled-until")) { (body) }
         }
     }

@@ -18,7 +18,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
 use crate::service::{Act, Failure, Replayed};
-use crate::store::{PageRow, Rejected, Scrap};
+use crate::store::{PageRow, Rejected, Scrap, ScrapState};
 
 /// Pages of the strip: those that became known last.
 const STRIP: i64 = 600;
@@ -159,6 +159,8 @@ fn reconciliation(visit: &Visit, scrap: &Scrap) -> Markup {
             p.verdict.bad { (visit.say(&notice!("web-off-by", count = number(off, lang)))) }
         } @else if missing != 0 {
             p.verdict.warn { (visit.say(&notice!("web-missing", declared = declared, read = number(counts.lidos, lang)))) }
+        } @else if scrap.state == ScrapState::ConcluidoComRessalva {
+            p.verdict.warn { (visit.text("web-adds-up-but")) }
         } @else if scrap.state.is_done() {
             p.verdict.good { "✓ " (visit.text("web-adds-up")) }
         } @else {
