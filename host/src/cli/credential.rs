@@ -10,7 +10,7 @@ use super::args::{CredentialCommand, CredentialSet};
 use super::output::Output;
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure, Said};
-use crate::source::{Parts, PartsError, Secret};
+use crate::source::{Parts, Secret};
 
 /// More than all parts of any credential are long.
 const INPUT_MAX: u64 = 256 * 1024;
@@ -42,7 +42,7 @@ pub(super) async fn rekey(atlas: &Atlas, output: &Output) -> Result<Exit, Failur
 
 fn read_parts(parts: Option<&str>, token: Option<&str>) -> Result<Parts, Failure> {
     match (parts, token) {
-        (Some(file), _) => Parts::parse(&read(file)?).map_err(|error| bad_parts(&error)),
+        (Some(file), _) => Parts::parse(&read(file)?).map_err(|error| Failure::parts(&error)),
         (None, Some("-")) => {
             let token = Secret::new(read("-")?.trim().to_owned());
             if token.is_empty() {
@@ -68,17 +68,6 @@ fn read(file: &str) -> Result<Zeroizing<String>, Failure> {
         })
     })?;
     Ok(text)
-}
-
-fn bad_parts(error: &PartsError) -> Failure {
-    let notice = match error {
-        PartsError::NotJson => notice!("error-parts-json"),
-        PartsError::BadLine(line) => notice!("error-parts-line", line = line),
-        PartsError::BadName => notice!("error-parts-name"),
-        PartsError::BadValue(name) => notice!("error-parts-value", name = name),
-        PartsError::Count => notice!("error-parts-count"),
-    };
-    Failure::usage(notice)
 }
 
 #[derive(Serialize)]

@@ -61,6 +61,7 @@ impl Atlas {
     /// Changes a client or one of its APIs.
     pub async fn set_client(&self, cliente_id: i32, change: ClientChange) -> Result<(), Failure> {
         check(cliente_id, &change)?;
+        self.stays_with_its_credential(cliente_id, &change).await?;
         let default_token = change.token.as_ref().filter(|_| change.api.is_none());
         let known = self
             .store()
@@ -71,6 +72,25 @@ impl Atlas {
             return Err(unknown(cliente_id));
         }
         self.set_endpoint(cliente_id, &change).await
+    }
+
+    /// A stored credential goes where it was given for. On this machine its operator may send it elsewhere; over the network nobody may
+    /// who does not know it, or a page could be used to read what it never shows.
+    async fn stays_with_its_credential(&self, cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
+        let (Said::OverTheNet, None, Some(base_url)) = (change.said, &change.token, &change.base_url) else {
+            return Ok(());
+        };
+        let api = change.api.as_deref().unwrap_or_default();
+        let clients = self.clients().await?;
+        let client = clients.iter().find(|client| client.cliente_id == cliente_id);
+        let present = client.and_then(|client| client.apis.iter().find(|known| known.api == api));
+        // The default token goes to the default base URL; an API's own credential to the API's.
+        match present {
+            Some(present) if present.base_url != *base_url && (api.is_empty() || present.has_credential) => {
+                Err(Failure::usage(notice!("error-credential-elsewhere", client = cliente_id, url = present.base_url)))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn set_endpoint(&self, cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {

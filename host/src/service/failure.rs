@@ -10,7 +10,7 @@ use crate::connector::{ImportFamily, LoadError, TrustError, WordError};
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{End, Reservation};
-use crate::source::CredentialError;
+use crate::source::{CredentialError, PartsError};
 use crate::store::{Fault, Lease, StoreError, StoreUrl};
 
 /// Exit codes, as the documents list them.
@@ -106,6 +106,17 @@ impl Failure {
             StoreUrl::Sqlite(_) => notice!("error-database-file", location = location, reason = reason),
         };
         Self::new("op-connect", notice, Exit::Configuration).because(error)
+    }
+
+    /// Parts of a credential that are none.
+    pub fn parts(error: &PartsError) -> Self {
+        Self::usage(match error {
+            PartsError::NotJson => notice!("error-parts-json"),
+            PartsError::BadLine(line) => notice!("error-parts-line", line = line),
+            PartsError::BadName => notice!("error-parts-name"),
+            PartsError::BadValue(name) => notice!("error-parts-value", name = name),
+            PartsError::Count => notice!("error-parts-count"),
+        })
     }
 
     /// A file that is no connector.

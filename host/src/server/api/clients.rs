@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::ask::{At, Body};
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
-use crate::service::{Act, ClientChange, Said};
+use crate::service::{Act, ClientChange, Failure, Said};
 use crate::source::{Parts, Secret};
 use crate::store::Client;
 
@@ -150,6 +150,8 @@ pub(super) async fn remove(caller: Caller, At(id): At<i32>) -> Result<StatusCode
 pub(super) struct NewApi {
     base_url: Option<String>,
     /// The credential's parts by their names: `token`; `username` and `password`; ...
+    /// None: what is stored stays, and so does its address.
+    #[serde(default)]
     partes: BTreeMap<String, String>,
 }
 
@@ -166,10 +168,14 @@ pub(super) async fn set_api(
     Body(new): Body<NewApi>,
 ) -> Result<Json<ClientView>, Problem> {
     caller.need(Act::Configure)?;
-    let mut parts = Parts::default();
-    for (name, value) in new.partes {
-        parts.set(&name, Secret::new(value));
+    if new.partes.is_empty() {
+        let change =
+            ClientChange { api: Some(api), base_url: new.base_url, said: Said::OverTheNet, ..ClientChange::default() };
+        caller.house.atlas.set_client(id, change).await.map_err(|f| caller.problem(&f))?;
+        return Ok(Json(one(&caller, id).await?));
     }
+    let parts = Parts::of(new.partes.into_iter().map(|(name, value)| (name, Secret::new(value))));
+    let parts = parts.map_err(|error| caller.problem(&Failure::parts(&error)))?;
     let set = caller.house.atlas.set_credential(id, &api, new.base_url.as_deref(), &parts, Said::OverTheNet).await;
     set.map_err(|f| caller.problem(&f))?;
     Ok(Json(one(&caller, id).await?))

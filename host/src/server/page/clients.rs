@@ -286,7 +286,7 @@ async fn api_form(visit: Visit, Path(id): Path<i32>) -> Response {
 /// The form for one API: as its connectors say what they need.
 async fn filled_api_form(visit: &Visit, id: i32, fields: &Fields, status: StatusCode, above: &Markup) -> Response {
     let api = fields.text("api");
-    let Needs { parts: needed, base_url, settings } = match needs(visit, id, api).await {
+    let Needs { parts: needed, base_url, has_credential, settings } = match needs(visit, id, api).await {
         Ok(needs) => needs,
         Err(failure) => return visit.failed(&failure),
     };
@@ -304,10 +304,11 @@ async fn filled_api_form(visit: &Visit, id: i32, fields: &Fields, status: Status
                 @let input_id = format!("{PART}{part}");
                 @let is_open = part == "token_url" || part == "scope" || part == "client_id" || part == "username";
                 (field(&input_id, &part_name(visit, part), None, &html! {
-                    input id=(input_id) name=(input_id) type=(if is_open { "text" } else { "password" }) autocomplete="new-password" required[part != "scope"];
+                    input id=(input_id) name=(input_id) type=(if is_open { "text" } else { "password" }) autocomplete="new-password" required[part != "scope" && !has_credential];
                 }))
             }
             @if needed.is_empty() { p.hint { (visit.text("web-no-parts")) } }
+            @else if has_credential { p.hint { (visit.text("web-parts-stay")) } }
             @if !settings.is_empty() {
                 fieldset { legend { (visit.text("web-settings")) }
                     @for setting in &settings { (setting_field(setting, fields.get(&format!("{SETTING}{}", setting.name)))) }
@@ -332,6 +333,8 @@ struct Needs {
     parts: Vec<String>,
     /// Where the API is now.
     base_url: Option<String>,
+    /// Whether it has a credential of its own.
+    has_credential: bool,
     /// What can be set.
     settings: Vec<Setting>,
 }
@@ -374,7 +377,9 @@ async fn needs(visit: &Visit, id: i32, api: &str) -> Result<Needs, Failure> {
         }
     }
     let status = atlas.credentials(id, None).await?.into_iter().find(|status| status.api == api);
-    Ok(Needs { parts, base_url: status.map(|status| status.base_url), settings: settings.into_values().collect() })
+    let has_credential = status.as_ref().is_some_and(|status| !status.parts.is_empty());
+    let base_url = status.map(|status| status.base_url);
+    Ok(Needs { parts, base_url, has_credential, settings: settings.into_values().collect() })
 }
 
 /// A field for one setting: as its schema says, or for JSON where that says more than a field can.
@@ -411,10 +416,12 @@ fn setting_field(setting: &Setting, typed: Option<&str>) -> Markup {
     field(&id, name, schema["description"].as_str(), &input)
 }
 
-/// What a form says of an API's settings: texts where the schema wants texts, else what they are as JSON.
-fn typed_settings(fields: &Fields, settings: &[Setting]) -> Map<String, Value> {
-    let mut typed = Map::new();
+/// What is set of an API, changed as its form says: texts where the schema wants texts, else what they are as JSON. What the form has no
+/// field for stays.
+fn typed_settings(now: Map<String, Value>, fields: &Fields, settings: &[Setting]) -> Map<String, Value> {
+    let mut typed = now;
     for setting in settings {
+        typed.remove(&setting.name);
         let Some(text) = fields.get(&format!("{SETTING}{}", setting.name)) else { continue };
         let is_text = |value: &Value| value.as_str() == Some(text);
         let chosen = setting.schema["enum"].as_array().and_then(|all| all.iter().find(|value| is_text(value)));
@@ -433,19 +440,24 @@ async fn set_api(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Respo
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
-    let mut parts = Parts::default();
-    for (name, value) in fields.iter() {
-        if let Some(part) = name.strip_prefix(PART).filter(|_| !value.trim().is_empty()) {
-            parts.set(part, Secret::new(value.trim().to_owned()));
-        }
-    }
+    let typed = fields.iter().filter_map(|(name, value)| Some((name.strip_prefix(PART)?, value.trim())));
+    let typed = typed.filter(|(_, value)| !value.is_empty());
+    let parts: Vec<_> = typed.map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned()))).collect();
     let set = async {
         let (api, base_url) = (fields.text("api"), fields.get("base_url"));
         let atlas = &visit.house.atlas;
         let Needs { settings, .. } = needs(&visit, id, api).await?;
         if !settings.is_empty() {
-            atlas.set_settings(id, api, &typed_settings(&fields, &settings)).await?;
+            let now = atlas.settings(id, api).await?;
+            atlas.set_settings(id, api, &typed_settings(now, &fields, &settings)).await?;
         }
+        // Nothing typed: what is stored stays.
+        if parts.is_empty() {
+            let (api, base_url) = (Some(api.to_owned()), base_url.map(str::to_owned));
+            let change = ClientChange { api, base_url, said: Said::OverTheNet, ..ClientChange::default() };
+            return atlas.set_client(id, change).await;
+        }
+        let parts = Parts::of(parts).map_err(|error| Failure::parts(&error))?;
         atlas.set_credential(id, api, base_url, &parts, Said::OverTheNet).await
     };
     match set.await {

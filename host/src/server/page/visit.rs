@@ -116,8 +116,8 @@ impl FromRequestParts<Arc<House>> for Visit {
     }
 }
 
-/// What a form, or a query, says.
-#[derive(Debug, Clone, Default)]
+/// What a form, or a query, says. Not printable: there may be a token in it, or a password.
+#[derive(Clone, Default)]
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {

@@ -61,15 +61,24 @@ impl Parts {
             }
             parts
         };
+        parts.checked()
+    }
+
+    /// Parts that somebody named one by one, checked like those that are read.
+    pub fn of(named: impl IntoIterator<Item = (String, Secret)>) -> Result<Self, PartsError> {
+        Self(named.into_iter().collect()).checked()
+    }
+
+    fn checked(self) -> Result<Self, PartsError> {
         let name_fits = |name: &String| {
             let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
             !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(known)
         };
-        match parts.0.iter().find(|(name, value)| !name_fits(name) || value.is_empty() || value.0.len() > PART_MAX) {
-            _ if parts.0.is_empty() || parts.0.len() > PARTS_MAX => Err(PartsError::Count),
+        match self.0.iter().find(|(name, value)| !name_fits(name) || value.is_empty() || value.0.len() > PART_MAX) {
+            _ if self.0.is_empty() || self.0.len() > PARTS_MAX => Err(PartsError::Count),
             Some((name, _)) if name_fits(name) => Err(PartsError::BadValue(name.clone())),
             Some(_) => Err(PartsError::BadName),
-            None => Ok(parts),
+            None => Ok(self),
         }
     }
 
