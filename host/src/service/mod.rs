@@ -7,7 +7,8 @@
 //! - `clients`     clients and where their APIs are
 //! - `credentials`  credentials of single APIs, and the key that seals all secrets
 //! - `connectors`  the folder of connectors, which needs no database
-//! - `scraps`      creating, running, cancelling, pausing
+//! - `scraps`      creating, looking at, cancelling, pausing
+//! - `runs`        running them
 //! - `period`      periods, and the slices of a long one
 //! - `presence`    this process among the hosts
 //! - `preview`     what a scrap would ask for, and one page of it
@@ -33,6 +34,7 @@ mod published;
 mod rejects;
 mod reload;
 mod report;
+mod runs;
 mod schedules;
 mod scraps;
 mod settings;
@@ -56,8 +58,9 @@ pub use self::preview::{Preview, TriedPage};
 pub use self::rejects::Replayed;
 pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;
+pub use self::runs::{Announcement, RunFor};
 pub use self::schedules::ScheduleRequest;
-pub use self::scraps::{Announcement, RunFor, ScrapRequest};
+pub use self::scraps::ScrapRequest;
 pub use self::signing::Signed;
 pub use self::worker::WorkUntil;
 use crate::config::Config;

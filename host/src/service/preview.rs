@@ -59,7 +59,7 @@ impl Atlas {
         let connector = self.connectors().connector(&request.rota).await?;
         let descriptor = &connector.descriptor;
         let (api, version) = (descriptor.api.clone(), descriptor.version.clone());
-        let source = self.source_for(&new, Arc::clone(&connector), Arc::new(Nobody)).await?;
+        let source = self.source_to_look(&new, Arc::clone(&connector), Arc::new(Nobody)).await?;
         let request = source.first_request().await;
         Ok(Preview { request, api, version, page_size: new.page_size, slices: new.slices.len() })
     }
@@ -68,7 +68,7 @@ impl Atlas {
     pub async fn try_page(&self, request: &ScrapRequest) -> Result<TriedPage, Failure> {
         let new = self.check_scrap(request).await?;
         let connector = self.connectors().connector(&request.rota).await?;
-        let source = self.source_for(&new, connector, Arc::new(Nobody)).await?;
+        let source = self.source_to_look(&new, connector, Arc::new(Nobody)).await?;
         let began = Instant::now();
         let page = tokio::time::timeout(PATIENCE, source.fetch(None)).await;
         let page = match page {
