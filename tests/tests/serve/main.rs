@@ -3,6 +3,8 @@
 //! - `client`   who asks
 //! - `doors`    who is let in, and what they may do
 //! - `api`      the API: the same twice, parts of listings, exports, failures
+//! - `clients`  what is stored of them goes nowhere else
+//! - `crowds`   bodies, connections and listeners without end
 //! - `events`   what listeners are told
 //! - `ends`     how it starts, stops and dies
 //! - `attacks`  what strangers, hostile pages and hostile data try
@@ -12,6 +14,8 @@
 mod api;
 mod attacks;
 mod client;
+mod clients;
+mod crowds;
 mod document;
 mod doors;
 mod ends;
