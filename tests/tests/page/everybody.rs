@@ -1,0 +1,107 @@
+//! Every page, for everybody: with axe-core, in both colours, and as pictures to look at.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use atlas_tests::browser::Screen;
+use atlas_tests::{FROM, Faults, Malformed, TO, programs};
+use serde_json::{Value, json};
+
+use crate::visit::{CLIENT, Visit};
+
+/// Where pictures of the pages are left.
+fn pictures() -> anyhow::Result<PathBuf> {
+    let folder = programs()?.parent().context("target folder")?.join("page-screenshots");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// All pages there are, and what their pictures are called.
+const PAGES: [(&str, &str); 18] = [
+    ("/scraps", "scraps"),
+    ("/scraps/novo", "scrap-novo"),
+    ("/scraps/1", "scrap"),
+    ("/scraps/1/paginas", "scrap-paginas"),
+    ("/scraps/1/rejeitados", "scrap-rejeitados"),
+    ("/scraps/2/cancelar", "scrap-cancelar"),
+    ("/clientes", "clientes"),
+    ("/clientes/novo", "cliente-novo"),
+    ("/clientes/2151", "cliente"),
+    ("/conectores", "conectores"),
+    ("/conectores/pedido", "conector"),
+    ("/dados", "dados"),
+    ("/dados/registros", "registros"),
+    ("/dados/registros/1", "registro"),
+    ("/agenda", "agenda"),
+    ("/agenda/novo", "agenda-nova"),
+    ("/saude", "saude"),
+    ("/acessos", "acessos"),
+];
+
+/// Looks at all pages in both colours, with axe-core.
+async fn every_page(screen: Screen) -> anyhow::Result<()> {
+    let axe = std::env::var_os("ATLAS_AXE").map(PathBuf::from);
+    let axe = axe.map_or_else(
+        || Ok(programs()?.parent().context("target folder")?.join("tools/axe/node_modules/axe-core/axe.min.js")),
+        anyhow::Ok,
+    )?;
+    let axe = std::fs::read_to_string(axe).context("axe-core: cargo xtask test fetches it")?;
+    let malformed = vec![Malformed::new(3, "{'a':1}"), Malformed::new(4, r#"{"a":"\u0000"}"#)];
+    let visit = Visit::registered(screen, "pt-BR", 400, Faults { malformed, ..Faults::default() }).await?;
+    visit.create().await?;
+    visit.until_state("concluido_com_ressalva").await?;
+    let client = CLIENT.to_string();
+    let more = ["--client", &client, "--route", "pedido", "--from", FROM, "--to", TO];
+    visit.atlas.run(&[&["scrap", "create"], &more[..]].concat()).await?.expect(0)?;
+    let schedule =
+        ["schedule", "add", "--client", &client, "--route", "pedido", "--cron", "0 */6 * * *", "--window", "2d"];
+    visit.atlas.run(&schedule).await?.expect(0)?;
+    visit.go("/acessos").await?;
+    visit.browser.fill("#nome", "painel").await?;
+    visit.press("Criar token", "Make a token").await?;
+    let mut violations = Vec::new();
+    for (lang, colours) in [("pt-BR", "claro"), ("en", "escuro"), ("pt-BR", "escuro"), ("en", "claro")] {
+        visit.browser.keep("atlas_lang", lang).await?;
+        visit.browser.keep("atlas_tema", colours).await?;
+        // Colours do not depend on the language.
+        let is_judged = lang == "pt-BR";
+        let is_pictured = (lang == "pt-BR") == (colours == "claro");
+        if !is_judged && !is_pictured {
+            continue;
+        }
+        let api_docs = ("/api/v1/docs", "api");
+        for (path, name) in PAGES.into_iter().chain([api_docs]) {
+            visit.go(path).await?;
+            if is_pictured {
+                let (width, _) = screen.size();
+                visit.browser.picture(&pictures()?.join(format!("{name}-{lang}-{width}.png"))).await?;
+            }
+            if is_judged {
+                violations
+                    .extend(judged(&visit, &axe).await?.into_iter().map(|what| format!("{path} {colours}: {what}")));
+            }
+        }
+    }
+    anyhow::ensure!(violations.is_empty(), "axe-core:\n{}", violations.join("\n"));
+    Ok(())
+}
+
+async fn judged(visit: &Visit, axe: &str) -> anyhow::Result<Vec<String>> {
+    visit.browser.run(&format!("{axe}; window.axe = axe ?? window.axe;"), json!([])).await?;
+    let script = "const found = await window.axe.run(document, { resultTypes: ['violations'], \
+                  runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }); return found.violations.map((v) => \
+                  `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + ' ' + n.failureSummary).join(' | ')}`)";
+    let found = visit.browser.run_async(script, json!([])).await?;
+    let found = found.as_array().context("axe-core gave no list")?.iter();
+    Ok(found.filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+#[tokio::test]
+async fn every_page_can_be_used_by_everybody_at_a_desk() -> anyhow::Result<()> {
+    every_page(Screen::Desk).await
+}
+
+#[tokio::test]
+async fn every_page_can_be_used_by_everybody_on_a_telephone() -> anyhow::Result<()> {
+    every_page(Screen::Phone).await
+}
