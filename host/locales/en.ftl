@@ -958,3 +958,7 @@ web-adds-up-but = it adds up, with the reservations above
 web-parts-stay = Leave the fields empty, and what is stored stays.
 error-credential-elsewhere = the stored credential of client { $client } was given for { $url }, and goes nowhere else
     .fix = Type the credential again together with the new address; or change the address on the server's machine, with `atlas client set { $client } --base-url URL`.
+web-signature = Signature
+web-signature-good = good, and demanded of this route
+web-signature-unchecked = there is one; no key is demanded of this route (pins in atlas.toml)
+web-signature-none = none

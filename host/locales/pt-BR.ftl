@@ -970,3 +970,7 @@ web-adds-up-but = confere, com as ressalvas acima
 web-parts-stay = Deixe os campos vazios, e fica o que está guardado.
 error-credential-elsewhere = a credencial guardada do cliente { $client } foi dada para { $url }, e não vai a outro lugar
     .fix = Digite a credencial de novo junto com o novo endereço; ou mude o endereço na máquina do servidor, com `atlas client set { $client } --base-url URL`.
+web-signature = Assinatura
+web-signature-good = válida, e exigida desta rota
+web-signature-unchecked = há uma; nenhuma chave é exigida desta rota (pins em atlas.toml)
+web-signature-none = nenhuma

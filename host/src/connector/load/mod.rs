@@ -65,6 +65,14 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// Whether a signature's file stands beside it. Whether that is a good one is known only where keys are demanded of its route: then
+    /// it would not have been loaded otherwise.
+    pub fn is_signed(&self) -> bool {
+        self.signature.is_some()
+    }
+}
+
+impl Connector {
     /// The file's bytes.
     pub fn component(&self) -> &[u8] {
         &self.component

@@ -146,6 +146,11 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
     let requests: Vec<String> = descriptor.requests.iter().map(ToString::to_string).collect();
     let limits = atlas.config().limits_of(route, 0);
     let may = visit.session.principal.may(Act::Configure);
+    let signature = match (atlas.config().trust.keys(route).is_empty(), serving.is_signed()) {
+        (false, _) => "web-signature-good",
+        (true, true) => "web-signature-unchecked",
+        (true, false) => "web-signature-none",
+    };
     let yes_no = |yes: bool| visit.text(if yes { "yes" } else { "no" });
     Ok(html! {
         p { a href="/conectores" { "« " (visit.text("web-connectors")) } }
@@ -163,6 +168,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
                 dl.pairs {
                     dt { (visit.text("web-version")) } dd { bdi { (descriptor.version) } }
                     dt { (visit.text("web-digest")) } dd { code.whole { (serving.sha256) } }
+                    dt { (visit.text("web-signature")) } dd { (visit.text(signature)) }
                     dt { (visit.text("web-api")) } dd { (descriptor.api) }
                     dt { (visit.text("heading-takes-period")) } dd { (yes_no(descriptor.takes_period)) }
                     dt { (visit.text("web-page-size")) } dd { (number(descriptor.page_size.into(), lang)) }
