@@ -11,6 +11,7 @@ use maud::{Markup, html};
 
 use super::format::moment;
 use super::layout::{action, alert, ask, empty, field, page, token};
+use super::scraps::client_field;
 use super::visit::{Fields, Posted, Visit};
 use crate::notice;
 use crate::server::House;
@@ -91,10 +92,7 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup
         (above)
         form.card.sheet method="post" action="/agenda" {
             (token(visit))
-            (field("cliente", &text("web-client"), None, &html! {
-                input #cliente name="cliente" inputmode="numeric" pattern="[0-9]+" required list="clientes" autocomplete="off" value=(fields.text("cliente"));
-                datalist #clientes { @for client in &clients { option value=(client.cliente_id) {} } }
-            }))
+            (client_field(visit, fields, &clients))
             (field("rota", &text("web-route"), None, &html! {
                 select #rota name="rota" required { @for route in registry.routes() { option value=(route) selected[fields.get("rota") == Some(&route)] { (route) } } }
             }))

@@ -17,7 +17,7 @@ use crate::notice::Notice;
 use crate::server::House;
 use crate::server::problem;
 use crate::service::{Act, Failure, Preview, ScrapRequest};
-use crate::store::{Scrap, ScrapFilter, ScrapState};
+use crate::store::{Client, Scrap, ScrapFilter, ScrapState};
 
 /// Scraps of one page.
 const SHOWN: usize = 50;
@@ -360,10 +360,7 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: Markup)
         (above)
         form.card.sheet method="post" action="/scraps" {
             (token(visit))
-            (field("cliente", &text("web-client"), None, &html! {
-                input #cliente name="cliente" inputmode="numeric" pattern="[0-9]+" required list="clientes" autocomplete="off" value=(fields.text("cliente"));
-                datalist #clientes { @for client in &clients { option value=(client.cliente_id) {} } }
-            }))
+            (client_field(visit, fields, &clients))
             (field("rota", &text("web-route"), None, &html! {
                 select #rota name="rota" required {
                     @if fields.get("rota").is_none() { option value="" { (text("web-choose")) } }
@@ -396,6 +393,19 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: Markup)
         }
     };
     (status, page(visit, &text("web-new-scrap"), &content)).into_response()
+}
+
+/// Which client: a number, of those that are known or typed.
+pub(super) fn client_field(visit: &Visit, fields: &Fields, clients: &[Client]) -> Markup {
+    field(
+        "cliente",
+        &visit.text("web-client"),
+        None,
+        &html! {
+            input #cliente name="cliente" inputmode="numeric" pattern="[0-9]+" required list="clientes" autocomplete="off" value=(fields.text("cliente"));
+            datalist #clientes { @for client in clients { option value=(client.cliente_id) {} } }
+        },
+    )
 }
 
 /// How long a scrap has run.
