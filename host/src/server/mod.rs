@@ -57,6 +57,8 @@ use crate::service::{Atlas, Exit, Failure};
 const BODY_MAX: usize = 1024 * 1024;
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// How soon the database has to answer for scraps to be run.
+const READY_WITHIN: Duration = Duration::from_secs(5);
 /// How often what has expired is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long a connection may take until its first request has come, and each request's headers.
@@ -243,7 +245,7 @@ fn router(house: Arc<House>) -> Router {
 
 /// Whether scraps can be run: the database answers and has its tables.
 async fn ready(State(house): State<Arc<House>>) -> Response {
-    let schema = tokio::time::timeout(Duration::from_secs(5), house.atlas.store().schema()).await;
+    let schema = tokio::time::timeout(READY_WITHIN, house.atlas.store().schema()).await;
     match schema {
         Ok(Ok(schema)) if schema.is_ready() && !house.stop.is_cancelled() => "ready\n".into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),

@@ -60,7 +60,7 @@ pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;
 pub use self::runs::{Announcement, RunFor};
 pub use self::schedules::ScheduleRequest;
-pub use self::scraps::ScrapRequest;
+pub use self::scraps::{PAGE_SIZE_MAX, ScrapRequest};
 pub use self::signing::Signed;
 pub use self::worker::WorkUntil;
 use crate::config::Config;

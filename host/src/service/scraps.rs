@@ -10,7 +10,8 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::store::{Asked, Fault, NewScrap, Scrap, ScrapFilter, ScrapState};
 
-pub(super) const PAGE_SIZE_MAX: i32 = 100_000;
+/// Records of one page that may be asked for.
+pub const PAGE_SIZE_MAX: i32 = 100_000;
 /// A scrap, as somebody asks for it.
 #[derive(Debug, Clone)]
 pub struct ScrapRequest {

@@ -105,6 +105,9 @@ pub enum Earlier {
     Answered(i32, String),
 }
 
+/// Accesses of one kind that are listed.
+pub(super) const ACCESSES_MAX: i64 = 1_000;
+
 /// Doors. Every call is atomic; `now` and all that expires are seconds since 1970.
 #[async_trait]
 pub trait Doors: Send + Sync {
@@ -121,7 +124,7 @@ pub trait Doors: Send + Sync {
     /// The password's hash.
     async fn password(&self) -> Result<Option<String>, StoreError>;
 
-    /// All of a kind, the newest first.
+    /// All of a kind, the newest first, at most `ACCESSES_MAX`.
     async fn accesses(&self, kind: AccessKind) -> Result<Vec<Access>, StoreError>;
 
     /// Notes that it was used, and that it expires later.
@@ -160,7 +163,7 @@ pub(super) const USE_LINK: &str = "DELETE FROM atlas_acessos WHERE segredo = $1 
 pub(super) const PASSWORD: &str = "SELECT segredo FROM atlas_acessos WHERE tipo = 'senha' ORDER BY id DESC LIMIT 1";
 
 pub(super) const ALL: &str = "SELECT id, nome, escopo, expira_em, visto_em, CAST(criado_em AS TEXT) AS criado_em \
-     FROM atlas_acessos WHERE tipo = $1 ORDER BY id DESC LIMIT 1000";
+     FROM atlas_acessos WHERE tipo = $1 ORDER BY id DESC LIMIT $2";
 
 pub(super) const SAW: &str =
     "UPDATE atlas_acessos SET visto_em = $2, expira_em = COALESCE($3, expira_em) WHERE id = $1";
@@ -245,7 +248,11 @@ macro_rules! impl_doors {
                 }
 
                 async fn accesses(&self, kind: AccessKind) -> Result<Vec<Access>, StoreError> {
-                    let all = sqlx::query_as(access::ALL).bind(kind.name()).fetch_all(&self.$reads).await;
+                    let all = sqlx::query_as(access::ALL)
+                        .bind(kind.name())
+                        .bind(access::ACCESSES_MAX)
+                        .fetch_all(&self.$reads)
+                        .await;
                     all.map_err(StoreError::sort("list accesses"))
                 }
 

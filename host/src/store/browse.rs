@@ -107,6 +107,11 @@ pub struct DayTotal {
     pub registros: i64,
 }
 
+/// Processes that are listed.
+pub(super) const HOSTS_MAX: i64 = 1_000;
+/// Rows of clients, routes and days that are counted: of 100 clients with six routes, a month.
+pub(super) const DAY_TOTALS_MAX: i64 = 20_000;
+
 /// Looking. Nothing here changes anything.
 #[async_trait]
 pub trait Browse: Send + Sync {
@@ -144,10 +149,10 @@ pub trait Browse: Send + Sync {
     /// One record, whole.
     async fn record(&self, id: i64) -> Result<Option<RawRecord>, StoreError>;
 
-    /// The processes that run scraps, those seen last first.
+    /// The processes that run scraps, those seen last first, at most `HOSTS_MAX`.
     async fn hosts(&self) -> Result<Vec<HostRow>, StoreError>;
 
-    /// Rows by client, route and day, of the last `days` days.
+    /// Rows by client, route and day, of the last `days` days, the last day first, at most `DAY_TOTALS_MAX`.
     async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError>;
 }
 
@@ -173,7 +178,7 @@ pub(super) const PAGES: &str = "SELECT ordem, varredura, cursor, estado, iniciad
 pub(super) const HOSTS: &str = "SELECT h.nome, h.versao, CAST(h.iniciado_em AS TEXT) AS iniciado_em, \
        CAST(h.visto_em AS TEXT) AS visto_em, \
        (SELECT COUNT(*) FROM scraps s WHERE s.host = h.id AND s.estado = 'executando') AS correndo \
-     FROM atlas_hosts h ORDER BY h.visto_em DESC LIMIT 1000";
+     FROM atlas_hosts h ORDER BY h.visto_em DESC LIMIT $1";
 
 pub(super) const RECORD: &str = "SELECT id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
        CAST(payload AS TEXT) AS payload, hash_conteudo FROM dados_raw WHERE id = $1";
@@ -218,7 +223,7 @@ macro_rules! impl_browse {
                 $day,
                 " AS TEXT) AS dia, COUNT(*) AS registros FROM dados_raw WHERE data_coleta >= ",
                 $from,
-                " GROUP BY 1, 2, 3 ORDER BY 3, 1, 2 LIMIT 20000"
+                " GROUP BY 1, 2, 3 ORDER BY 3 DESC, 1, 2 LIMIT $2"
             );
             /// Which records: what they share. `$1` is the first day, `$2` the last.
             const MEANT: &str = concat!(
@@ -331,14 +336,14 @@ macro_rules! impl_browse {
                 }
 
                 async fn hosts(&self) -> Result<Vec<HostRow>, StoreError> {
-                    let hosts = sqlx::query_as(browse::HOSTS).fetch_all(&self.$reads).await;
+                    let hosts = sqlx::query_as(browse::HOSTS).bind(browse::HOSTS_MAX).fetch_all(&self.$reads).await;
                     hosts.map_err(StoreError::sort("list the hosts"))
                 }
 
                 async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError> {
                     let since = chrono::Utc::now() - chrono::TimeDelta::days(i64::from(days));
                     let since = since.format("%Y-%m-%d").to_string();
-                    let totals = sqlx::query_as(DAYS).bind(since).fetch_all(&self.$reads).await;
+                    let totals = sqlx::query_as(DAYS).bind(since).bind(browse::DAY_TOTALS_MAX).fetch_all(&self.$reads).await;
                     totals.map_err(StoreError::sort("count records by day"))
                 }
             }

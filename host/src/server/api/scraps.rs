@@ -14,6 +14,10 @@ use crate::server::view::{ScrapView, rfc3339};
 use crate::service::{Act, Failure, Preview, Replayed, ScrapRequest, TriedPage};
 use crate::store::{PageRow, Rejected, ScrapFilter, ScrapState};
 
+/// Rejected records of one answer, where nobody says and at most: each may have megabytes.
+const REJECTS: i64 = 20;
+const REJECTS_MAX: i64 = 100;
+
 /// Which scraps.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -412,7 +416,7 @@ pub(super) async fn rejects(
 ) -> Result<Json<Listed<RejectView>>, Problem> {
     caller.need(Act::Look)?;
     let after = cursor(&caller, which.cursor.as_deref())?.unwrap_or(0);
-    let limit = which.limite.unwrap_or(20).clamp(1, 100);
+    let limit = which.limite.unwrap_or(REJECTS).clamp(1, REJECTS_MAX);
     let rejects = caller.house.atlas.rejects(which.scrap_id, after, limit).await.map_err(|f| caller.problem(&f))?;
     let next = rejects.last().filter(|_| rejects.len() as i64 == limit).map(|last| last.id.to_string());
     Ok(Json(Listed { itens: rejects.into_iter().map(RejectView::from).collect(), proximo: next }))

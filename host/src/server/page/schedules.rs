@@ -16,7 +16,7 @@ use super::visit::{Fields, Posted, Visit};
 use crate::notice;
 use crate::server::House;
 use crate::server::problem;
-use crate::service::{Act, Failure, ScheduleRequest};
+use crate::service::{Act, Failure, PAGE_SIZE_MAX, ScheduleRequest};
 use crate::store::Schedule;
 
 pub(super) fn router() -> Router<Arc<House>> {
@@ -102,7 +102,7 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup
                 datalist #fusos { @for zone in ["America/Sao_Paulo", "America/Manaus", "America/Fortaleza", "UTC"] { option value=(zone) {} } }
             }))
             (field("janela", &text("web-window"), Some(&text("web-window-hint")), &html! { input #janela name="janela" size="6" placeholder="2d" aria-describedby="janela-hint" value=(fields.text("janela")); }))
-            (field("tamanho", &text("web-page-size"), None, &html! { input #tamanho name="tamanho" type="number" min="1" max="100000" placeholder=(text("web-as-connector")) value=(fields.text("tamanho")); }))
+            (field("tamanho", &text("web-page-size"), None, &html! { input #tamanho name="tamanho" type="number" min="1" max=(PAGE_SIZE_MAX) placeholder=(text("web-as-connector")) value=(fields.text("tamanho")); }))
             div.field { label { input type="checkbox" name="sobrepor" value="1" checked[fields.get("sobrepor").is_some()]; " " (text("web-overlap")) } }
             div.buttons { button.primary type="submit" { (text("web-save")) } }
         }

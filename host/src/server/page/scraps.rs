@@ -12,11 +12,12 @@ use maud::{Markup, html};
 use super::format::{duration, number, period, time};
 use super::layout::{action, alert, ask, empty, field, page, token};
 use super::visit::{Fields, Posted, Visit};
+use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
 use crate::server::problem;
-use crate::service::{Act, Failure, Preview, ScrapRequest};
+use crate::service::{Act, Failure, PAGE_SIZE_MAX, Preview, ScrapRequest};
 use crate::store::{Client, Scrap, ScrapFilter, ScrapState};
 
 /// Scraps of one page.
@@ -381,9 +382,9 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: Markup)
             }
             details open[["lote", "tentativas", "tamanho"].iter().any(|name| fields.get(name).is_some())] {
                 summary { (text("web-more-settings")) }
-                (field("lote", &text("web-batch"), Some(&text("web-batch-hint")), &number_input("lote", run.batch.to_string(), 10_000)))
-                (field("tentativas", &text("web-retries"), Some(&text("web-retries-hint")), &number_input("tentativas", run.retry.attempts().to_string(), 100)))
-                (field("tamanho", &text("web-page-size"), Some(&text("web-page-size-hint")), &number_input("tamanho", text("web-as-connector"), 100_000)))
+                (field("lote", &text("web-batch"), Some(&text("web-batch-hint")), &number_input("lote", run.batch.to_string(), BATCH_MAX)))
+                (field("tentativas", &text("web-retries"), Some(&text("web-retries-hint")), &number_input("tentativas", run.retry.attempts().to_string(), RETRIES_MAX as usize)))
+                (field("tamanho", &text("web-page-size"), Some(&text("web-page-size-hint")), &number_input("tamanho", text("web-as-connector"), PAGE_SIZE_MAX as usize)))
             }
             div.buttons {
                 button.primary type="submit" name="acao" value="criar_executar" { (text("web-create-and-run")) }
