@@ -12,10 +12,10 @@ use crate::notice::Notice;
 use crate::pipeline::{Event, Observer};
 use crate::server::metrics::Metrics;
 
-/// Scraps whose lines are kept: those that ran last.
-const LOGS_KEPT: usize = 200;
+/// Scraps whose lines are kept: those that ran last. With lines as long as they may be, all together are 40 MB.
+const LOGS_KEPT: usize = 100;
 /// Lines of one scrap that are kept.
-const LINES_KEPT: usize = 500;
+const LINES_KEPT: usize = 200;
 /// The shortest time between two lines about the same outage, or the same wait.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
 
