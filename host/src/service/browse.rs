@@ -3,7 +3,9 @@
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use crate::notice;
-use crate::store::{DayTotal, HostRow, NewestRow, OrigemTotal, PageRow, RawRecord, RecordFilter, Rejected, StoreError};
+use crate::store::{
+    DayTotal, HostRow, NewestRow, OrigemTotal, PageRow, RawRecord, RecordFilter, Rejected, ScrapSums, StoreError,
+};
 
 fn failed(error: StoreError) -> Failure {
     Failure::store("op-browse", &error)
@@ -61,10 +63,20 @@ impl Atlas {
         self.store().export(filter, after, limit).await.map_err(failed)
     }
 
+    /// Whole records before one, newest first.
+    pub async fn read_back(&self, filter: &RecordFilter, before: i64, limit: i64) -> Result<Vec<RawRecord>, Failure> {
+        self.store().read_back(filter, before, limit).await.map_err(failed)
+    }
+
     /// One record.
     pub async fn record(&self, id: i64) -> Result<RawRecord, Failure> {
         let found = self.store().record(id).await.map_err(failed)?;
         found.ok_or_else(|| Failure::new("op-browse", notice!("web-record-unknown", id = id), Exit::Usage))
+    }
+
+    /// What a client's scraps came to together.
+    pub async fn scrap_sums(&self, cliente_id: i32) -> Result<ScrapSums, Failure> {
+        self.store().scrap_sums(cliente_id).await.map_err(failed)
     }
 
     /// Rows by client, route and day, of the last days.

@@ -3,8 +3,11 @@
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use crate::notice;
-use crate::source::{self, Secret, parse_base_url, shown_base_url};
-use crate::store::{ApiChange, Client, Fault};
+use crate::source::{self, PART_MAX, Secret, parse_base_url, shown_base_url};
+use crate::store::{ApiChange, Client, ClientWrite, Fault, StoreError};
+
+/// Characters of an API's name.
+const API_NAME_MAX: usize = 64;
 
 /// What changes about a client.
 #[derive(Default)]
@@ -37,77 +40,42 @@ impl Atlas {
     /// Registers a client, or one more API of one that is registered.
     pub async fn add_client(&self, cliente_id: i32, change: ClientChange) -> Result<(), Failure> {
         check(cliente_id, &change)?;
-        let token = change.token.as_ref().ok_or_else(|| Failure::usage(notice!("error-token-empty")))?;
-        let store = self.store();
-        let empty = Secret::new(String::new());
+        if change.token.is_none() {
+            return Err(Failure::usage(notice!("error-token-empty")));
+        }
         if let Some(api) = &change.api
             && self.has_api(cliente_id, api).await?
         {
             return Err(Failure::usage(notice!("error-api-exists", client = cliente_id, api = api)));
         }
-        // A client that is known by one API only has no default token.
-        let default = if change.api.is_some() { &empty } else { token };
-        match store.add_client(cliente_id, default).await {
-            Ok(()) => {}
-            Err(error) if error.fault == Fault::Exists && change.api.is_some() => {}
-            Err(error) if error.fault == Fault::Exists => {
-                return Err(Failure::usage(notice!("error-client-exists", client = cliente_id)));
-            }
-            Err(error) => return Err(Failure::store("op-client", &error)),
-        }
-        self.set_endpoint(cliente_id, &change).await
+        self.write_client(cliente_id, &change, true).await
     }
 
     /// Changes a client or one of its APIs.
     pub async fn set_client(&self, cliente_id: i32, change: ClientChange) -> Result<(), Failure> {
         check(cliente_id, &change)?;
-        self.stays_with_its_credential(cliente_id, &change).await?;
-        let default_token = change.token.as_ref().filter(|_| change.api.is_none());
-        let known = self
-            .store()
-            .set_client(cliente_id, default_token, change.active)
-            .await
-            .map_err(|error| Failure::store("op-client", &error))?;
-        if !known {
-            return Err(unknown(cliente_id));
-        }
-        self.set_endpoint(cliente_id, &change).await
+        self.write_client(cliente_id, &change, false).await
     }
 
-    /// A stored credential goes where it was given for. On this machine its operator may send it elsewhere; over the network nobody may
-    /// who does not know it, or a page could be used to read what it never shows.
-    async fn stays_with_its_credential(&self, cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
-        let (Said::OverTheNet, None, Some(base_url)) = (change.said, &change.token, &change.base_url) else {
-            return Ok(());
+    async fn write_client(&self, cliente_id: i32, change: &ClientChange, is_new: bool) -> Result<(), Failure> {
+        let api = change.api.as_deref().unwrap_or_default();
+        let (token, own) = match &change.api {
+            None => (change.token.as_ref(), None),
+            Some(_) => (None, change.token.as_ref()),
         };
-        let api = change.api.as_deref().unwrap_or_default();
-        let clients = self.clients().await?;
-        let client = clients.iter().find(|client| client.cliente_id == cliente_id);
-        let present = client.and_then(|client| client.apis.iter().find(|known| known.api == api));
-        // The default token goes to the default base URL; an API's own credential to the API's.
-        match present {
-            Some(present) if present.base_url != *base_url && (api.is_empty() || present.has_credential) => {
-                Err(Failure::usage(notice!("error-credential-elsewhere", client = cliente_id, url = present.base_url)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn set_endpoint(&self, cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
-        let api = change.api.as_deref().unwrap_or_default();
-        let own = change.token.as_ref().filter(|_| change.api.is_some());
-        if change.base_url.is_none() && own.is_none() && !change.allow_private {
-            return Ok(());
-        }
         let private = self.grants_private(change).await;
         let set = ApiChange { base_url: change.base_url.as_deref(), credential: own, private };
-        match self.store().set_api(cliente_id, api, set).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.fault == Fault::Missing => {
-                Err(Failure::usage(notice!("error-api-needs-base-url", api = api)))
-            }
-            Err(error) => Err(Failure::store("op-client", &error)),
-        }
+        let is_set = set.base_url.is_some() || own.is_some() || change.allow_private;
+        let write = ClientWrite {
+            is_new,
+            token,
+            active: change.active,
+            api: (is_set || is_new && change.api.is_some()).then_some((api, set)),
+            is_guarded: change.said == Said::OverTheNet,
+            ..ClientWrite::default()
+        };
+        let written = self.store().change_client(cliente_id, write).await;
+        written.map_err(|error| not_written(cliente_id, api, &error))
     }
 
     /// Whether the API may be at an address that is not public: as the operator says, or as the base URL that the operator
@@ -120,8 +88,22 @@ impl Atlas {
         }
     }
 
+    /// A base URL of a client's that is at a private address nobody granted it: nothing is sent there.
+    pub async fn ungranted_url(&self, cliente_id: i32) -> Result<Option<String>, Failure> {
+        let clients = self.clients().await?;
+        for known in clients.into_iter().filter(|client| client.cliente_id == cliente_id).flat_map(|client| client.apis)
+        {
+            if !known.private && grants_private(Some(&known.base_url)).await == Some(true) {
+                return Ok(Some(known.base_url));
+            }
+        }
+        Ok(None)
+    }
+
     /// Removes a client, or one API of it.
     pub async fn remove_client(&self, cliente_id: i32, api: Option<&str>) -> Result<(), Failure> {
+        // The default one goes with its client alone: the default token is not left without the address that it was given for.
+        api.map_or(Ok(()), check_api_name)?;
         let removed = match api {
             Some(api) => self.store().remove_api(cliente_id, api).await,
             None => self.store().remove_client(cliente_id).await,
@@ -160,6 +142,19 @@ impl Atlas {
     }
 }
 
+/// Why a change was not made.
+pub(super) fn not_written(cliente_id: i32, api: &str, error: &StoreError) -> Failure {
+    match error.fault {
+        Fault::Exists => Failure::usage(notice!("error-client-exists", client = cliente_id)),
+        Fault::Missing if error.detail() == "client" => unknown(cliente_id),
+        Fault::Missing => Failure::usage(notice!("error-api-needs-base-url", api = api)),
+        Fault::Guarded => {
+            Failure::usage(notice!("error-credential-elsewhere", client = cliente_id, url = error.detail()))
+        }
+        _ => Failure::store("op-client", error),
+    }
+}
+
 pub(super) fn unknown(cliente_id: i32) -> Failure {
     Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential)
 }
@@ -173,6 +168,9 @@ fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     }
     // What HTTP can carry in a header and every API takes in a token (RFC 6750, section 2.1, allows fewer still).
     let fits = |token: &Secret| token.expose().bytes().all(|b| b.is_ascii_graphic());
+    if change.token.as_ref().is_some_and(|token| token.expose().len() > PART_MAX) {
+        return Err(Failure::usage(notice!("error-parts-value", name = "token")));
+    }
     if change.token.as_ref().is_some_and(|token| !fits(token)) {
         return Err(Failure::usage(notice!("error-token-characters", client = cliente_id)));
     }
@@ -189,6 +187,7 @@ pub(super) async fn grants_private(base_url: Option<&str>) -> Option<bool> {
 }
 
 pub(super) fn check_api_name(api: &str) -> Result<(), Failure> {
-    let fits = !api.is_empty() && api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let fits = (1..=API_NAME_MAX).contains(&api.len())
+        && api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     fits.then_some(()).ok_or_else(|| Failure::usage(notice!("error-api-name", api = api)))
 }

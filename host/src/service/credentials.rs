@@ -1,11 +1,11 @@
 //! Credentials of single APIs, and the key that seals all secrets.
 
 use super::Atlas;
-use super::clients::{Said, check_api_name, grants_private, unknown};
+use super::clients::{Said, check_api_name, grants_private, not_written, unknown};
 use super::failure::{Exit, Failure};
 use crate::notice;
 use crate::source::{Parts, Secret, parse_base_url, shown_base_url, token_url_fits};
-use crate::store::{Access, ApiAccess, ApiChange, Fault};
+use crate::store::{Access, ApiAccess, ApiChange, ClientWrite, Fault};
 
 /// What a client has for an API, without any of its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +43,16 @@ impl Atlas {
             Said::Here => grants_private(base_url).await,
             Said::OverTheNet => base_url.map(|_| false),
         };
-        let change = ApiChange { base_url, private, credential: None };
+        let api_change = ApiChange { base_url, private, credential: None };
+        let write = ClientWrite {
+            api: Some((api, api_change)),
+            parts: Some(Some(parts)),
+            is_guarded: said == Said::OverTheNet,
+            ..ClientWrite::default()
+        };
         // At once: the credential of before must never stand beside the new base URL.
-        let set = self.store().set_api_credential(cliente_id, api, change, Some(parts)).await;
-        if set.map_err(|error| Failure::store("op-client", &error))? {
-            return Ok(());
-        }
-        Err(Failure::usage(notice!("error-api-needs-base-url", api = api)))
+        let written = self.store().change_client(cliente_id, write).await;
+        written.map_err(|error| not_written(cliente_id, api, &error))
     }
 
     /// Removes an API's own credential; where the API is stays.

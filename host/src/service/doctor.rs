@@ -10,7 +10,7 @@ use super::failure::{Failure, load_notice};
 use crate::config::{Config, ERROR_LOG};
 use crate::notice;
 use crate::notice::Notice;
-use crate::store::{Client, ScrapFilter, ScrapState};
+use crate::store::Client;
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,8 +32,6 @@ pub struct Finding {
     /// What to say of it; its `.fix` says how to mend it.
     pub notice: Notice,
 }
-
-const SCRAPS_LOOKED_AT: i64 = 1_000;
 
 fn ok(notice: Notice) -> Finding {
     let health = Health::Ok;
@@ -93,13 +91,9 @@ impl Atlas {
             }
             Err(failure) => findings.push(bad(failure.notice)),
         }
-        match self.scraps(&ScrapFilter::default(), SCRAPS_LOOKED_AT).await {
-            Ok(scraps) => {
-                for scrap in scraps.iter().filter(|s| s.state == ScrapState::Executando) {
-                    findings.push(warning(notice!("doctor-scrap-running", id = scrap.id)));
-                }
-            }
-            Err(failure) => findings.push(bad(failure.notice)),
+        match self.store().orphans().await {
+            Ok(ids) => findings.extend(ids.into_iter().map(|id| warning(notice!("doctor-scrap-abandoned", id = id)))),
+            Err(error) => findings.push(bad(Failure::store("op-connect", &error).notice)),
         }
     }
 

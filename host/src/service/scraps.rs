@@ -98,13 +98,17 @@ impl Atlas {
 
     /// Cancels a scrap, or what is left of its slices, whoever runs it. It can be resumed all the same.
     pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
-        let scrap = self.scrap(id).await?;
+        self.scrap(id).await?;
         let reason = write_reasons(&[notice!("end-cancelled", id = id)]).unwrap_or_default();
         let cancelled = self.store().cancel(id, &reason).await.map_err(|e| Failure::store("op-scrap", &e))?;
-        if !cancelled {
-            return Err(Failure::usage(scrap_ended(id, scrap.state)));
+        if cancelled {
+            return Ok(());
         }
-        Ok(())
+        // Somebody else was quicker: it is as both wanted it.
+        match self.scrap(id).await?.state {
+            ScrapState::Cancelado => Ok(()),
+            state => Err(Failure::usage(scrap_ended(id, state))),
+        }
     }
 
     /// Pauses a scrap, or what is left of its slices, whoever runs it.

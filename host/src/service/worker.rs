@@ -157,6 +157,6 @@ impl Atlas {
     async fn may_yet_take_over(&self) -> bool {
         let knows = self.presence().await.is_ok_and(|presence| presence.knows_who_lives());
         // If the database does not say, the next look will.
-        !knows && self.store().has_orphans().await.unwrap_or(true)
+        !knows && self.store().orphans().await.map_or(true, |ids| !ids.is_empty())
     }
 }

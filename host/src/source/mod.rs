@@ -42,7 +42,7 @@ pub use self::body::BodyBudget;
 pub use self::budget::{Admission, Budget, BudgetOwner, Budgets, RATE_MIN, RateBudget, Throttled, WAIT_MAX, Waiting};
 pub use self::client::{HttpClient, HttpLimits};
 pub use self::credentials::{
-    AccessToken, AuthScheme, Credential, CredentialError, Endpoint, Parts, PartsError, Placeholder, Position,
+    AccessToken, AuthScheme, Credential, CredentialError, Endpoint, PART_MAX, Parts, PartsError, Placeholder, Position,
     SchemeError, Secret, TokenGrant, TokenSessions,
 };
 pub use self::egress::{Egress, Grant};

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::egress::Egress;
 use super::message::SendError;
+use crate::notice::acts_on_a_terminal;
 
 /// The longest URL. Servers take 8 KiB as a rule.
 const URL_MAX: usize = 16 * 1024;
@@ -24,9 +25,18 @@ pub fn parse_base_url(text: &str) -> Option<Url> {
     Some(url)
 }
 
+/// Characters of a base URL.
+const BASE_URL_MAX: usize = 2_048;
+
 /// Reads an http or https URL with a host, without a credential in it.
 pub(super) fn parse_http_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text.trim()).ok()?;
+    // What a browser's parser would mend, a person would read otherwise: `http://127.0.0.1\@example.com/` leads to the former.
+    let text = text.trim();
+    let is_plain = text.len() <= BASE_URL_MAX && !text.contains('\\') && text.contains("://");
+    if !is_plain || text.chars().any(|c| c.is_whitespace() || acts_on_a_terminal(c)) {
+        return None;
+    }
+    let url = Url::parse(text).ok()?;
     let fits = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && url.username().is_empty()

@@ -107,6 +107,32 @@ pub struct DayTotal {
     pub registros: i64,
 }
 
+/// What a client's scraps came to together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct ScrapSums {
+    /// How many there are, slices each by itself.
+    pub scraps: i64,
+    /// Those that are not done: records of theirs may be missing.
+    pub inacabados: i64,
+    /// Records read.
+    pub lidos: i64,
+    /// New rows.
+    pub inseridos: i64,
+    /// Rows that were there.
+    pub duplicados: i64,
+    /// Rows that were there, from an earlier attempt at the same page.
+    pub reencontrados: i64,
+    /// Records that the table does not hold.
+    pub rejeitados: i64,
+}
+
+impl ScrapSums {
+    /// Records read of which it is not known what became of them.
+    pub fn off_by(&self) -> i64 {
+        self.lidos - self.inseridos - self.duplicados - self.reencontrados - self.rejeitados
+    }
+}
+
 /// Processes that are listed.
 pub(super) const HOSTS_MAX: i64 = 1_000;
 /// Rows of clients, routes and days that are counted: of 100 clients with six routes, a month.
@@ -146,14 +172,33 @@ pub trait Browse: Send + Sync {
     /// Records, the oldest first, with an id greater than `after`, whole.
     async fn export(&self, filter: &RecordFilter, after: i64, limit: i64) -> Result<Vec<RawRecord>, StoreError>;
 
+    /// Whole records before one, newest first: at most `limit`, and of those as many as [`export`](Self::export) gives.
+    async fn read_back(&self, filter: &RecordFilter, before: i64, limit: i64) -> Result<Vec<RawRecord>, StoreError>;
+
     /// One record, whole.
     async fn record(&self, id: i64) -> Result<Option<RawRecord>, StoreError>;
 
     /// The processes that run scraps, those seen last first, at most `HOSTS_MAX`.
     async fn hosts(&self) -> Result<Vec<HostRow>, StoreError>;
 
+    /// What a client's scraps came to together.
+    async fn scrap_sums(&self, cliente_id: i32) -> Result<ScrapSums, StoreError>;
+
     /// Rows by client, route and day, of the last `days` days, the last day first, at most `DAY_TOTALS_MAX`.
     async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError>;
+}
+
+/// Bytes of records that are read at a time: each may have as many as the limit `record_bytes` says.
+pub(super) const READ_BYTES: i64 = 4 * 1024 * 1024;
+
+/// How many of the first records may be read at a time, given their sizes: at least one.
+pub(super) fn fitting(sizes: &[i64]) -> i64 {
+    let mut bytes = 0_i64;
+    let within = sizes.iter().take_while(|size| {
+        bytes = bytes.saturating_add(**size);
+        bytes <= READ_BYTES
+    });
+    (within.count() as i64).max(1)
 }
 
 /// The slices' states as one look for all, not one for each scrap: by what PostgreSQL thinks that those cost, it compiles the statement
@@ -168,6 +213,15 @@ pub(super) const FIND: &str = concat!(
 
 pub(super) const BY_STATE: &str =
     "SELECT estado, COUNT(*) FROM scraps WHERE fatia_de IS NULL GROUP BY estado ORDER BY estado";
+
+/// What a divided one came to is what its slices did, which are rows of their own.
+pub(super) const SUMS: &str = "SELECT COUNT(*) AS scraps, \
+       COUNT(CASE WHEN estado NOT IN ('concluido', 'concluido_com_ressalva') THEN 1 END) AS inacabados, \
+       CAST(COALESCE(SUM(lidos), 0) AS BIGINT) AS lidos, CAST(COALESCE(SUM(inseridos), 0) AS BIGINT) AS inseridos, \
+       CAST(COALESCE(SUM(duplicados), 0) AS BIGINT) AS duplicados, \
+       CAST(COALESCE(SUM(reencontrados), 0) AS BIGINT) AS reencontrados, \
+       CAST(COALESCE(SUM(rejeitados), 0) AS BIGINT) AS rejeitados \
+     FROM scraps WHERE cliente_id = $1 AND estado <> 'dividido'";
 
 pub(super) const NEWEST: &str = "SELECT COALESCE(MAX(id), 0) FROM scraps";
 
@@ -204,7 +258,7 @@ macro_rules! impl_browse {
             use crate::store::browse;
             use crate::store::rows::scrap_columns;
             use crate::store::{Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter};
-            use crate::store::{Scrap, StoreError, rows};
+            use crate::store::{Scrap, ScrapSums, StoreError, rows};
             use async_trait::async_trait;
             use sqlx::AssertSqlSafe;
             use std::sync::LazyLock;
@@ -240,12 +294,41 @@ macro_rules! impl_browse {
                      ORDER BY id DESC LIMIT $6"
                 )
             });
-            static EXPORT: LazyLock<String> = LazyLock::new(|| {
-                format!(
-                    "SELECT id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
-                       CAST(payload AS TEXT) AS payload, hash_conteudo{MEANT} AND id > $5 ORDER BY id LIMIT $6"
-                )
+            const SIZE: &str = "CAST(OCTET_LENGTH(CAST(payload AS TEXT)) AS BIGINT)";
+            const WHOLE: &str = "id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+                 CAST(payload AS TEXT) AS payload, hash_conteudo";
+            static ONWARD: LazyLock<[String; 2]> =
+                LazyLock::new(|| [SIZE, WHOLE].map(|what| format!("SELECT {what}{MEANT} AND id > $5 ORDER BY id LIMIT $6")));
+            static BACK: LazyLock<[String; 2]> = LazyLock::new(|| {
+                [SIZE, WHOLE].map(|what| format!("SELECT {what}{MEANT} AND id < $5 ORDER BY id DESC LIMIT $6"))
             });
+
+            /// Whole records, as many as may be read at a time: first it is asked how large they are.
+            async fn whole(
+                store: &$store,
+                [sizes, records]: &'static [String; 2],
+                filter: &RecordFilter,
+                from: i64,
+                limit: i64,
+            ) -> Result<Vec<RawRecord>, sqlx::Error> {
+                let sizes: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sizes.as_str()))
+                    .bind(&filter.from)
+                    .bind(&filter.to)
+                    .bind(filter.cliente_id)
+                    .bind(&filter.origem)
+                    .bind(from)
+                    .bind(limit)
+                    .fetch_all(&store.$reads)
+                    .await?;
+                let records = sqlx::query_as(AssertSqlSafe(records.as_str()))
+                    .bind(&filter.from)
+                    .bind(&filter.to)
+                    .bind(filter.cliente_id)
+                    .bind(&filter.origem)
+                    .bind(from)
+                    .bind(browse::fitting(&sizes));
+                records.fetch_all(&store.$reads).await
+            }
 
             #[async_trait]
             impl Browse for $store {
@@ -320,14 +403,16 @@ macro_rules! impl_browse {
                     after: i64,
                     limit: i64,
                 ) -> Result<Vec<RawRecord>, StoreError> {
-                    let records = sqlx::query_as(AssertSqlSafe(EXPORT.as_str()))
-                        .bind(&filter.from)
-                        .bind(&filter.to)
-                        .bind(filter.cliente_id)
-                        .bind(&filter.origem)
-                        .bind(after)
-                        .bind(limit);
-                    records.fetch_all(&self.$reads).await.map_err(StoreError::sort("export records"))
+                    whole(self, &ONWARD, filter, after, limit).await.map_err(StoreError::sort("export records"))
+                }
+
+                async fn read_back(
+                    &self,
+                    filter: &RecordFilter,
+                    before: i64,
+                    limit: i64,
+                ) -> Result<Vec<RawRecord>, StoreError> {
+                    whole(self, &BACK, filter, before, limit).await.map_err(StoreError::sort("search records"))
                 }
 
                 async fn record(&self, id: i64) -> Result<Option<RawRecord>, StoreError> {
@@ -338,6 +423,11 @@ macro_rules! impl_browse {
                 async fn hosts(&self) -> Result<Vec<HostRow>, StoreError> {
                     let hosts = sqlx::query_as(browse::HOSTS).bind(browse::HOSTS_MAX).fetch_all(&self.$reads).await;
                     hosts.map_err(StoreError::sort("list the hosts"))
+                }
+
+                async fn scrap_sums(&self, cliente_id: i32) -> Result<ScrapSums, StoreError> {
+                    let sums = sqlx::query_as(browse::SUMS).bind(cliente_id).fetch_one(&self.$reads).await;
+                    sums.map_err(StoreError::sort("add up the client's scraps"))
                 }
 
                 async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError> {

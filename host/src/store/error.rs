@@ -20,6 +20,8 @@ pub enum Fault {
     Missing,
     /// It cannot go: other rows point to it.
     InUse,
+    /// A stored credential would go elsewhere than it was given for.
+    Guarded,
     /// The tables are missing or not as they should be, or may not be touched.
     Schema,
     /// A secret is sealed, and there is no key.

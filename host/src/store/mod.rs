@@ -9,6 +9,7 @@
 //! - `access`    what opens the page and the API
 //! - `browse`    what people look at: scraps, pages and records, a part at a time
 //! - `budgets`   budgets of requests, shared by all hosts
+//! - `clients`   changes of clients, each of them whole
 //! - `publications`  connectors that were published to all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `schedules` scraps that are created by themselves
@@ -22,6 +23,7 @@
 mod access;
 mod browse;
 mod budgets;
+mod clients;
 mod credential_lock;
 mod error;
 mod postgres;
@@ -44,9 +46,10 @@ use async_trait::async_trait;
 
 pub use self::access::{Access as AccessRow, AccessKind, Doors, Earlier, NewAccess, Scope};
 pub use self::browse::{
-    Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter, VERIFY_NEWEST, VERIFY_TOTALS,
+    Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter, ScrapSums, VERIFY_NEWEST, VERIFY_TOTALS,
 };
 pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
+pub use self::clients::{ClientWrite, Clients};
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
 pub use self::publications::{NewPublication, Publication, Publications, PublishedFile};
@@ -56,11 +59,11 @@ pub use self::seal::StoreKey;
 pub use self::settings::Settings;
 pub use self::sqlite::SqliteStore;
 pub use self::types::*;
-use crate::source::{AccessToken, Parts, Secret};
+use crate::source::{AccessToken, Parts};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse + Settings {
+pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse + Settings + Clients {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -76,37 +79,6 @@ pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse + S
     async fn schema(&self) -> Result<SchemaStatus, StoreError>;
 
     // --- clients ------------------------------------------------------------------------------------------------------
-
-    /// Registers a client, or fails with [`Fault::Exists`].
-    async fn add_client(&self, cliente_id: i32, token: &Secret) -> Result<(), StoreError>;
-
-    /// Changes a client's token or whether it is active; false if there is no such client.
-    async fn set_client(
-        &self,
-        cliente_id: i32,
-        token: Option<&Secret>,
-        active: Option<bool>,
-    ) -> Result<bool, StoreError>;
-
-    /// Sets where an API of a client is, and its own credential: what is `None` stays as it is. The API `""` is the
-    /// client's default. Fails with [`Fault::Missing`] if a new API comes without a base URL.
-    async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError>;
-
-    /// Sets where an API is, as [`set_api`](Self::set_api) does, and its own credential in the place of any that it has, with
-    /// its access token; `None` removes it. Both or neither, so that no credential ever stands beside a base URL that it was
-    /// not meant for. The credential is `parts`, and not the change's. False if there is no such API and no base URL for it.
-    async fn set_api_credential(
-        &self,
-        cliente_id: i32,
-        api: &str,
-        change: ApiChange<'_>,
-        parts: Option<&Parts>,
-    ) -> Result<bool, StoreError>;
-
-    /// The same for an API that stays where it is. False if the client has no such API.
-    async fn set_credential(&self, cliente_id: i32, api: &str, parts: Option<&Parts>) -> Result<bool, StoreError> {
-        self.set_api_credential(cliente_id, api, ApiChange::default(), parts).await
-    }
 
     /// Locks an API's credential of several parts, for one holder among all processes: waits for the one who has it, and
     /// gives it as it stands then. [`Fault::Missing`]: there is none (any more). A holder that is not heard of again, a dead
@@ -195,7 +167,8 @@ pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse + S
     /// Keeps records that the table cannot hold. Known ones are left as they are.
     async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError>;
 
-    /// Rejected records after an id, oldest first, those of one scrap if asked.
+    /// Rejected records after an id, oldest first, those of one scrap if asked: at most `limit`, and no more than may be read at a time,
+    /// but for one that is larger by itself. None: there are no more.
     async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError>;
 
     /// One rejected record.

@@ -67,6 +67,9 @@ pub enum Asked {
     Refused,
 }
 
+/// Scraps of dead hosts that are named at a time.
+pub(super) const ORPHANS_MAX: i64 = 100;
+
 /// Taking scraps, and telling those who run them. Every call is atomic.
 #[async_trait]
 pub trait Queue: Send + Sync {
@@ -80,8 +83,8 @@ pub trait Queue: Send + Sync {
     /// longest, and of its scraps the oldest. Nobody else gets it for as long as the process is seen, until the lease is finished.
     async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError>;
 
-    /// Whether a scrap is marked as running by a host that is not seen any more.
-    async fn has_orphans(&self) -> Result<bool, StoreError>;
+    /// Scraps that are marked as running by a host that is not seen any more, the oldest first, at most `ORPHANS_MAX`.
+    async fn orphans(&self) -> Result<Vec<i64>, StoreError>;
 
     /// Whether the lease is still the scrap's newest, and what is asked of whoever holds it.
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError>;

@@ -213,6 +213,10 @@ pub(super) const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, curso
      FROM dados_rejeitados \
      WHERE ($1 IS NULL OR scrap_id = $1 OR scrap_id IN (SELECT id FROM scraps WHERE fatia_de = $1)) AND id > $2 ORDER BY id LIMIT $3";
 
+/// Their sizes, in the same order.
+pub(super) const REJECT_SIZES: &str = "SELECT CAST(LENGTH(conteudo) AS BIGINT) FROM dados_rejeitados \
+     WHERE ($1 IS NULL OR scrap_id = $1 OR scrap_id IN (SELECT id FROM scraps WHERE fatia_de = $1)) AND id > $2 ORDER BY id LIMIT $3";
+
 pub(super) const REJECTED: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, posicao, codigo, motivo, conteudo, \
        CAST(criado_em AS TEXT) AS criado_em, CAST(reprocessado_em AS TEXT) AS reprocessado_em \
      FROM dados_rejeitados WHERE id = $1";

@@ -25,4 +25,4 @@ pub use self::endpoint::{CredentialError, Endpoint};
 pub use self::oauth::TokenSessions;
 pub(super) use self::redact::Redactor;
 pub use self::scheme::{AuthScheme, Placeholder, Position, SchemeError, TokenGrant};
-pub use self::secret::{AccessToken, Parts, PartsError, Secret};
+pub use self::secret::{AccessToken, PART_MAX, Parts, PartsError, Secret};

@@ -37,7 +37,7 @@ const PARTS_MAX: usize = 16;
 /// Bytes of a part's name.
 const NAME_MAX: usize = 64;
 /// Bytes of one part: long enough for a signed token with many claims.
-const PART_MAX: usize = 16 * 1024;
+pub const PART_MAX: usize = 16 * 1024;
 /// Parts that say where and how to ask for a token, or for whom. They stand in records and documents too: they are not
 /// looked for in answers.
 const OPEN_PARTS: [&str; 4] = ["token_url", "scope", "client_id", "client_auth"];

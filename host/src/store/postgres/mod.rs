@@ -16,8 +16,9 @@ use sqlx::{Connection, Row};
 use self::sessions::Sessions;
 use super::CONNECTIONS;
 use super::access::impl_doors;
-use super::browse::impl_browse;
+use super::browse::{fitting, impl_browse};
 use super::budgets::impl_budgets;
+use super::clients::impl_clients;
 use super::error::{Fault, StoreError};
 use super::publications::impl_publications;
 use super::rows;
@@ -27,7 +28,6 @@ use super::settings::impl_settings;
 use super::slices::impl_slices;
 use super::types::*;
 use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
-use crate::source::{Parts, Secret};
 
 /// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
 /// connections that wait for it. Measured: 3,500 rows/s on one connection, 14,400 on 16.
@@ -113,8 +113,8 @@ impl Queue for PostgresStore {
         queue::take(&self.pool, offer).await
     }
 
-    async fn has_orphans(&self) -> Result<bool, StoreError> {
-        queue::has_orphans(&self.pool).await
+    async fn orphans(&self) -> Result<Vec<i64>, StoreError> {
+        queue::orphans(&self.pool).await
     }
 
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError> {
@@ -144,6 +144,7 @@ impl_budgets! {
 impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
 impl_publications!(for PostgresStore, begin: "BEGIN");
 impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
+impl_clients!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN", now: "NOW()", lock: " FOR NO KEY UPDATE");
 impl_settings!(for PostgresStore);
 impl_doors!(for PostgresStore, reads: pool, begin: "BEGIN");
 impl_browse!(
@@ -170,74 +171,6 @@ impl Store for PostgresStore {
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         schema::status(&self.pool).await
-    }
-
-    async fn add_client(&self, cliente_id: i32, token: &Secret) -> Result<(), StoreError> {
-        let token = self.sealer.seal(Place { cliente_id, api: "", column: Column::Token }, token)?;
-        let added = sqlx::query(
-            "INSERT INTO clientes_tokens (cliente_id, token) VALUES ($1, $2) ON CONFLICT (cliente_id) DO NOTHING",
-        )
-        .bind(cliente_id)
-        .bind(token)
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::sort("register the client"))?;
-        match added.rows_affected() {
-            0 => Err(StoreError::new(Fault::Exists, "register the client", cliente_id.to_string())),
-            _ => Ok(()),
-        }
-    }
-
-    async fn set_client(
-        &self,
-        cliente_id: i32,
-        token: Option<&Secret>,
-        active: Option<bool>,
-    ) -> Result<bool, StoreError> {
-        let place = Place { cliente_id, api: "", column: Column::Token };
-        let token = token.map(|token| self.sealer.seal(place, token)).transpose()?;
-        let changed = sqlx::query(
-            "UPDATE clientes_tokens SET token = COALESCE($2, token), ativo = COALESCE($3, ativo), \
-             atualizado_em = NOW() WHERE cliente_id = $1",
-        )
-        .bind(cliente_id)
-        .bind(token)
-        .bind(active)
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::sort("change the client"))?;
-        Ok(changed.rows_affected() > 0)
-    }
-
-    async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError> {
-        let doing = "set the client's API";
-        let place = Place { cliente_id, api, column: Column::Credencial };
-        let credential = change.credential.map(|credential| self.sealer.seal(place, credential)).transpose()?;
-        let mut tx = self.pool.begin().await.map_err(StoreError::sort(doing))?;
-        let placed = credentials::place_api(&mut tx, cliente_id, api, change, credential.as_deref()).await;
-        if !placed.map_err(StoreError::sort(doing))? {
-            return Err(StoreError::new(Fault::Missing, doing, "base URL"));
-        }
-        if credential.is_some() {
-            // The new one is in the place of one of several parts.
-            sqlx::query(rows::REMOVE_PARTS)
-                .bind(cliente_id)
-                .bind(api)
-                .execute(&mut *tx)
-                .await
-                .map_err(StoreError::sort(doing))?;
-        }
-        tx.commit().await.map_err(StoreError::sort(doing))
-    }
-
-    async fn set_api_credential(
-        &self,
-        cliente_id: i32,
-        api: &str,
-        change: ApiChange<'_>,
-        parts: Option<&Parts>,
-    ) -> Result<bool, StoreError> {
-        credentials::set(&self.pool, &self.sealer, cliente_id, api, change, parts).await
     }
 
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError> {
@@ -430,13 +363,21 @@ impl Store for PostgresStore {
     }
 
     async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
-        let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
+        let sort = || StoreError::sort("list the rejected records");
+        let sizes: Vec<i64> = sqlx::query_scalar(rows::REJECT_SIZES)
             .bind(scrap_id)
             .bind(after)
             .bind(limit)
             .fetch_all(&self.pool)
             .await
-            .map_err(StoreError::sort("list the rejected records"))?;
+            .map_err(sort())?;
+        let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
+            .bind(scrap_id)
+            .bind(after)
+            .bind(fitting(&sizes))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(sort())?;
         Ok(rows.into_iter().map(Rejected::from).collect())
     }
 

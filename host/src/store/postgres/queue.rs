@@ -3,7 +3,7 @@
 use sqlx::postgres::PgPool;
 
 use super::super::error::StoreError;
-use super::super::queue::{Asked, Host, Offer, Standing, TAKE_OVERS_MAX};
+use super::super::queue::{Asked, Host, ORPHANS_MAX, Offer, Standing, TAKE_OVERS_MAX};
 use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
@@ -33,8 +33,8 @@ const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', m
        AND h.visto_em > NOW() - make_interval(secs => h.validade_s))";
 
 /// Whether something runs, by the table, whose host is not seen any more.
-const ORPHANS: &str = "SELECT EXISTS (SELECT 1 FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
-     (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)))";
+const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
+     (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)) ORDER BY s.id LIMIT $1";
 
 /// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
 /// once more for the sake of the index. Others change scraps without the lock: the row has to be as it was when it was chosen.
@@ -148,8 +148,9 @@ pub(super) async fn claim(
     Ok(claimed.map(Lease::from))
 }
 
-pub(super) async fn has_orphans(pool: &PgPool) -> Result<bool, StoreError> {
-    sqlx::query_scalar(ORPHANS).fetch_one(pool).await.map_err(StoreError::sort("look for scraps of dead hosts"))
+pub(super) async fn orphans(pool: &PgPool) -> Result<Vec<i64>, StoreError> {
+    let ids = sqlx::query_scalar(ORPHANS).bind(ORPHANS_MAX).fetch_all(pool).await;
+    ids.map_err(StoreError::sort("look for scraps of dead hosts"))
 }
 
 pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing, StoreError> {

@@ -15,8 +15,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{ConnectOptions, Row};
 
 use super::access::impl_doors;
-use super::browse::impl_browse;
+use super::browse::{fitting, impl_browse};
 use super::budgets::impl_budgets;
+use super::clients::impl_clients;
 use super::error::{Fault, StoreError};
 use super::publications::impl_publications;
 use super::rows;
@@ -26,7 +27,6 @@ use super::settings::impl_settings;
 use super::slices::impl_slices;
 use super::types::*;
 use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
-use crate::source::{Parts, Secret};
 
 /// How long a statement waits for another process that is writing to the same file.
 const BUSY_PATIENCE: Duration = Duration::from_secs(30);
@@ -108,8 +108,8 @@ impl Queue for SqliteStore {
         queue::take(&self.pool, offer).await
     }
 
-    async fn has_orphans(&self) -> Result<bool, StoreError> {
-        queue::has_orphans(&self.pool).await
+    async fn orphans(&self) -> Result<Vec<i64>, StoreError> {
+        queue::orphans(&self.pool).await
     }
 
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError> {
@@ -139,6 +139,7 @@ impl_budgets! {
 impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
 impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
+impl_clients!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE", now: "CURRENT_TIMESTAMP", lock: "");
 impl_settings!(for SqliteStore);
 impl_doors!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
 impl_browse!(
@@ -164,74 +165,6 @@ impl Store for SqliteStore {
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         schema::status(&self.pool).await
-    }
-
-    async fn add_client(&self, cliente_id: i32, token: &Secret) -> Result<(), StoreError> {
-        let token = self.sealer.seal(Place { cliente_id, api: "", column: Column::Token }, token)?;
-        let added = sqlx::query(
-            "INSERT INTO clientes_tokens (cliente_id, token) VALUES ($1, $2) ON CONFLICT (cliente_id) DO NOTHING",
-        )
-        .bind(cliente_id)
-        .bind(token)
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::sort("register the client"))?;
-        match added.rows_affected() {
-            0 => Err(StoreError::new(Fault::Exists, "register the client", cliente_id.to_string())),
-            _ => Ok(()),
-        }
-    }
-
-    async fn set_client(
-        &self,
-        cliente_id: i32,
-        token: Option<&Secret>,
-        active: Option<bool>,
-    ) -> Result<bool, StoreError> {
-        let place = Place { cliente_id, api: "", column: Column::Token };
-        let token = token.map(|token| self.sealer.seal(place, token)).transpose()?;
-        let changed = sqlx::query(
-            "UPDATE clientes_tokens SET token = COALESCE($2, token), ativo = COALESCE($3, ativo), \
-             atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1",
-        )
-        .bind(cliente_id)
-        .bind(token)
-        .bind(active)
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::sort("change the client"))?;
-        Ok(changed.rows_affected() > 0)
-    }
-
-    async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError> {
-        let doing = "set the client's API";
-        let place = Place { cliente_id, api, column: Column::Credencial };
-        let credential = change.credential.map(|credential| self.sealer.seal(place, credential)).transpose()?;
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
-        let placed = credentials::place_api(&mut tx, cliente_id, api, change, credential.as_deref()).await;
-        if !placed.map_err(StoreError::sort(doing))? {
-            return Err(StoreError::new(Fault::Missing, doing, "base URL"));
-        }
-        if credential.is_some() {
-            // The new one is in the place of one of several parts.
-            sqlx::query(rows::REMOVE_PARTS)
-                .bind(cliente_id)
-                .bind(api)
-                .execute(&mut *tx)
-                .await
-                .map_err(StoreError::sort(doing))?;
-        }
-        tx.commit().await.map_err(StoreError::sort(doing))
-    }
-
-    async fn set_api_credential(
-        &self,
-        cliente_id: i32,
-        api: &str,
-        change: ApiChange<'_>,
-        parts: Option<&Parts>,
-    ) -> Result<bool, StoreError> {
-        credentials::set(&self.pool, &self.sealer, cliente_id, api, change, parts).await
     }
 
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError> {
@@ -426,13 +359,21 @@ impl Store for SqliteStore {
     }
 
     async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
-        let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
+        let sort = || StoreError::sort("list the rejected records");
+        let sizes: Vec<i64> = sqlx::query_scalar(rows::REJECT_SIZES)
             .bind(scrap_id)
             .bind(after)
             .bind(limit)
             .fetch_all(&self.readers)
             .await
-            .map_err(StoreError::sort("list the rejected records"))?;
+            .map_err(sort())?;
+        let rows: Vec<rows::RejectedRowOut> = sqlx::query_as(rows::REJECTS)
+            .bind(scrap_id)
+            .bind(after)
+            .bind(fitting(&sizes))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(sort())?;
         Ok(rows.into_iter().map(Rejected::from).collect())
     }
 

@@ -3,7 +3,7 @@
 use sqlx::SqlitePool;
 
 use super::super::error::StoreError;
-use super::super::queue::{Asked, Host, Offer, Standing, TAKE_OVERS_MAX};
+use super::super::queue::{Asked, Host, ORPHANS_MAX, Offer, Standing, TAKE_OVERS_MAX};
 use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
@@ -26,9 +26,9 @@ const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', m
        AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds'))";
 
 /// Whether something runs, by the table, whose host is not seen any more.
-const ORPHANS: &str = "SELECT EXISTS (SELECT 1 FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
+const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
      (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host \
-       AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')))";
+       AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')) ORDER BY s.id LIMIT $1";
 
 /// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
 /// once more for the sake of the index.
@@ -149,8 +149,9 @@ pub(super) async fn claim(
     Ok(claimed.map(Lease::from))
 }
 
-pub(super) async fn has_orphans(pool: &SqlitePool) -> Result<bool, StoreError> {
-    sqlx::query_scalar(ORPHANS).fetch_one(pool).await.map_err(StoreError::sort("look for scraps of dead hosts"))
+pub(super) async fn orphans(pool: &SqlitePool) -> Result<Vec<i64>, StoreError> {
+    let ids = sqlx::query_scalar(ORPHANS).bind(ORPHANS_MAX).fetch_all(pool).await;
+    ids.map_err(StoreError::sort("look for scraps of dead hosts"))
 }
 
 pub(super) async fn standing(pool: &SqlitePool, lease: &Lease) -> Result<Standing, StoreError> {

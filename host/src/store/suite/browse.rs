@@ -13,6 +13,8 @@ on_both!(ready:
     pages_come_in_the_order_in_which_they_became_known,
     records_are_found_by_client_route_and_day,
     an_export_in_parts_has_each_record_once_and_whole,
+    what_is_read_at_a_time_is_bounded_by_bytes,
+    what_a_clients_scraps_came_to_adds_up,
     a_payload_is_cut_at_characters,
     rows_are_counted_by_day,
     hosts_are_listed_with_what_they_run,
@@ -233,6 +235,56 @@ async fn an_export_in_parts_has_each_record_once_and_whole(ground: &Ground) -> R
     assert_eq!(ground.store.record(i64::MIN).await?, None);
     let newest = ground.store.records(&RecordFilter::default(), last, 2, 1_000).await?;
     assert_eq!(newest.iter().map(|record| record.id).collect::<Vec<_>>(), [found[8].id, found[7].id]);
+    Ok(())
+}
+
+async fn what_is_read_at_a_time_is_bounded_by_bytes(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    store.add_client(CLIENT, &secret("token")).await?;
+    // One that is more than may be read at a time by itself, between small ones.
+    for (n, length) in [1_usize, 1_500_000, 1_500_000, 5_000_000, 1, 1].into_iter().enumerate() {
+        let payload = "x".repeat(length);
+        let insert = format!(
+            "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) VALUES (7, 'pedido', '\"{payload}\"', 'h{n}')"
+        );
+        ground.database.execute(&insert).await?;
+    }
+    let hashes = |records: Vec<RawRecord>| {
+        let hashes = records.iter().filter_map(|record| record.hash_conteudo.clone());
+        (hashes.collect::<Vec<_>>().join(" "), records.last().map(|record| record.id))
+    };
+    let (mut parts, mut after) = (Vec::new(), 0);
+    while let (part, Some(last)) = hashes(store.export(&RecordFilter::default(), after, 100).await?) {
+        parts.push(part);
+        after = last;
+    }
+    assert_eq!(parts, ["h0 h1 h2", "h3", "h4 h5"]);
+    let (mut parts, mut before) = (Vec::new(), i64::MAX);
+    while let (part, Some(last)) = hashes(store.read_back(&RecordFilter::default(), before, 100).await?) {
+        parts.push(part);
+        before = last;
+    }
+    assert_eq!(parts, ["h5 h4", "h3", "h2 h1 h0"]);
+    Ok(())
+}
+
+async fn what_a_clients_scraps_came_to_adds_up(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    store.add_client(CLIENT, &secret("token")).await?;
+    let none = store.scrap_sums(CLIENT).await?;
+    assert_eq!((none.scraps, none.inacabados, none.lidos, none.off_by()), (0, 0, 0, 0));
+    for (state, counts) in [("concluido", "10, 5, 2, 2, 1"), ("falhou", "4, 4, 0, 0, 0"), ("dividido", "7, 7, 0, 0, 0")]
+    {
+        let insert = format!(
+            "INSERT INTO scraps (cliente_id, rota, tamanho_pagina, estado, lidos, inseridos, duplicados, reencontrados, rejeitados) \
+             VALUES (7, 'pedido', 10, '{state}', {counts})"
+        );
+        ground.database.execute(&insert).await?;
+    }
+    let sums = store.scrap_sums(CLIENT).await?;
+    assert_eq!((sums.scraps, sums.inacabados), (2, 1));
+    assert_eq!((sums.lidos, sums.inseridos, sums.duplicados, sums.reencontrados, sums.rejeitados), (14, 9, 2, 2, 1));
+    assert_eq!(sums.off_by(), 0);
     Ok(())
 }
 

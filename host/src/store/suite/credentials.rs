@@ -20,6 +20,8 @@ on_both!(ready:
     a_new_key_waits_for_a_renewal_and_seals_what_it_kept,
     an_api_and_its_credential_are_set_together_or_not_at_all,
     a_credential_is_never_read_with_another_ones_base_url,
+    a_default_token_is_never_read_with_another_ones_base_url,
+    a_guarded_change_takes_a_stored_credential_nowhere,
 );
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -275,27 +277,92 @@ async fn a_new_key_waits_for_a_renewal_and_seals_what_it_kept(ground: &Ground) -
     Ok(())
 }
 
+/// An API with its credential.
+fn both<'a>(api: &'a str, change: ApiChange<'a>, parts: &'a Parts) -> ClientWrite<'a> {
+    ClientWrite { api: Some((api, change)), parts: Some(Some(parts)), ..ClientWrite::default() }
+}
+
 async fn an_api_and_its_credential_are_set_together_or_not_at_all(ground: &Ground) -> Result<()> {
     let store = ground.store.as_ref();
     client(ground).await?;
     let base_urls = "SELECT base_url FROM clientes_apis ORDER BY api";
     let several = parts("username=u\npassword=p")?;
-    assert!(store.set_api_credential(1, "bling", at("https://b/"), Some(&several)).await?);
+    store.change_client(1, both("bling", at("https://b/"), &several)).await?;
     assert_eq!(ground.database.texts(base_urls).await?, ["https://b/"]);
     assert_eq!(held(store, 1).await?.0, "password=p,username=u");
     // A new one needs to be somewhere, and its client to be there.
-    assert!(!store.set_api_credential(1, "nova", ApiChange::default(), Some(&several)).await?);
-    assert!(store.set_api_credential(1, "nova", at("https://n/"), Some(&several)).await?);
-    let nobody = store.set_api_credential(2, "bling", at("https://b/"), Some(&several)).await;
+    let nowhere = store.change_client(1, both("nova", ApiChange::default(), &several)).await;
+    assert_eq!(fault(nowhere), Some(Fault::Missing));
+    store.change_client(1, both("nova", at("https://n/"), &several)).await?;
+    let nobody = store.change_client(2, both("bling", at("https://b/"), &several)).await;
     assert_eq!(fault(nobody), Some(Fault::Missing));
 
     // Where the credential cannot be stored, the API stays where it was, and keeps the one that it had.
     store.set_credential(1, "bling", Some(&parts("token=t")?)).await?;
     ground.database.execute("DROP TABLE clientes_credenciais").await?;
-    let failed = store.set_api_credential(1, "bling", at("https://c/"), Some(&several)).await;
+    let failed = store.change_client(1, both("bling", at("https://c/"), &several)).await;
     assert_eq!(fault(failed), Some(Fault::Schema));
     assert_eq!(ground.database.texts(base_urls).await?, ["https://b/", "https://n/"]);
     assert_eq!(ground.database.texts("SELECT credencial FROM clientes_apis WHERE credencial <> ''").await?, ["t"]);
+    Ok(())
+}
+
+async fn a_default_token_is_never_read_with_another_ones_base_url(ground: &Ground) -> Result<()> {
+    const CHANGES: usize = 100;
+    const ACCOUNTS: [&str; 2] = ["a", "b"];
+    client(ground).await?;
+    let another = ground.another().await?;
+    let change = |store: std::sync::Arc<dyn Store>, account: &'static str, is_guarded: bool| async move {
+        let (token, base_url) = (secret(account), format!("https://{account}/"));
+        let api = Some(("", at(&base_url)));
+        store.change_client(1, ClientWrite { token: Some(&token), api, is_guarded, ..ClientWrite::default() }).await
+    };
+    change(another.clone(), ACCOUNTS[0], false).await?;
+    let mut changing = tokio::task::JoinSet::new();
+    for is_guarded in [false, true] {
+        let store = another.clone();
+        changing.spawn(async move {
+            for n in 1..=CHANGES {
+                change(store.clone(), ACCOUNTS[n % 2], is_guarded).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    let done = tokio::spawn(async move {
+        while let Some(done) = changing.join_next().await {
+            done??;
+        }
+        anyhow::Ok(())
+    });
+    while !done.is_finished() {
+        let access = ground.store.access(1, "").await?.context("no client")?;
+        assert_eq!(access.default_base_url, Some(format!("https://{}/", access.token.expose())));
+    }
+    done.await??;
+    Ok(())
+}
+
+async fn a_guarded_change_takes_a_stored_credential_nowhere(ground: &Ground) -> Result<()> {
+    let store = ground.store.as_ref();
+    client(ground).await?;
+    let to = |api, base_url| ClientWrite { api: Some((api, at(base_url))), is_guarded: true, ..ClientWrite::default() };
+    // A default token without a base URL was given for none: registered before there were any, or left so.
+    assert_eq!(fault(store.change_client(1, to("", "https://evil/")).await), Some(Fault::Guarded));
+    let granted = ApiChange { private: Some(true), ..at("https://a/") };
+    store.set_api(1, "", granted).await?;
+    assert_eq!(fault(store.change_client(1, to("", "https://evil/")).await), Some(Fault::Guarded));
+    // The same again takes nothing away.
+    let same = ApiChange { private: Some(false), ..at("https://a/") };
+    let write =
+        ClientWrite { token: Some(&secret("novo")), api: Some(("", same)), is_guarded: true, ..ClientWrite::default() };
+    store.change_client(1, write).await?;
+    let access = store.access(1, "").await?.context("no client")?;
+    assert_eq!((access.token.expose(), access.default_private), ("novo", true));
+    // An API's own credential stays with it; one without is free to move.
+    assert!(store.set_credential(1, "bling", Some(&parts("username=u")?)).await?);
+    assert_eq!(fault(store.change_client(1, to("bling", "https://evil/")).await), Some(Fault::Guarded));
+    store.change_client(1, to("outra", "https://o/")).await?;
+    store.change_client(1, to("outra", "https://p/")).await?;
     Ok(())
 }
 
@@ -304,12 +371,12 @@ async fn a_credential_is_never_read_with_another_ones_base_url(ground: &Ground) 
     const ACCOUNTS: [(&str, &str); 2] = [("https://a/", "username=a"), ("https://b/", "username=b")];
     client(ground).await?;
     let first = parts(ACCOUNTS[0].1)?;
-    ground.store.set_api_credential(1, "bling", at(ACCOUNTS[0].0), Some(&first)).await?;
+    ground.store.change_client(1, both("bling", at(ACCOUNTS[0].0), &first)).await?;
     let another = ground.another().await?;
     let changing = tokio::spawn(async move {
         for change in 1..=CHANGES {
             let (base_url, account) = ACCOUNTS[change % 2];
-            another.set_api_credential(1, "bling", at(base_url), Some(&parts(account)?)).await?;
+            another.change_client(1, both("bling", at(base_url), &parts(account)?)).await?;
         }
         anyhow::Ok(())
     });

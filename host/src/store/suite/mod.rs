@@ -28,6 +28,7 @@ use anyhow::Result;
 
 use self::database::Database;
 use super::*;
+use crate::source::Secret;
 
 /// The client and the route of [`Ground::lease`].
 const CLIENT: i32 = 7;
