@@ -1,7 +1,8 @@
 //! What operators read, in Brazilian Portuguese and in English: one catalogue file for each, in Fluent's format
 //! (<https://projectfluent.org>), whose messages are the same by name.
 //!
-//! A message for an error has an attribute `.fix`, which says what to do about it.
+//! A message for an error has an attribute `.fix`, which says what to do about it; where that is a command, `.page` says it to
+//! whoever is at the page.
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
@@ -80,11 +81,19 @@ impl Catalogue {
         message.map_or_else(|| notice.key.clone(), |pattern| self.format(pattern, notice))
     }
 
-    /// What to do about it, where the message says so.
+    /// What to do about it on the command line, where the message says so.
     pub fn fix(&self, notice: &Notice) -> Option<String> {
+        self.attribute(notice, "fix")
+    }
+
+    /// What to do about it on the page: the same, unless the message says it in the page's words.
+    pub fn fix_on_page(&self, notice: &Notice) -> Option<String> {
+        self.attribute(notice, "page").or_else(|| self.fix(notice))
+    }
+
+    fn attribute(&self, notice: &Notice, name: &str) -> Option<String> {
         let message = self.bundle.get_message(&notice.key)?;
-        let fix = message.get_attribute("fix")?;
-        Some(self.format(fix.value(), notice))
+        Some(self.format(message.get_attribute(name)?.value(), notice))
     }
 
     fn format(&self, pattern: &Pattern<&str>, notice: &Notice) -> String {
@@ -151,6 +160,44 @@ mod tests {
         for lang in [Lang::PtBr, Lang::En] {
             let read = FluentResource::try_new(lang.source().to_owned());
             assert!(read.is_ok(), "{lang:?}: {:?}", read.err().map(|(_, errors)| errors));
+        }
+    }
+
+    #[test]
+    fn nobody_at_the_page_is_told_to_type_a_command_that_the_page_can_do() {
+        // What only the command line can fail at, or only the server's machine mend.
+        let others = [
+            "usage-",
+            "error-usage",
+            "load-core-module",
+            "load-unsigned",
+            "error-key-",
+            "error-token-in",
+            "error-serve",
+            "error-credential-input",
+            "error-no-keys",
+            "error-no-password",
+            "error-parts-file",
+            "error-listen",
+            "error-certificate",
+            "web-password-wrong",
+            "web-link-used",
+            "web-other-host",
+            "web-too-large",
+            "web-private-url",
+            "error-page-private",
+            "error-credential-elsewhere",
+            "doctor-api-of-nobody",
+        ];
+        for lang in [Lang::PtBr, Lang::En] {
+            let catalogue = Catalogue::new(lang);
+            for key in shape(lang).iter().filter_map(|entry| entry.strip_suffix(".fix")) {
+                let fix = catalogue.fix_on_page(&Notice::new(key)).unwrap_or_default();
+                let is_command = fix.contains("atlas ") && !fix.contains("atlas.toml") || fix.contains(" --");
+                let on_its_machine = fix.contains("máquina") || fix.contains("machine");
+                let is_other = others.iter().any(|other| key.starts_with(other));
+                assert!(!is_command || on_its_machine || is_other, "{key} says on the page: {fix}");
+            }
         }
     }
 

@@ -35,6 +35,7 @@ mod verify;
 mod worker;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -67,11 +68,16 @@ pub fn main() -> ExitCode {
     };
     let output = Output::new(catalogue, &cli.common);
     let done = runtime.block_on(dispatch(cli, &environment, &output));
+    // What still computes has nobody left who waits for it.
+    runtime.shutdown_timeout(LAST_WORD);
     match done.and_then(|exit| output.finish().map(|()| exit)) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => report::fail(&output.catalogue, &failure),
     }
 }
+
+/// How long threads that compute may take to end once everything else has.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
     let flags = flags(&cli);

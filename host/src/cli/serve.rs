@@ -15,7 +15,9 @@ use crate::service::{Atlas, Exit, Failure};
 
 pub(super) async fn run(args: ServeArgs, atlas: &Arc<Atlas>, output: &Output) -> Result<Exit, Failure> {
     let tls = args.tls_cert.zip(args.tls_key);
-    let listening = Listening::at(ServeSettings { listen: args.listen, hosts: args.host, tls })?;
+    let is_tls = tls.is_some();
+    let listening =
+        Listening::at(ServeSettings { listen: args.listen, hosts: args.host, tls, behind_proxy: args.behind_proxy })?;
     let url = listening.url();
     let link = atlas.make_link().await?;
     let link = format!("{url}/entrar?chave={}", link.expose());
@@ -25,7 +27,7 @@ pub(super) async fn run(args: ServeArgs, atlas: &Arc<Atlas>, output: &Output) ->
         output.line(&output.text(&notice!("serve-at", url = url)));
         output.line(&output.text(&notice!("serve-link", link = link)));
     }
-    if !listening.address.ip().is_loopback() && !url.starts_with("https:") {
+    if !listening.address.ip().is_loopback() && !is_tls {
         output.remark(&notice!("serve-in-the-clear"));
     }
     let texts = Catalogue::new(output.catalogue.lang());

@@ -1,14 +1,18 @@
 //! Records as a file of any size: read a part at a time, and the next only when the part before was taken.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use tokio::sync::OwnedSemaphorePermit;
 
-use crate::service::{Atlas, Failure};
+use super::{House, LET_IN_STILL};
+use crate::notice;
+use crate::service::{Exit, Failure};
 use crate::store::{RawRecord, RecordFilter};
 
-/// Records that are read at a time: few, for each may have megabytes.
+/// Records that are read at a time, and fewer where they are large.
 const READ: i64 = 100;
 
 /// How a file is written.
@@ -18,39 +22,65 @@ pub(super) enum Format {
     JsonLines,
     /// Comma-separated values (RFC 4180), with a header.
     Csv,
+    /// The same as Excel opens it where a comma is the decimal point: with semicolons, and a mark that says it is UTF-8.
+    Excel,
 }
 
 impl Format {
+    /// The format of a name.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "jsonl" => Some(Self::JsonLines),
+            "csv" => Some(Self::Csv),
+            "excel" => Some(Self::Excel),
+            _ => None,
+        }
+    }
+
     pub(super) fn extension(self) -> &'static str {
         match self {
             Self::JsonLines => "jsonl",
-            Self::Csv => "csv",
+            Self::Csv | Self::Excel => "csv",
         }
     }
 
     pub(super) fn kind(self) -> &'static str {
         match self {
             Self::JsonLines => "application/jsonl",
-            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Csv | Self::Excel => "text/csv; charset=utf-8; header=present",
         }
     }
 }
 
-/// Every record that is meant, oldest first, each number as it is written. A failure ends it in the middle, so that nobody takes a part for the
-/// whole: the transfer is broken off.
+/// Every record that is meant, oldest first, each number as it is written. A failure ends it in the middle, and so does the end of what let
+/// its reader in (`access`): nobody takes a part for the whole, for the transfer is broken off. Fails where too many are under way.
 pub(super) fn export(
-    atlas: Arc<Atlas>,
+    house: &House,
+    access: i64,
     filter: RecordFilter,
     format: Format,
-) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+) -> Result<impl Stream<Item = Result<Bytes, std::io::Error>> + use<>, Failure> {
+    let atlas = Arc::clone(&house.atlas);
+    let busy = |_| Failure::new("op-browse", notice!("web-busy"), Exit::Configuration);
+    let turn = Arc::clone(&house.exports).try_acquire_owned().map_err(busy)?;
     let header = match format {
         Format::JsonLines => Bytes::new(),
         Format::Csv => Bytes::from_static(b"id,cliente_id,origem,data_coleta,hash_conteudo,payload\r\n"),
+        Format::Excel => Bytes::from_static(b"\xef\xbb\xbfid;cliente_id;origem;data_coleta;hash_conteudo;payload\r\n"),
     };
-    let parts = stream::unfold(Some(0), move |after| {
+    let begun = Place { after: 0, seen_in: Instant::now(), _turn: turn };
+    let parts = stream::unfold(Some(begun), move |place| {
         let (atlas, filter) = (Arc::clone(&atlas), filter.clone());
         async move {
-            let records = match atlas.export(&filter, after?, READ).await {
+            let mut place = place?;
+            if place.seen_in.elapsed() >= LET_IN_STILL {
+                // A database that does not answer shuts nobody out.
+                if matches!(atlas.is_let_in(access).await, Ok(false)) {
+                    return Some((Err(std::io::Error::other("the access was taken away")), None));
+                }
+                place.seen_in = Instant::now();
+            }
+            let records = match atlas.export(&filter, place.after, READ).await {
                 Ok(records) => records,
                 Err(failure) => return Some((Err(broken_off(&failure)), None)),
             };
@@ -59,13 +89,22 @@ pub(super) fn export(
             for record in &records {
                 match format {
                     Format::JsonLines => json_line(record, &mut text),
-                    Format::Csv => csv_row(record, &mut text),
+                    Format::Csv => csv_row(record, b',', &mut text),
+                    Format::Excel => csv_row(record, b';', &mut text),
                 }
             }
-            Some((Ok(Bytes::from(text)), Some(last)))
+            Some((Ok(Bytes::from(text)), Some(Place { after: last, ..place })))
         }
     });
-    futures_util::StreamExt::chain(stream::once(async move { Ok(header) }), parts)
+    Ok(futures_util::StreamExt::chain(stream::once(async move { Ok(header) }), parts))
+}
+
+/// How far an export has come.
+struct Place {
+    after: i64,
+    /// When it was looked last whether its reader may go on.
+    seen_in: Instant,
+    _turn: OwnedSemaphorePermit,
 }
 
 fn broken_off(failure: &Failure) -> std::io::Error {
@@ -88,12 +127,16 @@ fn json_line(record: &RawRecord, text: &mut String) {
     text.push_str("}\n");
 }
 
-fn csv_row(record: &RawRecord, text: &mut String) {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+fn csv_row(record: &RawRecord, delimiter: u8, text: &mut String) {
+    let mut writer =
+        csv::WriterBuilder::new().delimiter(delimiter).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    // Of a row's cells, this is the one that JSON or a number does not begin, and that could be read as a formula.
+    let is_formula = delimiter == b';' && record.origem.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let origem = if is_formula { format!("'{}", record.origem) } else { record.origem.clone() };
     let row = [
         &record.id.to_string(),
         &record.cliente_id.to_string(),
-        record.origem.as_str(),
+        origem.as_str(),
         record.data_coleta.as_deref().unwrap_or_default(),
         record.hash_conteudo.as_deref().unwrap_or_default(),
         record.payload.as_str(),
@@ -130,7 +173,14 @@ mod tests {
     #[test]
     fn what_would_break_a_row_of_csv_is_quoted() {
         let mut text = String::new();
-        csv_row(&record("{\"a\":\"b\"}"), &mut text);
+        csv_row(&record("{\"a\":\"b\"}"), b',', &mut text);
         assert_eq!(text, "7,2151,\"pe\"\"d,ido\",,ab,\"{\"\"a\"\":\"\"b\"\"}\"\r\n");
+    }
+
+    #[test]
+    fn nothing_that_a_connector_named_is_a_formula_in_excel() {
+        let mut text = String::new();
+        csv_row(&RawRecord { origem: "=1+1".to_owned(), ..record("1.50") }, b';', &mut text);
+        assert_eq!(text, "7;2151;'=1+1;;ab;1.50\r\n");
     }
 }

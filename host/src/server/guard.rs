@@ -101,7 +101,7 @@ fn check(house: &House, request: &Request) -> Result<(), Failure> {
         return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !reads && !comes_from_us(request.headers(), &host) {
+    if !reads && !comes_from_us(request.headers(), &host, house.is_tls) {
         return Err(Failure::new("op-access", notice!("web-foreign-page"), Exit::Usage));
     }
     Ok(())
@@ -124,19 +124,23 @@ fn without_port(host: &str) -> &str {
 }
 
 /// Whether what changes something was sent by a page of ours, or by no browser.
-fn comes_from_us(headers: &HeaderMap, host: &str) -> bool {
+fn comes_from_us(headers: &HeaderMap, host: &str, is_tls: bool) -> bool {
     let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
         return false;
     }
     match text(headers, &header::ORIGIN) {
         None => true,
-        Some(origin) => origin.split_once("://").is_some_and(|(_, of)| of.eq_ignore_ascii_case(host)),
+        Some(origin) => {
+            let ours = |by: &str| by == "https" || by == "http" && !is_tls;
+            origin.split_once("://").is_some_and(|(by, of)| ours(by) && of.eq_ignore_ascii_case(host))
+        }
     }
 }
 
+/// What a header says. One that cannot be read says something all the same, and nothing of ours.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
+    headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
 }
 
 #[cfg(test)]
@@ -172,11 +176,14 @@ mod tests {
             pairs.collect::<HeaderMap>()
         };
         let host = "localhost:8321";
-        assert!(comes_from_us(&headers(&[]), host));
-        assert!(comes_from_us(&headers(&[("origin", "http://localhost:8321")]), host));
+        assert!(comes_from_us(&headers(&[]), host, false));
+        assert!(comes_from_us(&headers(&[("origin", "http://localhost:8321")]), host, false));
+        assert!(comes_from_us(&headers(&[("origin", "https://localhost:8321")]), host, true));
+        assert!(!comes_from_us(&headers(&[("origin", "http://localhost:8321")]), host, true));
         assert!(comes_from_us(
             &headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", "same-origin")]),
-            host
+            host,
+            false
         ));
         for origin in [
             "null",
@@ -186,10 +193,14 @@ mod tests {
             "",
             "localhost:8321",
         ] {
-            assert!(!comes_from_us(&headers(&[("origin", origin)]), host), "{origin}");
+            assert!(!comes_from_us(&headers(&[("origin", origin)]), host, false), "{origin}");
         }
         for site in ["cross-site", "same-site"] {
-            assert!(!comes_from_us(&headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", site)]), host));
+            assert!(!comes_from_us(
+                &headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", site)]),
+                host,
+                false
+            ));
         }
     }
 }

@@ -9,6 +9,7 @@
 //! - `page`     the page
 //! - `api`      the API, `/api/v1`
 //! - `events`   what happens, to whoever listens
+//! - `counting` what a client has, which takes a large table minutes
 //! - `export`   records as a file
 //! - `metrics`  what Prometheus is told
 //! - `view`     how things look to programs
@@ -18,6 +19,7 @@
 //! - `tls`      the certificate
 
 mod api;
+mod counting;
 mod events;
 mod export;
 mod guard;
@@ -43,15 +45,17 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use self::counting::Counting;
 use self::events::{Journal, Runs, Watch};
 use self::metrics::Metrics;
 use self::room::Room;
 use self::throttle::Throttle;
 use crate::i18n::{Catalogue, Lang};
 use crate::notice;
-use crate::service::{Atlas, Exit, Failure};
+use crate::service::{Atlas, Exit, Failure, Finding, Health};
 
 /// Bytes of a request's body: forms and JSON are small. Connectors are uploaded by other means.
 const BODY_MAX: usize = 1024 * 1024;
@@ -59,6 +63,16 @@ const BODY_MAX: usize = 1024 * 1024;
 const GRACE: Duration = Duration::from_secs(10);
 /// How soon the database has to answer for scraps to be run.
 const READY_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether somebody who is told of events, or given an export, may still be.
+const LET_IN_STILL: Duration = Duration::from_secs(5);
+/// Searches through records at a time: each may read the whole table, and keep a core busy.
+const SEARCHES_MAX: usize = 2;
+/// How long `doctor` may take.
+const EXAMINE_MAX: Duration = Duration::from_secs(5);
+/// How long somebody waits for their turn.
+const SEARCH_WAIT: Duration = Duration::from_secs(10);
+/// Exports at a time: each has some megabytes of records in hand.
+const EXPORTS_MAX: usize = 16;
 /// How often what has expired is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long a connection may take until its first request has come, and each request's headers.
@@ -73,6 +87,8 @@ pub struct ServeSettings {
     pub hosts: Vec<String>,
     /// Certificate chain and key, PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether a proxy with TLS stands before it, and every request comes from there: it says for whom (`X-Forwarded-For`).
+    pub behind_proxy: bool,
 }
 
 /// A server that listens, and has not answered anybody yet.
@@ -113,8 +129,15 @@ struct House {
     watch: Arc<Watch>,
     metrics: Arc<Metrics>,
     throttle: Throttle,
+    counting: Counting,
+    /// Searches through records that are under way.
+    searches: Semaphore,
+    /// Exports that are under way.
+    exports: Arc<Semaphore>,
     hosts: Vec<String>,
+    /// Whether browsers come over TLS, to here or to the proxy before it.
     is_tls: bool,
+    behind_proxy: bool,
     stop: CancellationToken,
 }
 
@@ -135,8 +158,11 @@ impl Listening {
 
     /// Its address, as a browser is given it.
     pub fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
         let name = self.settings.hosts.first().cloned();
+        if let (true, Some(name)) = (self.settings.behind_proxy, &name) {
+            return format!("https://{name}");
+        }
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
         let unspecified = self.address.ip().is_unspecified();
         match name {
             Some(name) => format!("{scheme}://{name}:{}", self.address.port()),
@@ -163,18 +189,19 @@ impl Listening {
         });
         let app = router(Arc::clone(&house)).into_make_service_with_connect_info::<SocketAddr>();
         let listener = self.listener;
+        let room = Room::new(self.settings.behind_proxy);
         let serving = match self.tls {
             Some(config) => {
                 let config = RustlsConfig::from_config(config);
                 let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
-                let server = server.map(|_| RustlsAcceptor::new(config).acceptor(Room::new()));
+                let server = server.map(|_| RustlsAcceptor::new(config).acceptor(room));
                 let mut server = server.handle(handle).first_request_timeout(HEADERS_TIMEOUT);
                 bound(server.http_builder());
                 tokio::spawn(server.serve(app))
             }
             None => {
                 let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
-                let mut server = server.acceptor(Room::new()).handle(handle).first_request_timeout(HEADERS_TIMEOUT);
+                let mut server = server.acceptor(room).handle(handle).first_request_timeout(HEADERS_TIMEOUT);
                 bound(server.http_builder());
                 tokio::spawn(server.serve(app))
             }
@@ -203,6 +230,12 @@ async fn forget(house: Arc<House>) {
 
 fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
     builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
+    // A connection may have many requests, or none: whoever does not answer a ping is gone.
+    let http2 = &mut builder.http2();
+    http2
+        .timer(hyper_util::rt::TokioTimer::new())
+        .keep_alive_interval(HEADERS_TIMEOUT)
+        .keep_alive_timeout(HEADERS_TIMEOUT);
 }
 
 fn broken(error: &std::io::Error) -> Failure {
@@ -218,8 +251,12 @@ impl House {
         Arc::new(Self {
             texts: Arc::new(Texts::new()),
             throttle: Throttle::default(),
+            counting: Counting::new(),
+            searches: Semaphore::new(SEARCHES_MAX),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             hosts: settings.hosts.clone(),
-            is_tls: settings.tls.is_some(),
+            is_tls: settings.tls.is_some() || settings.behind_proxy,
+            behind_proxy: settings.behind_proxy,
             atlas,
             journal,
             runs,
@@ -227,6 +264,22 @@ impl House {
             metrics,
             stop,
         })
+    }
+}
+
+impl House {
+    /// What `doctor` says, or that it does not get to the end: a database that is locked keeps it waiting.
+    async fn findings(&self) -> Vec<Finding> {
+        let late =
+            || vec![Finding { health: Health::Bad, notice: notice!("doctor-late", seconds = EXAMINE_MAX.as_secs()) }];
+        tokio::time::timeout(EXAMINE_MAX, self.atlas.examine()).await.unwrap_or_else(|_| late())
+    }
+
+    /// Waits for one's turn to search the records, if that does not take too long.
+    async fn search_turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        let busy = || Failure::new("op-browse", notice!("web-busy"), Exit::Configuration);
+        let turn = tokio::time::timeout(SEARCH_WAIT, self.searches.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(busy)
     }
 }
 

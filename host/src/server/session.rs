@@ -4,6 +4,7 @@
 //! and the check of `Origin`, so that none of the three has to be the only one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -23,6 +24,8 @@ use crate::source::Secret;
 /// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis, section 4.1.3.2).
 const SESSION_COOKIE: &str = "atlas_sessao";
 const SESSION_COOKIE_TLS: &str = "__Host-atlas_sessao";
+/// How long somebody waits for the database to say who they are: then it is said that it does not answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Where programs that use a browser's session put the form's token.
 const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 
@@ -37,11 +40,20 @@ pub(super) struct Session {
 pub(super) async fn session(house: &House, headers: &HeaderMap) -> Result<Option<Session>, Failure> {
     let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
     let Some(secret) = cookie(headers, name).map(Secret::new) else { return Ok(None) };
-    let principal = house.atlas.session(&secret).await?;
+    let late = || Failure::new("op-connect", notice!("error-database-silent"), Exit::Configuration);
+    let found = tokio::time::timeout(ANSWER_WITHIN, house.atlas.session(&secret)).await;
+    let principal = found.map_err(|_| late())?.map_err(|failure| Failure { operation: "op-connect", ..failure })?;
     Ok(principal.map(|principal| Session { principal, form_token: form_token(&secret) }))
 }
 
-fn form_token(session: &Secret) -> String {
+/// A mark on what comes back after a form that was sent without a session: nobody else can put it on an address, and have a form filled
+/// in with what its reader never typed.
+pub(super) fn mark(form_token: &str, kept: &str) -> String {
+    let digest = Sha256::new().chain_update(b"kept\0").chain_update(form_token).chain_update([0]).chain_update(kept);
+    URL_SAFE_NO_PAD.encode(digest.finalize())
+}
+
+pub(super) fn form_token(session: &Secret) -> String {
     let digest = Sha256::new().chain_update(b"form\0").chain_update(session.expose().as_bytes()).finalize();
     URL_SAFE_NO_PAD.encode(digest)
 }

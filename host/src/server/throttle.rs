@@ -2,7 +2,7 @@
 //! store has only its hash.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,9 +67,10 @@ impl Throttle {
     }
 }
 
-/// Who has one address of IPv6 has the other 2^64 of its network, too.
-fn of_one_subscriber(address: IpAddr) -> IpAddr {
+/// Who has one address of IPv6 has the other 2^64 of its network, too, and who is on this machine all of its own.
+pub(super) fn of_one_subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
+        address if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,
     }

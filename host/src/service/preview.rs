@@ -106,6 +106,16 @@ fn not_fetched(request: &ScrapRequest, failure: &FetchFailure) -> Failure {
         FetchFailure::AddressRefused { .. } => {
             notice!("error-page-private", client = request.cliente_id, reason = failure)
         }
+        FetchFailure::Unauthorized(reason) => {
+            notice!("error-page-token", client = request.cliente_id, reason = reason)
+        }
+        FetchFailure::Passing { reason, wait: Some(wait) } => {
+            let seconds = wait.as_secs_f64().ceil();
+            notice!("error-page-wait", client = request.cliente_id, seconds = seconds, reason = reason)
+        }
+        FetchFailure::Passing { .. } => {
+            notice!("error-page-passing", client = request.cliente_id, reason = failure)
+        }
         _ => notice!("error-page", route = request.rota, client = request.cliente_id, reason = failure),
     };
     Failure::new("op-run", notice, exit)

@@ -17,7 +17,7 @@ fn pictures() -> anyhow::Result<PathBuf> {
 }
 
 /// All pages there are, and what their pictures are called.
-const PAGES: [(&str, &str); 18] = [
+const PAGES: [(&str, &str); 22] = [
     ("/scraps", "scraps"),
     ("/scraps/novo", "scrap-novo"),
     ("/scraps/1", "scrap"),
@@ -27,6 +27,8 @@ const PAGES: [(&str, &str); 18] = [
     ("/clientes", "clientes"),
     ("/clientes/novo", "cliente-novo"),
     ("/clientes/2151", "cliente"),
+    ("/clientes/2151/api?api=jueri", "cliente-api"),
+    ("/clientes/2151/remover", "cliente-remover"),
     ("/conectores", "conectores"),
     ("/conectores/pedido", "conector"),
     ("/dados", "dados"),
@@ -36,6 +38,8 @@ const PAGES: [(&str, &str); 18] = [
     ("/agenda/novo", "agenda-nova"),
     ("/saude", "saude"),
     ("/acessos", "acessos"),
+    ("/scraps/999", "falha"),
+    ("/nada", "desconhecido"),
 ];
 
 /// Looks at all pages in both colours, with axe-core.
@@ -64,26 +68,68 @@ async fn every_page(screen: Screen) -> anyhow::Result<()> {
         visit.browser.keep("atlas_lang", lang).await?;
         visit.browser.keep("atlas_tema", colours).await?;
         // Colours do not depend on the language.
-        let is_judged = lang == "pt-BR";
-        let is_pictured = (lang == "pt-BR") == (colours == "claro");
-        if !is_judged && !is_pictured {
+        let looks =
+            Looks { is_judged: lang == "pt-BR", is_pictured: (lang == "pt-BR") == (colours == "claro"), axe: &axe };
+        if !looks.is_judged && !looks.is_pictured {
             continue;
         }
         let api_docs = ("/api/v1/docs", "api");
         for (path, name) in PAGES.into_iter().chain([api_docs]) {
             visit.go(path).await?;
-            if is_pictured {
-                let (width, _) = screen.size();
-                visit.browser.picture(&pictures()?.join(format!("{name}-{lang}-{width}.png"))).await?;
-            }
-            if is_judged {
-                violations
-                    .extend(judged(&visit, &axe).await?.into_iter().map(|what| format!("{path} {colours}: {what}")));
-            }
+            violations.extend(looks.at(&visit, name, lang, colours).await?);
+        }
+        // What answers show.
+        visit.fill_in().await?;
+        visit.browser.press_first("button[value=previa]").await?;
+        visit.browser.until_it_reads(".preview", "/pedido").await?;
+        violations.extend(looks.at(&visit, "scrap-previa", lang, colours).await?);
+        visit.browser.fill("#ate", "2025-01-01").await?;
+        visit.browser.press_first("button[value=previa]").await?;
+        visit.browser.until_it_reads("[role=alert]", "2025-01-01").await?;
+        violations.extend(looks.at(&visit, "scrap-novo-erro", lang, colours).await?);
+        visit.go("/conectores/pedido").await?;
+        visit.browser.fill("#cliente", &client).await?;
+        visit.browser.fill("#de", FROM).await?;
+        visit.browser.fill("#ate", TO).await?;
+        visit.browser.press_first("form[action$=provar] button[type=submit]").await?;
+        visit.browser.until("return document.querySelector('.preview') !== null", json!([])).await?;
+        violations.extend(looks.at(&visit, "conector-provado", lang, colours).await?);
+    }
+    visit.browser.forget("atlas_sessao").await?;
+    for colours in ["claro", "escuro"] {
+        visit.browser.keep("atlas_lang", "pt-BR").await?;
+        visit.browser.keep("atlas_tema", colours).await?;
+        let looks = Looks { is_judged: true, is_pictured: colours == "claro", axe: &axe };
+        for (path, name) in [("/entrar", "entrar"), ("/entrar?chave=nenhuma", "entrar-link")] {
+            visit.go(path).await?;
+            violations.extend(looks.at(&visit, name, "pt-BR", colours).await?);
         }
     }
     anyhow::ensure!(violations.is_empty(), "axe-core:\n{}", violations.join("\n"));
     Ok(())
+}
+
+/// What is done with a page that is looked at.
+struct Looks<'a> {
+    is_judged: bool,
+    is_pictured: bool,
+    axe: &'a str,
+}
+
+impl Looks<'_> {
+    /// Keeps a picture of the page, and gives what axe-core finds wrong with it.
+    async fn at(&self, visit: &Visit, name: &str, lang: &str, colours: &str) -> anyhow::Result<Vec<String>> {
+        visit.expect_sound().await?;
+        if self.is_pictured {
+            let (width, _) = visit.screen.size();
+            visit.browser.picture(&pictures()?.join(format!("{name}-{lang}-{width}.png"))).await?;
+        }
+        if !self.is_judged {
+            return Ok(Vec::new());
+        }
+        let found = judged(visit, self.axe).await?;
+        Ok(found.into_iter().map(|what| format!("{name} {colours}: {what}")).collect())
+    }
 }
 
 async fn judged(visit: &Visit, axe: &str) -> anyhow::Result<Vec<String>> {

@@ -2,10 +2,10 @@
 
 use anyhow::Context;
 use atlas_tests::browser::Screen;
-use atlas_tests::{Atlas, FROM, FaultKind, Faults, LANGUAGES, Malformed, TO, api};
+use atlas_tests::{Atlas, FROM, FaultKind, Faults, Malformed, TO, api};
 use serde_json::json;
 
-use crate::visit::{CLIENT, Visit, serve};
+use crate::visit::{CLIENT, Visit, readers, serve};
 
 const ENTER: &str = "\u{e007}";
 const TAB: &str = "\u{e004}";
@@ -66,20 +66,18 @@ async fn somebody_new_comes_to_a_whole_scrap_on_a_telephone() -> anyhow::Result<
     main_job(Atlas::on_sqlite()?, Screen::Phone, "en").await
 }
 
-/// All languages, each on a screen of its own.
-fn readers() -> impl Iterator<Item = (&'static str, Screen)> {
-    LANGUAGES.into_iter().zip([Screen::Phone, Screen::Desk])
-}
-
 #[tokio::test]
 async fn a_scrap_is_paused_resumed_and_cancelled_once_it_was_asked_whether_this_one() -> anyhow::Result<()> {
     for (lang, screen) in readers() {
-        let visit = Visit::registered(screen, lang, 2_000, Faults { latency_ms: 200, ..Faults::default() }).await?;
+        let visit = Visit::registered(screen, lang, 10_000, Faults { latency_ms: 800, ..Faults::default() }).await?;
         visit.create().await?;
         visit.until_live().await?;
         visit.mark().await?;
         visit.until_state("executando").await?;
         visit.browser.until("return document.querySelectorAll('#log li').length > 0", json!([])).await?;
+        // Its pages appear while one looks.
+        let written = "return document.querySelectorAll('.strip [data-k=gravada]').length > 0";
+        visit.browser.until(written, json!([])).await?;
         assert!(visit.is_marked().await?);
         visit.press("Pausar", "Pause").await?;
         visit.until_state("pausado").await?;
@@ -115,9 +113,9 @@ async fn what_was_rejected_is_shown_as_it_came_and_replayed() -> anyhow::Result<
         visit.expect_sound().await?;
         expect_shown_as_text(&visit, "article pre").await?;
         visit.press("Reprocessar", "Replay").await?;
-        visit.reads("[role=status].alert", "Continua rejeitado", "Rejected still").await?;
+        visit.reads("[role=status].alert", "Nada entrou na tabela", "Nothing went into the table").await?;
         visit.press("Reprocessar todos", "Replay all").await?;
-        visit.reads("[role=status].alert", "Continua rejeitado", "Rejected still").await?;
+        visit.reads("[role=status].alert", "Nada entrou na tabela", "Nothing went into the table").await?;
         visit.expect_sound().await?;
     }
     Ok(())
@@ -146,7 +144,7 @@ async fn records_are_verified_searched_and_read_as_text_whatever_they_hold() -> 
         visit.browser.until_it_reads("table", "101").await?;
         visit.browser.until_it_reads("table", "0 ✓").await?;
         expect_shown_as_text(&visit, "td.text").await?;
-        visit.press("Procurar registros", "Search records").await?;
+        visit.press("Procurar e exportar registros", "Search and export records").await?;
         visit.expect_sound().await?;
         visit.browser.fill("[name=caminho]", "$.alvo").await?;
         visit.press("Procurar", "Search").await?;
@@ -170,7 +168,7 @@ async fn a_token_and_a_connector_are_tried_without_storing_anything() -> anyhow:
         let malformed = vec![Malformed::new(0, format!(r#"{{"alvo":"{HOSTILE}"}}"#))];
         let visit =
             Visit::registered(screen, lang, 20, Faults { malformed, no_total: true, ..Faults::default() }).await?;
-        for (page, pt, en) in [("/clientes/2151", "Testar", "Test"), ("/conectores/pedido", "Provar", "Try")] {
+        for (page, pt, en) in [("/clientes/2151", "Testar", "Test"), ("/conectores/pedido", "Testar", "Try")] {
             visit.go(page).await?;
             if page.starts_with("/conectores") {
                 visit.browser.fill("#cliente", "2151").await?;
@@ -180,8 +178,9 @@ async fn a_token_and_a_connector_are_tried_without_storing_anything() -> anyhow:
             visit.browser.fill("#de", FROM).await?;
             visit.browser.fill("#ate", TO).await?;
             visit.press(pt, en).await?;
-            visit.reads(".preview", "nada gravado", "nothing stored").await?;
+            visit.reads(".preview", "ada foi gravado", "othing was stored").await?;
             visit.expect_sound().await?;
+            visit.browser.press_first(".preview summary").await?;
             let shown = visit.browser.text(".preview").await?;
             anyhow::ensure!(shown.contains("<b>alto</b>") && !shown.contains('\u{202e}'), "{shown}");
         }
@@ -217,12 +216,12 @@ async fn a_schedule_is_added_paused_resumed_and_removed() -> anyhow::Result<()> 
         assert_eq!(visit.value("#janela").await?, "2d");
         visit.browser.fill("#cron", "0 3 1 1 *").await?;
         visit.press("Salvar", "Save").await?;
-        visit.reads("tbody .badge", "ativo", "active").await?;
+        visit.reads("tbody .badge", "ativa", "active").await?;
         visit.expect_sound().await?;
         visit.press("Pausar", "Pause").await?;
         visit.reads("tbody .badge", "pausada", "paused").await?;
         visit.press("Retomar", "Resume").await?;
-        visit.reads("tbody .badge", "ativo", "active").await?;
+        visit.reads("tbody .badge", "ativa", "active").await?;
         visit.press("Remover", "Remove").await?;
         visit.reads(".ask", "A agenda 1", "Schedule 1").await?;
         visit.press("Remover a agenda 1", "Remove schedule 1").await?;
@@ -246,7 +245,7 @@ async fn a_link_signs_in_once_and_a_password_as_often_as_one_likes() -> anyhow::
         visit.enter(&link).await?;
         visit.leave().await?;
         visit.browser.go(&link).await?;
-        visit.reads("[role=alert]", "este link já foi usado ou venceu", "this link was used or has expired").await?;
+        visit.reads("[role=alert]", "Este link já foi usado ou venceu", "this link was used or has expired").await?;
         let again = visit.atlas.run(&["access", "link"]).await?.expect(0)?.stdout;
         let secret = again.split("chave=").nth(1).or_else(|| again.lines().last()).context("no link")?;
         visit.enter(&format!("{}/entrar?chave={}", visit.address, secret.trim())).await?;
@@ -267,11 +266,12 @@ async fn a_link_signs_in_once_and_a_password_as_often_as_one_likes() -> anyhow::
         visit.browser.until("return document.querySelector('tbody') === null", json!([])).await?;
         // A password ends this session with the others.
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
+        visit.browser.fill("#de_novo", "uma senha bem comprida").await?;
         visit.press("Salvar", "Save").await?;
         visit.until_at("/entrar").await?;
         visit.browser.fill("#senha", "uma senha bem errada").await?;
         visit.press("Entrar", "Sign in").await?;
-        visit.reads("[role=alert]", "a senha não confere", "that is not the password").await?;
+        visit.reads("[role=alert]", "A senha não confere", "that is not the password").await?;
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
         visit.press("Entrar", "Sign in").await?;
         visit.until_at("/scraps").await?;
@@ -285,6 +285,7 @@ async fn what_was_typed_comes_back_after_a_session_that_ended_meanwhile() -> any
         let visit = Visit::registered(screen, lang, 20, Faults::default()).await?;
         visit.go("/acessos").await?;
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
+        visit.browser.fill("#de_novo", "uma senha bem comprida").await?;
         visit.press("Salvar", "Save").await?;
         visit.until_at("/entrar").await?;
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
@@ -294,11 +295,12 @@ async fn what_was_typed_comes_back_after_a_session_that_ended_meanwhile() -> any
         visit.browser.fill("#fatia", "1d").await?;
         visit.browser.forget("atlas_sessao").await?;
         visit.press("Criar e executar", "Create and run").await?;
-        visit.reads("[role=alert]", "a sessão terminou", "the session is over").await?;
+        visit.reads("[role=alert]", "A sessão terminou", "the session is over").await?;
         visit.expect_sound().await?;
         visit.browser.fill("#senha", "uma senha bem comprida").await?;
         visit.press("Entrar", "Sign in").await?;
         visit.until_at("/scraps/novo").await?;
+        visit.reads("main", "nada foi feito", "nothing was done").await?;
         for (field, typed) in [("#cliente", "2151"), ("#rota", "pedido"), ("#de", FROM), ("#ate", TO), ("#fatia", "1d")]
         {
             assert_eq!(visit.value(field).await?, typed, "{field}");

@@ -5,8 +5,10 @@
 //!
 //! - `visit`     somebody in front of the page
 //! - `flows`     what they come to do
+//! - `bad_input` what cannot be right
 //! - `everybody` every page, with axe-core
 
+mod bad_input;
 mod everybody;
 mod flows;
 mod visit;

@@ -2,11 +2,16 @@
 
 use anyhow::Context;
 use atlas_tests::browser::{Browser, Screen};
-use atlas_tests::{Atlas, FROM, Faults, Running, SampleApi, TO, api};
+use atlas_tests::{Atlas, FROM, Faults, LANGUAGES, Running, SampleApi, TO, api};
 use serde_json::{Value, json};
 
 /// The client of all tests.
 pub(crate) const CLIENT: u32 = 2151;
+
+/// All languages, each at a desk and on a telephone.
+pub(crate) fn readers() -> impl Iterator<Item = (&'static str, Screen)> {
+    LANGUAGES.into_iter().flat_map(|lang| [(lang, Screen::Phone), (lang, Screen::Desk)])
+}
 
 /// Somebody who is signed in.
 pub(crate) struct Visit {
@@ -57,8 +62,10 @@ impl Visit {
         let visit = Self { atlas, api, server, browser, address, lang, screen };
         visit.enter(&link).await?;
         // The language that a reader chooses is kept.
+        visit.mark().await?;
         visit.browser.press_first(&format!(".preferences button[lang='{lang}']")).await?;
-        visit.browser.until("return document.documentElement.lang === arguments[0]", json!([lang])).await?;
+        let chosen = "return window.mark !== 7 && document.readyState === 'complete' && document.documentElement.lang === arguments[0]";
+        visit.browser.until(chosen, json!([lang])).await?;
         Ok(visit)
     }
 

@@ -9,6 +9,7 @@
 //! - `ends`     how it starts, stops and dies
 //! - `attacks`  what strangers, hostile pages and hostile data try
 //! - `document` the API against its own document
+//! - `greedy`   who wants more than their share
 //! - `large`    a hundred thousand scraps
 
 mod api;
@@ -20,4 +21,5 @@ mod document;
 mod doors;
 mod ends;
 mod events;
+mod greedy;
 mod large;

@@ -19,6 +19,9 @@ pub(in crate::cli) struct ServeArgs {
     /// The certificate's key, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(in crate::cli) tls_key: Option<PathBuf>,
+    /// A proxy with TLS stands before it, and every request comes from there: the last address in X-Forwarded-For is the client's
+    #[arg(long, alias = "atras-de-proxy", requires = "host", conflicts_with = "tls_cert")]
+    pub(in crate::cli) behind_proxy: bool,
     /// Scraps that this process runs at once [default: ATLAS_WORKER_SCRAPS, else 4]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) scraps: Option<String>,

@@ -1,7 +1,6 @@
 //! Events, health, and the API's own document.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -17,11 +16,9 @@ use super::ask::Asked;
 use crate::server::events::{EventId, Wanted, stream};
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
-use crate::server::{House, page};
+use crate::server::{House, LET_IN_STILL, page};
 use crate::service::{Act, Health};
 
-/// How often it is looked whether a listener may listen still.
-const LET_IN_STILL: Duration = Duration::from_secs(5);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Which events.
@@ -87,7 +84,7 @@ pub(super) struct FindingView {
 ))]
 pub(super) async fn health(caller: Caller) -> Result<Json<Vec<FindingView>>, Problem> {
     caller.need(Act::Look)?;
-    let findings = caller.house.atlas.examine().await;
+    let findings = caller.house.findings().await;
     let view = |finding: &crate::service::Finding| FindingView {
         saude: match finding.health {
             Health::Ok => "ok",

@@ -19,7 +19,7 @@ use crate::notice;
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
 use crate::server::{BODY_MAX, House};
-use crate::service::{Exit, Failure};
+use crate::service::{Act, Exit, Failure};
 use crate::store::{Earlier, Store};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -43,6 +43,10 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
         let problem = caller.problem(&Failure::new("op-access", notice, Exit::Usage));
         Problem { status: status.as_u16(), ..problem }.into_response()
     };
+    // Who may change nothing is refused, and leaves nothing behind.
+    if !caller.principal.may(Act::Operate) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
     if key.is_empty() || key.len() > KEY_MAX || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
         return refuse(notice!("web-idempotency-key", max = KEY_MAX), StatusCode::BAD_REQUEST);
     }

@@ -1,7 +1,5 @@
 //! Records.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::Body as Streamed;
 use axum::http::header;
@@ -62,8 +60,8 @@ pub(super) async fn totals(caller: Caller, Asked(of): Asked<OfClient>) -> Result
     caller.need(Act::Look)?;
     let atlas = &caller.house.atlas;
     atlas.known_client(of.cliente_id).await.map_err(|f| caller.problem(&f))?;
-    let totals = atlas.totals(of.cliente_id).await.map_err(|f| caller.problem(&f))?;
-    Ok(Json(totals.into_iter().map(TotalView::from).collect()))
+    let counted = caller.house.counting.overview(atlas, of.cliente_id).await.map_err(|f| caller.problem(&f))?;
+    Ok(Json(counted.totals.iter().cloned().map(TotalView::from).collect()))
 }
 
 /// Which records.
@@ -81,7 +79,7 @@ pub(super) struct Which {
     /// How many, at most 1,000.
     #[param(minimum = 1, maximum = 1000)]
     limite: Option<i64>,
-    /// Of an export: `jsonl` or `csv`.
+    /// Of an export: `jsonl`, `csv`, or `excel` (CSV with semicolons and a byte order mark).
     formato: Option<String>,
 }
 
@@ -130,6 +128,7 @@ pub(super) async fn list(caller: Caller, Asked(which): Asked<Which>) -> Result<J
     let filter = filter(&caller, &which)?;
     let before = cursor(&caller, which.cursor.as_deref())?.unwrap_or(i64::MAX);
     let limit = limit(which.limite);
+    let _turn = caller.house.search_turn().await.map_err(|f| caller.problem(&f))?;
     let records = caller.house.atlas.records(&filter, before, limit, EXCERPT).await.map_err(|f| caller.problem(&f))?;
     let next = records.last().filter(|_| records.len() as i64 == limit).map(|last| last.id.to_string());
     Ok(Json(Listed { itens: records.into_iter().map(RecordView::from).collect(), proximo: next }))
@@ -177,11 +176,10 @@ pub(super) async fn show(caller: Caller, At(id): At<i64>) -> Result<Json<WholeRe
 pub(super) async fn export_all(caller: Caller, Asked(which): Asked<Which>) -> Result<Response, Problem> {
     caller.need(Act::Look)?;
     let filter = filter(&caller, &which)?;
-    let format = match which.formato.as_deref() {
-        None | Some("" | "jsonl") => Format::JsonLines,
-        Some("csv") => Format::Csv,
-        Some(other) => return Err(caller.problem(&Failure::usage(notice!("web-format-unknown", format = other)))),
-    };
-    let body = Streamed::from_stream(export(Arc::clone(&caller.house.atlas), filter, format));
+    let name = which.formato.as_deref().filter(|name| !name.is_empty()).unwrap_or("jsonl");
+    let unknown = || caller.problem(&Failure::usage(notice!("web-format-unknown", format = name)));
+    let format = Format::from_name(name).ok_or_else(unknown)?;
+    let records = export(&caller.house, caller.principal.access, filter, format).map_err(|f| caller.problem(&f))?;
+    let body = Streamed::from_stream(records);
     Ok(([(header::CONTENT_TYPE, format.kind())], body).into_response())
 }

@@ -399,7 +399,7 @@ pub(super) struct WhichRejects {
     scrap_id: Option<i64>,
     /// `proximo` of the answer before.
     cursor: Option<String>,
-    /// How many, at most 100: each may have megabytes.
+    /// How many, at most 100, and fewer where they are large.
     #[param(minimum = 1, maximum = 100)]
     limite: Option<i64>,
 }
@@ -418,7 +418,13 @@ pub(super) async fn rejects(
     let after = cursor(&caller, which.cursor.as_deref())?.unwrap_or(0);
     let limit = which.limite.unwrap_or(REJECTS).clamp(1, REJECTS_MAX);
     let rejects = caller.house.atlas.rejects(which.scrap_id, after, limit).await.map_err(|f| caller.problem(&f))?;
-    let next = rejects.last().filter(|_| rejects.len() as i64 == limit).map(|last| last.id.to_string());
+    let next = match rejects.last().map(|last| last.id) {
+        Some(last) => {
+            let more = caller.house.atlas.rejects(which.scrap_id, last, 1).await.map_err(|f| caller.problem(&f))?;
+            (!more.is_empty()).then(|| last.to_string())
+        }
+        None => None,
+    };
     Ok(Json(Listed { itens: rejects.into_iter().map(RejectView::from).collect(), proximo: next }))
 }
 

@@ -5,6 +5,7 @@ const page = document.body.dataset;
 const locale = document.documentElement.lang;
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 
@@ -30,6 +31,10 @@ const shown = {
   pagina_ms: (scrap) => (scrap.pagina_ms === null ? null : tenths.format(scrap.pagina_ms)),
   restam_s: (scrap) => seconds(scrap.restam_s),
   total_declarado: (scrap) => (scrap.total_declarado === null ? "–" : whole.format(scrap.total_declarado)),
+  ritmo: (scrap) => (scrap.estado === "executando" ? `${tenths.format(scrap.registros_por_segundo)}/s` : ""),
+  restam: (scrap) => (scrap.estado === "executando" && scrap.restam_s !== null ? seconds(scrap.restam_s) : ""),
+  duplicados: (scrap, place) => whole.format(scrap.duplicados + ("whole" in place.dataset ? 0 : scrap.reencontrados)),
+  tentativas: (scrap) => (scrap.estado === "executando" && scrap.tentativas_falhas > 0 ? `${whole.format(scrap.tentativas_falhas)} ${page.failed}` : ""),
   limitado_ate: (scrap) => (scrap.limitado_ate ? `${page.until} ${clock.format(new Date(scrap.limitado_ate))}` : ""),
 };
 
@@ -42,9 +47,9 @@ function show(place, scrap) {
       cell.value = byRecords ? Math.min(scrap.lidos, scrap.total_declarado) : scrap.paginas;
       continue;
     }
-    const text = field in shown ? shown[field](scrap) : whole.format(scrap[field]);
+    const text = field in shown ? shown[field](scrap, place) : whole.format(scrap[field]);
     if (text === null) continue;
-    if (field === "limitado_ate") cell.hidden = text === "";
+    if (field === "limitado_ate" || field === "tentativas") cell.hidden = text === "";
     if (cell.textContent !== text) cell.textContent = text;
   }
 }
@@ -61,10 +66,13 @@ async function again(place, address) {
     holder.innerHTML = await answer.text();
     const fresh = holder.content.firstElementChild;
     if (fresh) {
-      const focused = place.contains(document.activeElement);
+      const focused = place.contains(document.activeElement) ? document.activeElement : null;
+      const same = focused?.getAttribute("href");
       localTimes(holder.content);
       place.replaceWith(fresh);
-      if (focused) fresh.querySelector("a, button")?.focus();
+      atEnd(fresh);
+      cards(document);
+      if (focused) (fresh.querySelector(same ? `a[href="${CSS.escape(same)}"]` : "button") ?? fresh.querySelector("a, button"))?.focus();
       for (const figure of fresh.querySelectorAll("[data-plot]")) plot(figure);
     }
   } catch {
@@ -74,6 +82,32 @@ async function again(place, address) {
   }
 }
 
+// On a narrow screen a table's row is a card, and each cell says what it is.
+function cards(within) {
+  for (const table of within.querySelectorAll("table.dense")) {
+    const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+    for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, at) => { cell.dataset.l = names[at]; });
+    table.classList.add("cards");
+  }
+}
+
+// What was written or logged last is in sight.
+function atEnd(within) {
+  for (const list of within.querySelectorAll(".log, .strip")) list.scrollTop = list.scrollHeight;
+}
+
+// A scrap's newest pages change with each event: they are asked for once in a while, and once more after the last.
+const UNDERWAY_PAUSE = 1500;
+let underway = null;
+function onUnderway() {
+  if (underway !== null) return;
+  underway = setTimeout(() => {
+    underway = null;
+    const place = document.querySelector("[data-underway]");
+    if (place) again(place, place.dataset.underway);
+  }, UNDERWAY_PAUSE);
+}
+
 function onScrap(scrap) {
   for (const place of document.querySelectorAll(`[data-scrap="${scrap.id}"]`)) {
     if (place.dataset.state !== scrap.estado) {
@@ -81,6 +115,7 @@ function onScrap(scrap) {
       again(place, address);
     } else {
       show(place, scrap);
+      if ("whole" in place.dataset) onUnderway();
     }
     const figure = place.querySelector("[data-plot]");
     if (figure && scrap.estado === "executando") {
@@ -95,6 +130,7 @@ function onScrap(scrap) {
 
 function onLine(line, list) {
   if (!list) return;
+  list.parentElement.querySelector("[data-none]")?.remove();
   const item = document.createElement("li");
   const time = document.createElement("time");
   time.dateTime = new Date().toISOString();
@@ -102,10 +138,10 @@ function onLine(line, list) {
   const text = document.createElement("span");
   text.textContent = line.texto;
   item.append(time, " ", text);
-  const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4;
+  const wasAtEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4;
   list.append(item);
   while (list.children.length > 500) list.firstElementChild.remove();
-  if (atEnd) list.scrollTop = list.scrollHeight;
+  if (wasAtEnd) list.scrollTop = list.scrollHeight;
 }
 
 // Records a second, and how long pages take.
@@ -129,40 +165,56 @@ function point(figure, value) {
   draw(figure);
 }
 
+// The highest value of an axis: the next 1, 2 or 5 with noughts.
+function rounded(most) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(most, 1e-9)));
+  return [1, 2, 5, 10].map((step) => step * power).find((value) => value >= most);
+}
+
+function drawn(name, attributes, text) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
 function draw(figure) {
   const all = points.get(figure) ?? [];
   const svg = figure.querySelector("svg");
-  const caption = figure.querySelector("figcaption");
-  if (all.length < 2) return;
-  const line = (of) => {
-    const most = Math.max(...all.map((p) => of(p) ?? 0), 1e-9);
-    const known = all.map((p, at) => [at, of(p)]).filter(([, value]) => value !== null && value !== undefined);
-    const path = known.map(([at, value], n) => `${n ? "L" : "M"}${((at / (all.length - 1)) * 600).toFixed(1)} ${(150 - (value / most) * 140).toFixed(1)}`);
-    return { most, d: path.join("") };
+  const [width, height] = [svg.clientWidth, svg.clientHeight];
+  if (all.length < 2 || width === 0) return;
+  const [left, right, top, bottom] = [52, 52, 8, 20];
+  const times = all.map((p) => new Date(p.at).getTime());
+  const [begin, end] = [times[0], Math.max(times.at(-1), times[0] + 1)];
+  const x = (time) => left + ((time - begin) / (end - begin)) * (width - left - right);
+  const line = (of, kind) => {
+    const known = all.map((p, at) => [times[at], of(p)]).filter(([, value]) => value !== null && value !== undefined);
+    const most = rounded(Math.max(...known.map(([, value]) => value), 1));
+    const y = (value) => height - bottom - (value / most) * (height - top - bottom);
+    const d = known.map(([time, value], n) => `${n ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+    return { most, path: drawn("path", { d, class: kind }), isKnown: known.length > 0 };
   };
-  const rate = line((p) => p.rate);
-  const latency = line((p) => p.page_ms);
-  const name = "http://www.w3.org/2000/svg";
-  const path = (d, kind) => {
-    const drawn = document.createElementNS(name, "path");
-    drawn.setAttribute("d", d);
-    drawn.setAttribute("class", kind);
-    return drawn;
-  };
-  svg.replaceChildren(path("M0 150H600", "base"), path(latency.d, "latency"), path(rate.d, "rate"));
-  const key = (kind, text) => {
-    const bold = document.createElement("b");
-    bold.className = kind;
-    bold.textContent = text;
-    return bold;
-  };
-  const most = (value) => `≤ ${tenths.format(value)}`;
-  caption.replaceChildren(key("rate-key", `— ${figure.dataset.rate}`), ` ${most(rate.most)}  `, key("latency-key", `┄ ${figure.dataset.latency}`), ` ${latency.d ? most(latency.most) : "–"}`);
+  const rate = line((p) => p.rate, "rate");
+  const latency = line((p) => p.page_ms, "latency");
+  const parts = [];
+  for (const part of [0, 0.5, 1]) {
+    const y = height - bottom - part * (height - top - bottom);
+    parts.push(drawn("path", { d: `M${left} ${y}H${width - right}`, class: "base" }));
+    parts.push(drawn("text", { x: left - 6, y: y + 4, class: "rate-key", "text-anchor": "end" }, compact.format(rate.most * part)));
+    if (latency.isKnown) parts.push(drawn("text", { x: width - right + 6, y: y + 4, class: "latency-key" }, compact.format(latency.most * part)));
+  }
+  parts.push(drawn("text", { x: left, y: height - 4 }, clock.format(begin)));
+  parts.push(drawn("text", { x: width - right, y: height - 4, "text-anchor": "end" }, clock.format(end)));
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.replaceChildren(...parts, latency.path, rate.path);
+  figure.querySelector("figcaption").hidden = true;
+  figure.querySelector(".legend").hidden = false;
 }
 
 function live() {
   const state = document.getElementById("live");
   if (!state || !page.since) return;
+  state.hidden = false;
   const say = (on) => {
     state.dataset.state = on ? "on" : "off";
     state.lastElementChild.textContent = on ? page.liveOn : page.liveOff;
@@ -192,6 +244,10 @@ function live() {
     on("line", (line) => {
       const here = document.querySelector("#scrap[data-whole]");
       if (here && Number(here.dataset.scrap) === line.scrap_id) onLine(line, document.getElementById("log"));
+    });
+    on("store", (store) => {
+      state.dataset.state = store.responde ? "on" : "off";
+      state.lastElementChild.textContent = store.responde ? page.liveOn : page.storeGone;
     });
     on("connector", (line) => onLine(line, document.getElementById("reloads")));
     events.onerror = () => {
@@ -229,6 +285,26 @@ function periods() {
   };
   route.addEventListener("change", set);
   set();
+}
+
+// Language and colours are chosen in the middle of a form, too: what was typed, but for secrets, is there again on the page that comes.
+const TYPED = "atlas-digitado";
+function typedFields() {
+  const kinds = "input:not([type=hidden]):not([type=password]):not([type=checkbox]), select, textarea";
+  return [...document.querySelectorAll("main form[method=post]")].flatMap((form) => [...form.querySelectorAll(kinds)]).filter((field) => field.name);
+}
+function keepTyped() {
+  for (const form of document.querySelectorAll("form.preferences")) {
+    form.addEventListener("submit", () => {
+      const typed = typedFields().map((field) => [field.name, field.value]);
+      sessionStorage.setItem(TYPED, JSON.stringify({ at: location.pathname, typed }));
+    });
+  }
+  const kept = JSON.parse(sessionStorage.getItem(TYPED) ?? "null");
+  sessionStorage.removeItem(TYPED);
+  if (kept?.at !== location.pathname) return;
+  const fields = typedFields();
+  kept.typed.forEach(([name, value], at) => { if (fields[at]?.name === name && value !== "") fields[at].value = value; });
 }
 
 // The API, tried with this browser's session.
@@ -281,8 +357,11 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 localTimes(document);
+keepTyped();
 periods();
 for (const figure of document.querySelectorAll("[data-plot]")) plot(figure);
-for (const list of document.querySelectorAll(".log")) list.scrollTop = list.scrollHeight;
+atEnd(document);
+cards(document);
+addEventListener("resize", () => document.querySelectorAll("[data-plot]").forEach(draw));
 document.querySelector("form[data-send]")?.requestSubmit();
 live();

@@ -32,6 +32,11 @@ pub(super) enum Happening {
         /// What to say.
         notice: Notice,
     },
+    /// The database does not answer, or does again.
+    Store {
+        /// Whether it does.
+        answers: bool,
+    },
     /// Something happened to a connector.
     Connector {
         /// What to say.

@@ -16,6 +16,8 @@ use crate::server::metrics::Metrics;
 const LOGS_KEPT: usize = 100;
 /// Lines of one scrap that are kept.
 const LINES_KEPT: usize = 200;
+/// The shortest wait before the next attempt that is shown beside a scrap's state.
+const WAIT_SHOWN: Duration = Duration::from_secs(2);
 /// The shortest time between two lines about the same outage, or the same wait.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -150,7 +152,11 @@ impl Observer for RunObserver {
                 run.pages_took += elapsed;
             }),
             Event::Attempt { attempt, of, wait, reason } => {
-                self.runs.change(self.scrap_id, |run| run.attempts += 1);
+                let until = Utc::now() + wait;
+                self.runs.change(self.scrap_id, |run| {
+                    run.attempts += 1;
+                    run.throttled_until = run.throttled_until.max(Some(until).filter(|_| wait >= WAIT_SHOWN));
+                });
                 let wait = format!("{:.1}", wait.as_secs_f64());
                 self.say(notice!("web-line-attempt", attempt = attempt, of = of, wait = wait, reason = reason));
             }

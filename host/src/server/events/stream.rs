@@ -39,6 +39,12 @@ struct LineView {
     texto: String,
 }
 
+/// Whether the database answers.
+#[derive(Serialize)]
+struct StoreView {
+    responde: bool,
+}
+
 struct Listener {
     journal: Arc<Journal>,
     texts: Arc<Texts>,
@@ -114,6 +120,7 @@ impl Listener {
             Happening::Scrap(live) => live.scrap.id == wanted || live.scrap.slice_of == Some(wanted),
             Happening::Line { scrap_id, .. } => *scrap_id == Some(wanted),
             Happening::Connector { .. } => false,
+            Happening::Store { .. } => true,
         }
     }
 
@@ -123,6 +130,9 @@ impl Listener {
         match happening {
             Happening::Scrap(live) => sse::Event::default().event("scrap").data(json(&LiveView::of(live, texts))),
             Happening::Line { scrap_id, notice } => sse::Event::default().event("line").data(line(*scrap_id, notice)),
+            Happening::Store { answers } => {
+                sse::Event::default().event("store").data(json(&StoreView { responde: *answers }))
+            }
             Happening::Connector { notice } => sse::Event::default().event("connector").data(line(None, notice)),
         }
     }

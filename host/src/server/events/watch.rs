@@ -16,6 +16,10 @@ use crate::store::{Scrap, ScrapState, Store, StoreError};
 /// How often it is looked, and how often after a look that failed: well within the time for which a look sees what has ended.
 const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long a look may take: then the database is said not to answer.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+/// Over how long a pace is a mean: pages come in bursts.
+const PACE_SPAN: f64 = 4.0;
 /// Scraps that one look reads.
 const SCRAPS_MAX: i64 = 1_000;
 /// Scraps that somebody asked to be looked at and that wait for it.
@@ -69,6 +73,7 @@ impl Watch {
             let mut known = BTreeMap::new();
             let mut newest = None;
             let mut pause = Duration::ZERO;
+            let mut answers = true;
             loop {
                 let mut ids = BTreeSet::new();
                 tokio::select! {
@@ -79,13 +84,24 @@ impl Watch {
                 while let Ok(id) = asks.try_recv() {
                     ids.insert(id);
                 }
-                match looking.look(store.as_ref(), &mut known, &mut newest, ids).await {
-                    Ok(()) => pause = LOOK,
-                    // Whoever listens is told what has changed once it is there again.
-                    Err(error) => {
+                let look = looking.look(store.as_ref(), &mut known, &mut newest, ids);
+                let looked = tokio::time::timeout(LOOK_MAX, look).await;
+                // Whoever listens is told what has changed once it is there again.
+                let answered = match looked {
+                    Ok(Ok(())) => true,
+                    Ok(Err(error)) => {
                         tracing::debug!(%error, "scraps could not be watched");
-                        pause = LOOK_AGAIN;
+                        false
                     }
+                    Err(_) => {
+                        tracing::debug!("scraps could not be watched: the database does not answer");
+                        false
+                    }
+                };
+                pause = if answered { LOOK } else { LOOK_AGAIN };
+                if answered != answers {
+                    looking.journal.tell(Happening::Store { answers: answered });
+                    answers = answered;
                 }
             }
         });
@@ -160,7 +176,10 @@ impl Watch {
         let before = known.get(&id);
         let passed = before.map(|told| told.at.elapsed().as_secs_f64().max(0.001));
         let read = before.map_or(0, |told| scrap.counts.lidos - told.live.scrap.counts.lidos);
-        let rate = passed.filter(|_| runs).map_or(0.0, |passed| read as f64 / passed);
+        let rate = passed.filter(|_| runs).map_or(0.0, |passed| {
+            let earlier = before.map_or(0.0, |told| told.live.rate);
+            paced(earlier, read as f64 / passed, passed)
+        });
         let share = share_done(&scrap);
         let since = before.filter(|told| told.live.scrap.state == scrap.state).map(|told| told.since);
         let since = since.unwrap_or((Instant::now(), share));
@@ -190,6 +209,14 @@ impl Watch {
             points.pop_front();
         }
     }
+}
+
+/// The pace, given the one before and what came since: it decays as time passes, so that a burst is neither a peak nor forgotten.
+fn paced(earlier: f64, lately: f64, passed: f64) -> f64 {
+    let weight = 1.0 - (-passed / PACE_SPAN).exp();
+    let pace = earlier + weight * (lately - earlier);
+    // Below what is shown.
+    if pace < 0.05 { 0.0 } else { pace }
 }
 
 /// How much of a scrap is done: by records where the source declared how many, else by the pages that are known.

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
-use super::format::{moment, time};
-use super::layout::{alert, ask, done, field, page, token};
-use super::visit::{Posted, Visit};
+use super::format::{moment, sent, time};
+use super::layout::{ask, done, field, page, token, told};
+use super::remedy::alert;
+use super::visit::{At, Posted, Visit};
 use crate::notice;
 use crate::server::{House, problem};
 use crate::service::{Act, Failure};
@@ -27,7 +27,7 @@ pub(super) fn router() -> Router<Arc<House>> {
 }
 
 async fn show(visit: Visit) -> Response {
-    shown(&visit, StatusCode::OK, &html! {}).await
+    shown(&visit, StatusCode::OK, &told(&visit)).await
 }
 
 async fn shown(visit: &Visit, status: StatusCode, above: &Markup) -> Response {
@@ -46,11 +46,15 @@ async fn accesses(visit: &Visit, above: &Markup) -> Result<Markup, Failure> {
     Ok(html! {
         (above)
         section.card { h2 { (visit.text("web-password")) }
-            p.hint { (visit.text(if has_password { "web-password-set" } else { "web-password-none" })) }
+            p.hint { @if has_password { (visit.text("web-password-set")) } @else { (visit.text("web-password-none")) " " code { "atlas access link" } } }
+            p.hint { (visit.text("web-password-ends-all")) }
             form.sheet method="post" action="/acessos/senha" {
                 (token(visit))
                 (field("senha", &visit.text("web-new-password"), Some(&visit.text("web-new-password-hint")), &html! {
                     input #senha name="senha" type="password" autocomplete="new-password" required minlength="12" maxlength="256" aria-describedby="senha-hint";
+                }))
+                (field("de_novo", &visit.text("web-password-again"), None, &html! {
+                    input #de_novo name="senha_de_novo" type="password" autocomplete="new-password" required maxlength="256";
                 }))
                 div.buttons { button.primary type="submit" { (visit.text("web-save")) } }
             }
@@ -58,9 +62,9 @@ async fn accesses(visit: &Visit, above: &Markup) -> Result<Markup, Failure> {
         section.card { h2 { (visit.text("web-tokens")) }
             p.hint { (visit.text("web-tokens-hint")) " " a href="/api/v1/docs" { (visit.text("web-api-docs")) } }
             @if !tokens.is_empty() { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-tokens")) { table.dense {
-                thead { tr { @for name in ["web-name", "web-scope", "web-created", "web-seen"] { th scope="col" { (visit.text(name)) } } th { span.sr { (visit.text("web-actions")) } } } }
+                thead { tr { @for name in ["web-name", "web-scope", "web-created", "web-last-use"] { th scope="col" { (visit.text(name)) } } th { span.sr { (visit.text("web-actions")) } } } }
                 tbody { @for access in &tokens { tr {
-                    td.text { bdi { (access.name) } }
+                    td.text { bdi { (sent(&access.name)) } }
                     td { (visit.text(match Scope::from_name(&access.scope) { Scope::Full => "web-scope-full", Scope::Read => "web-scope-read" })) }
                     td { (time(&access.created_at, lang)) }
                     td { @if let Some(seen) = access.seen { (moment(seen, lang)) } @else { (visit.text("web-never")) } }
@@ -69,7 +73,7 @@ async fn accesses(visit: &Visit, above: &Markup) -> Result<Markup, Failure> {
             } } }
             form.sheet.row method="post" action="/acessos/tokens" {
                 (token(visit))
-                (field("nome", &visit.text("web-name"), None, &html! { input #nome name="nome" required maxlength="80"; }))
+                (field("nome", &visit.text("web-name"), None, &html! { input #nome name="nome" required maxlength="80" value=(visit.query.text("nome")); }))
                 (field("escopo", &visit.text("web-scope"), None, &html! {
                     select #escopo name="escopo" { option value="leitura" { (visit.text("web-scope-read")) } option value="total" { (visit.text("web-scope-full")) } }
                 }))
@@ -84,10 +88,14 @@ async fn set_password(Posted { visit, fields }: Posted) -> Response {
         return *problem;
     }
     let password = Secret::new(fields.exactly("senha").to_owned());
-    match visit.house.atlas.set_password(&password).await {
+    let set = match fields.exactly("senha_de_novo") == password.expose() {
+        true => visit.house.atlas.set_password(&password).await,
+        false => Err(Failure::usage(notice!("web-password-differs"))),
+    };
+    match set {
         // This session ended with the others.
-        Ok(()) => Redirect::to("/entrar").into_response(),
-        Err(failure) => shown(&visit, problem::status(&failure), &alert(visit.texts(), &failure)).await,
+        Ok(()) => Redirect::to("/entrar?feito=senha").into_response(),
+        Err(failure) => shown(&visit, problem::status(&failure), &alert(&visit, &failure)).await,
     }
 }
 
@@ -103,17 +111,20 @@ async fn add_token(Posted { visit, fields }: Posted) -> Response {
             };
             shown(&visit, StatusCode::OK, &above).await
         }
-        Err(failure) => shown(&visit, problem::status(&failure), &alert(visit.texts(), &failure)).await,
+        Err(failure) => shown(&visit, problem::status(&failure), &alert(&visit, &failure)).await,
     }
 }
 
-async fn ask_to_revoke(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn ask_to_revoke(visit: Visit, At(id): At<i64>) -> Response {
     if let Err(problem) = visit.need(Act::Admit) {
         return *problem;
     }
     match visit.house.atlas.tokens().await {
         Ok(tokens) => {
-            let name = tokens.into_iter().find(|token| token.id == id).map(|token| token.name).unwrap_or_default();
+            let Some(token) = tokens.into_iter().find(|token| token.id == id) else {
+                return visit.failed(&Failure::usage(notice!("error-token-unknown", id = id)));
+            };
+            let name = token.name;
             let title = visit.text("web-revoke-token");
             let address = format!("/acessos/tokens/{id}/revogar");
             ask(&visit, &title, &notice!("web-ask-revoke", name = name), &address, &title, "/acessos")
@@ -122,12 +133,12 @@ async fn ask_to_revoke(visit: Visit, Path(id): Path<i64>) -> Response {
     }
 }
 
-async fn revoke(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn revoke(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Admit) {
         return *problem;
     }
     match visit.house.atlas.revoke_token(id).await {
-        Ok(()) => Redirect::to("/acessos").into_response(),
+        Ok(()) => Redirect::to("/acessos?feito=removido").into_response(),
         Err(failure) => visit.failed(&failure),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -12,9 +12,10 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 use super::connectors::tried;
-use super::layout::{action, alert, ask, done, empty, field, page, token};
+use super::layout::{action, ask, day_input, empty, field, page, token, told};
+use super::remedy::{alert, remedy};
 use super::scraps::request;
-use super::visit::{Fields, PART, Posted, Visit};
+use super::visit::{At, Fields, PART, Posted, Visit};
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
@@ -23,6 +24,8 @@ use crate::service::{Act, ClientChange, Failure, Said};
 use crate::source::{Parts, Secret};
 use crate::store::Client;
 
+/// How long a base URL's name may take to be looked up, for a word on it.
+const LOOK_UP: Duration = Duration::from_secs(2);
 /// What a form calls one of an API's settings.
 const SETTING: &str = "config_";
 
@@ -46,6 +49,7 @@ async fn list(visit: Visit) -> Response {
     };
     let may = visit.session.principal.may(Act::Configure);
     let content = html! {
+        (told(&visit))
         div.bar { p.hint { (visit.text("web-clients-hint")) } @if may { a.button.primary href="/clientes/novo" { (visit.text("web-new-client")) } } }
         @if clients.is_empty() { (empty(&visit.text("web-first-client"), None)) }
         @else {
@@ -81,7 +85,7 @@ async fn new(visit: Visit) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
-    let fields = visit.query.clone();
+    let fields = visit.prefill();
     new_form(&visit, &fields, StatusCode::OK, &html! {})
 }
 
@@ -104,7 +108,12 @@ fn new_form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup) 
 }
 
 fn token_field(visit: &Visit, required: bool) -> Markup {
-    let hint = if required { "web-token-hint" } else { "web-token-again-hint" };
+    // What was typed is not sent back: it has to be typed again where the form was refused.
+    let hint = match (required, visit.is_post) {
+        (true, true) => "web-token-retype-hint",
+        (true, false) => "web-token-hint",
+        (false, _) => "web-token-again-hint",
+    };
     field(
         "token",
         &visit.text("web-token"),
@@ -125,7 +134,7 @@ async fn add(Posted { visit, fields }: Posted) -> Response {
     };
     match added.await {
         Ok(id) => Redirect::to(&format!("/clientes/{id}?feito=novo")).into_response(),
-        Err(failure) => new_form(&visit, &fields, problem::status(&failure), &alert(visit.texts(), &failure)),
+        Err(failure) => new_form(&visit, &fields, problem::status(&failure), &alert(&visit, &failure)),
     }
 }
 
@@ -141,19 +150,32 @@ fn said(fields: &Fields) -> ClientChange {
     }
 }
 
-async fn show(visit: Visit, Path(id): Path<i32>) -> Response {
-    let told = visit.query.get("feito").map(|_| done(&visit.text("web-saved")));
-    shown(&visit, id, StatusCode::OK, told.unwrap_or_default()).await
+async fn show(visit: Visit, At(id): At<i32>) -> Response {
+    let told = html! { (told(&visit)) @if visit.query.get("feito").is_some() { (unreachable_hint(&visit, id).await) } };
+    let fields = visit.prefill();
+    shown(&visit, id, StatusCode::OK, told, &fields).await
 }
 
-async fn shown(visit: &Visit, id: i32, status: StatusCode, above: Markup) -> Response {
-    match client_page(visit, id, above).await {
+/// A word on a base URL that was saved and that nobody may ask yet: it is at a private address, which the page cannot grant.
+async fn unreachable_hint(visit: &Visit, id: i32) -> Markup {
+    let ungranted = tokio::time::timeout(LOOK_UP, visit.house.atlas.ungranted_url(id)).await;
+    match ungranted {
+        Ok(Ok(Some(url))) => {
+            let notice = notice!("web-private-url", url = url, client = id);
+            html! { div.alert.note role="status" { p { strong { (visit.say(&notice)) } } (remedy(visit, &notice)) } }
+        }
+        _ => html! {},
+    }
+}
+
+async fn shown(visit: &Visit, id: i32, status: StatusCode, above: Markup, fields: &Fields) -> Response {
+    match client_page(visit, id, above, fields).await {
         Ok(content) => (status, page(visit, &visit.say(&notice!("web-client-of", id = id)), &content)).into_response(),
         Err(failure) => visit.failed(&failure),
     }
 }
 
-async fn client_page(visit: &Visit, id: i32, above: Markup) -> Result<Markup, Failure> {
+async fn client_page(visit: &Visit, id: i32, above: Markup, fields: &Fields) -> Result<Markup, Failure> {
     let atlas = &visit.house.atlas;
     atlas.known_client(id).await?;
     let clients = atlas.clients().await?;
@@ -182,7 +204,7 @@ async fn client_page(visit: &Visit, id: i32, above: Markup) -> Result<Markup, Fa
                     (token(visit))
                     (token_field(visit, false))
                     (field("base_url", &visit.text("web-base-url"), Some(&visit.text("web-base-url-hint")), &html! {
-                        input #base_url name="base_url" type="url" placeholder="https://" aria-describedby="base_url-hint" value=(default.map(|api| api.base_url.as_str()).unwrap_or_default());
+                        input #base_url name="base_url" type="url" placeholder="https://" aria-describedby="base_url-hint" value=(fields.get("base_url").or(default.map(|api| api.base_url.as_str())).unwrap_or_default());
                     }))
                     div.buttons { button.primary type="submit" { (visit.text("web-save")) } }
                 }
@@ -216,13 +238,13 @@ async fn client_page(visit: &Visit, id: i32, above: Markup) -> Result<Markup, Fa
                     input type="hidden" name="cliente" value=(id);
                     (field("rota", &visit.text("web-route"), None, &html! {
                         select #rota name="rota" required { @for connector in &routes {
-                            option value=(connector.descriptor.route) data-period=(if connector.descriptor.takes_period { "sim" } else { "nao" }) { (connector.descriptor.route) }
+                            option value=(connector.descriptor.route) selected[fields.get("rota") == Some(&connector.descriptor.route)] data-period=(if connector.descriptor.takes_period { "sim" } else { "nao" }) { (connector.descriptor.route) }
                         } }
                     }))
                     fieldset #periodo {
                         legend { (visit.text("web-period")) }
-                        (field("de", &visit.text("web-from"), None, &html! { input #de type="date" name="de"; }))
-                        (field("ate", &visit.text("web-to"), None, &html! { input #ate type="date" name="ate"; }))
+                        (field("de", &visit.text("web-from"), None, &day_input(fields, "de")))
+                        (field("ate", &visit.text("web-to"), None, &day_input(fields, "ate")))
                     }
                     div.buttons { button type="submit" { (visit.text("web-test")) } }
                 }
@@ -231,23 +253,23 @@ async fn client_page(visit: &Visit, id: i32, above: Markup) -> Result<Markup, Fa
     })
 }
 
-async fn change(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Response {
+async fn change(At(id): At<i32>, Posted { visit, fields }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
     match visit.house.atlas.set_client(id, said(&fields)).await {
         Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
-        Err(failure) => shown(&visit, id, problem::status(&failure), alert(visit.texts(), &failure)).await,
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(&visit, &failure), &fields).await,
     }
 }
 
-async fn ask_to_deactivate(visit: Visit, Path(id): Path<i32>) -> Response {
+async fn ask_to_deactivate(visit: Visit, At(id): At<i32>) -> Response {
     let title = visit.say(&notice!("web-deactivate-client", id = id));
     let address = format!("/clientes/{id}/ativo?nao=1");
     ask(&visit, &title, &notice!("web-ask-deactivate", id = id), &address, &title, &format!("/clientes/{id}"))
 }
 
-async fn activate(Path(id): Path<i32>, Posted { visit, .. }: Posted) -> Response {
+async fn activate(At(id): At<i32>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
@@ -259,27 +281,27 @@ async fn activate(Path(id): Path<i32>, Posted { visit, .. }: Posted) -> Response
     }
 }
 
-async fn ask_to_remove(visit: Visit, Path(id): Path<i32>) -> Response {
+async fn ask_to_remove(visit: Visit, At(id): At<i32>) -> Response {
     let title = visit.say(&notice!("web-remove-client", id = id));
     let address = format!("/clientes/{id}/remover");
     ask(&visit, &title, &notice!("web-ask-remove-client", id = id), &address, &title, &format!("/clientes/{id}"))
 }
 
-async fn remove(Path(id): Path<i32>, Posted { visit, .. }: Posted) -> Response {
+async fn remove(At(id): At<i32>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
     match visit.house.atlas.remove_client(id, None).await {
-        Ok(()) => Redirect::to("/clientes").into_response(),
-        Err(failure) => shown(&visit, id, problem::status(&failure), alert(visit.texts(), &failure)).await,
+        Ok(()) => Redirect::to("/clientes?feito=removido").into_response(),
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(&visit, &failure), &Fields::default()).await,
     }
 }
 
-async fn api_form(visit: Visit, Path(id): Path<i32>) -> Response {
+async fn api_form(visit: Visit, At(id): At<i32>) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
-    let fields = visit.query.clone();
+    let fields = visit.prefill();
     filled_api_form(&visit, id, &fields, StatusCode::OK, &html! {}).await
 }
 
@@ -436,7 +458,7 @@ fn typed_settings(now: Map<String, Value>, fields: &Fields, settings: &[Setting]
     typed
 }
 
-async fn set_api(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Response {
+async fn set_api(At(id): At<i32>, Posted { visit, fields }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
@@ -462,13 +484,11 @@ async fn set_api(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Respo
     };
     match set.await {
         Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
-        Err(failure) => {
-            filled_api_form(&visit, id, &fields, problem::status(&failure), &alert(visit.texts(), &failure)).await
-        }
+        Err(failure) => filled_api_form(&visit, id, &fields, problem::status(&failure), &alert(&visit, &failure)).await,
     }
 }
 
-async fn ask_to_remove_api(visit: Visit, Path(id): Path<i32>) -> Response {
+async fn ask_to_remove_api(visit: Visit, At(id): At<i32>) -> Response {
     let api = visit.query.text("api").to_owned();
     let title = visit.say(&notice!("web-remove-api", api = api));
     let address = format!("/clientes/{id}/api/remover?{}", Fields::default().with("api", Some(&api)));
@@ -476,17 +496,17 @@ async fn ask_to_remove_api(visit: Visit, Path(id): Path<i32>) -> Response {
     ask(&visit, &title, &what, &address, &title, &format!("/clientes/{id}"))
 }
 
-async fn remove_api(Path(id): Path<i32>, Posted { visit, .. }: Posted) -> Response {
+async fn remove_api(At(id): At<i32>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
     match visit.house.atlas.remove_client(id, Some(visit.query.text("api"))).await {
-        Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
-        Err(failure) => shown(&visit, id, problem::status(&failure), alert(visit.texts(), &failure)).await,
+        Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=removido")).into_response(),
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(&visit, &failure), &Fields::default()).await,
     }
 }
 
-async fn test(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Response {
+async fn test(At(id): At<i32>, Posted { visit, fields }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
@@ -495,7 +515,7 @@ async fn test(Path(id): Path<i32>, Posted { visit, fields }: Posted) -> Response
         Err(failure) => Err(failure),
     };
     match page {
-        Ok(page) => shown(&visit, id, StatusCode::OK, tried(&visit, &page)).await,
-        Err(failure) => shown(&visit, id, problem::status(&failure), alert(visit.texts(), &failure)).await,
+        Ok(page) => shown(&visit, id, StatusCode::OK, tried(&visit, &page, "web-token-works"), &fields).await,
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(&visit, &failure), &fields).await,
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -11,10 +10,11 @@ use maud::{Markup, html};
 use url::form_urlencoded;
 
 use super::format::{bytes, duration, number, sent};
-use super::layout::{alert, ask, done, empty, field, page, token};
+use super::layout::{ask, day_input, done, empty, field, page, token};
+use super::remedy::alert;
 use super::scraps::request;
-use super::visit::{Fields, Posted, Visit};
-use crate::connector::{RegistryEntry, Standing};
+use super::visit::{At, Fields, Posted, Visit};
+use crate::connector::{Connector, RegistryEntry, Standing};
 use crate::notice;
 use crate::server::House;
 use crate::server::problem;
@@ -41,9 +41,13 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
     let registry = connectors.registry().await?;
     let entries = registry.entries();
     let folder = connectors.folder().display().to_string();
+    // Their files are gone; what is kept of them serves until this process ends.
+    let routes = registry.routes().into_iter().filter_map(|route| registry.connector(&route));
+    let served = |entry: &RegistryEntry, route: &str| served(entry).is_some_and(|c| c.descriptor.route == route);
+    let fileless: Vec<_> = routes.filter(|c| !entries.iter().any(|entry| served(entry, &c.descriptor.route))).collect();
     Ok(html! {
         p.hint { (visit.text("web-connectors-hint")) " " code { (folder) } }
-        @if entries.is_empty() { (empty(&visit.say(&notice!("web-first-connector", folder = folder)), None)) }
+        @if entries.is_empty() && fileless.is_empty() { (empty(&visit.say(&notice!("web-first-connector", folder = folder)), None)) }
         @else {
             div.scroll tabindex="0" role="region" aria-label=(visit.text("web-connectors")) { table.dense {
                 thead { tr {
@@ -51,17 +55,39 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
                     @for name in ["web-pages", "web-traps", "web-refusals", "web-cpu", "web-memory"] { th.n scope="col" { (visit.text(name)) } }
                     th scope="col" { (visit.text("web-file")) }
                 } }
-                tbody { @for entry in &entries { (row(visit, entry, registry)) } }
+                tbody {
+                    @for entry in &entries { (row(visit, entry, registry)) }
+                    @for connector in &fileless { (fileless_row(visit, connector)) }
+                }
             } }
         }
         section.card { h2 { (visit.text("web-reloads")) } ol.log #reloads { } p.hint { (visit.text("web-reloads-hint")) } }
     })
 }
 
+/// What a file is, or what serves in its place.
+fn served(entry: &RegistryEntry) -> Option<&Arc<Connector>> {
+    entry.loaded.as_ref().ok().or(entry.instead.as_ref())
+}
+
+fn fileless_row(visit: &Visit, connector: &Connector) -> Markup {
+    let descriptor = &connector.descriptor;
+    html! {
+        tr {
+            td { a href=(page_of(&descriptor.route, "")) { (descriptor.route) } }
+            td { (descriptor.api) }
+            td { bdi { (descriptor.version) } }
+            td { code { (short(&connector.sha256)) } }
+            td { span.badge data-s="interrompido" { (visit.text("web-fileless")) } }
+            td.n { "–" } td.n { "–" } td.n { "–" } td.n { "–" } td.n { "–" } td.text { "–" }
+        }
+    }
+}
+
 fn row(visit: &Visit, entry: &RegistryEntry, registry: &crate::connector::Registry) -> Markup {
     let lang = visit.lang;
     let file = entry.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let descriptor = entry.loaded.as_ref().ok().map(|connector| &connector.descriptor);
+    let descriptor = served(entry).map(|connector| &connector.descriptor);
     let usage = descriptor.map(|descriptor| registry.usage(&descriptor.route));
     let count = |n: Option<u64>| html! { td.n { @match n { Some(n) => (number(i64::try_from(n).unwrap_or(i64::MAX), lang)), None => "–" } } };
     html! {
@@ -110,13 +136,14 @@ fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 
-async fn show(visit: Visit, Path(route): Path<String>) -> Response {
+async fn show(visit: Visit, At(route): At<String>) -> Response {
     let told = visit.query.get("feito").map(|_| done(&visit.text("web-connector-soon")));
-    shown(&visit, &route, StatusCode::OK, told.unwrap_or_default()).await
+    let fields = visit.query.clone();
+    shown(&visit, &route, StatusCode::OK, told.unwrap_or_default(), &fields).await
 }
 
-async fn shown(visit: &Visit, route: &str, status: StatusCode, above: Markup) -> Response {
-    match connector_page(visit, route, &above).await {
+async fn shown(visit: &Visit, route: &str, status: StatusCode, above: Markup, fields: &Fields) -> Response {
+    match connector_page(visit, route, &above, fields).await {
         Ok(content) => {
             (status, page(visit, &visit.say(&notice!("web-connector-of", route = route)), &content)).into_response()
         }
@@ -124,11 +151,11 @@ async fn shown(visit: &Visit, route: &str, status: StatusCode, above: Markup) ->
     }
 }
 
-async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Markup, Failure> {
+async fn connector_page(visit: &Visit, route: &str, above: &Markup, fields: &Fields) -> Result<Markup, Failure> {
     let atlas = &visit.house.atlas;
     let registry = atlas.connectors().registry().await?;
     let entries = registry.entries();
-    let of_route = |entry: &&RegistryEntry| entry.loaded.as_ref().is_ok_and(|c| c.descriptor.route == route);
+    let of_route = |entry: &&RegistryEntry| served(entry).is_some_and(|c| c.descriptor.route == route);
     let entry = entries.iter().find(of_route);
     // Where nothing stands in the folder any more, what serves is what is kept.
     let serving = match registry.connector(route) {
@@ -159,7 +186,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
             div.bar { div { (standing(visit, entry)) }
                 @if may { div.buttons {
                     @if matches!(entry.standing, Standing::Held(_)) { a.button.primary href=(page_of(route, "/aceitar")) { (visit.text("web-accept")) } }
-                    a.button.quiet href=(page_of(route, "/voltar")) { (visit.text("web-roll-back")) }
+                    @if history.iter().any(|version| version.sha256 != serving.sha256) { a.button.quiet href=(page_of(route, "/voltar")) { (visit.text("web-roll-back")) } }
                 } }
             }
         }
@@ -181,7 +208,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
             section.card { h2 { (visit.text("web-limits")) }
                 dl.pairs {
                     dt { (visit.text("web-limit-memory")) } dd { (bytes(limits.guest_memory as u64, lang)) }
-                    dt { (visit.text("web-limit-cpu")) } dd { (limits.guest_cpu_ms) " ms" }
+                    dt { (visit.text("web-limit-cpu")) } dd { (number(limits.guest_cpu_ms as i64, lang)) " ms" }
                     dt { (visit.text("web-limit-requests")) } dd { (limits.requests_per_page) }
                     dt { (visit.text("web-limit-body")) } dd { (bytes(limits.body_bytes as u64, lang)) }
                     dt { (visit.text("web-limit-records")) } dd { (number(limits.records_per_page as i64, lang)) }
@@ -207,10 +234,10 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
             form.sheet.row method="post" action=(page_of(route, "/provar")) {
                 (token(visit))
                 input type="hidden" name="rota" value=(route);
-                (field("cliente", &visit.text("web-client"), None, &html! { input #cliente name="cliente" inputmode="numeric" pattern="[0-9]+" required; }))
+                (field("cliente", &visit.text("web-client"), None, &html! { input #cliente name="cliente" inputmode="numeric" pattern="[0-9]+" required value=(fields.text("cliente")); }))
                 @if descriptor.takes_period {
-                    (field("de", &visit.text("web-from"), None, &html! { input #de type="date" name="de" required; }))
-                    (field("ate", &visit.text("web-to"), None, &html! { input #ate type="date" name="ate" required; }))
+                    (field("de", &visit.text("web-from"), None, &day_input(fields, "de")))
+                    (field("ate", &visit.text("web-to"), None, &day_input(fields, "ate")))
                 }
                 div.buttons { button type="submit" { (visit.text("web-try")) } }
             }
@@ -219,22 +246,24 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup) -> Result<Ma
 }
 
 /// A page that was fetched, and not stored.
-pub(super) fn tried(visit: &Visit, tried: &TriedPage) -> Markup {
+pub(super) fn tried(visit: &Visit, tried: &TriedPage, title: &str) -> Markup {
     let lang = visit.lang;
     let records = number(i64::try_from(tried.records).unwrap_or(i64::MAX), lang);
     let took = duration(i64::try_from(tried.took.as_millis()).unwrap_or(i64::MAX), lang);
     html! {
         section.card.preview role="status" {
-            h2 { (visit.text("web-tried")) }
+            h2 { (visit.text(title)) }
             p { strong { (visit.say(&notice!("web-tried-records", count = records, took = took))) } }
             p.hint { (visit.say(&notice!("web-tried-next", next = tried.next)))
                 @if let Some(total) = tried.total { " " (visit.say(&notice!("web-tried-total", total = number(i64::try_from(total).unwrap_or(i64::MAX), lang)))) } }
-            @for record in &tried.first { pre.payload tabindex="0" { code { (sent(record)) } } }
+            @if !tried.first.is_empty() {
+                details { summary { (visit.text("web-tried-examples")) } @for record in &tried.first { pre.payload tabindex="0" { code { (sent(record)) } } } }
+            }
         }
     }
 }
 
-async fn try_one(Path(route): Path<String>, Posted { visit, fields }: Posted) -> Response {
+async fn try_one(At(route): At<String>, Posted { visit, fields }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
@@ -243,18 +272,18 @@ async fn try_one(Path(route): Path<String>, Posted { visit, fields }: Posted) ->
         Err(failure) => Err(failure),
     };
     match page {
-        Ok(page) => shown(&visit, &route, StatusCode::OK, tried(&visit, &page)).await,
-        Err(failure) => shown(&visit, &route, problem::status(&failure), alert(visit.texts(), &failure)).await,
+        Ok(page) => shown(&visit, &route, StatusCode::OK, tried(&visit, &page, "web-tried"), &fields).await,
+        Err(failure) => shown(&visit, &route, problem::status(&failure), alert(&visit, &failure), &fields).await,
     }
 }
 
-async fn ask_to_accept(visit: Visit, Path(route): Path<String>) -> Response {
+async fn ask_to_accept(visit: Visit, At(route): At<String>) -> Response {
     let title = visit.say(&notice!("web-accept-version", route = route));
     let address = page_of(&route, "/aceitar");
     ask(&visit, &title, &notice!("web-ask-accept", route = route), &address, &title, &page_of(&route, ""))
 }
 
-async fn accept(Path(route): Path<String>, Posted { visit, .. }: Posted) -> Response {
+async fn accept(At(route): At<String>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
@@ -262,7 +291,7 @@ async fn accept(Path(route): Path<String>, Posted { visit, .. }: Posted) -> Resp
     after(&visit, &route, accepted.map(drop)).await
 }
 
-async fn ask_to_roll_back(visit: Visit, Path(route): Path<String>) -> Response {
+async fn ask_to_roll_back(visit: Visit, At(route): At<String>) -> Response {
     let title = visit.say(&notice!("web-roll-back-route", route = route));
     let digest = visit.query.text("versao").to_owned();
     let address = format!("{}?{}", page_of(&route, "/voltar"), Fields::default().with("versao", Some(&digest)));
@@ -273,7 +302,7 @@ async fn ask_to_roll_back(visit: Visit, Path(route): Path<String>) -> Response {
     ask(&visit, &title, &what, &address, &title, &page_of(&route, ""))
 }
 
-async fn roll_back(Path(route): Path<String>, Posted { visit, .. }: Posted) -> Response {
+async fn roll_back(At(route): At<String>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
@@ -284,6 +313,8 @@ async fn roll_back(Path(route): Path<String>, Posted { visit, .. }: Posted) -> R
 async fn after(visit: &Visit, route: &str, done: Result<(), Failure>) -> Response {
     match done {
         Ok(()) => Redirect::to(&format!("{}?feito=1", page_of(route, ""))).into_response(),
-        Err(failure) => shown(visit, route, problem::status(&failure), alert(visit.texts(), &failure)).await,
+        Err(failure) => {
+            shown(visit, route, problem::status(&failure), alert(visit, &failure), &Fields::default()).await
+        }
     }
 }

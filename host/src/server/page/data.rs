@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use chrono::{Days, NaiveDate, Utc};
 use maud::{Markup, html};
 use serde_json_path::JsonPath;
 
 use super::format::{bytes, day, number, sent, time};
-use super::layout::{alert, empty, page};
-use super::visit::{Fields, Visit};
+use super::layout::{day_input, empty, page};
+use super::remedy::alert;
+use super::visit::{At, Fields, Visit};
 use crate::notice;
+use crate::server::counting::{DAYS, Overview};
 use crate::server::export::{Format, export};
 use crate::server::{House, problem};
 use crate::service::Failure;
@@ -29,15 +31,11 @@ const SEARCHED: usize = 20_000;
 const SEARCH_TIME: Duration = Duration::from_secs(5);
 /// Bytes of a path: it is parsed recursively.
 const PATH_MAX: usize = 256;
-/// Records that are read at a time, where their payloads are needed whole.
+/// Records that are read at a time, where their payloads are needed whole: fewer where they are large.
 const READ: i64 = 200;
 /// Characters of a payload in the list, and bytes in the viewer: more than anybody reads, and less than slows a browser down.
 const EXCERPT: i64 = 160;
 const VIEWED: usize = 512 * 1024;
-/// Days of the plot.
-const DAYS: i32 = 30;
-/// Newest rows of the second verification query, as the document has it.
-const NEWEST: i64 = 5;
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
@@ -56,7 +54,7 @@ async fn overview(visit: Visit) -> Response {
 }
 
 async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
-    let (atlas, lang) = (&visit.house.atlas, visit.lang);
+    let atlas = &visit.house.atlas;
     let clients = atlas.clients().await?;
     let chosen = match visit.query.number::<i32>("cliente")? {
         Some(id) => {
@@ -68,8 +66,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
     let Some(id) = chosen else {
         return Ok(empty(&visit.text("web-first-client"), Some(("/clientes/novo", visit.text("web-new-client")))));
     };
-    let (totals, newest, days) =
-        (atlas.totals(id).await?, atlas.newest_rows(id, NEWEST).await?, atlas.days(DAYS).await?);
+    let counted = visit.house.counting.overview(atlas, id).await;
     let of_client = Fields::default().with("cliente", Some(&id.to_string()));
     Ok(html! {
         form.filter method="get" action="/dados" {
@@ -77,15 +74,28 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
                 select name="cliente" { @for client in &clients { option value=(client.cliente_id) selected[client.cliente_id == id] { (client.cliente_id) } } }
             }
             button type="submit" { (visit.text("web-show")) }
-            a.button href={ "/dados/registros?" (of_client) } { (visit.text("web-browse-records")) }
+            a.button href={ "/dados/registros?" (of_client) } { (visit.text("web-browse-and-export")) }
         }
+        @match &counted {
+            Ok(overview) => { (verified(visit, id, overview)) }
+            Err(failure) => { (alert(visit, failure)) p { a.button href={ "/dados?" (of_client) } { (visit.text("web-reload")) } } }
+        }
+    })
+}
+
+/// What the two verification queries say, and what came on each day.
+fn verified(visit: &Visit, id: i32, overview: &Overview) -> Markup {
+    let lang = visit.lang;
+    let of_client = Fields::default().with("cliente", Some(&id.to_string()));
+    let Overview { totals, newest, sums, days } = overview;
+    html! {
         section.card { h2 { (visit.text("web-verify-1")) }
             p.hint { code { (VERIFY_TOTALS.replace("$1", &id.to_string())) } }
             @if totals.is_empty() { p { (visit.text("web-no-records-yet")) } }
             @else { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-verify-1")) { table.dense {
                 thead { tr { th scope="col" { (visit.text("web-route")) } th.n scope="col" { (visit.text("web-rows")) } th.n scope="col" { (visit.text("web-doubles")) }
                     th scope="col" { (visit.text("web-first-collected")) } th scope="col" { (visit.text("web-last-collected")) } } }
-                tbody { @for total in &totals { tr {
+                tbody { @for total in totals { tr {
                     td { a href={ "/dados/registros?" (of_client) "&" (Fields::default().with("rota", Some(&total.origem))) } { bdi { (total.origem) } } }
                     td.n { (number(total.registros, lang)) }
                     td.n { @if total.repetidos == 0 { "0 ✓" } @else { strong.bad { (number(total.repetidos, lang)) } } }
@@ -98,7 +108,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
             p.hint { code { (VERIFY_NEWEST.replace("$1", &id.to_string())) } }
             @if !newest.is_empty() { div.scroll tabindex="0" role="region" aria-label=(visit.text("web-verify-2")) { table.dense {
                 thead { tr { th scope="col" { "#" } th scope="col" { (visit.text("web-route")) } th scope="col" { (visit.text("web-when")) } th scope="col" { (visit.text("web-payload")) } } }
-                tbody { @for row in &newest { tr {
+                tbody { @for row in newest { tr {
                     td { a href={ "/dados/registros/" (row.id) } { (row.id) } }
                     td { bdi { (row.origem) } }
                     td { @if let Some(at) = &row.data_coleta { (time(at, lang)) } }
@@ -106,8 +116,19 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
                 } } }
             } } }
         }
-        section.card { h2 { (visit.text("web-by-day")) } (plot(visit, &days)) }
-    })
+        section.card { h2 { (visit.text("web-verify-3")) }
+            dl.numbers { @for (name, count) in [
+                ("web-read", sums.lidos), ("web-inserted", sums.inseridos), ("web-duplicate", sums.duplicados), ("web-again", sums.reencontrados), ("web-rejected", sums.rejeitados),
+            ] { div { dt { (visit.text(name)) } dd { (number(count, lang)) } } } }
+            @if sums.off_by() != 0 { p.verdict.bad { (visit.say(&notice!("web-off-by", count = number(sums.off_by(), lang)))) } }
+            @else { p.verdict.good { "✓ " (visit.text("web-adds-up")) } }
+            p.hint {
+                a href={ "/scraps?" (of_client) } { (visit.say(&notice!("web-sums-of", count = number(sums.scraps, lang)))) }
+                @if sums.inacabados > 0 { " · " (visit.say(&notice!("web-unfinished", count = number(sums.inacabados, lang)))) }
+            }
+        }
+        section.card { h2 { (visit.text("web-by-day")) } (plot(visit, days)) }
+    }
 }
 
 fn excerpt(payload: &str) -> String {
@@ -117,37 +138,50 @@ fn excerpt(payload: &str) -> String {
     if chars.next().is_some() { shown + "…" } else { shown }
 }
 
-/// Rows of each client and route by day, as bars; the same as a table, for who does not see them.
+/// Rows of each client and route by day: a column for each of the last days, and the same as a table for who does not see them.
 fn plot(visit: &Visit, days: &[DayTotal]) -> Markup {
-    let lang = visit.lang;
-    let mut by_series: BTreeMap<(i32, &str), BTreeMap<&str, i64>> = BTreeMap::new();
+    let mut by_series: BTreeMap<(i32, &str), BTreeMap<NaiveDate, i64>> = BTreeMap::new();
     for total in days {
-        let Some(day) = total.dia.as_deref() else { continue };
+        let Some(day) = total.dia.as_deref().and_then(|text| text.parse().ok()) else { continue };
         by_series.entry((total.cliente_id, &total.origem)).or_default().insert(day, total.registros);
     }
-    let last: Vec<&str> = {
-        let mut all: Vec<&str> = days.iter().filter_map(|total| total.dia.as_deref()).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
-    };
+    let newest = by_series.values().filter_map(|counts| counts.keys().last()).max().copied();
+    let last = Utc::now().date_naive().max(newest.unwrap_or_default());
+    let axis: Vec<NaiveDate> =
+        (0..DAYS.unsigned_abs()).rev().filter_map(|back| last.checked_sub_days(Days::new(back.into()))).collect();
     html! {
         @if by_series.is_empty() { p.hint { (visit.text("web-by-day-none")) } }
-        @else {
-            div.scroll tabindex="0" role="region" aria-label=(visit.text("web-by-day")) { table.heat {
-                thead { tr { th scope="col" { (visit.text("web-client")) } th scope="col" { (visit.text("web-route")) }
-                    @for d in &last { th.n scope="col" { (day(d, lang)) } } } }
-                tbody { @for ((client, route), counts) in &by_series {
-                    @let most = counts.values().copied().max().unwrap_or(1).max(1);
-                    tr {
-                        td { (client) } td { bdi { (route) } }
-                        @for d in &last {
-                            @let n = counts.get(d).copied().unwrap_or(0);
-                            td.n { meter min="0" max=(most) value=(n) { } " " (number(n, lang)) }
-                        }
+        @for ((client, route), counts) in &by_series { (columns(visit, &axis, *client, route, counts)) }
+    }
+}
+
+/// Height of the highest column, and the place of each, in the drawing's own units.
+const COLUMN_HEIGHT: i64 = 56;
+const COLUMN_WIDTH: usize = 20;
+
+fn columns(visit: &Visit, axis: &[NaiveDate], client: i32, route: &str, counts: &BTreeMap<NaiveDate, i64>) -> Markup {
+    let lang = visit.lang;
+    let most = counts.values().copied().max().unwrap_or(1).max(1);
+    let count = |day: &NaiveDate| counts.get(day).copied().unwrap_or(0);
+    let name = |date: &NaiveDate| day(&date.to_string(), lang);
+    let total = number(counts.values().sum(), lang);
+    html! {
+        figure.by-day {
+            figcaption { b { (client) " · " bdi { (route) } } span.hint { (visit.say(&notice!("web-records", count = total))) } }
+            svg viewBox={ "0 0 " (axis.len() * COLUMN_WIDTH) " " (COLUMN_HEIGHT + 2) } preserveAspectRatio="none" aria-hidden="true" {
+                @for (at, date) in axis.iter().enumerate() {
+                    // What is there is seen, however little it is.
+                    @let height = if count(date) == 0 { 1 } else { (COLUMN_HEIGHT * count(date) / most).max(3) };
+                    rect class=(if count(date) == 0 { "none" } else { "some" }) x=(at * COLUMN_WIDTH + 2) y=(COLUMN_HEIGHT + 1 - height) width=(COLUMN_WIDTH - 4) height=(height) {
+                        title { (name(date)) ": " (number(count(date), lang)) }
                     }
-                } }
-            } }
+                }
+            }
+            div.axis aria-hidden="true" { @if let (Some(first), Some(last)) = (axis.first(), axis.last()) { span { (name(first)) } span { "≤ " (number(most, lang)) } span { (name(last)) } } }
+            details {
+                summary { (visit.text("web-as-table")) }
+                table.sums { tbody { @for (date, count) in counts.iter().rev() { tr { th scope="row" { (name(date)) } td.n { (number(*count, lang)) } } } } }
+            }
         }
     }
 }
@@ -155,12 +189,13 @@ fn plot(visit: &Visit, days: &[DayTotal]) -> Markup {
 /// Which records are meant.
 pub(super) fn filter(fields: &Fields) -> Result<RecordFilter, Failure> {
     let date = |name: &str| fields.get(name).map(crate::service::day).transpose();
-    Ok(RecordFilter {
-        cliente_id: fields.number("cliente")?,
-        origem: fields.get("rota").map(str::to_owned),
-        from: date("de")?,
-        to: date("ate")?,
-    })
+    let (from, to) = (date("de")?, date("ate")?);
+    if let (Some(from), Some(to)) = (&from, &to)
+        && from > to
+    {
+        return Err(Failure::usage(notice!("error-period-turned", from = from, to = to)));
+    }
+    Ok(RecordFilter { cliente_id: fields.number("cliente")?, origem: fields.get("rota").map(str::to_owned), from, to })
 }
 
 /// What a search found.
@@ -176,7 +211,7 @@ async fn records(visit: Visit) -> Response {
     let found = search(&visit).await;
     let (status, content) = match found {
         Ok(found) => (StatusCode::OK, listed(&visit, &found)),
-        Err(failure) => (problem::status(&failure), alert(visit.texts(), &failure)),
+        Err(failure) => (problem::status(&failure), alert(&visit, &failure)),
     };
     let content = html! { (form(&visit)) (content) };
     (status, page(&visit, &visit.text("web-records-title"), &content)).into_response()
@@ -186,18 +221,26 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
     let (query, atlas) = (&visit.query, &visit.house.atlas);
     let filter = filter(query)?;
     let before = query.number("antes")?.unwrap_or(i64::MAX);
-    let Some(text) = query.get("caminho") else {
+    let _turn = visit.house.search_turn().await?;
+    let Some(typed) = query.get("caminho") else {
+        if query.get("valor").is_some() {
+            return Err(Failure::usage(notice!("web-value-alone")));
+        }
         let limit = i64::try_from(SHOWN).unwrap_or(i64::MAX);
         let records = atlas.records(&filter, before, limit, EXCERPT + 1).await?;
         let next = records.last().filter(|_| records.len() == SHOWN).map(|last| last.id);
         let searched = records.len();
         return Ok(Found { records: records.into_iter().map(|record| (record, None)).collect(), next, searched });
     };
-    if text.len() > PATH_MAX {
-        return Err(Failure::usage(notice!("web-json-path", path = excerpt(text), reason = format!("> {PATH_MAX}"))));
+    if typed.len() > PATH_MAX {
+        return Err(Failure::usage(notice!("web-json-path", path = excerpt(typed))));
     }
-    let path =
-        JsonPath::parse(text).map_err(|error| Failure::usage(notice!("web-json-path", path = text, reason = error)))?;
+    // A name alone is that member of the record.
+    let text = if typed.starts_with('$') { typed.to_owned() } else { format!("$.{typed}") };
+    let path = JsonPath::parse(&text).map_err(|_| Failure::usage(notice!("web-json-path", path = typed)))?;
+    if !is_simple(&text) {
+        return Err(Failure::usage(notice!("web-json-path-costly", path = typed)));
+    }
     let wanted = query.get("valor").map(str::to_owned);
     let mut found = Found { records: Vec::new(), next: Some(before), searched: 0 };
     let began = Instant::now();
@@ -206,12 +249,14 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
         if found.records.len() >= SHOWN || found.searched >= SEARCHED || began.elapsed() >= SEARCH_TIME {
             break;
         }
-        let some = atlas.records(&filter, before, READ, i64::from(i32::MAX)).await?;
-        found.next = some.last().filter(|_| some.len() as i64 == READ).map(|last| last.id);
+        let some = atlas.read_back(&filter, before, READ).await?;
+        found.next = some.last().map(|last| last.id);
         found.searched += some.len();
         let (path, wanted) = (path.clone(), wanted.clone());
         let matched = tokio::task::spawn_blocking(move || {
-            let matched = some.into_iter().filter_map(|record| {
+            // Whoever asked has left by then.
+            let in_time = some.into_iter().take_while(|_| began.elapsed() < SEARCH_TIME * 2);
+            let matched = in_time.filter_map(|record| {
                 let at = matches(&path, wanted.as_deref(), &record.payload)?;
                 Some((record, Some(at)))
             });
@@ -228,6 +273,13 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
     Ok(found)
 }
 
+/// Whether a path takes no longer than it takes to read a record: regular expressions are compiled for each value, and what leads to many
+/// values leads to many times as many where it stands twice.
+fn is_simple(path: &str) -> bool {
+    let count = |what: &str| path.matches(what).count();
+    count("match") + count("search") == 0 && count("..") <= 1 && count("?") <= 1 && count(",") <= 4
+}
+
 /// What stands at the path, if anything does, and is what is looked for.
 fn matches(path: &JsonPath, wanted: Option<&str>, payload: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(payload).ok()?;
@@ -236,10 +288,17 @@ fn matches(path: &JsonPath, wanted: Option<&str>, payload: &str) -> Option<Strin
         other => other.to_string(),
     };
     let mut at = path.query(&value).all().into_iter().map(text);
-    match wanted {
-        Some(wanted) => at.find(|at| at == wanted),
-        None => at.next(),
-    }
+    let Some(wanted) = wanted else { return at.next() };
+    // A number is the same however many noughts end it, and a comma may stand for its point.
+    let number = |text: &str| text.parse::<serde_json::Number>().or_else(|_| text.replace(',', ".").parse()).ok();
+    let wanted_number = number(wanted);
+    let is_equal = |at: &String| match (&wanted_number, number(at)) {
+        _ if at == wanted => true,
+        (Some(wanted), Some(at)) if wanted.is_f64() || at.is_f64() => wanted.as_f64() == at.as_f64(),
+        (Some(wanted), Some(at)) => *wanted == at,
+        _ => false,
+    };
+    at.find(is_equal)
 }
 
 fn form(visit: &Visit) -> Markup {
@@ -252,16 +311,17 @@ fn form(visit: &Visit) -> Markup {
         form.filter method="get" action="/dados/registros" role="search" {
             label { (visit.text("web-client")) input name="cliente" inputmode="numeric" size="8" value=(query.text("cliente")); }
             label { (visit.text("web-route")) input name="rota" size="12" value=(query.text("rota")); }
-            label { (visit.text("web-from")) input type="date" name="de" value=(query.text("de")); }
-            label { (visit.text("web-to")) input type="date" name="ate" value=(query.text("ate")); }
+            label { (visit.text("web-collected-from")) (day_input(query, "de")) }
+            label { (visit.text("web-collected-to")) (day_input(query, "ate")) }
             label { (visit.text("web-json-path-field")) input name="caminho" size="24" placeholder="$.itens[0].codigo" value=(query.text("caminho")); }
-            label { (visit.text("web-value")) input name="valor" size="12" value=(query.text("valor")); }
+            label { (visit.text("web-exact-value")) input name="valor" size="12" value=(query.text("valor")); }
             button type="submit" { (visit.text("web-search")) }
         }
         p.buttons {
             span.hint { (visit.text("web-export")) }
             a.button.quiet href=(export("jsonl")) download { "JSON Lines" }
             a.button.quiet href=(export("csv")) download { "CSV" }
+            a.button.quiet href=(export("excel")) download { (visit.text("web-export-excel")) }
         }
     }
 }
@@ -289,7 +349,7 @@ fn listed(visit: &Visit, found: &Found) -> Markup {
     }
 }
 
-async fn record(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn record(visit: Visit, At(id): At<i64>) -> Response {
     let record = match visit.house.atlas.record(id).await {
         Ok(record) => record,
         Err(failure) => return visit.failed(&failure),
@@ -320,7 +380,7 @@ async fn record(visit: Visit, Path(id): Path<i64>) -> Response {
     visit.page(&visit.say(&notice!("web-record", id = id)), content)
 }
 
-async fn raw(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn raw(visit: Visit, At(id): At<i64>) -> Response {
     match visit.house.atlas.record(id).await {
         Ok(record) => {
             let name = format!("attachment; filename=\"registro-{id}.json\"");
@@ -332,14 +392,63 @@ async fn raw(visit: Visit, Path(id): Path<i64>) -> Response {
 }
 
 async fn download(visit: Visit) -> Response {
-    let format = if visit.query.get("formato") == Some("csv") { Format::Csv } else { Format::JsonLines };
+    let format = visit.query.get("formato").and_then(Format::from_name).unwrap_or(Format::JsonLines);
     match filter(&visit.query) {
         Ok(filter) => {
-            let name = format!("attachment; filename=\"dados_raw.{}\"", format.extension());
-            let body = Body::from_stream(export(Arc::clone(&visit.house.atlas), filter, format));
+            let of = [visit.query.get("cliente"), visit.query.get("rota")]
+                .into_iter()
+                .flatten()
+                .map(|part| format!("-{part}"));
+            let of: String = of
+                .collect::<String>()
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+                .collect();
+            let name = format!("attachment; filename=\"dados_raw{of}.{}\"", format.extension());
+            let records = match export(&visit.house, visit.session.principal.access, filter, format) {
+                Ok(records) => records,
+                Err(failure) => return visit.failed(&failure),
+            };
+            let body = Body::from_stream(records);
             ([(header::CONTENT_TYPE, format.kind().to_owned()), (header::CONTENT_DISPOSITION, name)], body)
                 .into_response()
         }
         Err(failure) => visit.failed(&failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(path: &str, wanted: &str, payload: &str) -> Option<String> {
+        matches(&JsonPath::parse(path).unwrap_or_else(|e| panic!("{path}: {e}")), Some(wanted), payload)
+    }
+
+    #[test]
+    fn a_number_is_found_however_it_is_written() {
+        let order = r#"{"total":2997.10,"id":9007199254740993,"nome":"2997.10"}"#;
+        for wanted in ["2997.10", "2997.1", "2997,1", "2997,10"] {
+            assert!(at("$.total", wanted, order).is_some(), "{wanted}");
+        }
+        assert!(at("$.id", "9007199254740993", order).is_some());
+        assert_eq!(at("$.id", "9007199254740992", order), None);
+        assert_eq!(at("$.total", "2997", order), None);
+    }
+
+    #[test]
+    fn a_path_that_could_take_for_ever_is_not_simple() {
+        for simple in ["$.numero", "$..sku", "$.itens[0].codigo", "$.itens[?@.quantidade > 3].sku", "$['a','b']"] {
+            assert!(is_simple(simple), "{simple}");
+        }
+        for costly in [
+            "$..a..b",
+            "$[?search(@.nome, 'x')]",
+            "$[?match(@, '(\\w{0,200}){0,20}')]",
+            "$[?@[?@.a]]",
+            "$[*,*,*,*,*,*]",
+        ] {
+            assert!(!is_simple(costly), "{costly}");
+        }
     }
 }

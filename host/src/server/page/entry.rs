@@ -10,7 +10,8 @@ use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::{self, PageData, alert, field, preferences};
+use super::layout::{self, PageData, UNDONE, done, field, preferences};
+use super::remedy::lone_alert;
 use super::visit::{Fields, From, Posted, theme};
 use crate::i18n::Lang;
 use crate::notice;
@@ -34,6 +35,8 @@ struct Asked {
     chave: Option<String>,
     /// Where to go afterwards.
     volta: Option<String>,
+    /// What was done, if that led here.
+    feito: Option<String>,
 }
 
 async fn form(State(house): State<Arc<House>>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
@@ -43,26 +46,35 @@ async fn form(State(house): State<Arc<House>>, headers: HeaderMap, Query(asked):
         return Redirect::to(&back).into_response();
     }
     let has_password = house.atlas.has_password().await.unwrap_or(true);
-    let shown = Shown { back, kept: String::new(), link: asked.chave, has_password, failure: None };
+    let is_new_password = asked.feito.as_deref() == Some("senha");
+    let shown = Shown { back, kept: None, link: asked.chave, has_password, failure: None, is_new_password };
     (StatusCode::OK, page(&house, &headers, &shown)).into_response()
 }
 
 /// For somebody who sent a form and is not signed in (any more): what they typed comes back with them.
 pub(super) fn again(house: &House, headers: &HeaderMap, from: &str, fields: &Fields) -> Response {
     let failure = Failure::new("op-access", notice!("web-session-over"), Exit::Credential);
-    let kept = fields.kept();
-    let shown = Shown { back: ours(Some(from)), kept, link: None, has_password: true, failure: Some(failure) };
+    let shown = Shown {
+        back: ours(Some(from)),
+        kept: Some(fields.kept()),
+        link: None,
+        has_password: true,
+        failure: Some(failure),
+        is_new_password: false,
+    };
     (StatusCode::UNAUTHORIZED, page(house, headers, &shown)).into_response()
 }
 
 /// What the sign-in page shows.
 struct Shown {
     back: String,
-    /// What was typed before, as a query.
-    kept: String,
+    /// What was typed before, as a query, where a form was sent.
+    kept: Option<String>,
     link: Option<String>,
     has_password: bool,
     failure: Option<Failure>,
+    /// Whether a new password was set just before.
+    is_new_password: bool,
 }
 
 fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
@@ -72,12 +84,15 @@ fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
     let title = text("web-sign-in");
     let hidden = html! {
         input type="hidden" name="volta" value=(shown.back);
-        @if !shown.kept.is_empty() { input type="hidden" name="campos" value=(shown.kept); }
+        @if let Some(kept) = &shown.kept { input type="hidden" name="campos" value=(kept); }
     };
+    let again = Fields::parse(&Fields::default().with("chave", shown.link.as_deref())).with("volta", Some(&shown.back));
+    let again = format!("/entrar?{again}");
     let body = html! {
         main.lone {
             h1 { img src="/assets/atlas.svg" width="32" height="32" alt=""; " Atlas Data Flow" }
-            @if let Some(failure) = &shown.failure { (alert(texts, failure)) }
+            @if let Some(failure) = &shown.failure { (lone_alert(texts, failure)) }
+            @if shown.is_new_password { (done(&text("web-password-saved"))) }
             @if let Some(link) = &shown.link {
                 form.card method="post" action="/entrar" data-send {
                     (hidden)
@@ -99,7 +114,7 @@ fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
                     p.hint { (text("web-sign-in-hint")) " " code { "atlas access link" } }
                 }
             }
-            (preferences(texts, lang, theme(headers), &format!("/entrar?{}", Fields::parse("").with("volta", Some(&shown.back)))))
+            (preferences(texts, lang, theme(headers), &again))
         }
     };
     layout::document(texts, lang, theme(headers), &title, &PageData { form_token: None, since: None }, &body)
@@ -109,8 +124,11 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
     let fields = Fields::parse(&body);
     let back = ours(fields.get("volta"));
     // Encoded anew: it goes into an address.
-    let kept = Fields::parse(fields.text("campos")).kept();
-    let signed_in = match house.throttle.begin(address.ip()) {
+    let kept = fields.iter().find(|(name, _)| *name == "campos").map(|(_, query)| Fields::parse(query).kept());
+    let link = fields.get("chave").map(str::to_owned);
+    // A link cannot be guessed, so nobody has to wait for one; and a stranger's page can have a browser try one that is none.
+    let begun = if link.is_some() { Ok(()) } else { house.throttle.begin(address) };
+    let signed_in = match begun {
         Err(wait) => {
             Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage))
         }
@@ -118,8 +136,17 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
     };
     match signed_in {
         Ok(secret) => {
-            house.throttle.forget(address.ip());
-            let to = if kept.is_empty() { back } else { format!("{}?{kept}", back.split('?').next().unwrap_or("/")) };
+            if link.is_none() {
+                house.throttle.forget(address);
+            }
+            // The form that was sent without a session did nothing, and comes back.
+            let to = match kept {
+                Some(kept) => {
+                    let mark = session::mark(&session::form_token(&secret), &kept);
+                    format!("{}?{UNDONE}={mark}&{kept}", back.split('?').next().unwrap_or("/"))
+                }
+                None => back,
+            };
             let cookie = session::begin(&house, &secret);
             ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
         }
@@ -129,7 +156,7 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
                 _ => crate::server::problem::status(&failure),
             };
             let has_password = house.atlas.has_password().await.unwrap_or(true);
-            let shown = Shown { back, kept, link: None, has_password, failure: Some(failure) };
+            let shown = Shown { back, kept, link: None, has_password, failure: Some(failure), is_new_password: false };
             (status, page(&house, &headers, &shown)).into_response()
         }
     }

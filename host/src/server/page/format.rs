@@ -74,15 +74,16 @@ pub(super) fn duration(ms: i64, lang: Lang) -> String {
     }
 }
 
-/// `12,5 KB`; 1 KB is 1,000 bytes.
+/// `12,5 KiB`; 1 KiB is 1,024 bytes, as limits are counted.
 pub(super) fn bytes(n: u64, lang: Lang) -> String {
-    let units = ["B", "KB", "MB", "GB", "TB"];
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (n as f64, 0);
-    while value >= 1_000.0 && unit + 1 < units.len() {
-        value /= 1_000.0;
+    while value >= 1_024.0 && unit + 1 < units.len() {
+        value /= 1_024.0;
         unit += 1;
     }
-    let text = if unit == 0 { n.to_string() } else { format!("{value:.1}") };
+    let text = format!("{value:.1}");
+    let text = text.strip_suffix(".0").unwrap_or(&text).to_owned();
     let text = if lang == Lang::PtBr { text.replace('.', ",") } else { text };
     format!("{text} {}", units[unit])
 }
@@ -119,7 +120,8 @@ mod tests {
         assert_eq!(duration(185_000, Lang::En), "3 min 05 s");
         assert_eq!(duration(7_800_000, Lang::En), "2 h 10 min");
         assert_eq!(bytes(999, Lang::En), "999 B");
-        assert_eq!(bytes(12_500, Lang::PtBr), "12,5 KB");
+        assert_eq!(bytes(12_800, Lang::PtBr), "12,5 KiB");
+        assert_eq!(bytes(256 << 20, Lang::PtBr), "256 MiB");
     }
 
     #[test]

@@ -9,13 +9,17 @@ use axum::routing::get;
 use maud::{Markup, html};
 
 use super::format::{bytes, number, time};
+use super::remedy::remedy;
 use super::visit::Visit;
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
+use crate::server::view::rfc3339;
 use crate::service::{Failure, Finding, Health};
 use crate::store::StoreUrl;
 
+/// After how long without a word a process is said to be silent.
+const SILENT_AFTER: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 /// Below this, the disk is said to be nearly full.
 const DISK_LOW: u64 = 1_000_000_000;
 
@@ -33,7 +37,7 @@ async fn show(visit: Visit) -> Response {
 async fn shown(visit: &Visit) -> Result<Markup, Failure> {
     let (atlas, lang) = (&visit.house.atlas, visit.lang);
     let (states, hosts) = (atlas.scraps_by_state().await?, atlas.hosts().await?);
-    let findings = atlas.examine().await;
+    let findings = visit.house.findings().await;
     let database = &atlas.config().store;
     let free = match database {
         StoreUrl::Sqlite(path) => free_space(path),
@@ -66,12 +70,18 @@ async fn shown(visit: &Visit) -> Result<Markup, Failure> {
             div.scroll tabindex="0" role="region" aria-label=(visit.text("web-hosts")) { table.dense {
                 thead { tr { @for name in ["web-host", "web-version", "web-since", "web-seen"] { th scope="col" { (visit.text(name)) } } th.n scope="col" { (visit.text("web-running-scraps")) } } }
                 tbody { @for host in &hosts { tr {
-                    td { bdi { (host.nome) } } td { (host.versao) } td { (time(&host.iniciado_em, lang)) } td { (time(&host.visto_em, lang)) } td.n { (host.correndo) }
+                    td { bdi { (host.nome) } @if is_silent(&host.visto_em) { " " span.badge data-s="interrompido" { (visit.text("web-host-silent")) } } } td { (host.versao) } td { (time(&host.iniciado_em, lang)) } td { (time(&host.visto_em, lang)) } td.n { (host.correndo) }
                 } } }
             } }
         }
         p.hint { (visit.say(&notice!("web-version-of", version = env!("CARGO_PKG_VERSION")))) " · " a href="/metrics" { "/metrics" } " · " a href="/api/v1/docs" { "API" } }
     })
+}
+
+/// Whether nothing was heard of a process for longer than it takes to notice that one is dead.
+fn is_silent(seen: &str) -> bool {
+    let seen = chrono::DateTime::parse_from_rfc3339(&rfc3339(seen));
+    seen.is_ok_and(|seen| chrono::Utc::now() - seen.to_utc() > SILENT_AFTER)
 }
 
 fn found(visit: &Visit, finding: &Finding) -> Markup {
@@ -83,7 +93,7 @@ fn found(visit: &Visit, finding: &Finding) -> Markup {
     html! {
         li class=(class) {
             span.sign aria-hidden="true" { (sign) }
-            div { (visit.say(&finding.notice)) @if let Some(fix) = visit.texts().fix(&finding.notice) { p.hint { (fix) } } }
+            div { (visit.say(&finding.notice)) div.hint { (remedy(visit, &finding.notice)) } }
         }
     }
 }

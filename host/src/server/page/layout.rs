@@ -4,11 +4,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
+use super::remedy::{alert, lone_alert};
 use super::visit::{FORM_TOKEN, Fields, Visit};
 use crate::i18n::{Catalogue, Lang};
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::problem;
+use crate::server::session;
 use crate::service::Failure;
 
 /// The pages, as the menu has them: address, message, and the drawing of its icon.
@@ -26,6 +28,9 @@ const PAGES: [(&str, &str, &str); 7] = [
     ("/acessos", "web-accesses", "M7 11V8a5 5 0 0 1 10 0v3M5 11h14v10H5z"),
 ];
 
+/// What an address says where a form that was sent before did nothing: whoever sent it had to sign in first.
+pub(super) const UNDONE: &str = "nao_feito";
+
 /// A whole page.
 pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
     let here = visit.place.split('?').next().unwrap_or_default();
@@ -33,7 +38,7 @@ pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
         a.skip href="#conteudo" { (visit.text("web-skip")) }
         header.top {
             a.brand href="/scraps" { (mark()) span { "Atlas " b { "Data Flow" } } }
-            span #live .live data-state="off" role="status" title=(visit.text("web-live-hint")) { i {} span { (visit.text("web-live-off")) } }
+            span #live .live data-state="off" role="status" hidden title=(visit.text("web-live-hint")) { i {} span { (visit.text("web-live-off")) } }
         }
         nav.menu aria-label=(visit.text("web-menu")) {
             ul {
@@ -42,13 +47,19 @@ pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
                     li { a href=(address) aria-current=[current.then_some("page")] { (drawn(icon)) span { (visit.text(name)) } } }
                 }
             }
+        }
+        main #conteudo tabindex="-1" {
+            h1 { (title) }
+            @if visit.is_undone() { div.alert.note role="status" { p { (visit.text("web-undone")) } } }
+            (content)
+        }
+        footer.foot {
             (preferences(visit.texts(), visit.lang, visit.theme, &visit.place))
             form method="post" action="/sair" {
                 (token(visit))
                 button.quiet type="submit" { (visit.text("web-sign-out")) }
             }
         }
-        main #conteudo tabindex="-1" { h1 { (title) } (content) }
     };
     let data = PageData { form_token: Some(&visit.session.form_token), since: Some(visit.since.clone()) };
     document(visit.texts(), visit.lang, visit.theme, title, &data, &body)
@@ -86,7 +97,8 @@ pub(super) fn document(
             body data-since=[&data.since] data-csrf=[data.form_token]
                 data-live-on=(text("web-live-on")) data-live-off=(text("web-live-off"))
                 data-copied=(text("web-copied"))
-                data-until=(text("web-throttled-until")) { (body) }
+                data-until=(text("web-throttled-until")) data-failed=(text("web-attempts-failed"))
+                data-store-gone=(text("web-store-gone")) { (body) }
         }
     }
 }
@@ -145,19 +157,18 @@ pub(super) fn ask(visit: &Visit, title: &str, what: &Notice, address: &str, doin
     )
 }
 
-/// What failed, and what to do.
-pub(super) fn alert(texts: &Catalogue, failure: &Failure) -> Markup {
-    html! {
-        div.alert.bad role="alert" {
-            p { strong { (texts.text(&failure.notice)) } }
-            @if let Some(fix) = texts.fix(&failure.notice) { p { (fix) } }
-        }
-    }
-}
-
 /// Something that was done.
 pub(super) fn done(text: &str) -> Markup {
     html! { div.alert.good role="status" { p { (text) } } }
+}
+
+/// What the form before this page did, if this page follows one.
+pub(super) fn told(visit: &Visit) -> Markup {
+    match visit.query.get("feito") {
+        Some("removido") => done(&visit.text("web-removed")),
+        Some(_) => done(&visit.text("web-saved")),
+        None => html! {},
+    }
 }
 
 /// Nothing to show, and what to do first.
@@ -181,24 +192,33 @@ pub(super) fn field(id: &str, name: &str, hint: Option<&str>, input: &Markup) ->
     }
 }
 
+/// A day. What is none comes back as it was typed, which a calendar would not show.
+pub(super) fn day_input(fields: &Fields, name: &str) -> Markup {
+    let typed = fields.text(name);
+    let is_day = typed.is_empty() || chrono::NaiveDate::parse_from_str(typed, "%Y-%m-%d").is_ok();
+    html! { input id=(name) type=(if is_day { "date" } else { "text" }) name=(name) value=(typed); }
+}
+
 /// A page that says what failed, for somebody who is signed in.
 pub(super) fn failure_page(visit: &Visit, failure: &Failure) -> Response {
-    let page = page(visit, &visit.text("web-failed"), &alert(visit.texts(), failure));
+    let page = page(visit, &visit.text("web-failed"), &alert(visit, failure));
     (problem::status(failure), page).into_response()
 }
 
 /// The same for somebody of whom nothing is known.
 pub(super) fn lone_failure(texts: &Catalogue, theme: Option<&str>, failure: &Failure) -> Response {
     let title = texts.text(&notice!("web-failed"));
-    let body = html! { main.lone { h1 { (title) } (alert(texts, failure)) p { a href="/" { (texts.text(&notice!("web-back"))) } } } };
+    let body = html! { main.lone { h1 { (title) } (lone_alert(texts, failure)) p.buttons { a.button.primary href="" { (texts.text(&notice!("web-reload"))) } a.button.quiet href="/" { (texts.text(&notice!("web-back"))) } } } };
     let data = PageData { form_token: None, since: None };
     (problem::status(failure), document(texts, texts.lang(), theme, &title, &data, &body)).into_response()
 }
 
 /// A form that was sent with the token of another session: it is filled in again.
 pub(super) fn expired(visit: &Visit, failure: &Failure, from: &str, fields: &Fields) -> Response {
-    let again = format!("{from}?{}", fields.kept());
-    let content = html! { (alert(visit.texts(), failure)) p { a.button.primary href=(again) { (visit.text("web-form-again")) } } };
+    let kept = fields.kept();
+    let again = format!("{from}?{UNDONE}={}&{kept}", session::mark(&visit.session.form_token, &kept));
+    let content =
+        html! { (alert(visit, failure)) p { a.button.primary href=(again) { (visit.text("web-form-again")) } } };
     (StatusCode::FORBIDDEN, page(visit, &visit.text("web-failed"), &content)).into_response()
 }
 

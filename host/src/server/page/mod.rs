@@ -3,6 +3,7 @@
 //!
 //! - `visit`      who looks, in which language; what was typed
 //! - `layout`     the frame around every page
+//! - `remedy`     what to do about a failure, and where
 //! - `format`     numbers and times as the reader writes them
 //! - `assets`     style and script
 //! - `entry`      signing in and out, language and colours
@@ -26,6 +27,7 @@ mod entry;
 mod format;
 mod health;
 mod layout;
+mod remedy;
 mod schedules;
 mod scrap;
 mod scraps;
@@ -35,7 +37,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{OriginalUri, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
@@ -58,6 +60,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .merge(schedules::router())
         .merge(health::router())
         .merge(accesses::router())
+        .method_not_allowed_fallback(form_page)
 }
 
 /// Whatever there is no page for.
@@ -66,10 +69,26 @@ pub(super) async fn unknown(
     headers: HeaderMap,
     OriginalUri(uri): OriginalUri,
 ) -> Response {
+    no_page(&house, &headers, &uri)
+}
+
+fn no_page(house: &House, headers: &HeaderMap, uri: &Uri) -> Response {
     let failure = Failure::new("op-access", notice!("web-page-unknown", path = uri.path()), Exit::Usage);
-    let lang = super::language(&headers);
+    let texts = house.texts.of(super::language(headers));
     if uri.path().starts_with("/api/") {
-        return Problem::of(&failure, house.texts.of(lang)).into_response();
+        return Problem::of(&failure, texts).into_response();
     }
-    layout::lone_failure(house.texts.of(lang), visit::theme(&headers), &failure)
+    layout::lone_failure(texts, visit::theme(headers), &failure)
+}
+
+/// An address that only takes what a form sends: it stands in a browser's bar after it did, and leads back to the form's page.
+async fn form_page(OriginalUri(uri): OriginalUri) -> Redirect {
+    let mut names = uri.path().split('/').skip(1);
+    let (room, what) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+    let page = match room {
+        "scraps" | "clientes" | "conectores" => format!("/{room}/{what}"),
+        "agenda" | "acessos" => format!("/{room}"),
+        _ => "/scraps".to_owned(),
+    };
+    Redirect::to(&page)
 }

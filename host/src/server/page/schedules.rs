@@ -3,21 +3,30 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
 use super::format::moment;
-use super::layout::{action, alert, ask, empty, field, page, token};
+use super::layout::{action, ask, empty, field, page, token, told};
+use super::remedy::alert;
 use super::scraps::client_field;
-use super::visit::{Fields, Posted, Visit};
+use super::visit::{At, Fields, Posted, Visit};
 use crate::notice;
 use crate::server::House;
 use crate::server::problem;
 use crate::service::{Act, Failure, PAGE_SIZE_MAX, ScheduleRequest};
 use crate::store::Schedule;
+
+/// Patterns that are offered, and what they are called.
+const CRONS: [(&str, &str); 5] = [
+    ("0 * * * *", "web-cron-hourly"),
+    ("0 */6 * * *", "web-cron-six-hours"),
+    ("0 3 * * *", "web-cron-daily"),
+    ("0 3 * * 1-5", "web-cron-workdays"),
+    ("0 3 1 * *", "web-cron-monthly"),
+];
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
@@ -35,6 +44,7 @@ async fn list(visit: Visit) -> Response {
     };
     let may = visit.session.principal.may(Act::Operate);
     let content = html! {
+        (told(&visit))
         div.bar { p.hint { (visit.text("web-schedules-hint")) } @if may { a.button.primary href="/agenda/novo" { (visit.text("web-new-schedule")) } } }
         @if schedules.is_empty() { (empty(&visit.text("web-no-schedules"), None)) }
         @else {
@@ -53,7 +63,7 @@ async fn list(visit: Visit) -> Response {
 
 fn row(visit: &Visit, schedule: &Schedule, may: bool) -> Markup {
     let at = |what: &str| format!("/agenda/{}/{what}", schedule.id);
-    let (state, name) = if schedule.active { ("concluido", "web-active") } else { ("pausado", "web-paused") };
+    let (state, name) = if schedule.active { ("concluido", "web-schedule-active") } else { ("pausado", "web-paused") };
     html! {
         tr {
             td { (schedule.id) } td { (schedule.cliente_id) } td { bdi { (schedule.rota) } }
@@ -96,7 +106,10 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup
             (field("rota", &text("web-route"), None, &html! {
                 select #rota name="rota" required { @for route in registry.routes() { option value=(route) selected[fields.get("rota") == Some(&route)] { (route) } } }
             }))
-            (field("cron", &text("web-cron"), Some(&text("web-cron-hint")), &html! { input #cron name="cron" required aria-describedby="cron-hint" value=(cron); }))
+            (field("cron", &text("web-cron"), Some(&text("web-cron-hint")), &html! {
+                input #cron name="cron" required list="crons" autocomplete="off" aria-describedby="cron-hint" value=(cron);
+                datalist #crons { @for (cron, name) in CRONS { option value=(cron) { (text(name)) } } }
+            }))
             (field("fuso", &text("web-timezone"), Some(&text("web-timezone-hint")), &html! {
                 input #fuso name="fuso" list="fusos" aria-describedby="fuso-hint" value=(fields.get("fuso").unwrap_or("America/Sao_Paulo"));
                 datalist #fusos { @for zone in ["America/Sao_Paulo", "America/Manaus", "America/Fortaleza", "UTC"] { option value=(zone) {} } }
@@ -129,20 +142,20 @@ async fn add(Posted { visit, fields }: Posted) -> Response {
         visit.house.atlas.add_schedule(request).await
     };
     match added.await {
-        Ok(_) => Redirect::to("/agenda").into_response(),
-        Err(failure) => form(&visit, &fields, problem::status(&failure), &alert(visit.texts(), &failure)).await,
+        Ok(_) => Redirect::to("/agenda?feito=salvo").into_response(),
+        Err(failure) => form(&visit, &fields, problem::status(&failure), &alert(&visit, &failure)).await,
     }
 }
 
-async fn activate(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn activate(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Operate) {
         return *problem;
     }
     let active = visit.query.get("nao").is_none();
-    after(&visit, visit.house.atlas.set_schedule(id, active).await)
+    after(&visit, visit.house.atlas.set_schedule(id, active).await, "salvo")
 }
 
-async fn run(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn run(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Operate) {
         return *problem;
     }
@@ -152,22 +165,27 @@ async fn run(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
     }
 }
 
-async fn ask_to_remove(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn ask_to_remove(visit: Visit, At(id): At<i64>) -> Response {
+    match visit.house.atlas.schedules().await {
+        Ok(schedules) if schedules.iter().any(|schedule| schedule.id == id) => {}
+        Ok(_) => return visit.failed(&Failure::usage(notice!("error-schedule-unknown", id = id))),
+        Err(failure) => return visit.failed(&failure),
+    }
     let title = visit.say(&notice!("web-remove-schedule", id = id));
     let address = format!("/agenda/{id}/remover");
     ask(&visit, &title, &notice!("web-ask-remove-schedule", id = id), &address, &title, "/agenda")
 }
 
-async fn remove(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn remove(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Operate) {
         return *problem;
     }
-    after(&visit, visit.house.atlas.remove_schedule(id).await)
+    after(&visit, visit.house.atlas.remove_schedule(id).await, "removido")
 }
 
-fn after(visit: &Visit, done: Result<(), Failure>) -> Response {
+fn after(visit: &Visit, done: Result<(), Failure>, what: &str) -> Response {
     match done {
-        Ok(()) => Redirect::to("/agenda").into_response(),
+        Ok(()) => Redirect::to(&format!("/agenda?feito={what}")).into_response(),
         Err(failure) => visit.failed(&failure),
     }
 }

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -12,8 +11,10 @@ use maud::{Markup, html};
 
 use super::format::{bytes, number, period, sent, time};
 use super::layout::{action, done, empty};
+use super::remedy;
 use super::scraps::{actions, badge, progress, ran};
-use super::visit::{Posted, Visit};
+use super::visit::{At, Fields, Posted, Visit};
+use crate::i18n::Lang;
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
@@ -31,6 +32,7 @@ const REJECT_BYTES: usize = 4 * 1024;
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
         .route("/scraps/{id}", get(show))
+        .route("/scraps/{id}/andamento", get(underway))
         .route("/scraps/{id}/paginas", get(pages))
         .route("/scraps/{id}/rejeitados", get(rejects))
         .route("/scraps/{id}/rejeitados/reprocessar", post(replay_all))
@@ -38,7 +40,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/rejeitados/{id}/conteudo", get(content))
 }
 
-async fn show(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn show(visit: Visit, At(id): At<i64>) -> Response {
     match shown(&visit, id).await {
         // What the script asks for when the scrap's state has changed.
         Ok((_, content)) if visit.query.get("parte").is_some() => content.into_response(),
@@ -58,21 +60,24 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
     let content = html! {
         div #scrap data-scrap=(id) data-state=(scrap.state.name()) data-whole {
             div.bar {
-                div { (badge(visit, &scrap)) " " span.facts { (visit.text("web-client")) " " b { (scrap.cliente_id) } " · " bdi { (scrap.rota) } " · " (period(scrap.period.as_ref(), lang)) } }
-                div.buttons { (actions(visit, &scrap)) }
+                div { (badge(visit, &scrap)) " " span.facts { (visit.text("web-client")) " " a href={ "/clientes/" (scrap.cliente_id) } { (scrap.cliente_id) } " · " bdi { (scrap.rota) } " · " (period(scrap.period.as_ref(), lang)) } }
+                div.buttons {
+                    (actions(visit, &scrap))
+                    a.button.quiet href={ "/dados/registros?" (Fields::default().with("cliente", Some(&scrap.cliente_id.to_string()))) "&" (Fields::default().with("rota", Some(&scrap.rota))) } { (visit.text("web-see-records")) }
+                }
             }
             @for reason in &report.reasons {
-                div.alert.note { p { strong { (visit.say(reason)) } } @if let Some(fix) = visit.texts().fix(reason) { p { (fix) } } }
+                (remedy::reason(visit, id, reason))
             }
             (progress(visit, &scrap))
             dl.numbers {
                 (figure(visit, "web-pages", "paginas", &number(scrap.pages, lang)))
                 (figure(visit, "web-frontier", "fronteira", &number(scrap.frontier, lang)))
                 (figure(visit, "web-read", "lidos", &number(scrap.counts.lidos, lang)))
-                (figure(visit, "web-rate", "registros_por_segundo", "–"))
+                (figure(visit, "web-rate", "registros_por_segundo", &mean_rate(&scrap, lang)))
                 (figure(visit, "web-page-ms", "pagina_ms", "–"))
                 (figure(visit, "web-left", "restam_s", "–"))
-                (figure(visit, "web-failed-attempts", "tentativas_falhas", "–"))
+                (figure(visit, "web-failed-attempts", "tentativas_falhas", &failed_attempts(&scrap, &newest, lang)))
             }
             @if scrap.slices > 0 {
                 p { a href={ "/scraps?fatias=" (id) } { (visit.say(&notice!("web-slices", done = scrap.slices_done, count = scrap.slices))) } }
@@ -81,28 +86,22 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
                 p { a href={ "/scraps/" (whole) } { (visit.say(&notice!("web-slice-of", id = whole))) } }
             }
             div.columns {
-                section.card { h2 { (visit.text("web-plot")) }
-                    figure.plot data-plot=(id) data-rate=(visit.text("web-rate-unit")) data-latency=(visit.text("web-page-ms")) data-none=(visit.text("web-plot-none")) {
-                        svg viewBox="0 0 600 160" preserveAspectRatio="none" role="img" aria-label=(visit.text("web-plot")) {}
+                @if scrap.slices == 0 { section.card { h2 { (visit.text("web-plot")) }
+                    figure.plot data-plot=(id) {
+                        svg role="img" aria-label=(visit.text("web-plot")) {}
                         figcaption.hint { (visit.text("web-plot-none")) }
+                        ul.legend hidden {
+                            li.rate-key { "— " (visit.text("web-rate-unit")) }
+                            li.latency-key { "┄ " (visit.text("web-page-ms")) }
+                        }
                     }
-                }
+                } }
                 section.card { (reconciliation(visit, &scrap)) }
             }
-            section.card { h2 { (visit.text("web-strip")) }
-                @if newest.is_empty() { p.hint { (visit.text("web-strip-none")) } }
-                @else {
-                    (strip(visit, &newest))
-                    p { a href={ "/scraps/" (id) "/paginas" } { (visit.text("web-all-pages")) } }
-                }
-            }
-            @if scrap.counts.rejeitados > 0 {
-                section.card { h2 { (visit.text("web-rejects")) }
-                    p { a.button href={ "/scraps/" (id) "/rejeitados" } { (visit.say(&notice!("web-rejects-see", count = number(scrap.counts.rejeitados, lang)))) } }
-                }
-            }
+            // A divided scrap has no pages of its own: its slices have.
+            @if scrap.slices == 0 { (on_its_way(visit, &scrap, &newest)) }
             section.card { h2 { (visit.text("web-log")) }
-                @if lines.is_empty() { p.hint { (visit.text("web-log-none")) } }
+                @if lines.is_empty() { p.hint data-none { (visit.text("web-log-none")) } }
                 ol.log #log {
                     @for line in &lines { li { time datetime=(line.at) data-clock { (line.at) } " " span { (visit.say(&line.notice)) } } }
                 }
@@ -110,7 +109,7 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
             section.card { h2 { (visit.text("web-details")) }
                 dl.pairs {
                     dt { (visit.text("web-created")) } dd { (time(&scrap.created_at, lang)) }
-                    dt { (visit.text("web-ran")) } dd { (ran(visit, &scrap)) }
+                    dt { (visit.text("web-ran")) } dd { @if scrap.elapsed_ms > 0 { (ran(visit, &scrap)) } @else { "–" } }
                     dt { (visit.text("web-page-size")) } dd { (number(scrap.page_size.into(), lang)) }
                     @if let Some(batch) = scrap.batch { dt { (visit.text("web-batch")) } dd { (number(batch.into(), lang)) } }
                     @if let Some(retries) = scrap.retries { dt { (visit.text("web-retries")) } dd { (retries) } }
@@ -125,8 +124,50 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
     Ok((title, content))
 }
 
+async fn underway(visit: Visit, At(id): At<i64>) -> Response {
+    let atlas = &visit.house.atlas;
+    match (atlas.scrap(id).await, atlas.newest_pages(id, STRIP).await) {
+        (Ok(scrap), Ok(newest)) => on_its_way(&visit, &scrap, &newest).into_response(),
+        (Err(failure), _) | (_, Err(failure)) => visit.failed(&failure),
+    }
+}
+
+/// What grows while a scrap runs, and the script asks for anew: its newest pages, and what was rejected.
+fn on_its_way(visit: &Visit, scrap: &Scrap, newest: &[PageRow]) -> Markup {
+    let rejected = scrap.counts.rejeitados;
+    html! {
+        div data-underway={ "/scraps/" (scrap.id) "/andamento" } {
+            section.card { h2 { (visit.text("web-strip")) }
+                @if newest.is_empty() { p.hint.strip { (visit.text("web-strip-none")) } } @else { (strip(visit, newest)) }
+                (legend(visit))
+                p { a href={ "/scraps/" (scrap.id) "/paginas" } { (visit.text("web-all-pages")) } }
+            }
+            section.card { h2 { (visit.text("web-rejects")) }
+                p { @if rejected == 0 { (visit.text("web-rejects-none")) }
+                    @else { a href={ "/scraps/" (scrap.id) "/rejeitados" } { (visit.say(&notice!("web-rejects-see", count = number(rejected, visit.lang)))) } } }
+            }
+        }
+    }
+}
+
 fn figure(visit: &Visit, name: &str, live: &str, value: &str) -> Markup {
     html! { div { dt { (visit.text(name)) } dd data-f=(live) { (value) } } }
+}
+
+/// Records a second over all its runs, once they have ended.
+fn mean_rate(scrap: &Scrap, lang: Lang) -> String {
+    match scrap.elapsed_ms {
+        1.. if scrap.state.is_done() => number(scrap.counts.lidos * 1_000 / scrap.elapsed_ms, lang),
+        _ => "–".to_owned(),
+    }
+}
+
+/// Attempts that failed, of a scrap all whose pages are known here.
+fn failed_attempts(scrap: &Scrap, pages: &[PageRow], lang: Lang) -> String {
+    if scrap.slices > 0 || (pages.len() as i64) < STRIP.min(scrap.pages) || scrap.pages > STRIP {
+        return "–".to_owned();
+    }
+    number(pages.iter().map(|page| i64::from(page.tentativas) - 1).filter(|again| *again > 0).sum(), lang)
 }
 
 /// What was declared and what became of it; `confere`, or what is off.
@@ -155,6 +196,8 @@ fn reconciliation(visit: &Visit, scrap: &Scrap) -> Markup {
                 (line("+", "web-rejected", "rejeitados", counts.rejeitados))
             }
         }
+        @if counts.duplicados > 0 { p.hint { (visit.say(&notice!("web-duplicate-hint", count = number(counts.duplicados, lang)))) } }
+        @if counts.reencontrados > 0 { p.hint { (visit.say(&notice!("web-again-hint", count = number(counts.reencontrados, lang)))) } }
         @if off != 0 {
             p.verdict.bad { (visit.say(&notice!("web-off-by", count = number(off, lang)))) }
         } @else if missing != 0 {
@@ -163,7 +206,7 @@ fn reconciliation(visit: &Visit, scrap: &Scrap) -> Markup {
             p.verdict.warn { (visit.text("web-adds-up-but")) }
         } @else if scrap.state.is_done() {
             p.verdict.good { "✓ " (visit.text("web-adds-up")) }
-        } @else {
+        } @else if counts.lidos > 0 {
             p.verdict { (visit.text("web-adds-up-so-far")) }
         }
     }
@@ -172,12 +215,17 @@ fn reconciliation(visit: &Visit, scrap: &Scrap) -> Markup {
 /// Each page as a small block, in the order in which they became known.
 fn strip(visit: &Visit, pages: &[PageRow]) -> Markup {
     html! {
-        ol.strip {
+        ol.strip tabindex="0" aria-label=(visit.text("web-strip")) {
             @for page in pages {
                 @let kind = kind(page);
                 li data-k=(kind) title=(title(visit, page, kind)) {}
             }
         }
+    }
+}
+
+fn legend(visit: &Visit) -> Markup {
+    html! {
         ul.legend {
             @for kind in ["gravada", "repetida", "rejeitada", "buscada", "pendente"] {
                 li { i data-k=(kind) {} (visit.say(&Notice::new(&format!("web-page-{kind}")))) }
@@ -205,7 +253,7 @@ fn title(visit: &Visit, page: &PageRow, kind: &str) -> String {
     text
 }
 
-async fn pages(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn pages(visit: Visit, At(id): At<i64>) -> Response {
     match listed_pages(&visit, id).await {
         Ok(content) => visit.page(&visit.say(&notice!("web-pages-of", id = id)), content),
         Err(failure) => visit.failed(&failure),
@@ -260,7 +308,7 @@ async fn listed_pages(visit: &Visit, id: i64) -> Result<Markup, Failure> {
     })
 }
 
-async fn rejects(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn rejects(visit: Visit, At(id): At<i64>) -> Response {
     match listed_rejects(&visit, id).await {
         Ok(content) => visit.page(&visit.say(&notice!("web-rejects-of", id = id)), content),
         Err(failure) => visit.failed(&failure),
@@ -272,10 +320,14 @@ async fn listed_rejects(visit: &Visit, id: i64) -> Result<Markup, Failure> {
     atlas.scrap(id).await?;
     let after = visit.query.number("depois")?.unwrap_or(0);
     let rejects = atlas.rejects(Some(id), after, REJECTS_SHOWN).await?;
+    let more = match rejects.last() {
+        Some(last) => !atlas.rejects(Some(id), last.id, 1).await?.is_empty(),
+        None => false,
+    };
     let may = visit.session.principal.may(Act::Operate);
     Ok(html! {
         p { a href={ "/scraps/" (id) } { "« " (visit.say(&notice!("web-scrap", id = id))) } }
-        @if let Some(told) = visit.query.get("feito") { (done(&visit.say(&Notice::new(&format!("web-replayed-{}", known_outcome(told)))))) }
+        @if let Some(told) = visit.query.get("feito") { (replayed(visit, known_outcome(told))) }
         @if rejects.is_empty() { (empty(&visit.text("web-rejects-none"), None)) }
         @else {
             @if may {
@@ -285,13 +337,22 @@ async fn listed_rejects(visit: &Visit, id: i64) -> Result<Markup, Failure> {
             @for reject in &rejects { (rejected(visit, reject, may)) }
             nav.pager aria-label=(visit.text("web-paging")) {
                 @if after > 0 { a href={ "/scraps/" (id) "/rejeitados" } { "« " (visit.text("web-first")) } }
-                @if rejects.len() as i64 == REJECTS_SHOWN && let Some(last) = rejects.last() {
+                @if more && let Some(last) = rejects.last() {
                     a href={ "/scraps/" (id) "/rejeitados?depois=" (last.id) } { (visit.text("web-next")) " »" }
                 }
             }
             p.hint { (visit.say(&notice!("web-shown", count = number(rejects.len() as i64, lang)))) }
         }
     })
+}
+
+/// What came of a replay: well only where all of it is in the table now.
+fn replayed(visit: &Visit, outcome: &str) -> Markup {
+    let text = visit.say(&Notice::new(&format!("web-replayed-{outcome}")));
+    match outcome {
+        "todos" => done(&text),
+        _ => html! { div.alert.note role="status" { p { (text) } } },
+    }
 }
 
 fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
@@ -318,7 +379,7 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
 }
 
 /// The bytes as they arrived. They are a stranger's: a browser saves them, and does nothing else with them.
-async fn content(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn content(visit: Visit, At(id): At<i64>) -> Response {
     match visit.house.atlas.rejected(id).await {
         Ok(reject) => {
             let name = format!("attachment; filename=\"rejeitado-{id}.bin\"");
@@ -329,7 +390,7 @@ async fn content(visit: Visit, Path(id): Path<i64>) -> Response {
     }
 }
 
-async fn replay_all(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn replay_all(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Operate) {
         return *problem;
     }
@@ -347,7 +408,7 @@ async fn replay_all(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Respon
     told(&visit, id, outcome, done)
 }
 
-async fn replay_one(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn replay_one(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Operate) {
         return *problem;
     }

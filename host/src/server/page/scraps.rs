@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
 use super::format::{duration, number, period, time};
-use super::layout::{action, alert, ask, empty, field, page, token};
-use super::visit::{Fields, Posted, Visit};
+use super::layout::{action, ask, day_input, empty, field, page, token};
+use super::remedy::alert;
+use super::visit::{At, Fields, Posted, Visit};
 use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::notice;
 use crate::notice::Notice;
@@ -63,7 +63,7 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
                 label { (visit.text("web-client")) input name="cliente" inputmode="numeric" size="8" value=(query.text("cliente")); }
                 label { (visit.text("web-route"))
                     select name="rota" {
-                        option value="" { (visit.text("web-all")) }
+                        option value="" { (visit.text("web-all-routes")) }
                         @for route in &routes { option value=(route) selected[query.get("rota") == Some(route)] { (route) } }
                     }
                 }
@@ -100,9 +100,8 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
                         th.n scope="col" { (visit.text("web-pages")) }
                         th.n scope="col" { (visit.text("web-read")) }
                         th.n scope="col" { (visit.text("web-inserted")) }
+                        th.n scope="col" { (visit.text("web-duplicate")) }
                         th.n scope="col" { (visit.text("web-rejected")) }
-                        th.n scope="col" { (visit.text("web-rate")) }
-                        th.n scope="col" { (visit.text("web-left")) }
                         th scope="col" { span.sr { (visit.text("web-actions")) } }
                     } }
                     tbody { @for scrap in &scraps { (row(visit, scrap)) } }
@@ -144,34 +143,39 @@ pub(super) fn row(visit: &Visit, scrap: &Scrap) -> Markup {
             td { a href={ "/scraps/" (scrap.id) } { (scrap.id) } }
             td { (scrap.cliente_id) }
             td { bdi { (scrap.rota) } }
-            td { (period(scrap.period.as_ref(), lang)) @if scrap.slices > 0 { " " span.tag { (scrap.slices_done) "/" (scrap.slices) } } }
-            td { (badge(visit, scrap)) }
-            td.grow { (progress(visit, scrap)) }
+            td.period { (period(scrap.period.as_ref(), lang)) @if scrap.slices > 0 { " " span.tag { (scrap.slices_done) "/" (scrap.slices) } } }
+            td.state { (badge(visit, scrap)) }
+            td.grow { (progress(visit, scrap)) span.pace { span data-f="ritmo" {} span data-f="restam" {} } }
             td.n data-f="paginas" { (number(scrap.pages, lang)) }
             td.n data-f="lidos" { (number(scrap.counts.lidos, lang)) }
             td.n data-f="inseridos" { (number(scrap.counts.inseridos, lang)) }
+            td.n data-f="duplicados" { (number(scrap.counts.duplicados + scrap.counts.reencontrados, lang)) }
             td.n data-f="rejeitados" { (number(scrap.counts.rejeitados, lang)) }
-            td.n data-f="registros_por_segundo" { "–" }
-            td.n data-f="restam_s" { "–" }
             td.actions { (actions(visit, scrap)) }
         }
     }
 }
 
 pub(super) fn state_text(visit: &Visit, state: ScrapState) -> String {
-    visit.say(&Notice::new(&format!("state-{}", state.name())))
+    match state {
+        ScrapState::Pendente => visit.text("web-queued"),
+        state => visit.say(&Notice::new(&format!("state-{}", state.name()))),
+    }
+}
+
+/// Whether it was created for later, and has never run.
+fn is_fresh(scrap: &Scrap) -> bool {
+    scrap.state == ScrapState::Pausado && scrap.pages == 0 && scrap.reason.is_none()
 }
 
 /// A scrap's state, as a word with a colour.
 pub(super) fn badge(visit: &Visit, scrap: &Scrap) -> Markup {
-    let text = match (scrap.state, &scrap.again_at) {
-        (ScrapState::Pendente, None) => visit.text("web-queued"),
-        (state, _) => state_text(visit, state),
-    };
+    let text = if is_fresh(scrap) { visit.text("web-created-state") } else { state_text(visit, scrap.state) };
     html! {
         span.badge data-s=(scrap.state.name()) { (text) }
         span.throttled data-f="limitado_ate" hidden {}
-        @if let Some(again) = &scrap.again_at { " " small { (visit.text("web-again-at")) " " (time(again, visit.lang)) } }
+        span.throttled data-f="tentativas" hidden {}
+        @if let Some(again) = &scrap.again_at { small.again { (visit.text("web-again-at")) " " (time(again, visit.lang)) } }
     }
 }
 
@@ -202,7 +206,7 @@ pub(super) fn actions(visit: &Visit, scrap: &Scrap) -> Markup {
             }
             Concluido | ConcluidoComRessalva => a.button.quiet href=(like(scrap)) { (visit.text("web-same-again")) },
             state => {
-                (action(visit, &at("executar"), &visit.text(if scrap.pages > 0 { "web-resume" } else { "web-run" }), "primary small"))
+                (action(visit, &at("executar"), &visit.text(if is_fresh(scrap) { "web-run" } else { "web-resume" }), "primary small"))
                 @if state != Cancelado { a.button.quiet href=(at("cancelar")) { (visit.text("web-cancel")) } }
             }
         }
@@ -221,28 +225,28 @@ fn like(scrap: &Scrap) -> String {
     format!("/scraps/novo?{query}")
 }
 
-async fn one_row(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn one_row(visit: Visit, At(id): At<i64>) -> Response {
     match visit.house.atlas.scrap(id).await {
         Ok(scrap) => row(&visit, &scrap).into_response(),
         Err(failure) => visit.failed(&failure),
     }
 }
 
-async fn run(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn run(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Operate) {
         return *problem;
     }
     after(&visit, id, visit.house.atlas.requeue_scrap(id).await.map(drop))
 }
 
-async fn pause(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn pause(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Operate) {
         return *problem;
     }
     after(&visit, id, visit.house.atlas.pause_scrap(id).await.map(drop))
 }
 
-async fn cancel(Path(id): Path<i64>, Posted { visit, .. }: Posted) -> Response {
+async fn cancel(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     if let Err(problem) = visit.need(Act::Operate) {
         return *problem;
     }
@@ -260,8 +264,9 @@ fn after(visit: &Visit, id: i64, done: Result<(), Failure>) -> Response {
     }
 }
 
-async fn ask_to_cancel(visit: Visit, Path(id): Path<i64>) -> Response {
+async fn ask_to_cancel(visit: Visit, At(id): At<i64>) -> Response {
     match visit.house.atlas.scrap(id).await {
+        Ok(scrap) if scrap.state.is_done() => visit.failed(&Failure::usage(notice!("error-scrap-ended", id = id))),
         Ok(scrap) => {
             let notice = notice!(
                 "web-ask-cancel",
@@ -315,7 +320,7 @@ async fn create(Posted { visit, fields }: Posted) -> Response {
         };
         return match previewed {
             Ok(preview) => form(&visit, &fields, StatusCode::OK, previewed_as(&visit, &preview)).await,
-            Err(failure) => form(&visit, &fields, problem::status(&failure), alert(visit.texts(), &failure)).await,
+            Err(failure) => form(&visit, &fields, problem::status(&failure), alert(&visit, &failure)).await,
         };
     }
     let created = match request(&fields) {
@@ -327,7 +332,7 @@ async fn create(Posted { visit, fields }: Posted) -> Response {
             visit.house.watch.look_at(id);
             Redirect::to(&format!("/scraps/{id}")).into_response()
         }
-        Err(failure) => form(&visit, &fields, problem::status(&failure), alert(visit.texts(), &failure)).await,
+        Err(failure) => form(&visit, &fields, problem::status(&failure), alert(&visit, &failure)).await,
     }
 }
 
@@ -374,8 +379,8 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: Markup)
             }))
             fieldset #periodo {
                 legend { (text("web-period")) }
-                (field("de", &text("web-from"), None, &html! { input #de type="date" name="de" value=(fields.text("de")); }))
-                (field("ate", &text("web-to"), None, &html! { input #ate type="date" name="ate" value=(fields.text("ate")); }))
+                (field("de", &text("web-from"), None, &day_input(fields, "de")))
+                (field("ate", &text("web-to"), None, &day_input(fields, "ate")))
                 (field("fatia", &text("web-slice"), Some(&text("web-slice-hint")), &html! {
                     input #fatia name="fatia" size="6" placeholder="1d, 1w" pattern="[1-9][0-9]*[dw]" aria-describedby="fatia-hint" value=(fields.text("fatia"));
                 }))

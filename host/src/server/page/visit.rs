@@ -1,25 +1,29 @@
 //! Who looks at a page, and what they typed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::rejection::StringRejection;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::Markup;
+use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
+use super::layout::UNDONE;
 use super::{entry, layout};
 use crate::i18n::{Catalogue, Lang};
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::problem::not_allowed;
-use crate::server::session::{Session, session};
+use crate::server::session::{Session, mark, session};
 use crate::server::{House, language};
 use crate::service::{Act, Exit, Failure};
 
+/// What a proxy says of for whom it asks.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The name of a form's token.
 pub(super) const FORM_TOKEN: &str = "_csrf";
 /// What was typed and is a secret: it is typed again, rather than kept in a page.
@@ -37,6 +41,8 @@ pub(in crate::server) struct Visit {
     /// What the query says.
     pub(super) query: Fields,
     pub(super) theme: Option<&'static str>,
+    /// Whether a form was sent.
+    pub(super) is_post: bool,
     /// The last event before anything was read that the page shows: what happens meanwhile is told again, rather than not at all.
     pub(super) since: String,
 }
@@ -53,6 +59,17 @@ impl Visit {
 
     pub(super) fn say(&self, notice: &Notice) -> String {
         self.texts().text(notice)
+    }
+
+    /// Whether a form that was sent before did nothing, and comes back as it was typed.
+    pub(super) fn is_undone(&self) -> bool {
+        let kept = self.place.split_once('?').and_then(|(_, query)| query.split_once('&')).map_or("", |(_, kept)| kept);
+        self.query.get(UNDONE).is_some_and(|said| said == mark(&self.session.form_token, kept))
+    }
+
+    /// What a form is filled in with. Where somebody's token goes is not taken from an address that anybody may have made.
+    pub(super) fn prefill(&self) -> Fields {
+        if self.is_undone() { self.query.clone() } else { Fields::parse(&self.query.with("base_url", None)) }
     }
 
     /// Goes on only if they may.
@@ -94,6 +111,7 @@ async fn visit(parts: &Parts, house: &Arc<House>) -> Result<Option<Visit>, Failu
         place: place(parts),
         query: Fields::parse(parts.uri.query().unwrap_or_default()),
         theme: theme(&parts.headers),
+        is_post: parts.method == Method::POST,
         since,
     }))
 }
@@ -113,6 +131,18 @@ impl FromRequestParts<Arc<House>> for Visit {
                 Err(layout::lone_failure(house.texts.of(language(&parts.headers)), theme(&parts.headers), &failure))
             }
         }
+    }
+}
+
+/// What an address names: there is no page where it is not of the kind that the page is for.
+pub(super) struct At<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<House>> for At<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
+        let named = Path::<T>::from_request_parts(parts, house).await;
+        named.map(|Path(named)| Self(named)).map_err(|_| super::no_page(house, &parts.headers, &parts.uri))
     }
 }
 
@@ -228,14 +258,20 @@ fn unreadable(error: &StringRejection) -> Failure {
 }
 
 /// From where somebody asks.
-pub(super) struct From(pub(super) SocketAddr);
+pub(super) struct From(pub(super) IpAddr);
 
-impl<S: Send + Sync> FromRequestParts<S> for From {
+impl FromRequestParts<Arc<House>> for From {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let info = ConnectInfo::<SocketAddr>::from_request_parts(parts, state).await;
-        info.map(|ConnectInfo(address)| Self(address)).map_err(IntoResponse::into_response)
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
+        // The last one is the proxy's own word; those before it are whatever it was told.
+        let said = parts.headers.get_all(FORWARDED_FOR).iter().next_back().filter(|_| house.behind_proxy);
+        let said = said.and_then(|said| said.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        if let Some(address) = said {
+            return Ok(Self(address));
+        }
+        let info = ConnectInfo::<SocketAddr>::from_request_parts(parts, house).await;
+        info.map(|ConnectInfo(address)| Self(address.ip())).map_err(IntoResponse::into_response)
     }
 }
 
