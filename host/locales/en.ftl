@@ -833,7 +833,18 @@ web-ran = Ran for
 web-connector = Connector
 web-line-begins = Scrap { $id } began ({ $pages } pages done before), writing to { $location }
 web-line-attempt = Attempt { $attempt } of { $of } failed: { $reason }; again in { $wait } s
-web-line-rejected = Record rejected ({ $code }): { $reason }
+web-line-rejected = Record rejected: { $code ->
+        [too_large] { rejected-too_large }
+        [not_utf8] { rejected-not_utf8 }
+        [not_json] { rejected-not_json }
+        [too_deep] { rejected-too_deep }
+        [nul_character] { rejected-nul_character }
+        [lone_surrogate] { rejected-lone_surrogate }
+        [number_out_of_range] { rejected-number_out_of_range }
+        [duplicate_key] { rejected-duplicate_key }
+        [database] { rejected-database }
+       *[other] { $code }
+    } (detail: { $reason })
 web-line-ended-pendente = Scrap { $id } is back in the queue
 web-line-ended-executando = Scrap { $id } goes on in another process
 web-line-ended-concluido = Scrap { $id } is done
@@ -1089,3 +1100,4 @@ web-host-silent = silent
 web-all-routes = All
 doctor-late = The diagnosis did not end within { $seconds } s
     .fix = Some program must be holding the database: see which, and load again.
+web-detail = Technical detail: { $text }

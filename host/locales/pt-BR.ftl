@@ -848,7 +848,18 @@ web-ran = Executou por
 web-connector = Conector
 web-line-begins = O scrap { $id } começou ({ $pages } páginas já feitas), gravando em { $location }
 web-line-attempt = Tentativa { $attempt } de { $of } falhou: { $reason }; de novo em { $wait } s
-web-line-rejected = Registro rejeitado ({ $code }): { $reason }
+web-line-rejected = Registro rejeitado: { $code ->
+        [too_large] { rejected-too_large }
+        [not_utf8] { rejected-not_utf8 }
+        [not_json] { rejected-not_json }
+        [too_deep] { rejected-too_deep }
+        [nul_character] { rejected-nul_character }
+        [lone_surrogate] { rejected-lone_surrogate }
+        [number_out_of_range] { rejected-number_out_of_range }
+        [duplicate_key] { rejected-duplicate_key }
+        [database] { rejected-database }
+       *[other] { $code }
+    } (detalhe: { $reason })
 web-line-ended-pendente = O scrap { $id } voltou à fila
 web-line-ended-executando = O scrap { $id } segue em outro processo
 web-line-ended-concluido = O scrap { $id } foi concluído
@@ -1104,3 +1115,4 @@ web-host-silent = sem sinal
 web-all-routes = Todas
 doctor-late = O diagnóstico não terminou em { $seconds } s
     .fix = Um programa deve estar segurando o banco: veja qual, e recarregue.
+web-detail = Detalhe técnico: { $text }

@@ -168,6 +168,7 @@ mod tests {
         // What only the command line can fail at, or only the server's machine mend.
         let others = [
             "usage-",
+            "load-imports",
             "error-usage",
             "load-core-module",
             "load-unsigned",

@@ -365,7 +365,7 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
                 @if let Some(at) = &reject.replayed_at { span.badge data-s="concluido" { (visit.text("web-replayed")) " " (time(at, lang)) } }
                 @else if may { (action(visit, &format!("/rejeitados/{}/reprocessar", reject.id), &visit.text("web-replay"), "quiet")) }
             }
-            p { (reject.reason) }
+            p { (visit.say(&notice!("web-detail", text = reject.reason))) }
             dl.pairs {
                 dt { (visit.text("web-cursor")) } dd { bdi { (sent(reject.cursor.as_deref().unwrap_or("–"))) } }
                 dt { (visit.text("web-position")) } dd { (number(reject.position + 1, lang)) }
