@@ -168,8 +168,8 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup, fields: &Fie
     let history = registry.history(route).await;
     let descriptor = &serving.descriptor;
     let lang = visit.lang;
-    let pointers =
-        |list: &[crate::json::Pointer]| list.iter().map(|p| p.as_str().to_owned()).collect::<Vec<_>>().join(", ");
+    let listed = |names: Vec<String>| if names.is_empty() { "–".to_owned() } else { names.join(", ") };
+    let pointers = |list: &[crate::json::Pointer]| listed(list.iter().map(|p| p.as_str().to_owned()).collect());
     let requests: Vec<String> = descriptor.requests.iter().map(ToString::to_string).collect();
     let limits = atlas.config().limits_of(route, 0);
     let may = visit.session.principal.may(Act::Configure);
@@ -202,7 +202,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup, fields: &Fie
                     dt { (visit.text("heading-requests")) } dd { @if requests.is_empty() { "GET" } @else { (requests.join(", ")) } }
                     dt { (visit.text("heading-key")) } dd { (pointers(&descriptor.key)) }
                     dt { (visit.text("heading-unhashed")) } dd { (pointers(&descriptor.unhashed)) }
-                    dt { (visit.text("web-credential")) } dd { (descriptor.auth.parts_needed().join(", ")) }
+                    dt { (visit.text("web-credential")) } dd { (listed(descriptor.auth.parts_needed().iter().map(ToString::to_string).collect())) }
                 }
             }
             section.card { h2 { (visit.text("web-limits")) }

@@ -54,8 +54,12 @@ fn line(texts: &Catalogue, kind: &str, operation: &str, message: &Notice) -> Str
 /// What to do about it, and where.
 pub(super) fn remedy(visit: &Visit, notice: &Notice) -> Markup {
     let here = visit.place.split('?').next().unwrap_or_default();
-    let is_here =
-        |address: &str| here.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    // A form of the very client or scrap is there already; a list of the menu's is somewhere else.
+    let is_below = |address: &str| {
+        let rest = here.strip_prefix(address).filter(|_| address.matches('/').count() > 1);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    let is_here = |address: &str| here == address || is_below(address);
     let place = place(notice).filter(|(address, _)| !is_here(address));
     html! {
         @if let Some(fix) = visit.texts().fix_on_page(notice) { p { (fix) } }
