@@ -1090,7 +1090,7 @@ error-page-passing = The API of client { $client } gave no page now: { $reason }
 error-page-wait = The API of client { $client } asks to wait { $seconds } s: { $reason }
     .fix = The token was not refused: wait, and test again. A scrap waits by itself.
 web-json-path-costly = “{ $path }” is too complex a path for this search
-    .fix = Use at most one .., one filter ? and four commas, without match or search.
+    .fix = Use at most one .., one simple filter, such as ?@.total > 10, and four commas.
 web-busy = Too many heavy questions are under way
     .fix = Wait some seconds, and try again.
 web-verify-3 = Verification 3: read = inserted + duplicate + found again + rejected
@@ -1101,3 +1101,5 @@ web-all-routes = All
 doctor-late = The diagnosis did not end within { $seconds } s
     .fix = Some program must be holding the database: see which, and load again.
 web-detail = Technical detail: { $text }
+web-too-large-to-search = { $count } have more than { $max } and were not looked at.
+web-counted-at = Counted at

@@ -1105,7 +1105,7 @@ error-page-passing = A API do cliente { $client } não deu a página agora: { $r
 error-page-wait = A API do cliente { $client } pede para esperar { $seconds } s: { $reason }
     .fix = O token não foi recusado: espere, e teste de novo. Um scrap espera sozinho.
 web-json-path-costly = “{ $path }” é um caminho complexo demais para esta busca
-    .fix = Use no máximo um .., um filtro ? e quatro vírgulas, sem match nem search.
+    .fix = Use no máximo um .., um filtro simples, como ?@.total > 10, e quatro vírgulas.
 web-busy = Há consultas pesadas demais em andamento
     .fix = Espere alguns segundos e tente de novo.
 web-verify-3 = Verificação 3: lidos = inseridos + duplicados + reencontrados + rejeitados
@@ -1116,3 +1116,5 @@ web-all-routes = Todas
 doctor-late = O diagnóstico não terminou em { $seconds } s
     .fix = Um programa deve estar segurando o banco: veja qual, e recarregue.
 web-detail = Detalhe técnico: { $text }
+web-too-large-to-search = { $count } passam de { $max } e não foram examinados.
+web-counted-at = Contado em

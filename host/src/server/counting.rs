@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 
 use crate::notice;
@@ -28,6 +29,8 @@ pub(super) const DAYS: i32 = 30;
 /// What the two verification queries say of a client, and what came lately.
 #[derive(Debug)]
 pub(super) struct Overview {
+    /// When it was counted.
+    pub(super) at: DateTime<Utc>,
     pub(super) totals: Vec<OrigemTotal>,
     pub(super) newest: Vec<NewestRow>,
     /// What its scraps came to.
@@ -48,7 +51,9 @@ impl Question {
     /// Whether it is still being answered, or its answer is one that somebody comes back for.
     fn stands(&self) -> bool {
         match &*self.answer.borrow() {
-            Some((at, _)) => at.duration_since(self.begun) > PATIENCE && at.elapsed() < GOOD_FOR,
+            Some((at, Ok(_))) => at.duration_since(self.begun) > PATIENCE && at.elapsed() < GOOD_FOR,
+            // The next one may go better.
+            Some((_, Err(_))) => false,
             // Nobody answers it any more: it was broken off.
             None => self.answer.has_changed().is_ok(),
         }
@@ -101,6 +106,7 @@ impl Counting {
 
 async fn counted(atlas: &Atlas, cliente_id: i32) -> Answer {
     Ok(Arc::new(Overview {
+        at: Utc::now(),
         totals: atlas.totals(cliente_id).await?,
         newest: atlas.newest_rows(cliente_id, NEWEST).await?,
         sums: atlas.scrap_sums(cliente_id).await?,

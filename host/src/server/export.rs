@@ -1,17 +1,23 @@
 //! Records as a file of any size: read a part at a time, and the next only when the part before was taken.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{House, LET_IN_STILL};
-use crate::notice;
-use crate::service::{Exit, Failure};
+use crate::service::Failure;
 use crate::store::{RawRecord, RecordFilter};
 
+/// Bytes of a piece.
+const PIECE: usize = 64 * 1024;
 /// Records that are read at a time, and fewer where they are large.
 const READ: i64 = 100;
 
@@ -61,8 +67,7 @@ pub(super) fn export(
     format: Format,
 ) -> Result<impl Stream<Item = Result<Bytes, std::io::Error>> + use<>, Failure> {
     let atlas = Arc::clone(&house.atlas);
-    let busy = |_| Failure::new("op-browse", notice!("web-busy"), Exit::Configuration);
-    let turn = Arc::clone(&house.exports).try_acquire_owned().map_err(busy)?;
+    let turn = house.reading()?;
     let header = match format {
         Format::JsonLines => Bytes::new(),
         Format::Csv => Bytes::from_static(b"id,cliente_id,origem,data_coleta,hash_conteudo,payload\r\n"),
@@ -97,6 +102,25 @@ pub(super) fn export(
         }
     });
     Ok(futures_util::StreamExt::chain(stream::once(async move { Ok(header) }), parts))
+}
+
+/// A large answer, in pieces: its turn lasts until the last one is taken.
+pub(super) fn in_pieces(answer: Bytes, turn: OwnedSemaphorePermit) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold((answer, turn), |(mut rest, turn)| async move {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        (!piece.is_empty()).then_some((Ok(piece), (rest, turn)))
+    })
+}
+
+/// The same of something that is told as JSON.
+pub(super) fn large_json(answer: &impl Serialize, turn: OwnedSemaphorePermit) -> Response {
+    match serde_json::to_vec(answer) {
+        Ok(answer) => {
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            (kind, Body::from_stream(in_pieces(answer.into(), turn))).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// How far an export has come.

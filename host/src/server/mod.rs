@@ -45,7 +45,9 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto::Builder;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::counting::Counting;
@@ -71,8 +73,8 @@ const SEARCHES_MAX: usize = 2;
 const EXAMINE_MAX: Duration = Duration::from_secs(5);
 /// How long somebody waits for their turn.
 const SEARCH_WAIT: Duration = Duration::from_secs(10);
-/// Exports at a time: each has some megabytes of records in hand.
-const EXPORTS_MAX: usize = 16;
+/// Exports and large answers at a time: each has some megabytes of records in hand.
+const READINGS_MAX: usize = 16;
 /// How often what has expired is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long a connection may take until its first request has come, and each request's headers.
@@ -131,9 +133,9 @@ struct House {
     throttle: Throttle,
     counting: Counting,
     /// Searches through records that are under way.
-    searches: Semaphore,
-    /// Exports that are under way.
-    exports: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
+    /// Exports and large answers that are under way.
+    readings: Arc<Semaphore>,
     hosts: Vec<String>,
     /// Whether browsers come over TLS, to here or to the proxy before it.
     is_tls: bool,
@@ -228,14 +230,11 @@ async fn forget(house: Arc<House>) {
     house.stop.run_until_cancelled(each).await;
 }
 
-fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+/// HTTP/1.1 alone: a connection that has no request, or whose reader takes nothing, is told by the connection itself. Over HTTP/2 a client
+/// that answers pings has one for ever. Pages that nobody sees let go of their events, so browsers' six connections are enough.
+fn bound(builder: &mut Builder<TokioExecutor>) {
+    *builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
-    // A connection may have many requests, or none: whoever does not answer a ping is gone.
-    let http2 = &mut builder.http2();
-    http2
-        .timer(hyper_util::rt::TokioTimer::new())
-        .keep_alive_interval(HEADERS_TIMEOUT)
-        .keep_alive_timeout(HEADERS_TIMEOUT);
 }
 
 fn broken(error: &std::io::Error) -> Failure {
@@ -252,8 +251,8 @@ impl House {
             texts: Arc::new(Texts::new()),
             throttle: Throttle::default(),
             counting: Counting::new(),
-            searches: Semaphore::new(SEARCHES_MAX),
-            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
+            readings: Arc::new(Semaphore::new(READINGS_MAX)),
             hosts: settings.hosts.clone(),
             is_tls: settings.tls.is_some() || settings.behind_proxy,
             behind_proxy: settings.behind_proxy,
@@ -267,6 +266,10 @@ impl House {
     }
 }
 
+fn busy() -> Failure {
+    Failure::new("op-browse", notice!("web-busy"), Exit::Configuration)
+}
+
 impl House {
     /// What `doctor` says, or that it does not get to the end: a database that is locked keeps it waiting.
     async fn findings(&self) -> Vec<Finding> {
@@ -276,10 +279,14 @@ impl House {
     }
 
     /// Waits for one's turn to search the records, if that does not take too long.
-    async fn search_turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        let busy = || Failure::new("op-browse", notice!("web-busy"), Exit::Configuration);
-        let turn = tokio::time::timeout(SEARCH_WAIT, self.searches.acquire()).await;
+    async fn search_turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let turn = tokio::time::timeout(SEARCH_WAIT, Arc::clone(&self.searches).acquire_owned()).await;
         turn.ok().and_then(Result::ok).ok_or_else(busy)
+    }
+
+    /// A turn at an answer that may have megabytes, if there is one.
+    fn reading(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.readings).try_acquire_owned().map_err(|_| busy())
     }
 }
 

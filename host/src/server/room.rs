@@ -23,10 +23,13 @@ use super::throttle::of_one_subscriber;
 const CONNECTIONS_MAX: usize = 600;
 /// Connections from one address: half of them, so that nobody has all.
 const FROM_ONE_MAX: usize = CONNECTIONS_MAX / 2;
-/// How long a connection may be without a byte in either direction: longer than any request takes. Listeners get one every 15 seconds.
+/// How long a connection may be without a byte in either direction: longer than any request takes. Listeners get some every 15 seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// How long somebody may take nothing of what is sent to them.
-const STALL_MAX: Duration = Duration::from_secs(30);
+const STALL_MAX: Duration = Duration::from_secs(60);
+/// Bytes that wait for a reader in the system, at most. There is said to be room again when a third of them are taken: with more of them, a
+/// reader who is only slow would seem to take nothing.
+const UNSENT_MAX: usize = 512 * 1024;
 
 /// How many connections each address has.
 type Shares = Arc<Mutex<HashMap<IpAddr, usize>>>;
@@ -88,6 +91,7 @@ impl<S> Accept<TcpStream, S> for Room {
         // Events are small, and nobody waits for more of them.
         let seated = self.seat(&stream).and_then(|seat| {
             stream.set_nodelay(true)?;
+            rustix::net::sockopt::set_socket_send_buffer_size(&stream, UNSENT_MAX)?;
             let silent = Box::pin(tokio::time::sleep(SILENCE_MAX));
             Ok(Seated { stream, silent, stalled: None, _seat: seat })
         });

@@ -23,6 +23,6 @@ pub(super) fn config(chain: &Path, key: &Path) -> Result<Arc<rustls::ServerConfi
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, private));
     let mut config = config.map_err(|error| unusable(chain, error.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

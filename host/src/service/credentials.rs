@@ -44,15 +44,36 @@ impl Atlas {
             Said::OverTheNet => base_url.map(|_| false),
         };
         let api_change = ApiChange { base_url, private, credential: None };
+        let withdraws_grant = match (said, token_url) {
+            (Said::OverTheNet, Some(url)) => !self.is_beside_its_api(cliente_id, api, base_url, url).await?,
+            _ => false,
+        };
         let write = ClientWrite {
             api: Some((api, api_change)),
             parts: Some(Some(parts)),
+            withdraws_grant,
             is_guarded: said == Said::OverTheNet,
             ..ClientWrite::default()
         };
         // At once: the credential of before must never stand beside the new base URL.
         let written = self.store().change_client(cliente_id, write).await;
         written.map_err(|error| not_written(cliente_id, api, &error))
+    }
+
+    /// Whether a token URL is at the very origin of its API: what the operator granted to that is not a grant for any other.
+    async fn is_beside_its_api(
+        &self,
+        cliente_id: i32,
+        api: &str,
+        base_url: Option<&str>,
+        token_url: &str,
+    ) -> Result<bool, Failure> {
+        let clients = self.clients().await?;
+        let client = clients.iter().find(|client| client.cliente_id == cliente_id);
+        let present = client.and_then(|client| client.apis.iter().find(|known| known.api == api));
+        let base_url = base_url.or(present.map(|known| known.base_url.as_str())).and_then(parse_base_url);
+        let token_url = url::Url::parse(token_url).ok();
+        Ok(base_url.zip(token_url).is_some_and(|(base, token)| base.origin() == token.origin()))
     }
 
     /// Removes an API's own credential; where the API is stays.

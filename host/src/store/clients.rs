@@ -20,6 +20,8 @@ pub struct ClientWrite<'a> {
     pub api: Option<(&'a str, ApiChange<'a>)>,
     /// The API's own credential in the place of any that it has, with its access token; `Some(None)` removes it.
     pub parts: Option<Option<&'a Parts>>,
+    /// Whether the API may be at a private address no more, wherever it is: its token URL leads elsewhere now.
+    pub withdraws_grant: bool,
     /// Whether a stored credential stays where it was given for: it is said by somebody who may not know it. Then a new base URL is only
     /// taken with a new credential, or where none is stored, and one that is there already leaves its grant as it is.
     pub is_guarded: bool,
@@ -155,7 +157,7 @@ macro_rules! impl_clients {
             #[async_trait]
             impl Clients for $store {
                 async fn change_client(&self, cliente_id: i32, write: ClientWrite<'_>) -> Result<(), StoreError> {
-                    let ClientWrite { is_new, token, active, api, parts, is_guarded } = write;
+                    let ClientWrite { is_new, token, active, api, parts, withdraws_grant, is_guarded } = write;
                     let seal = |api: &str, column, secret: &crate::source::Secret| {
                         self.sealer.seal(Place { cliente_id, api, column }, secret)
                     };
@@ -191,6 +193,9 @@ macro_rules! impl_clients {
                         };
                         change = clients::guarded(api, change, &stored, placed, comes_with_one)
                             .map_err(|present| StoreError::new(Fault::Guarded, DOING, present))?;
+                    }
+                    if withdraws_grant {
+                        change.private = Some(false);
                     }
                     let own = change.credential.map(|secret| seal(api, Column::Credencial, secret)).transpose()?;
                     if !place_api(&mut tx, cliente_id, api, change, own.as_deref()).await.map_err(sort())? {

@@ -188,6 +188,74 @@ async fn an_export_is_broken_off_when_its_token_is_revoked() -> anyhow::Result<(
 }
 
 #[tokio::test]
+async fn who_reads_slowly_is_not_cut_off() -> anyhow::Result<()> {
+    let api = api(1, Faults::default()).await?;
+    let atlas = Atlas::on_sqlite()?;
+    atlas.register(CLIENT, &api).await?;
+    let fill = format!(
+        "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) SELECT {CLIENT}, 'pedido', \
+         '{{\"a\":\"' || hex(zeroblob(50000)) || '\"}}', 'h' || n FROM \
+         (WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 300) SELECT n FROM s)"
+    );
+    atlas.database.execute(&fill).await?;
+    let server = Server::start(&atlas, &[]).await?;
+    let (_, secret) = token(&atlas, false).await?;
+    let mut stream = TcpStream::connect(server.address()).await?;
+    let ask = format!(
+        "GET /api/v1/records/export HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {secret}\r\n\r\n",
+        server.address()
+    );
+    stream.write_all(ask.as_bytes()).await?;
+    // 40 kB a second, for longer than somebody may take nothing at all.
+    let (began, mut taken, mut chunk) = (Instant::now(), 0, vec![0; 4_000]);
+    while began.elapsed() < Duration::from_secs(75) {
+        let read = stream.read(&mut chunk).await?;
+        ensure!(read > 0, "it was cut off after {:?} and {taken} bytes", began.elapsed());
+        taken += read;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // And then all of it.
+    let mut rest = 0;
+    let mut chunk = vec![0; 1 << 20];
+    while rest + taken < 30_000_000 {
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut chunk)).await??;
+        ensure!(read > 0, "it ended after {} bytes", rest + taken);
+        rest += read;
+    }
+    drop(stream);
+    server.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_grant_is_not_lent_to_a_token_url_that_somebody_names_over_the_net() -> anyhow::Result<()> {
+    let api = api(20, Faults::default()).await?;
+    for atlas in Atlas::on_both().await? {
+        atlas.register(CLIENT, &api).await?;
+        let base_url = "http://127.0.0.1:9/api/";
+        let add = ["client", "credential", "set", "2151", "--api", "teste", "--base-url", base_url, "--parts", "-"];
+        atlas
+            .run_with_input(&add, "client_id=a\nclient_secret=b\ntoken_url=http://127.0.0.1:9/token\n")
+            .await?
+            .expect(0)?;
+        let granted = "SELECT COUNT(*) FROM clientes_apis WHERE api = 'teste' AND rede_privada";
+        assert_eq!(atlas.database.number(granted).await?, 1);
+        let server = Server::start(&atlas, &[]).await?;
+        let program = server.program(&atlas, true).await?;
+        let put = |token_url: &str| {
+            let parts = json!({ "client_id": "a", "client_secret": "c", "token_url": token_url });
+            program.send(Method::PUT, "/clients/2151/apis/teste", &json!({ "partes": parts }))
+        };
+        assert!(put("http://127.0.0.1:9/other").send().await?.status().is_success());
+        assert_eq!(atlas.database.number(granted).await?, 1);
+        assert!(put("http://127.0.0.9:9/internal?delete=1").send().await?.status().is_success());
+        assert_eq!(atlas.database.number(granted).await?, 0);
+        server.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_search_that_could_take_for_ever_is_refused_at_once() -> anyhow::Result<()> {
     let api = api(20, Faults::default()).await?;
     let atlas = Atlas::on_sqlite()?;
@@ -197,7 +265,9 @@ async fn a_search_that_could_take_for_ever_is_refused_at_once() -> anyhow::Resul
     let id = browser.create(CLIENT, json!({})).await?;
     browser.until(id, "concluido").await?;
     let began = Instant::now();
-    for path in ["$..[?search(@, \"(\\w{0,200}){0,20}\")]", "$..a..b..c", "$[*,*,*,*,*,*]"] {
+    for path in
+        ["$..[?search(@, \"(\\w{0,200}){0,20}\")]", "$..a..b..c", "$[*,*,*,*,*,*]", "$[?count($..*)>0]", "$[?$[*]]"]
+    {
         let encoded: String = path.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = browser.get(&format!("/dados/registros?caminho={encoded}")).await?;
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{path}");
@@ -212,10 +282,13 @@ async fn connections_that_do_nothing_keep_nobody_out() -> anyhow::Result<()> {
     let atlas = Atlas::on_sqlite()?;
     let server = Server::start(&atlas, &[]).await?;
     let browser = server.browser().await?;
-    // HTTP/2 as a client begins it that knows the server speaks it, and then falls silent: its settings, and one request.
+    // HTTP/2, in which a client that answers pings could stay for ever, is not spoken.
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let answer = server.raw(preface).await?;
+    ensure!(answer.is_empty() || answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.1 505"), "{answer}");
+    // One that says nothing after its first request.
     let mut silent = TcpStream::connect(server.address()).await?;
-    silent.write_all(preface).await?;
+    silent.write_all(format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", server.address()).as_bytes()).await?;
     // One that asks without end, and takes nothing of what it is answered.
     let mut greedy = TcpStream::connect(server.address()).await?;
     let ask = format!("GET /api/v1/openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", server.address()).repeat(400);
@@ -237,7 +310,7 @@ async fn connections_that_do_nothing_keep_nobody_out() -> anyhow::Result<()> {
     tokio::time::timeout(Duration::from_secs(60), silent.read_to_end(&mut rest)).await.context("silent still")??;
     let mut chunk = vec![0; 64 * 1024];
     let mut last = Instant::now();
-    tokio::time::sleep(Duration::from_secs(45).saturating_sub(began.elapsed())).await;
+    tokio::time::sleep(Duration::from_secs(70).saturating_sub(began.elapsed())).await;
     // What was sent before is there to be read, and then its end.
     loop {
         match tokio::time::timeout(Duration::from_secs(20), greedy.read(&mut chunk)).await.context("it waits still")? {

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Asked, At, Listed, cursor, limit};
 use crate::notice;
-use crate::server::export::{Format, export};
+use crate::server::export::{Format, export, large_json};
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
 use crate::server::view::rfc3339;
@@ -153,18 +153,20 @@ pub(super) struct WholeRecord {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(caller: Caller, At(id): At<i64>) -> Result<Json<WholeRecord>, Problem> {
+pub(super) async fn show(caller: Caller, At(id): At<i64>) -> Result<Response, Problem> {
     caller.need(Act::Look)?;
+    let turn = caller.house.reading().map_err(|f| caller.problem(&f))?;
     let record = caller.house.atlas.record(id).await.map_err(|f| caller.problem(&f))?;
     let unreadable = |_| caller.problem(&Failure::usage(notice!("web-record-unknown", id = id)));
-    Ok(Json(WholeRecord {
+    let record = WholeRecord {
         id,
         cliente_id: record.cliente_id,
         origem: record.origem,
         data_coleta: record.data_coleta.as_deref().map(rfc3339),
         hash_conteudo: record.hash_conteudo,
         payload: RawValue::from_string(record.payload).map_err(unreadable)?,
-    }))
+    };
+    Ok(large_json(&record, turn))
 }
 
 /// All records that are meant, the oldest first, as JSON Lines or CSV.

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Asked, At, Body, Listed, cursor, limit};
 use crate::server::events::Point;
+use crate::server::export::large_json;
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
 use crate::server::view::{ScrapView, rfc3339};
@@ -410,11 +411,9 @@ pub(super) struct WhichRejects {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn rejects(
-    caller: Caller,
-    Asked(which): Asked<WhichRejects>,
-) -> Result<Json<Listed<RejectView>>, Problem> {
+pub(super) async fn rejects(caller: Caller, Asked(which): Asked<WhichRejects>) -> Result<Response, Problem> {
     caller.need(Act::Look)?;
+    let turn = caller.house.reading().map_err(|f| caller.problem(&f))?;
     let after = cursor(&caller, which.cursor.as_deref())?.unwrap_or(0);
     let limit = which.limite.unwrap_or(REJECTS).clamp(1, REJECTS_MAX);
     let rejects = caller.house.atlas.rejects(which.scrap_id, after, limit).await.map_err(|f| caller.problem(&f))?;
@@ -425,7 +424,8 @@ pub(super) async fn rejects(
         }
         None => None,
     };
-    Ok(Json(Listed { itens: rejects.into_iter().map(RejectView::from).collect(), proximo: next }))
+    let listed = Listed { itens: rejects.into_iter().map(RejectView::from).collect(), proximo: next };
+    Ok(large_json(&listed, turn))
 }
 
 /// What became of a rejected record.

@@ -15,7 +15,7 @@ use super::connectors::tried;
 use super::layout::{action, ask, day_input, empty, field, page, token, told};
 use super::remedy::{alert, remedy};
 use super::scraps::request;
-use super::visit::{At, Fields, PART, Posted, Visit};
+use super::visit::{At, Fields, PART, Posted, SETTING, Visit};
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
@@ -26,8 +26,6 @@ use crate::store::Client;
 
 /// How long a base URL's name may take to be looked up, for a word on it.
 const LOOK_UP: Duration = Duration::from_secs(2);
-/// What a form calls one of an API's settings.
-const SETTING: &str = "config_";
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
@@ -469,18 +467,20 @@ async fn set_api(At(id): At<i32>, Posted { visit, fields }: Posted) -> Response 
         let (api, base_url) = (fields.text("api"), fields.get("base_url"));
         let atlas = &visit.house.atlas;
         let Needs { settings, .. } = needs(&visit, id, api).await?;
-        if !settings.is_empty() {
-            let now = atlas.settings(id, api).await?;
-            atlas.set_settings(id, api, &typed_settings(now, &fields, &settings)).await?;
-        }
         // Nothing typed: what is stored stays.
         if parts.is_empty() {
             let (api, base_url) = (Some(api.to_owned()), base_url.map(str::to_owned));
             let change = ClientChange { api, base_url, said: Said::OverTheNet, ..ClientChange::default() };
-            return atlas.set_client(id, change).await;
+            atlas.set_client(id, change).await?;
+        } else {
+            let parts = Parts::of(parts).map_err(|error| Failure::parts(&error))?;
+            atlas.set_credential(id, api, base_url, &parts, Said::OverTheNet).await?;
         }
-        let parts = Parts::of(parts).map_err(|error| Failure::parts(&error))?;
-        atlas.set_credential(id, api, base_url, &parts, Said::OverTheNet).await
+        if !settings.is_empty() {
+            let now = atlas.settings(id, api).await?;
+            atlas.set_settings(id, api, &typed_settings(now, &fields, &settings)).await?;
+        }
+        Ok(())
     };
     match set.await {
         Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),

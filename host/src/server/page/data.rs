@@ -13,13 +13,13 @@ use chrono::{Days, NaiveDate, Utc};
 use maud::{Markup, html};
 use serde_json_path::JsonPath;
 
-use super::format::{bytes, day, number, sent, time};
+use super::format::{bytes, day, moment, number, sent, time};
 use super::layout::{day_input, empty, page};
 use super::remedy::alert;
 use super::visit::{At, Fields, Visit};
 use crate::notice;
 use crate::server::counting::{DAYS, Overview};
-use crate::server::export::{Format, export};
+use crate::server::export::{Format, export, in_pieces};
 use crate::server::{House, problem};
 use crate::service::Failure;
 use crate::store::{DayTotal, RawRecord, RecordFilter, VERIFY_NEWEST, VERIFY_TOTALS};
@@ -29,6 +29,8 @@ const SHOWN: usize = 50;
 /// Records that a search by path reads before it says how far it has come, and how long it may take.
 const SEARCHED: usize = 20_000;
 const SEARCH_TIME: Duration = Duration::from_secs(5);
+/// Bytes of a record that is searched: as a tree it takes many times as many.
+const SEARCHED_RECORD_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of a path: it is parsed recursively.
 const PATH_MAX: usize = 256;
 /// Records that are read at a time, where their payloads are needed whole: fewer where they are large.
@@ -87,8 +89,9 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
 fn verified(visit: &Visit, id: i32, overview: &Overview) -> Markup {
     let lang = visit.lang;
     let of_client = Fields::default().with("cliente", Some(&id.to_string()));
-    let Overview { totals, newest, sums, days } = overview;
+    let Overview { at, totals, newest, sums, days } = overview;
     html! {
+        p.hint { (visit.text("web-counted-at")) " " (moment(at.timestamp(), lang)) }
         section.card { h2 { (visit.text("web-verify-1")) }
             p.hint { code { (VERIFY_TOTALS.replace("$1", &id.to_string())) } }
             @if totals.is_empty() { p { (visit.text("web-no-records-yet")) } }
@@ -205,6 +208,8 @@ struct Found {
     next: Option<i64>,
     /// How many records were looked at.
     searched: usize,
+    /// How many of them were too large to be.
+    too_large: usize,
 }
 
 async fn records(visit: Visit) -> Response {
@@ -221,7 +226,7 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
     let (query, atlas) = (&visit.query, &visit.house.atlas);
     let filter = filter(query)?;
     let before = query.number("antes")?.unwrap_or(i64::MAX);
-    let _turn = visit.house.search_turn().await?;
+    let turn = Arc::new(visit.house.search_turn().await?);
     let Some(typed) = query.get("caminho") else {
         if query.get("valor").is_some() {
             return Err(Failure::usage(notice!("web-value-alone")));
@@ -230,7 +235,12 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
         let records = atlas.records(&filter, before, limit, EXCERPT + 1).await?;
         let next = records.last().filter(|_| records.len() == SHOWN).map(|last| last.id);
         let searched = records.len();
-        return Ok(Found { records: records.into_iter().map(|record| (record, None)).collect(), next, searched });
+        return Ok(Found {
+            records: records.into_iter().map(|record| (record, None)).collect(),
+            next,
+            searched,
+            too_large: 0,
+        });
     };
     if typed.len() > PATH_MAX {
         return Err(Failure::usage(notice!("web-json-path", path = excerpt(typed))));
@@ -242,7 +252,7 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
         return Err(Failure::usage(notice!("web-json-path-costly", path = typed)));
     }
     let wanted = query.get("valor").map(str::to_owned);
-    let mut found = Found { records: Vec::new(), next: Some(before), searched: 0 };
+    let mut found = Found { records: Vec::new(), next: Some(before), searched: 0, too_large: 0 };
     let began = Instant::now();
     // Read whole, since the path may lead anywhere.
     while let Some(before) = found.next {
@@ -252,8 +262,13 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
         let some = atlas.read_back(&filter, before, READ).await?;
         found.next = some.last().map(|last| last.id);
         found.searched += some.len();
-        let (path, wanted) = (path.clone(), wanted.clone());
+        // Its turn lasts for as long as it computes, whoever still waits for it.
+        let (path, wanted, turn) = (path.clone(), wanted.clone(), Arc::clone(&turn));
+        let (large, some): (Vec<_>, Vec<_>) = some.into_iter().partition(|r| r.payload.len() > SEARCHED_RECORD_MAX);
+        found.too_large += large.len();
+        drop(large);
         let matched = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             // Whoever asked has left by then.
             let in_time = some.into_iter().take_while(|_| began.elapsed() < SEARCH_TIME * 2);
             let matched = in_time.filter_map(|record| {
@@ -273,11 +288,19 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
     Ok(found)
 }
 
-/// Whether a path takes no longer than it takes to read a record: regular expressions are compiled for each value, and what leads to many
-/// values leads to many times as many where it stands twice.
+/// Whether a path takes no longer than it takes to read a record. What leads to many values leads to many times as many where it stands
+/// twice; a filter looks at each value, and must not lead to many from there, nor begin at the record's own beginning; regular expressions
+/// are compiled for each value.
 fn is_simple(path: &str) -> bool {
-    let count = |what: &str| path.matches(what).count();
-    count("match") + count("search") == 0 && count("..") <= 1 && count("?") <= 1 && count(",") <= 4
+    let (plain, filter) = path.split_once('?').unwrap_or((path, ""));
+    let count = |text: &str, what: &str| text.matches(what).count();
+    let is_plain = count(plain, "..") <= 1 && count(plain, ",") <= 4 && count(plain, "$") == 1;
+    // A text between quotes may have any of these, and is refused all the same.
+    let leads_on = ["..", "*", "$", "?", ",", "(", "&&", "||"];
+    // What follows the filter leads on from each value that it finds.
+    is_plain
+        && (filter.is_empty()
+            || count(plain, "..") + count(plain, "*") <= 1 && !leads_on.iter().any(|what| filter.contains(what)))
 }
 
 /// What stands at the path, if anything does, and is what is looked for.
@@ -342,7 +365,7 @@ fn listed(visit: &Visit, found: &Found) -> Markup {
                 } } }
             } }
         }
-        @if visit.query.get("caminho").is_some() { p.hint { (visit.say(&notice!("web-searched", count = number(found.searched as i64, lang)))) } }
+        @if visit.query.get("caminho").is_some() { p.hint { (visit.say(&notice!("web-searched", count = number(found.searched as i64, lang)))) @if found.too_large > 0 { " " (visit.say(&notice!("web-too-large-to-search", count = number(found.too_large as i64, lang), max = bytes(SEARCHED_RECORD_MAX as u64, lang)))) } } }
         @if let Some(next) = found.next {
             nav.pager aria-label=(visit.text("web-paging")) { a href={ "/dados/registros?" (visit.query.with("antes", Some(&next.to_string()))) } { (visit.text("web-older")) " »" } }
         }
@@ -381,18 +404,26 @@ async fn record(visit: Visit, At(id): At<i64>) -> Response {
 }
 
 async fn raw(visit: Visit, At(id): At<i64>) -> Response {
+    let turn = match visit.house.reading() {
+        Ok(turn) => turn,
+        Err(failure) => return visit.failed(&failure),
+    };
     match visit.house.atlas.record(id).await {
         Ok(record) => {
             let name = format!("attachment; filename=\"registro-{id}.json\"");
             let kind = "application/json".to_owned();
-            ([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], record.payload).into_response()
+            let body = Body::from_stream(in_pieces(record.payload.into(), turn));
+            ([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], body).into_response()
         }
         Err(failure) => visit.failed(&failure),
     }
 }
 
 async fn download(visit: Visit) -> Response {
-    let format = visit.query.get("formato").and_then(Format::from_name).unwrap_or(Format::JsonLines);
+    let name = visit.query.get("formato").unwrap_or("jsonl");
+    let Some(format) = Format::from_name(name) else {
+        return visit.failed(&Failure::usage(notice!("web-format-unknown", format = name)));
+    };
     match filter(&visit.query) {
         Ok(filter) => {
             let of = [visit.query.get("cliente"), visit.query.get("rota")]
@@ -444,9 +475,14 @@ mod tests {
         for costly in [
             "$..a..b",
             "$[?search(@.nome, 'x')]",
-            "$[?match(@, '(\\w{0,200}){0,20}')]",
+            "$[?match(@, '(\\\\w{0,200}){0,20}')]",
             "$[?@[?@.a]]",
             "$[*,*,*,*,*,*]",
+            "$[?count($..*)>0]",
+            "$[?count($[*])>0]",
+            "$[?$[*]]",
+            "$[?@[*]]",
+            "$[?@['a','b']]",
         ] {
             assert!(!is_simple(costly), "{costly}");
         }

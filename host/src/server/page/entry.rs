@@ -205,7 +205,7 @@ async fn prefer(body: String) -> Response {
 }
 
 /// A place of this server, and no other: a path, and nothing that a browser takes for another host.
-fn ours(place: Option<&str>) -> String {
+pub(super) fn ours(place: Option<&str>) -> String {
     let is_ours = |place: &&str| {
         place.starts_with('/')
             && !place.starts_with("//")

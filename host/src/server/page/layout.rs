@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
+use super::entry;
 use super::remedy::{alert, lone_alert};
 use super::visit::{FORM_TOKEN, Fields, Visit};
 use crate::i18n::{Catalogue, Lang};
@@ -215,7 +216,7 @@ pub(super) fn lone_failure(texts: &Catalogue, theme: Option<&str>, failure: &Fai
 
 /// A form that was sent with the token of another session: it is filled in again.
 pub(super) fn expired(visit: &Visit, failure: &Failure, from: &str, fields: &Fields) -> Response {
-    let kept = fields.kept();
+    let (from, kept) = (entry::ours(Some(from)), fields.kept());
     let again = format!("{from}?{UNDONE}={}&{kept}", session::mark(&visit.session.form_token, &kept));
     let content =
         html! { (alert(visit, failure)) p { a.button.primary href=(again) { (visit.text("web-form-again")) } } };

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
@@ -82,13 +82,16 @@ fn no_page(house: &House, headers: &HeaderMap, uri: &Uri) -> Response {
 }
 
 /// An address that only takes what a form sends: it stands in a browser's bar after it did, and leads back to the form's page.
-async fn form_page(OriginalUri(uri): OriginalUri) -> Redirect {
+async fn form_page(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     let mut names = uri.path().split('/').skip(1);
     let (room, what) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
     let page = match room {
-        "scraps" | "clientes" | "conectores" => format!("/{room}/{what}"),
+        "scraps" | "clientes" | "conectores" if !what.is_empty() => format!("/{room}/{what}"),
         "agenda" | "acessos" => format!("/{room}"),
         _ => "/scraps".to_owned(),
     };
-    Redirect::to(&page)
+    Redirect::to(&page).into_response()
 }

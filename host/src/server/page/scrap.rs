@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -18,6 +19,7 @@ use crate::i18n::Lang;
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
+use crate::server::export::in_pieces;
 use crate::service::{Act, Failure, Replayed};
 use crate::store::{PageRow, Rejected, Scrap, ScrapState};
 
@@ -380,11 +382,19 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
 
 /// The bytes as they arrived. They are a stranger's: a browser saves them, and does nothing else with them.
 async fn content(visit: Visit, At(id): At<i64>) -> Response {
+    let turn = match visit.house.reading() {
+        Ok(turn) => turn,
+        Err(failure) => return visit.failed(&failure),
+    };
     match visit.house.atlas.rejected(id).await {
         Ok(reject) => {
             let name = format!("attachment; filename=\"rejeitado-{id}.bin\"");
             let kind = "application/octet-stream".to_owned();
-            ([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], reject.content).into_response()
+            (
+                [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)],
+                Body::from_stream(in_pieces(reject.content.into(), turn)),
+            )
+                .into_response()
         }
         Err(failure) => visit.failed(&failure),
     }

@@ -28,6 +28,8 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub(super) const FORM_TOKEN: &str = "_csrf";
 /// What was typed and is a secret: it is typed again, rather than kept in a page.
 const SECRETS: [&str; 4] = ["token", "senha", "valor", "chave"];
+/// How a form calls one of an API's settings.
+pub(super) const SETTING: &str = "config_";
 /// How a form calls the parts of a credential: secrets all of them, whatever they are called beyond that.
 pub(super) const PART: &str = "parte_";
 
@@ -69,7 +71,11 @@ impl Visit {
 
     /// What a form is filled in with. Where somebody's token goes is not taken from an address that anybody may have made.
     pub(super) fn prefill(&self) -> Fields {
-        if self.is_undone() { self.query.clone() } else { Fields::parse(&self.query.with("base_url", None)) }
+        if self.is_undone() {
+            self.query.clone()
+        } else {
+            self.query.without(|name| name == "base_url" || name.starts_with(SETTING))
+        }
     }
 
     /// Goes on only if they may.
@@ -193,6 +199,11 @@ impl Fields {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }
 
+    /// Those of other names.
+    fn without(&self, is_out: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|(name, _)| !is_out(name)).cloned().collect())
+    }
+
     /// As a query, with one of them changed or taken away.
     pub(super) fn with(&self, name: &str, value: Option<&str>) -> String {
         let others = self.0.iter().filter(|(field, value)| field != name && !value.is_empty());
@@ -266,7 +277,7 @@ impl FromRequestParts<Arc<House>> for From {
     async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
         // The last one is the proxy's own word; those before it are whatever it was told.
         let said = parts.headers.get_all(FORWARDED_FOR).iter().next_back().filter(|_| house.behind_proxy);
-        let said = said.and_then(|said| said.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        let said = said.and_then(|said| forwarded_for(said.to_str().ok()?));
         if let Some(address) = said {
             return Ok(Self(address));
         }
@@ -275,9 +286,29 @@ impl FromRequestParts<Arc<House>> for From {
     }
 }
 
+/// The address that a proxy added last, with or without its port.
+fn forwarded_for(said: &str) -> Option<IpAddr> {
+    let last = said.rsplit(',').next()?.trim();
+    let bare = last.strip_prefix('[').and_then(|last| last.strip_suffix(']')).unwrap_or(last);
+    bare.parse().ok().or_else(|| Some(last.parse::<SocketAddr>().ok()?.ip()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn for_whom_a_proxy_asks_is_read_however_it_says_it() {
+        let v4: IpAddr = "203.0.113.7".parse().unwrap();
+        let v6: IpAddr = "2001:db8::7".parse().unwrap();
+        for said in ["203.0.113.7", "10.0.0.1, 203.0.113.7", "evil, 203.0.113.7:4711"] {
+            assert_eq!(forwarded_for(said), Some(v4), "{said}");
+        }
+        for said in ["2001:db8::7", "[2001:db8::7]", "x, [2001:db8::7]:443"] {
+            assert_eq!(forwarded_for(said), Some(v6), "{said}");
+        }
+        assert_eq!(forwarded_for("203.0.113.7, unknown"), None);
+    }
 
     #[test]
     fn what_is_typed_is_kept_but_for_secrets() {
