@@ -192,18 +192,21 @@ impl Listening {
         let app = router(Arc::clone(&house)).into_make_service_with_connect_info::<SocketAddr>();
         let listener = self.listener;
         let room = Room::new(self.settings.behind_proxy);
+        // HTTP/1.1 alone: a connection without a request, or whose reader takes nothing, is told by the connection itself. Over HTTP/2 a
+        // client that answers pings has one for ever. Pages that nobody sees let go of their events, so browsers' six connections are enough.
         let serving = match self.tls {
             Some(config) => {
                 let config = RustlsConfig::from_config(config);
                 let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
                 let server = server.map(|_| RustlsAcceptor::new(config).acceptor(room));
-                let mut server = server.handle(handle).first_request_timeout(HEADERS_TIMEOUT);
+                let mut server = server.handle(handle).http1_only().first_request_timeout(HEADERS_TIMEOUT);
                 bound(server.http_builder());
                 tokio::spawn(server.serve(app))
             }
             None => {
                 let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
-                let mut server = server.acceptor(room).handle(handle).first_request_timeout(HEADERS_TIMEOUT);
+                let mut server =
+                    server.acceptor(room).handle(handle).http1_only().first_request_timeout(HEADERS_TIMEOUT);
                 bound(server.http_builder());
                 tokio::spawn(server.serve(app))
             }
@@ -230,10 +233,7 @@ async fn forget(house: Arc<House>) {
     house.stop.run_until_cancelled(each).await;
 }
 
-/// HTTP/1.1 alone: a connection that has no request, or whose reader takes nothing, is told by the connection itself. Over HTTP/2 a client
-/// that answers pings has one for ever. Pages that nobody sees let go of their events, so browsers' six connections are enough.
 fn bound(builder: &mut Builder<TokioExecutor>) {
-    *builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
 }
 
