@@ -261,31 +261,48 @@ async fn search(visit: &Visit) -> Result<Found, Failure> {
         }
         let some = atlas.read_back(&filter, before, READ).await?;
         found.next = some.last().map(|last| last.id);
-        found.searched += some.len();
         // Its turn lasts for as long as it computes, whoever still waits for it.
         let (path, wanted, turn) = (path.clone(), wanted.clone(), Arc::clone(&turn));
-        let (large, some): (Vec<_>, Vec<_>) = some.into_iter().partition(|r| r.payload.len() > SEARCHED_RECORD_MAX);
-        found.too_large += large.len();
-        drop(large);
-        let matched = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            // Whoever asked has left by then.
-            let in_time = some.into_iter().take_while(|_| began.elapsed() < SEARCH_TIME * 2);
-            let matched = in_time.filter_map(|record| {
-                let at = matches(&path, wanted.as_deref(), &record.payload)?;
-                Some((record, Some(at)))
-            });
-            matched.collect::<Vec<_>>()
-        });
         let room = SHOWN - found.records.len();
-        let mut matched = matched.await.unwrap_or_default();
-        if matched.len() > room {
-            matched.truncate(room);
-            found.next = matched.last().map(|(record, _)| record.id);
-        }
-        found.records.extend(matched);
+        let looked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            look_through(some, &path, wanted.as_deref(), room, began)
+        });
+        let Ok(looked) = looked.await else { break };
+        found.records.extend(looked.matched);
+        found.searched += looked.searched;
+        found.too_large += looked.too_large;
+        found.next = looked.stopped_at.or(found.next);
     }
     Ok(found)
+}
+
+/// What came of looking through some records.
+#[derive(Default)]
+struct Looked {
+    matched: Vec<(RawRecord, Option<String>)>,
+    searched: usize,
+    too_large: usize,
+    /// The last one that was looked at, where there was no room for more, or no time.
+    stopped_at: Option<i64>,
+}
+
+fn look_through(records: Vec<RawRecord>, path: &JsonPath, wanted: Option<&str>, room: usize, began: Instant) -> Looked {
+    let mut looked = Looked::default();
+    for record in records {
+        let id = record.id;
+        looked.searched += 1;
+        if record.payload.len() > SEARCHED_RECORD_MAX {
+            looked.too_large += 1;
+        } else if let Some(at) = matches(path, wanted, &record.payload) {
+            looked.matched.push((record, Some(at)));
+        }
+        if looked.matched.len() >= room || began.elapsed() >= SEARCH_TIME {
+            looked.stopped_at = Some(id);
+            break;
+        }
+    }
+    looked
 }
 
 /// Whether a path takes no longer than it takes to read a record. What leads to many values leads to many times as many where it stands
@@ -465,6 +482,29 @@ mod tests {
         assert!(at("$.id", "9007199254740993", order).is_some());
         assert_eq!(at("$.id", "9007199254740992", order), None);
         assert_eq!(at("$.total", "2997", order), None);
+    }
+
+    #[test]
+    fn a_search_that_stops_goes_on_after_the_last_record_that_it_looked_at() {
+        let record = |id: i64| RawRecord {
+            id,
+            cliente_id: 7,
+            origem: "pedido".to_owned(),
+            data_coleta: None,
+            payload: format!(r#"{{"par":{}}}"#, id % 2 == 0),
+            hash_conteudo: None,
+        };
+        let path = JsonPath::parse("$.par").unwrap();
+        let records = || (1..=10).rev().map(record).collect::<Vec<_>>();
+        let ids = |looked: &Looked| looked.matched.iter().map(|(record, _)| record.id).collect::<Vec<_>>();
+        let some = look_through(records(), &path, Some("true"), 2, Instant::now());
+        assert_eq!((ids(&some), some.searched, some.stopped_at), (vec![10, 8], 3, Some(8)));
+        let all = look_through(records(), &path, Some("true"), 50, Instant::now());
+        assert_eq!((ids(&all), all.searched, all.stopped_at), (vec![10, 8, 6, 4, 2], 10, None));
+        // Without time left, one is looked at: it always goes on.
+        let late = Instant::now().checked_sub(SEARCH_TIME).unwrap();
+        let one = look_through(records(), &path, Some("true"), 50, late);
+        assert_eq!((one.searched, one.stopped_at), (1, Some(10)));
     }
 
     #[test]
