@@ -55,7 +55,7 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
     let more = scraps.len() > SHOWN;
     scraps.truncate(SHOWN);
     let routes = atlas.connectors().registry().await?.routes();
-    let is_filtered = query.iter().any(|(name, value)| name != "antes" && !value.is_empty());
+    let is_filtered = ["cliente", "rota", "estado", "fatias"].iter().any(|name| query.get(name).is_some());
     let may = visit.session.principal.may(Act::Operate);
     Ok(html! {
         div.bar {
