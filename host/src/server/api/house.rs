@@ -31,8 +31,8 @@ pub(super) struct Which {
     since: Option<String>,
 }
 
-/// What happens, as server-sent events: `scrap` (a scrap as it stands and how it goes), `line` (of a scrap's log), `connector`, and
-/// `reset`: events were missed that are not known any more, so what was known has to be asked for again.
+/// What happens, as server-sent events: `scrap` (a scrap as it stands and how it goes), `line` (of a scrap's log), `connector`, `store`
+/// (whether the database answers, when that changes), and `reset`: events were missed that are not known any more, so what was known has to be asked for again.
 #[utoipa::path(get, path = "/events", tag = "events", params(Which), responses(
     (status = OK, description = "Events", content_type = "text/event-stream", body = String),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
