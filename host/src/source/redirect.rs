@@ -25,6 +25,11 @@ pub(super) fn follow(hop: &Hop, status: u16, location: Option<&str>) -> Result<O
     let mut url =
         hop.url.join(location).map_err(|e| SendError::RedirectDenied(format!("a redirect to no URL: {e}")))?;
     url.set_fragment(None);
+    // Refused before its origin is asked for: url 2.5.8 overflows the stack, which aborts the
+    // process, on thousands of `blob:` before a URL (RUSTSEC-2026-0592).
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(SendError::RedirectDenied("a redirect to neither http nor https".to_owned()));
+    }
     if hop.url.scheme() == "https" && url.scheme() != "https" {
         return Err(SendError::RedirectDenied(format!(
             "a redirect from https to {}",
@@ -84,6 +89,16 @@ mod tests {
             }
         }
         insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn a_location_of_blobs_within_blobs_is_refused_and_overflows_no_stack() {
+        // As long as an answer's headers may be, about.
+        let location = format!("{}https://erp.example/", "blob:".repeat(13_000));
+        for base in ["https://erp.example/", "http://erp.example/"] {
+            let followed = follow(&hop(Method::Get, base), 302, Some(&location));
+            assert!(matches!(followed, Err(SendError::RedirectDenied(_))), "{base}");
+        }
     }
 
     #[test]
