@@ -2,6 +2,7 @@
 
 mod catalogues;
 mod names;
+mod patched;
 mod rooms;
 mod wit;
 
@@ -45,6 +46,7 @@ pub(crate) fn run() -> Result<()> {
     faults.extend(wit::check(&sources));
     faults.extend(catalogues::check(&sources));
     faults.extend(names::check(&sources));
+    faults.extend(patched::check(&sources));
     for fault in &faults {
         eprintln!("{fault}");
     }
