@@ -1,11 +1,12 @@
-//! Licences, sources and bans of everything that is built in. Advisories are left out: they need a network.
+//! Licences, sources and bans of everything that is built in; advisories on demand, since they need
+//! a network. Without one, `tidy` holds `Cargo.lock` against `patched.toml`.
 
 use anyhow::{Context as _, Result};
 
 use crate::command::{answers, cargo, execute, step, target_dir};
 
 /// Uses the `cargo-deny` that is installed; else installs one for this checkout alone, once.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(advisories: bool) -> Result<()> {
     let own = target_dir()?.join("tools");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(own.join("bin")).chain(std::env::split_paths(&path));
@@ -16,6 +17,9 @@ pub(crate) fn run() -> Result<()> {
             cargo(["install", "--quiet", "--locked", "cargo-deny", "--root"]).arg(&own).env_remove("CARGO_TARGET_DIR"),
         )?;
     }
-    let check = ["deny", "--log-level", "error", "check", "licenses", "bans", "sources"];
-    execute(cargo(check).env("PATH", &path))
+    let mut check = cargo(["deny", "--log-level", "error", "check", "licenses", "bans", "sources"]);
+    if advisories {
+        check.arg("advisories");
+    }
+    execute(check.env("PATH", &path))
 }

@@ -58,7 +58,11 @@ enum Task {
         seed: u64,
     },
     /// Check the dependencies' licences and sources, and known-bad crates
-    Deny,
+    Deny {
+        /// Also RustSec's advisories; needs a network
+        #[arg(long)]
+        advisories: bool,
+    },
     /// Check what ARCHITECTURE.md promises and a program can see
     Tidy,
 }
@@ -74,7 +78,7 @@ fn main() -> ExitCode {
         Task::Fairness { rounds } => bench::fairness(&rounds),
         Task::Scaling { rounds } => bench::scaling(&rounds),
         Task::Torture { minutes, seed } => torture::run(minutes, seed),
-        Task::Deny => deny::run(),
+        Task::Deny { advisories } => deny::run(advisories),
         Task::Tidy => tidy::run(),
     });
     match done {
