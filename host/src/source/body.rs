@@ -11,6 +11,7 @@ use encoding_rs::{Encoding, UTF_8};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::credentials::Redactor;
+use super::zstd::{self, Undecodable};
 
 /// The budget is counted in pieces of this size.
 const PIECE: usize = 16 * 1024;
@@ -145,6 +146,17 @@ impl BodyInProgress {
     pub(super) async fn push(&mut self, chunk: &[u8]) {
         self.paid.pay(self.bytes.len() + chunk.len()).await;
         self.bytes.extend_from_slice(chunk);
+    }
+
+    /// Decodes what has been read, to at most `limit` bytes.
+    pub(super) async fn decode_zstd(&mut self, limit: usize) -> Result<(), Undecodable> {
+        let encoded = std::mem::take(&mut self.bytes);
+        // How much becomes of it is not known before.
+        let decoding = tokio::task::spawn_blocking(move || zstd::decode(&encoded, limit));
+        let decoded = decoding.await.map_err(|panic| Undecodable::Broken(panic.to_string()))??;
+        self.paid.pay(decoded.len()).await;
+        self.bytes = decoded;
+        Ok(())
     }
 
     /// The whole body, as UTF-8 if its charset says that it is something else, without the secrets that the source put into

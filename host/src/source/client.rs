@@ -16,6 +16,7 @@ use super::egress::Pool;
 use super::message::{Answer, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
 use super::resolve::{self, AddressRefused, FilteringResolver};
+use super::zstd::Undecodable;
 use super::{headers, rate_headers, retry_after, target};
 use crate::limits::Limits;
 
@@ -240,6 +241,7 @@ impl HttpClient {
         redactor: &Arc<Redactor>,
     ) -> Result<Answer, SendError> {
         let status = response.status().as_u16();
+        let is_zstd = headers::is_zstd(response.headers());
         let headers = redactor.clean_headers(response.headers().clone());
         let mut body = self.budget.begin();
         while let Some(chunk) = response.chunk().await.map_err(sort_error)? {
@@ -247,15 +249,19 @@ impl HttpClient {
                 meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
                 return Err(SendError::TooLarge(self.limits.body_bytes));
             }
-            meter.bytes += chunk.len();
-            if meter.bytes > self.limits.page_bytes {
-                meter.limit = Some(("page_bytes", self.limits.page_bytes as u64));
-                return Err(SendError::Exhausted(format!(
-                    "{} bytes of bodies in one page (limit page_bytes)",
-                    self.limits.page_bytes
-                )));
-            }
+            self.count(meter, chunk.len())?;
             body.push(&chunk).await;
+        }
+        if is_zstd {
+            let before = body.len();
+            body.decode_zstd(self.limits.body_bytes).await.map_err(|error| match error {
+                Undecodable::TooLarge => {
+                    meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
+                    SendError::TooLarge(self.limits.body_bytes)
+                }
+                Undecodable::Broken(why) => SendError::Unreadable(why),
+            })?;
+            self.count(meter, body.len().saturating_sub(before))?;
         }
         let body =
             body.finish(charset(&headers).as_deref(), self.limits.body_bytes, redactor).await.ok_or_else(|| {
@@ -267,6 +273,17 @@ impl HttpClient {
             .and_then(|v| v.to_str().ok())
             .and_then(|v| retry_after::parse(v, SystemTime::now()));
         Ok(Answer { status, headers, retry_after, body })
+    }
+
+    /// Counts bytes of bodies towards what a page may have.
+    fn count(&self, meter: &mut PageMeter, bytes: usize) -> Result<(), SendError> {
+        meter.bytes += bytes;
+        if meter.bytes <= self.limits.page_bytes {
+            return Ok(());
+        }
+        meter.limit = Some(("page_bytes", self.limits.page_bytes as u64));
+        let limit = self.limits.page_bytes;
+        Err(SendError::Exhausted(format!("{limit} bytes of bodies in one page (limit page_bytes)")))
     }
 }
 

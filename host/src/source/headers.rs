@@ -7,6 +7,7 @@ use reqwest::header::{
 };
 
 use super::message::SendError;
+use super::zstd;
 
 /// Headers of one request; more than any API asks for.
 const HEADERS_MAX: usize = 64;
@@ -126,12 +127,21 @@ pub(super) fn check_form(status: u16, headers: &HeaderMap) -> Result<(), SendErr
             .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(known))
             .map(|c| c.chars().take(40).collect())
     };
-    let coding: Option<String> = other(CONTENT_ENCODING, "identity").or_else(|| other(TRANSFER_ENCODING, "chunked"));
+    let content = other(CONTENT_ENCODING, "identity").filter(|_| !is_zstd(headers));
+    let coding: Option<String> = content.or_else(|| other(TRANSFER_ENCODING, "chunked"));
     match coding {
         Some(coding) => Err(SendError::Unreadable(format!("it is encoded as {coding:?}"))),
         None if status == 206 => Err(SendError::Unreadable("a part of it came, which nobody asked for".to_owned())),
         None => Ok(()),
     }
+}
+
+/// Whether a body is in zstd, and in nothing else besides. The HTTP library decodes the other
+/// encodings, and takes the header away.
+pub(super) fn is_zstd(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_ENCODING).into_iter();
+    let only = values.next().and_then(|value| value.to_str().ok()).filter(|_| values.next().is_none());
+    only.is_some_and(|coding| coding.trim().eq_ignore_ascii_case(zstd::NAME))
 }
 
 /// Whether a header is the host's to set. Servers behind CGI make `_` of `-`, and some of all that is neither letter nor digit.

@@ -36,6 +36,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod token_request;
+mod zstd;
 
 pub use self::address::{AddressClass, class};
 pub use self::body::BodyBudget;
