@@ -296,12 +296,22 @@ CREATE TABLE IF NOT EXISTS clientes_configuracoes (
     PRIMARY KEY (cliente_id, api)
 );
 
+-- Versions of connectors that ended a host's process, and did so again alone in a process of their own: no host runs them, until the
+-- operator accepts one. By which signal (`sinal`).
+CREATE TABLE IF NOT EXISTS atlas_quarentena (
+    sha256 TEXT PRIMARY KEY,
+    rota TEXT NOT NULL,
+    versao TEXT NOT NULL,
+    sinal TEXT NOT NULL,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW()
+);
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos, clientes_configuracoes TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos, clientes_configuracoes, atlas_quarentena TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores, dados_rejeitados TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,

@@ -2,7 +2,7 @@
 //! comes from one names it. Those that one connector or one client may have to itself are changed for it alone in
 //! `[connector.ROUTE.limits]` and `[client.ID.limits]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -14,7 +14,7 @@ macro_rules! limits {
         house { $($(#[$house_doc:meta])* $house:ident: $house_type:ty = $house_default:expr,)+ }
     ) => {
         /// The limits. Sizes are bytes, times are milliseconds unless their name says otherwise.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Limits {
             $($(#[$each_doc])* pub $each: $each_type,)+

@@ -411,6 +411,7 @@ macro_rules! cases {
 }
 
 cases! {
+    a_call_through_a_subtype
     a_cursor_that_controls_the_terminal
     a_description_of_16_mib
     a_directory_with_its_name
@@ -437,6 +438,7 @@ cases! {
     a_total_beyond_counting
     acknowledgments_without_end
     an_answer_outside_its_memory
+    atomics_without_threads
     awkward_pointers
     branches_that_branch
     bytes_far_apart

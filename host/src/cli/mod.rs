@@ -12,9 +12,9 @@
 mod access;
 mod args;
 mod client;
-mod compile;
 mod completions;
 mod connector;
+mod connector_child;
 mod console;
 mod credential;
 mod db;
@@ -49,12 +49,13 @@ use crate::service::{Atlas, Exit, Failure};
 pub fn main() -> ExitCode {
     crate::memory::keep_nothing_large();
     crate::core_dumps::disable();
+    crate::connector::mark_crashes();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage::refuse(&error),
     };
-    if let Command::CompileComponent(args) = cli.command {
-        return compile::run(&args);
+    if let Command::ConnectorChild(args) = cli.command {
+        return connector_child::run(&args);
     }
     let environment = Environment::read();
     let catalogue = Catalogue::new(config::language(&cli.common.flags(), &environment));
@@ -103,7 +104,7 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
                 Command::Verify(args) => verify::run(&args, &atlas, output).await,
                 // Handled above: these need no open installation.
                 Command::Completions(_)
-                | Command::CompileComponent(_)
+                | Command::ConnectorChild(_)
                 | Command::Db(_)
                 | Command::Doctor
                 | Command::Connector(_) => Ok(Exit::Done),

@@ -17,10 +17,11 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::private::{PrivateFile, make_private, open_private, write_aside};
+use super::said::Said;
 
-/// Copies that are kept, the newest: a folder of connectors with some versions of each, and no end of them if somebody
-/// overwrites one all day.
-const COPIES_MAX: usize = 256;
+/// Copies and notes that are kept, the newest: a folder of connectors with some versions of each,
+/// and no end of them if a file is overwritten all day.
+const COPIES_MAX: usize = 512;
 /// What they may have in all: fifty of Python's, which are the largest.
 const COPIES_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
@@ -78,6 +79,27 @@ impl ComponentCache {
         }
     }
 
+    /// What a component said of itself, if that was noted. Reads a file: call it where blocking is
+    /// allowed.
+    pub(super) fn description(&self, engine: &Engine, sha256: &str) -> Option<Said> {
+        let note = open_private(self.directory.as_ref()?, &name(engine, sha256, SAID)).ok()?;
+        // One that an earlier Atlas wrote, or that is damaged, is no note: the component is asked
+        // again.
+        serde_json::from_slice(&fs::read(note.path).ok()?).ok()
+    }
+
+    /// Notes it. Writes a file: call it where blocking is allowed.
+    pub(super) fn note_description(&self, engine: &Engine, sha256: &str, said: &Said) {
+        let Some(path) = self.named(engine, sha256, SAID) else {
+            return;
+        };
+        let text = serde_json::to_vec(said).map_err(io::Error::from);
+        let noted = text.and_then(|text| write_aside(&path, &text)).and_then(|()| self.forget_the_oldest());
+        if let Err(error) = noted {
+            tracing::warn!(file = %path.display(), %error, "what a connector says of itself was not noted");
+        }
+    }
+
     /// Keeps a copy, in the compiler's own words. Writes a file: call it where blocking is allowed.
     pub(super) fn keep(&self, engine: &Engine, sha256: &str, compiled: &[u8]) {
         let Some(path) = self.named(engine, sha256, COMPILED) else {
@@ -115,8 +137,9 @@ impl ComponentCache {
     }
 }
 
-/// The kind of file that is code, and the kind that says that there is none.
+/// The kinds of files: code, what it says of itself, and that there is none.
 const COMPILED: &str = "cwasm";
+const SAID: &str = "said";
 const TOO_SLOW: &str = "slow";
 
 /// Whether a file has the name of one of ours, or of one that is being written: the folder may be anybody's idea, with anything in it.
@@ -124,7 +147,7 @@ fn is_ours(name: &OsStr) -> bool {
     let Some((sha256, rest)) = name.to_str().and_then(|name| name.split_once('-')) else { return false };
     let (hash, kind) = rest.split_once('.').unwrap_or((rest, ""));
     let is_hex = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_hex(sha256, 64) && is_hex(hash, 16) && ([COMPILED, TOO_SLOW].contains(&kind) || kind.ends_with(".tmp"))
+    is_hex(sha256, 64) && is_hex(hash, 16) && ([COMPILED, SAID, TOO_SLOW].contains(&kind) || kind.ends_with(".tmp"))
 }
 
 fn name(engine: &Engine, sha256: &str, kind: &str) -> String {
@@ -134,9 +157,11 @@ fn name(engine: &Engine, sha256: &str, kind: &str) -> String {
 /// Code that was compiled just now. Takes milliseconds: call it where blocking is allowed.
 #[allow(unsafe_code)]
 pub(super) fn take_over(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: this is native code, and must be what `Engine::precompile_component` gave. The one caller is
-    // `compile::Compiler`, which has it from this very program, started as a child with nothing to do but that, through a
-    // pipe that nobody else holds.
+    // SAFETY: this is native code, and must be what `Engine::precompile_component` gave.
+    // `compile::Compiler` has it from this very program, started as a child, through a pipe that no
+    // other process holds and that the child closes before any of its guest's code runs. The child
+    // itself has it from its own call of the compiler; or from its parent, through such a pipe,
+    // which has it from there or from `load`.
     unsafe { Component::deserialize(engine, compiled) }
 }
 

@@ -1,40 +1,32 @@
-//! Compiling, in a child process: a component can be made so that the compiler takes minutes or gigabytes over it, and nothing
-//! inside a process stops that. The child is this very program, told to do nothing else. It limits itself before it reads a
-//! byte, gets the component on its standard input, and gives the compiled code on its standard output. Whoever no longer wants
-//! the result drops the future, and the child is killed.
+//! From a component to code that runs here, and to what it says of itself. Both come from a copy
+//! and the note beside it, if this installation knows the component already; else from a child
+//! process ([`child`](super::child)).
 
-use std::io::{Read, Write};
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 
 use super::cache::{self, ComponentCache};
-use super::engine::{self, ConnectorEngine};
+use super::child::{COMPILED_BYTES_MAX, Child, ChildError, Deadly, PageFacts, Program, Task, Word, Work};
+use super::contract::ContractPre;
+use super::describe::describe;
+use super::engine::ConnectorEngine;
+use super::guest::GuestLog;
 use super::heavy::HeavyWork;
+use super::proposals::{self, Invalid};
+use super::said::{Description, Said, Unsaid};
 use crate::limits::Limits;
+use crate::source::{Answer, Request, SendError};
 
-/// The hidden command that makes a process the child.
-pub const CHILD_COMMAND: &str = "compile-component";
-/// Children at the same time: each may use what [`Limits::compile_memory`] says.
-const AT_ONCE: usize = 2;
-/// Threads of one child. Its stacks count as its memory.
-const THREADS: &str = "4";
-/// Compiled code that is taken from a child. Python's, the largest honest one, has 40 MB; what comes to six times as much is meant
-/// to fill this process's memory, and the cache.
-const COMPILED_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// The child's own words about a failure, as much of them as is worth reading.
-const COMPLAINT_MAX: u64 = 4 * 1024;
-/// What Rust and the system say when there is no more memory: for a value, a mapping, a thread's stack.
-const NO_MEMORY: [&str; 3] = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable"];
-/// What a busy machine may take for a second of CPU time.
-const WALL_FACTOR: u32 = 3;
+/// Children that compile at the same time: each may use what [`Limits::compile_memory`] says.
+const COMPILED_AT_ONCE: usize = 2;
+/// Children whose guest is asked what it is at the same time. Each holds one guest's memory and its
+/// code.
+const DESCRIBED_AT_ONCE: usize = 4;
+/// What the engine says when the machine has no memory left.
+const NO_MEMORY: &str = "Cannot allocate memory";
 
 /// Why a component was not compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +40,9 @@ pub(super) enum CompileError {
     /// It becomes more code than any connector needs.
     #[error("it becomes more than {limit} bytes of code")]
     TooLarge { limit: usize },
+    /// It uses WebAssembly proposals that no connector may use: their names.
+    #[error("it uses WebAssembly proposals that connectors cannot use: {0}")]
+    Uses(String),
     /// The compiler refused it.
     #[error("{0}")]
     Failed(String),
@@ -56,239 +51,306 @@ pub(super) enum CompileError {
     Hindered(String),
 }
 
+/// Why it is not known what a component says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum DescribeError {
+    /// The call came to nothing.
+    Unsaid(Unsaid),
+    /// It ended the process that it was called in.
+    Ended(Deadly),
+    /// Nothing is known against it: the call could not be made.
+    Hindered(String),
+}
+
 /// Where compiling happens.
 #[derive(Debug, Clone)]
 enum Place {
     /// In children of this program.
-    Child(PathBuf),
+    Child(Program),
     /// In this process: for the tests of the library, which are another program and know no such command.
     Here,
     /// Nowhere: it is not known where this program is, and in this process no limit would hold.
     Nowhere,
 }
 
-/// Compiles components.
+/// Compiles components, and asks them what they are.
 #[derive(Clone)]
 pub(super) struct Compiler {
     place: Place,
     limits: Limits,
-    at_once: Arc<Semaphore>,
+    compiled_at_once: Arc<Semaphore>,
+    described_at_once: Arc<Semaphore>,
+}
+
+/// A component, to be compiled.
+pub(super) struct Source<'a> {
+    pub(super) sha256: &'a str,
+    pub(super) component: Bytes,
+    /// The version of the contract that it was made for; none if it imports nothing of it.
+    pub(super) contract: Option<String>,
+    /// The file's name.
+    pub(super) name: String,
+}
+
+/// Where the compiled code and the notes are kept, and what works on whole files.
+pub(super) struct Tools<'a> {
+    pub(super) engine: &'a Arc<ConnectorEngine>,
+    pub(super) cache: &'a ComponentCache,
+    pub(super) heavy: &'a HeavyWork,
+}
+
+/// A compiled component, whose description may still be on its way.
+pub(super) struct Compiled {
+    pub(super) component: Component,
+    description: Coming,
+}
+
+/// Where a description comes from.
+enum Coming {
+    /// It was noted.
+    Noted(Box<Said>),
+    /// From a child that is calling `describe`.
+    Child(Box<Child>, OwnedSemaphorePermit),
+    /// From a call in this process.
+    Here,
 }
 
 impl Compiler {
     /// Compiles in children of this program.
     pub(super) fn new(limits: &Limits) -> Self {
-        // The running program, even if its file was replaced meanwhile; where there is no /proc, its file.
-        let own = PathBuf::from("/proc/self/exe");
-        let own = if own.exists() { Some(own) } else { std::env::current_exe().ok() };
-        let place = match own {
+        let place = match Program::own() {
             _ if cfg!(test) => Place::Here,
             Some(program) => Place::Child(program),
             None => Place::Nowhere,
         };
-        Self { place, limits: *limits, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+        let [compiled_at_once, described_at_once] =
+            [COMPILED_AT_ONCE, DESCRIBED_AT_ONCE].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { place, limits: *limits, compiled_at_once, described_at_once }
     }
 
-    /// The compiled component: the copy if there is one, else compiled now, and kept.
-    pub(super) async fn compile(
-        &self,
-        engine: &Arc<ConnectorEngine>,
-        cache: &ComponentCache,
-        heavy: &HeavyWork,
-        sha256: &str,
-        component: Bytes,
-    ) -> Result<Component, CompileError> {
+    /// Gives the compiled component: the copy if there is one, else compiled now, and kept.
+    pub(super) async fn compile(&self, tools: &Tools<'_>, source: &Source<'_>) -> Result<Compiled, CompileError> {
         let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
-        let (its_engine, its_cache, its_sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
+        let (engine, cache, sha256) = (Arc::clone(tools.engine), tools.cache.clone(), source.sha256.to_owned());
         let seconds = self.limits.compile_cpu_s;
-        let found = heavy.run(move || match its_cache.find(its_engine.engine(), &its_sha256) {
+        let found = tools.heavy.run(move || match cache.find(engine.engine(), &sha256) {
             // What was not enough once is not tried again, nor is less.
-            None => match its_cache.too_slow(its_engine.engine(), &its_sha256) {
+            None => match cache.too_slow(engine.engine(), &sha256) {
                 Some(tried) if seconds <= tried => Err(CompileError::TooSlow { seconds }),
                 _ => Ok(None),
             },
-            found => Ok(found),
+            Some(component) => Ok(Some((component, cache.description(engine.engine(), &sha256)))),
         });
-        if let Some(component) = found.await.map_err(|e| failed(&e))?? {
-            return Ok(component);
+        match found.await.map_err(|e| failed(&e))?? {
+            Some((component, Some(said))) => Ok(Compiled { component, description: Coming::Noted(Box::new(said)) }),
+            Some((component, None)) => self.describe_copy(tools, component, source).await,
+            None => self.compile_anew(tools, source).await,
         }
-        // Held until the code is taken over: it is as large as what the child was given the memory for.
-        // The semaphore is never closed.
-        let _place = self.at_once.acquire().await.ok();
-        let compiled = match &self.place {
-            Place::Child(program) => self.in_child(program, engine.largest_guest(), component).await,
-            Place::Here => engine.engine().precompile_component(&component).map_err(|e| failed(&format!("{e:#}"))),
-            Place::Nowhere => Err(CompileError::Hindered("it is not known where this program is".to_owned())),
+    }
+
+    /// A copy whose description is not noted beside it.
+    async fn describe_copy(
+        &self,
+        tools: &Tools<'_>,
+        component: Component,
+        source: &Source<'_>,
+    ) -> Result<Compiled, CompileError> {
+        let program = match &self.place {
+            Place::Child(program) => program,
+            Place::Here => return Ok(Compiled { component, description: Coming::Here }),
+            Place::Nowhere => return Err(nowhere()),
         };
-        let (its_engine, cache, sha256) = (Arc::clone(engine), cache.clone(), sha256.to_owned());
-        let compiled = match compiled {
+        let permit = permit(&self.described_at_once).await?;
+        let hindered = |error: &dyn std::fmt::Display| CompileError::Hindered(format!("{error:#}"));
+        let copy = component.clone();
+        let code =
+            tools.heavy.run(move || copy.serialize()).await.map_err(|e| hindered(&e))?.map_err(|e| hindered(&e))?;
+        let task = self.task(Work::Describe, tools.engine.largest_guest(), source);
+        let child = Child::start(program, &task, &code).await.map_err(|error| self.compile_error(error))?;
+        Ok(Compiled { component, description: Coming::Child(Box::new(child), permit) })
+    }
+
+    async fn compile_anew(&self, tools: &Tools<'_>, source: &Source<'_>) -> Result<Compiled, CompileError> {
+        let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
+        // Held until the code is taken over: it is as large as what the child was given the memory for.
+        let compiling = permit(&self.compiled_at_once).await?;
+        let compiled = match &self.place {
+            Place::Child(program) => self.in_child(program, tools.engine.largest_guest(), source).await,
+            Place::Here => compile_here(tools.engine, &source.component).map(|code| (code, Coming::Here)),
+            Place::Nowhere => Err(nowhere()),
+        };
+        let (engine, cache, sha256) = (Arc::clone(tools.engine), tools.cache.clone(), source.sha256.to_owned());
+        let (code, description) = match compiled {
             Ok(compiled) => compiled,
             Err(error @ CompileError::TooSlow { seconds }) => {
-                let noted = heavy.run(move || cache.note_too_slow(its_engine.engine(), &sha256, seconds)).await;
+                let noted = tools.heavy.run(move || cache.note_too_slow(engine.engine(), &sha256, seconds)).await;
                 return Err(noted.err().map_or(error, |e| failed(&e)));
             }
             Err(error) => return Err(error),
         };
-        let taken = heavy.run_and_hand_on(move |permit| {
-            let component = cache::take_over(its_engine.engine(), &compiled)?;
+        let taken = tools.heavy.run_and_hand_on(move |permit| {
+            let component = cache::take_over(engine.engine(), &code)?;
             // Nobody has to wait for the disk.
             tokio::task::spawn_blocking(move || {
-                cache.keep(its_engine.engine(), &sha256, &compiled);
+                cache.keep(engine.engine(), &sha256, &code);
                 drop(permit);
             });
             Ok::<_, wasmtime::Error>(component)
         });
-        taken.await.map_err(|e| failed(&e))?.map_err(|error| not_taken_over(format!("{error:#}")))
+        let component = taken.await.map_err(|e| failed(&e))?.map_err(|error| not_taken_over(format!("{error:#}")))?;
+        drop(compiling);
+        Ok(Compiled { component, description })
     }
 
     async fn in_child(
         &self,
-        program: &PathBuf,
+        program: &Program,
         largest_guest: usize,
-        component: Bytes,
-    ) -> Result<Vec<u8>, CompileError> {
-        let limits = &self.limits;
-        let hindered = |what: &str, error: &std::io::Error| CompileError::Hindered(format!("{what}: {error}"));
-        let mut child = Command::new(program)
-            .arg(CHILD_COMMAND)
-            .arg(limits.compile_cpu_s.to_string())
-            .arg(limits.compile_memory.to_string())
-            .arg(largest_guest.to_string())
-            // It needs nothing of ours, and ours may hold a password.
-            .env_clear()
-            .env("RAYON_NUM_THREADS", THREADS)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|e| hindered("the compiler did not start", &e))?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let feed = async {
-            if let Some(mut stdin) = stdin {
-                // A child that ended early says why itself.
-                let _ = stdin.write_all(&component).await;
-            }
-        };
-        let work = async {
-            let most = COMPILED_BYTES_MAX as u64 + 1;
-            let (compiled, complaint, ()) = tokio::join!(read(stdout, most), read(stderr, COMPLAINT_MAX), feed);
-            let status = child.wait().await?;
-            Ok((compiled?, complaint?, status))
-        };
-        let wall = Duration::from_secs(limits.compile_cpu_s).saturating_mul(WALL_FACTOR);
-        let done = tokio::time::timeout(wall, work).await;
-        // On a busy machine: it might have been done.
-        let Ok(done) = done else {
-            return Err(CompileError::Limit { name: "compile_cpu_s", value: limits.compile_cpu_s });
-        };
-        let (compiled, complaint, status) =
-            done.map_err(|e: std::io::Error| hindered("the compiler was not understood", &e))?;
-        if compiled.len() > COMPILED_BYTES_MAX {
-            return Err(CompileError::TooLarge { limit: COMPILED_BYTES_MAX });
+        source: &Source<'_>,
+    ) -> Result<(Vec<u8>, Coming), CompileError> {
+        let task = self.task(Work::Compile, largest_guest, source);
+        let refused = |error| self.compile_error(error);
+        let mut child = Child::start(program, &task, &source.component).await.map_err(refused)?;
+        if let Some(code) = child.code().await.map_err(refused)? {
+            let permit = permit(&self.described_at_once).await?;
+            return Ok((code, Coming::Child(Box::new(child), permit)));
         }
-        if status.success() {
-            return Ok(compiled);
-        }
-        Err(self.verdict(status, String::from_utf8_lossy(&complaint).trim()))
+        Err(match child.last_word().await.map_err(refused)? {
+            Word::Uses(proposals) => CompileError::Uses(proposals),
+            Word::NotCompiled(why) | Word::NotLinked(why) => CompileError::Failed(why),
+            Word::Described(_) | Word::PageReturned => CompileError::Hindered("the compiler gave no code".to_owned()),
+        })
     }
 
-    fn verdict(&self, status: ExitStatus, complaint: &str) -> CompileError {
-        if ended_by_cpu_limit(status) {
-            return CompileError::TooSlow { seconds: self.limits.compile_cpu_s };
+    /// Repeats a call in a child of its own. `send` makes its requests. Gives the signal by which
+    /// the guest ended that process, if it did; what the call returned is dropped. `Err`: the call
+    /// could not be repeated.
+    pub(super) async fn call_alone<F: Future<Output = Result<Arc<Answer>, SendError>>>(
+        &self,
+        engine: &ConnectorEngine,
+        limits: &Limits,
+        source: &Source<'_>,
+        facts: PageFacts,
+        send: impl FnMut(Request) -> F,
+    ) -> Result<Option<Deadly>, ChildError> {
+        let Place::Child(program) = &self.place else {
+            return Err(ChildError::Hindered("there is no child process to repeat it in".to_owned()));
+        };
+        let task = Task { limits: *limits, ..self.task(Work::Page(facts), engine.largest_guest(), source) };
+        let mut child = Child::start(program, &task, &source.component).await?;
+        child.serve(send).await?;
+        match child.last_word().await {
+            Ok(Word::PageReturned) => Ok(None),
+            Ok(word) => Err(ChildError::Hindered(format!("{word:?}"))),
+            Err(ChildError::Ended(deadly)) => Ok(Some(deadly)),
+            Err(error) => Err(error),
         }
-        if NO_MEMORY.iter().any(|words| complaint.contains(words)) {
-            return CompileError::Limit { name: "compile_memory", value: self.limits.compile_memory as u64 };
-        }
-        match (complaint, status.code()) {
-            (_, None) if was_killed(status) => CompileError::Hindered(format!("the compiler was killed ({status})")),
-            (_, None) => CompileError::Failed(format!("the compiler crashed ({status})")),
-            ("", Some(_)) => CompileError::Hindered(format!("the compiler gave up ({status})")),
-            (complaint, Some(_)) => CompileError::Failed(complaint.to_owned()),
+    }
+
+    fn task(&self, work: Work, largest_guest: usize, source: &Source<'_>) -> Task {
+        Task { largest_guest, limits: self.limits, contract: source.contract.clone(), name: source.name.clone(), work }
+    }
+
+    fn compile_error(&self, error: ChildError) -> CompileError {
+        let limits = &self.limits;
+        match error {
+            ChildError::OutOfTime => CompileError::TooSlow { seconds: limits.compile_cpu_s },
+            ChildError::OutOfMemory => {
+                CompileError::Limit { name: "compile_memory", value: limits.compile_memory as u64 }
+            }
+            // On a busy machine: it might have been done.
+            ChildError::Late => CompileError::Limit { name: "compile_cpu_s", value: limits.compile_cpu_s },
+            ChildError::TooLarge => CompileError::TooLarge { limit: COMPILED_BYTES_MAX },
+            ChildError::Ended(deadly) => CompileError::Failed(format!("the compiler crashed ({})", deadly.name())),
+            ChildError::Hindered(why) => CompileError::Hindered(why),
         }
     }
 }
 
+impl Compiled {
+    /// What the component says of itself, once it is known. Noted, if it had to be asked.
+    pub(super) async fn description(
+        self,
+        limits: &Limits,
+        tools: &Tools<'_>,
+        source: &Source<'_>,
+        contract: &ContractPre,
+    ) -> Result<Said, DescribeError> {
+        let Description { said, log } = match self.description {
+            Coming::Noted(said) => return Ok(*said),
+            Coming::Here => describe(tools.engine, limits, &source.name, contract).await,
+            Coming::Child(child, _permit) => {
+                match child.last_word().await.map_err(|error| not_described(error, limits))? {
+                    Word::Described(description) => *description,
+                    Word::NotLinked(why) | Word::NotCompiled(why) | Word::Uses(why) => {
+                        return Err(DescribeError::Hindered(why));
+                    }
+                    Word::PageReturned => {
+                        return Err(DescribeError::Hindered("it was asked something else".to_owned()));
+                    }
+                }
+            }
+        };
+        GuestLog::take_over(&source.name, limits, log);
+        let said = said.map_err(DescribeError::Unsaid)?;
+        let (engine, cache, sha256) = (Arc::clone(tools.engine), tools.cache.clone(), source.sha256.to_owned());
+        let noted = said.clone();
+        // The load does not wait for the disk.
+        tokio::task::spawn_blocking(move || cache.note_description(engine.engine(), &sha256, &noted));
+        Ok(said)
+    }
+}
+
+fn not_described(error: ChildError, limits: &Limits) -> DescribeError {
+    let failed = |why: String| DescribeError::Unsaid(Unsaid::Failed(why));
+    match error {
+        ChildError::Ended(deadly) => DescribeError::Ended(deadly),
+        ChildError::OutOfTime => failed(format!("limit guest_cpu_ms ({})", limits.guest_cpu_ms)),
+        ChildError::OutOfMemory => failed(format!("limit compile_memory ({})", limits.compile_memory)),
+        ChildError::Late => failed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms)),
+        ChildError::TooLarge => failed("it says more than is read".to_owned()),
+        ChildError::Hindered(why) => DescribeError::Hindered(why),
+    }
+}
+
+/// As the child compiles.
+fn compile_here(engine: &ConnectorEngine, component: &[u8]) -> Result<Vec<u8>, CompileError> {
+    proposals::validate(component).map_err(|invalid| match invalid {
+        Invalid::Uses(proposals) => CompileError::Uses(proposals),
+        Invalid::Malformed(why) => CompileError::Failed(why),
+    })?;
+    engine.engine().precompile_component(component).map_err(|error| CompileError::Failed(format!("{error:#}")))
+}
+
+async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, CompileError> {
+    // Neither is ever closed.
+    Arc::clone(of).acquire_owned().await.map_err(|closed| CompileError::Hindered(closed.to_string()))
+}
+
+fn nowhere() -> CompileError {
+    CompileError::Hindered("it is not known where this program is".to_owned())
+}
+
 /// The engine has no room for such a component, or the machine has none for anything.
 fn not_taken_over(reason: String) -> CompileError {
-    match NO_MEMORY.iter().any(|words| reason.contains(words)) {
+    match reason.contains(NO_MEMORY) {
         true => CompileError::Hindered(reason),
         false => CompileError::Failed(reason),
     }
 }
 
-async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(from) = from {
-        from.take(limit).read_to_end(&mut bytes).await?;
-    }
-    Ok(bytes)
-}
-
-#[cfg(unix)]
-fn ended_by_cpu_limit(status: ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-
-    status.signal() == Some(rustix::process::Signal::XCPU.as_raw())
-}
-
-#[cfg(not(unix))]
-fn ended_by_cpu_limit(_: ExitStatus) -> bool {
-    false
-}
-
-/// By somebody, or by a system that had no memory left: not for anything that the component is.
-#[cfg(unix)]
-fn was_killed(status: ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-
-    status.signal() == Some(rustix::process::Signal::KILL.as_raw())
-}
-
-#[cfg(not(unix))]
-fn was_killed(_: ExitStatus) -> bool {
-    false
-}
-
-/// What the child does: limits itself, reads a component, compiles it, writes the code. `Err`: what to say before it ends.
-pub fn compile_as_child(
-    cpu_s: u64,
-    memory: u64,
-    guest_memory: usize,
-    mut from: impl Read,
-    mut to: impl Write,
-) -> Result<(), String> {
-    limit_self(cpu_s, memory).map_err(|e| format!("the compiler could not limit itself: {e}"))?;
-    let mut component = Vec::new();
-    from.read_to_end(&mut component).map_err(|e| e.to_string())?;
-    let engine = engine::compiler(guest_memory).map_err(|e| format!("{e:#}"))?;
-    let compiled = engine.precompile_component(&component).map_err(|e| format!("{e:#}"))?;
-    to.write_all(&compiled).and_then(|()| to.flush()).map_err(|e| e.to_string())
-}
-
-/// CPU time (a second past the limit the system kills, should the signal of the limit be ignored), memory (what a process can write to: reserved addresses cost nothing), and no core file, which would hold a
-/// third party's code.
-#[cfg(unix)]
-fn limit_self(cpu_s: u64, memory: u64) -> rustix::io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-
-    let limits = [(Resource::Cpu, cpu_s, cpu_s + 1), (Resource::Data, memory, memory), (Resource::Core, 0, 0)];
-    for (resource, soft, hard) in limits {
-        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn limit_self(_: u64, _: u64) -> Result<(), std::convert::Infallible> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::hash::{DefaultHasher, Hash, Hasher};
+    use std::path::PathBuf;
 
+    use super::super::engine;
     use super::*;
+
+    fn source(component: &str) -> Source<'static> {
+        let component = Bytes::from(wat::parse_str(component).unwrap());
+        Source { sha256: "00", component, contract: None, name: "teste.wasm".to_owned() }
+    }
 
     #[tokio::test]
     async fn what_the_child_compiles_fits_the_engine_that_runs_it() {
@@ -300,15 +362,17 @@ mod tests {
         };
         let running = ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap();
         assert_eq!(hash(running.engine()), hash(&engine::compiler(limits.guest_memory).unwrap()));
+        let describing = ConnectorEngine::for_one(limits.guest_memory, limits.host_guests).unwrap();
+        assert_eq!(hash(running.engine()), hash(describing.engine()));
     }
 
     #[tokio::test]
     async fn a_compiler_that_is_not_there_is_told() {
-        let limits = Limits::default();
-        let program = PathBuf::from("/nowhere/atlas");
-        let refused = Compiler::new(&limits).in_child(&program, limits.guest_memory, Bytes::new()).await.unwrap_err();
+        let program = Program(PathBuf::from("/nowhere/atlas"));
+        let compiler = Compiler::new(&Limits::default());
+        let refused = compiler.in_child(&program, 1 << 20, &source("(component)")).await.err().unwrap();
         assert!(matches!(refused, CompileError::Hindered(_)), "{refused:?}");
-        assert!(refused.to_string().starts_with("the compiler did not start"), "{refused}");
+        assert!(refused.to_string().starts_with("the child process did not start"), "{refused}");
     }
 
     #[tokio::test]
@@ -317,8 +381,8 @@ mod tests {
         let engine = Arc::new(ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap());
         let compiler = Compiler { place: Place::Nowhere, ..Compiler::new(&limits) };
         let (cache, heavy) = (ComponentCache::open(None), HeavyWork::default());
-        let component = Bytes::from(wat::parse_str("(component)").unwrap());
-        let refused = compiler.compile(&engine, &cache, &heavy, "00", component).await.err();
+        let tools = Tools { engine: &engine, cache: &cache, heavy: &heavy };
+        let refused = compiler.compile(&tools, &source("(component)")).await.err();
         assert!(matches!(refused, Some(CompileError::Hindered(_))), "{refused:?}");
     }
 
@@ -329,22 +393,23 @@ mod tests {
         let engine = Arc::new(ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap());
         let (compiler, heavy) = (Compiler::new(&limits), HeavyWork::default());
         let cache = ComponentCache::open(Some(&folder.path().join("cache")));
-        let component = Bytes::from(wat::parse_str("(component)").unwrap());
+        let tools = Tools { engine: &engine, cache: &cache, heavy: &heavy };
         let seconds = limits.compile_cpu_s;
         cache.note_too_slow(engine.engine(), "00", seconds);
-        let refused = compiler.compile(&engine, &cache, &heavy, "00", component.clone()).await.err();
+        let refused = compiler.compile(&tools, &source("(component)")).await.err();
         assert_eq!(refused, Some(CompileError::TooSlow { seconds }));
         cache.note_too_slow(engine.engine(), "00", seconds - 1);
-        assert!(compiler.compile(&engine, &cache, &heavy, "00", component).await.is_ok());
+        assert!(compiler.compile(&tools, &source("(component)")).await.is_ok());
     }
 
     #[cfg(unix)]
     #[tokio::test]
     async fn a_child_that_gives_more_code_than_any_connector_needs_is_not_heard_to_the_end() {
         // It says what it was told, for ever.
-        let program = PathBuf::from("/usr/bin/yes");
+        let program = Program(PathBuf::from("/usr/bin/yes"));
         let limits = Limits::default();
-        let refused = Compiler::new(&limits).in_child(&program, limits.guest_memory, Bytes::new()).await.unwrap_err();
+        let compiler = Compiler::new(&limits);
+        let refused = compiler.in_child(&program, limits.guest_memory, &source("(component)")).await.err().unwrap();
         assert_eq!(refused, CompileError::TooLarge { limit: COMPILED_BYTES_MAX });
     }
 

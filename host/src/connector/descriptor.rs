@@ -4,8 +4,7 @@ use thiserror::Error;
 
 use serde_json::{Map, Value};
 
-use super::bindings::atlas::connector::types as wit;
-use super::imports;
+use super::said::{Said, SaidAuth, SaidPlaceholder, SaidPosition, SaidRate, SaidRequest};
 use super::schema;
 use crate::json::Pointer;
 use crate::notice::acts_on_a_terminal;
@@ -19,7 +18,7 @@ const POINTERS_MAX: usize = 64;
 const REQUESTS_MAX: usize = 64;
 const POINTER_MAX: usize = 1024;
 /// All texts of a description together: twice what its longest, the schema, may have.
-const TEXT_MAX: usize = 128 * 1024;
+pub(super) const TEXT_MAX: usize = 128 * 1024;
 
 /// A checked description of a connector.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +115,7 @@ pub enum DescriptorError {
 
 impl Descriptor {
     /// Checks what `describe` returned.
-    pub(super) fn check(said: wit::Descriptor) -> Result<Self, DescriptorError> {
+    pub(super) fn check(said: Said) -> Result<Self, DescriptorError> {
         let text = text_bytes(&said);
         if text > TEXT_MAX {
             return Err(DescriptorError::TooLong(text));
@@ -147,7 +146,7 @@ impl Descriptor {
             page_size: said.page_size,
             lag_seconds: said.lag_seconds,
             auth: auth(said.auth)?,
-            rate: said.rate.map(rate).unwrap_or_default(),
+            rate: said.rate.as_ref().map(rate).unwrap_or_default(),
             requests: requests(&said.requests)?,
             key,
             unhashed,
@@ -198,19 +197,19 @@ fn pointer(field: &'static str, text: &str) -> Result<Pointer, DescriptorError> 
     Pointer::parse(text).map_err(|_| DescriptorError::BadPointer { field, pointer: shown() })
 }
 
-fn requests(said: &[wit::RequestPattern]) -> Result<Vec<RequestPattern>, DescriptorError> {
+fn requests(said: &[SaidRequest]) -> Result<Vec<RequestPattern>, DescriptorError> {
     if said.len() > REQUESTS_MAX {
         return Err(DescriptorError::TooManyRequests);
     }
-    let pattern = |said: &wit::RequestPattern| Ok(RequestPattern::new(imports::method(said.method), &said.path)?);
+    let pattern = |said: &SaidRequest| Ok(RequestPattern::new(said.method, &said.path)?);
     said.iter().map(pattern).collect()
 }
 
 /// The bytes of all texts of a description: whatever holds one, holds no more than this.
-fn text_bytes(said: &wit::Descriptor) -> usize {
+pub(super) fn text_bytes(said: &Said) -> usize {
     let auth = match &said.auth {
-        wit::AuthScheme::Header(name) | wit::AuthScheme::Query(name) => name.len(),
-        wit::AuthScheme::Placeholders(all) => all.iter().map(placeholder_bytes).sum(),
+        SaidAuth::Header(name) | SaidAuth::Query(name) => name.len(),
+        SaidAuth::Placeholders(all) => all.iter().map(placeholder_bytes).sum(),
         _ => 0,
     };
     let one = [&said.route, &said.api, &said.version, &said.settings_schema].map(String::len);
@@ -220,50 +219,50 @@ fn text_bytes(said: &wit::Descriptor) -> usize {
     auth + one.iter().sum::<usize>() + many.sum::<usize>() + paths.sum::<usize>()
 }
 
-fn placeholder_bytes(placeholder: &wit::Placeholder) -> usize {
+fn placeholder_bytes(placeholder: &SaidPlaceholder) -> usize {
     let position = match &placeholder.position {
-        wit::PlaceholderPosition::Header(name) | wit::PlaceholderPosition::Body(name) => name.len(),
+        SaidPosition::Header(name) | SaidPosition::Body(name) => name.len(),
     };
     placeholder.name.len() + position + 1
 }
 
-fn rate(said: wit::RateBudget) -> RateBudget {
-    let wit::RateBudget { per_second, burst, per_day, concurrency } = said;
-    RateBudget { per_second, burst, per_day, concurrency, day_offset: 0 }
+fn rate(said: &SaidRate) -> RateBudget {
+    let SaidRate { burst, per_day, concurrency, .. } = *said;
+    RateBudget { per_second: said.per_second(), burst, per_day, concurrency, day_offset: 0 }
 }
 
-fn is_sound(rate: &wit::RateBudget) -> bool {
-    let positive = rate.per_second.is_none_or(|rate| rate.is_finite() && rate >= RATE_MIN);
+fn is_sound(rate: &SaidRate) -> bool {
+    let positive = rate.per_second().is_none_or(|rate| rate.is_finite() && rate >= RATE_MIN);
     positive && rate.burst != Some(0) && rate.per_day != Some(0) && rate.concurrency != Some(0)
 }
 
-fn auth(scheme: wit::AuthScheme) -> Result<AuthScheme, DescriptorError> {
+fn auth(scheme: SaidAuth) -> Result<AuthScheme, DescriptorError> {
     let scheme = match scheme {
-        wit::AuthScheme::None => AuthScheme::None,
-        wit::AuthScheme::Bearer => AuthScheme::Bearer,
-        wit::AuthScheme::Header(name) => AuthScheme::Header(name),
-        wit::AuthScheme::Query(name) => AuthScheme::Query(name),
-        wit::AuthScheme::Basic => AuthScheme::Basic,
-        wit::AuthScheme::Oauth2ClientCredentials => AuthScheme::OAuth(TokenGrant::ClientCredentials),
-        wit::AuthScheme::Oauth2Refresh => AuthScheme::OAuth(TokenGrant::Refresh),
-        wit::AuthScheme::Placeholders(all) => {
+        SaidAuth::None => AuthScheme::None,
+        SaidAuth::Bearer => AuthScheme::Bearer,
+        SaidAuth::Header(name) => AuthScheme::Header(name),
+        SaidAuth::Query(name) => AuthScheme::Query(name),
+        SaidAuth::Basic => AuthScheme::Basic,
+        SaidAuth::OAuthClientCredentials => AuthScheme::OAuth(TokenGrant::ClientCredentials),
+        SaidAuth::OAuthRefresh => AuthScheme::OAuth(TokenGrant::Refresh),
+        SaidAuth::Placeholders(all) => {
             AuthScheme::Placeholders(all.into_iter().map(placeholder).collect::<Result<_, _>>()?)
         }
     };
     Ok(scheme.check()?)
 }
 
-fn placeholder(said: wit::Placeholder) -> Result<Placeholder, DescriptorError> {
+fn placeholder(said: SaidPlaceholder) -> Result<Placeholder, DescriptorError> {
     let position = match said.position {
-        wit::PlaceholderPosition::Header(name) => Position::Header(name),
-        wit::PlaceholderPosition::Body(at) => Position::Body(pointer("auth", &at)?),
+        SaidPosition::Header(name) => Position::Header(name),
+        SaidPosition::Body(at) => Position::Body(pointer("auth", &at)?),
     };
     Ok(Placeholder { name: said.name, position })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::bindings::atlas::connector::http;
+    use super::super::bindings::atlas::connector::{http, types as wit};
     use super::*;
 
     fn said() -> wit::Descriptor {
@@ -296,7 +295,7 @@ mod tests {
     fn refusal(change: impl FnOnce(&mut wit::Descriptor)) -> String {
         let mut descriptor = said();
         change(&mut descriptor);
-        Descriptor::check(descriptor).err().map_or_else(|| "accepted".to_owned(), |e| e.to_string())
+        Descriptor::check(descriptor.into()).err().map_or_else(|| "accepted".to_owned(), |e| e.to_string())
     }
 
     #[test]

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmFeatures};
 
+use super::flight::FlightRecorder;
+use super::proposals;
 use super::share::{PageShare, SharePlan, Shares};
 
 /// How often time passes for guests: the grain of their CPU limit, and how soon a busy guest lets others run.
 const TICK: Duration = Duration::from_millis(2);
 /// Instances at the same time, over all scraps of the process; one client or connector may have half of them. Each reserves
 /// address space, not memory. Whoever wants one more waits.
-const INSTANCES: u32 = 128;
+pub(super) const INSTANCES: u32 = 128;
 /// Threads that run guest code, for each core. More than one, so that a page that has little to do finds a thread while
 /// others keep theirs busy: the system then shares the cores out, by what each thread has used.
 const THREADS_PER_CORE: usize = 4;
@@ -52,6 +54,8 @@ pub struct ConnectorEngine {
     guests: Option<Runtime>,
     host: Handle,
     largest_guest: usize,
+    /// What runs on it now.
+    flights: FlightRecorder,
 }
 
 impl ConnectorEngine {
@@ -59,12 +63,21 @@ impl ConnectorEngine {
     /// `largest_guest` bytes, nor all guests' larger than `host_guests` (see [`SharePlan::memory`]). Fails where the machine
     /// refuses the address space.
     pub fn new(largest_guest: usize, host_guests: usize) -> wasmtime::Result<Self> {
+        Self::with_instances(INSTANCES, largest_guest, host_guests)
+    }
+
+    /// The same with room for one instance: what a child process needs, which makes one call.
+    pub(super) fn for_one(largest_guest: usize, host_guests: usize) -> wasmtime::Result<Self> {
+        Self::with_instances(1, largest_guest, host_guests)
+    }
+
+    fn with_instances(instances: u32, largest_guest: usize, host_guests: usize) -> wasmtime::Result<Self> {
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(INSTANCES)
-            .total_core_instances(INSTANCES * CORE_INSTANCES_PER_COMPONENT)
-            .total_memories(INSTANCES * MEMORIES_PER_COMPONENT)
-            .total_tables(INSTANCES * TABLES_PER_COMPONENT)
-            .total_stacks(INSTANCES)
+        pool.total_component_instances(instances)
+            .total_core_instances(instances * CORE_INSTANCES_PER_COMPONENT)
+            .total_memories(instances * MEMORIES_PER_COMPONENT)
+            .total_tables(instances * TABLES_PER_COMPONENT)
+            .total_stacks(instances)
             .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
             .max_memories_per_component(MEMORIES_PER_COMPONENT)
             .max_tables_per_component(TABLES_PER_COMPONENT)
@@ -83,7 +96,7 @@ impl ConnectorEngine {
             .enable_time()
             .on_thread_start(step_back)
             .build()?;
-        let plan = SharePlan { instances: INSTANCES as usize, cores, memory: host_guests };
+        let plan = SharePlan { instances: instances as usize, cores, memory: host_guests };
         let running = Arc::new(AtomicBool::new(true));
         let clock = (engine.weak(), Arc::clone(&running));
         // A thread of its own: guests may keep every worker busy, and time must pass all the same.
@@ -104,7 +117,13 @@ impl ConnectorEngine {
             guests: Some(guests),
             host: Handle::current(),
             largest_guest,
+            flights: FlightRecorder::default(),
         })
+    }
+
+    /// Where calls of guests are noted while they run.
+    pub(super) fn flights(&self) -> &FlightRecorder {
+        &self.flights
     }
 
     /// What a route's pages may take while they work for a client; no client: a call of `describe`.
@@ -153,11 +172,12 @@ fn step_back() {}
 /// All that decides what code the compiler makes.
 fn config(guest_memory: usize) -> Config {
     let mut config = Config::new();
+    // What wasmtime has on by default is no decision of ours.
+    config.wasm_features(WasmFeatures::all(), false).wasm_features(proposals::allowed(), true);
     config
         .cranelift_opt_level(OptLevel::Speed)
         .epoch_interruption(true)
         .concurrency_support(false)
-        .wasm_component_model(true)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(GUEST_STACK * 2)
         // What the pool reserves for each memory, instead of 4 GiB: no guest may grow past its limit in any case.

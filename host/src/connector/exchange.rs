@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::child::RemoteLine;
+use super::flight::CallKind;
 use super::source::ScrapFacts;
 use crate::limits::Limits;
 use crate::source::{Answer, Endpoint, HttpClient, PageMeter, Request, SendError};
@@ -41,6 +43,8 @@ enum Line {
         recording: Option<Recording>,
     },
     Replay(Replay),
+    /// In a child process: its parent makes the requests.
+    Remote(RemoteLine),
 }
 
 /// Requests and what the guest got for them, in order.
@@ -90,6 +94,11 @@ impl GuestHttp {
         Self::new(&limits, Line::Replay(Replay { page, next: 0, strange: None }))
     }
 
+    /// A line to the parent of this process, which asks the source.
+    pub(super) fn remote(limits: &Limits) -> Self {
+        Self::new(limits, Line::Remote(RemoteLine { body_bytes: limits.body_bytes }))
+    }
+
     fn new(limits: &Limits, line: Line) -> Self {
         Self { meter: PageMeter::default(), limits: *limits, requests: 0, refused: Arc::default(), line }
     }
@@ -99,6 +108,7 @@ impl GuestHttp {
         self.count()?;
         match &mut self.line {
             Line::Replay(replay) => replay.send(request),
+            Line::Remote(parent) => parent.send(request),
             Line::Live { client, endpoint, host, recording } => {
                 let size = size_of_request(&request);
                 make_room(recording, size);
@@ -123,6 +133,14 @@ impl GuestHttp {
                 }
                 answer
             }
+        }
+    }
+
+    /// What kind of call this is the line of.
+    pub(super) fn kind(&self) -> CallKind {
+        match self.line {
+            Line::Live { .. } => CallKind::Page,
+            Line::Replay(_) | Line::Remote(_) => CallKind::Replay,
         }
     }
 
@@ -176,7 +194,7 @@ impl GuestHttp {
     pub(super) fn strange_request(&self) -> Option<&Request> {
         match &self.line {
             Line::Replay(replay) => replay.strange.as_ref(),
-            Line::Live { .. } => None,
+            Line::Live { .. } | Line::Remote(_) => None,
         }
     }
 }
@@ -222,7 +240,7 @@ impl RecordedPage {
     /// The first page of a source that nothing was asked of.
     pub(super) fn without_requests(records: usize, limits: Limits) -> Self {
         Self {
-            facts: ScrapFacts { cliente_id: 1, period: None, page_size: 1, settings: "{}".to_owned() },
+            facts: ScrapFacts { scrap_id: None, cliente_id: 1, period: None, page_size: 1, settings: "{}".to_owned() },
             limits,
             now: "2025-10-20T12:00:00Z".to_owned(),
             cursor: None,
@@ -264,7 +282,7 @@ mod tests {
     }
 
     fn recorded(http: &mut GuestHttp) -> Option<RecordedPage> {
-        let facts = ScrapFacts { cliente_id: 1, period: None, page_size: 1, settings: "{}".to_owned() };
+        let facts = ScrapFacts { scrap_id: None, cliente_id: 1, period: None, page_size: 1, settings: "{}".to_owned() };
         http.recorded(&facts, "", None, 0, 0)
     }
 

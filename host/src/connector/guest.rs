@@ -15,6 +15,7 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use super::engine::ConnectorEngine;
 use super::exchange::GuestHttp;
 use super::imports::HeldSelection;
+use super::said::LogLine;
 use super::share::{GuestMemory, PageShare, Turnstile};
 use super::wasi::Wasi;
 use crate::limits::Limits;
@@ -243,6 +244,8 @@ pub(super) struct GuestLog {
     unfinished: [Vec<u8>; 2],
     /// Who is told of each line, beside the program's own log.
     heard_by: Option<Arc<dyn Waiting>>,
+    /// Lines that are kept instead of being logged; none: they are logged.
+    kept: Option<Vec<LogLine>>,
 }
 
 impl GuestLog {
@@ -255,6 +258,27 @@ impl GuestLog {
             cut: false,
             unfinished: [Vec::new(), Vec::new()],
             heard_by: None,
+            kept: None,
+        }
+    }
+
+    /// Keeps each line from here on instead of logging it: the log is another process's.
+    pub(super) fn keep(&mut self) {
+        self.kept = Some(Vec::new());
+    }
+
+    /// The lines that were kept, the last ones too, which no line break ended.
+    pub(super) fn kept(&mut self) -> Vec<LogLine> {
+        self.finish_line(Stdio::Out);
+        self.finish_line(Stdio::Err);
+        self.kept.take().unwrap_or_default()
+    }
+
+    /// Takes the lines that another process kept of a call.
+    pub(super) fn take_over(route: &str, limits: &Limits, lines: Vec<LogLine>) {
+        let mut log = Self::new(route, limits);
+        for LogLine { level, text } in lines {
+            log.line(level.parse().unwrap_or(tracing::Level::WARN), &text);
         }
     }
 
@@ -310,6 +334,10 @@ impl GuestLog {
         }
         self.lines_left -= 1;
         self.bytes_left -= message.len();
+        if let Some(kept) = &mut self.kept {
+            kept.push(LogLine { level: level.to_string(), text: message.to_owned() });
+            return;
+        }
         let message = message.escape_debug();
         if let Some(whom) = self.heard_by.as_ref().filter(|_| level <= tracing::Level::INFO) {
             whom.logged(&message.to_string());

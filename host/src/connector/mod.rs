@@ -4,7 +4,11 @@
 //! - `bindings`    the newest version of the contract, generated from `wit/`
 //! - `contract`    all versions of the contract that components may have been made for
 //! - `engine`      one engine: pooling allocator, epochs
-//! - `compile`     from a component to native code, in a child process
+//! - `child`       compiling, describing and repeating a call in a process of their own
+//! - `compile`     from a component to native code, and to what it says of itself
+//! - `proposals`   which WebAssembly a component may use
+//! - `describe`    one call of `describe`
+//! - `said`        what it returned, unchecked
 //! - `cache`       precompiled copies, in a private directory
 //! - `heavy`       work on whole files, two at a time
 //! - `component`   from a core module, as Rust compiles it, to a component
@@ -21,6 +25,7 @@
 //! - `usage`       what each route's pages use
 //! - `share`       what one client, and one connector, may take of the house
 //! - `schema`      the schema of its settings, checked
+//! - `flight`      which calls are under way, in a file that outlives the process
 //! - `guest`       one instance at work: its limits, its meters
 //! - `exchange`    the line between a guest and its source: live, recorded, replayed
 //! - `imports`     the host's side of the contract: `http` and `log`
@@ -30,19 +35,24 @@
 
 mod bindings;
 mod cache;
+mod child;
 mod compile;
 mod component;
 mod contract;
+mod describe;
 mod descriptor;
 mod engine;
 mod events;
 mod exchange;
+mod flight;
 mod guest;
 mod heavy;
 mod imports;
 mod load;
 mod private;
+mod proposals;
 mod registry;
+mod said;
 mod schema;
 mod share;
 mod sign;
@@ -57,18 +67,19 @@ mod wasi;
 mod watch;
 mod word;
 
-pub use self::compile::{CHILD_COMMAND, compile_as_child};
+pub use self::child::{CHILD_COMMAND, run_child};
 pub use self::component::{EncodeError, encode_component};
 pub use self::descriptor::{Descriptor, DescriptorError};
 pub use self::engine::ConnectorEngine;
 pub use self::events::{RegistryEvent, RegistryObserver};
+pub use self::flight::{CallKind, CallUnderWay, Crash, FlightOwner, mark_crashes};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::load::fuzzing;
 pub use self::load::{
     ComponentFile, Connector, ImportFamily, LoadError, Pin, PinError, PublicKey, Refused, TrustError, TrustPolicy,
     public_key, read_checked, read_small, signature_file, verify_signature,
 };
-pub use self::registry::{Arrival, Registry, RegistryEntry, RegistryFolders, Standing};
+pub use self::registry::{Arrival, Quarantined, Registry, RegistryEntry, RegistryFolders, Standing};
 pub use self::sign::{NewKey, SignError, generate as generate_key, sign};
 pub use self::source::{ConnectorSource, ScrapFacts};
 pub use self::state::{Doubt, HISTORY, Held, HoldReason, KeptVersion, Lists, Refusal, Rollback, RouteState, Waiting};

@@ -64,7 +64,7 @@ pub(super) fn open_private(directory: &Path, name: &str) -> io::Result<PrivateFi
 }
 
 /// Creates a file that nobody else may read or write, whatever the process's umask is.
-fn create_private(path: &Path) -> io::Result<fs::File> {
+pub(super) fn create_private(path: &Path) -> io::Result<fs::File> {
     let mut options = fs::File::options();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
 use wasmtime::Store;
 
 use super::bindings::atlas::connector::types as wit;
 use super::engine::ConnectorEngine;
 use super::exchange::{GuestHttp, RecordedPage};
+use super::flight::{CallUnderWay, Flight};
 use super::guest::{CpuMeter, Guest, LimitReached};
 use super::load::Connector;
 use super::registry::Registry;
@@ -26,6 +28,7 @@ use crate::limits::Limits;
 use crate::notice::printable;
 use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
 use crate::source::{Endpoint, HttpClient, PageMeter, Refusal, Request, WAIT_MAX, Waiting};
+use crate::store::CursorId;
 
 /// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what is shown can be found whole.
 const REASON_READ: usize = 64 * 1024;
@@ -37,8 +40,10 @@ const REASON_SHOWN: usize = 4 * 1024;
 const UNTIL_SHOWN: usize = 64;
 
 /// What a connector is told of the scrap.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScrapFacts {
+    /// Its number; none: it is not stored.
+    pub scrap_id: Option<i64>,
     /// The client.
     pub cliente_id: i32,
     /// First and last day.
@@ -47,6 +52,21 @@ pub struct ScrapFacts {
     pub page_size: i32,
     /// The connector's settings, a JSON object.
     pub settings: String,
+}
+
+impl ScrapFacts {
+    /// As a guest of the route is told at this moment, which is the only clock that it has.
+    pub(super) fn told(&self, route: &str, now: &str) -> wit::Scrap {
+        wit::Scrap {
+            client_id: self.cliente_id.unsigned_abs(),
+            route: route.to_owned(),
+            period: self.period.clone().map(|(start, end)| wit::Period { start, end }),
+            page_size: self.page_size.unsigned_abs(),
+            settings: self.settings.clone(),
+            definition: None,
+            now: now.to_owned(),
+        }
+    }
 }
 
 /// The connector of one scrap's route, whichever version of it serves.
@@ -104,6 +124,28 @@ impl ConnectorSource {
         http.as_ref().and_then(GuestHttp::strange_request).map(Request::whole)
     }
 
+    /// Repeats a call of the version that this was made with, in a child process of its own. Its
+    /// requests go to the source as those of any page do, and what it returns is dropped. Gives the
+    /// signal by which it ended that process, if it did.
+    pub async fn call_alone(&self, cursor: Option<&str>) -> Result<Option<&'static str>, String> {
+        let mut admissions = Vec::new();
+        for budget in self.endpoint.budgets() {
+            admissions.push(budget.admit(self.waiting.as_ref()).await.map_err(|spent| spent.why)?);
+        }
+        let connector = Arc::clone(&self.connector.lock().unwrap_or_else(PoisonError::into_inner));
+        let endpoint = self.endpoint.clone().declaring(&connector.descriptor.requests);
+        let host = self.registry.engine().host().clone();
+        let mut http = GuestHttp::live(self.client.clone(), endpoint, host, &self.limits, false);
+        // Its first request was paid for when it was admitted.
+        http.meter.paid = 1;
+        let http = Arc::new(tokio::sync::Mutex::new(http));
+        let send = |request| {
+            let http = Arc::clone(&http);
+            async move { http.lock().await.send(request).await }
+        };
+        self.registry.call_alone(&connector, &self.limits, &self.facts, cursor, send).await
+    }
+
     /// A page that an access token was refused for is asked for once more with another token, and not twice.
     fn repeat_with_new_token(
         &self,
@@ -139,6 +181,10 @@ impl PageSource for ConnectorSource {
         }
         // Held until the page is there: a version that takes over meanwhile takes the next one.
         let connector = self.current();
+        if let Some(signal) = self.registry.quarantined(&connector.sha256) {
+            let why = format!("this version ended a host's process ({signal}), and is held on all hosts");
+            return Err(FetchFailure::Crashed(why));
+        }
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
         // What the operator granted holds for the scrap; what the connector needs, each version says for itself.
         let endpoint = self.endpoint.clone().declaring(&connector.descriptor.requests);
@@ -260,15 +306,8 @@ pub(super) async fn call(
 ) -> Called {
     let Call { share, http, facts, now, cursor, log } = call;
     let place = share.place().await;
-    let scrap = wit::Scrap {
-        client_id: facts.cliente_id.unsigned_abs(),
-        route: connector.descriptor.route.clone(),
-        period: facts.period.clone().map(|(start, end)| wit::Period { start, end }),
-        page_size: facts.page_size.unsigned_abs(),
-        settings: facts.settings.clone(),
-        definition: None,
-        now: now.to_owned(),
-    };
+    let flight = engine.flights().begin(&under_way(connector, &http, facts, cursor));
+    let scrap = facts.told(&connector.descriptor.route, now);
     let wasi = Wasi::of_page(&scrap, cursor);
     let mut store = Guest::store(engine, limits, share, &connector.descriptor.route, Some(http), wasi);
     match log {
@@ -286,6 +325,7 @@ pub(super) async fn call(
         turnstile: share.turnstile(),
         share: share.clone(),
         _place: place,
+        _flight: flight,
     };
     let wall = Duration::from_millis(limits.page_wall_ms);
     let began = Instant::now();
@@ -310,6 +350,17 @@ pub(super) async fn call(
     }
 }
 
+/// What is noted of a call while it runs.
+fn under_way(connector: &Connector, http: &GuestHttp, facts: &ScrapFacts, cursor: Option<&str>) -> CallUnderWay {
+    CallUnderWay {
+        sha256: connector.sha256.clone(),
+        route: connector.descriptor.route.clone(),
+        kind: http.kind(),
+        scrap_id: facts.scrap_id,
+        cursor: cursor.map(|cursor| CursorId::of(Some(cursor)).hex()),
+    }
+}
+
 /// A call with all that it needs, to be run on the guests' threads.
 struct PageCall {
     store: Store<Guest>,
@@ -322,6 +373,8 @@ struct PageCall {
     share: PageShare,
     /// After the store: the place is given back once the instance is gone.
     _place: Place,
+    /// The same: until then its code may still run.
+    _flight: Flight,
 }
 
 impl PageCall {

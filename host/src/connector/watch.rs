@@ -292,6 +292,9 @@ impl Watch {
                 self.reconsider(&route).await;
             }
         }
+        for route in self.registry.take_to_reconsider() {
+            self.reconsider(&route).await;
+        }
         self.tidy_up();
     }
 

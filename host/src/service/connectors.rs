@@ -109,10 +109,12 @@ impl Connectors {
         let folder = self.folder().display().to_string();
         let entries = registry.entries();
         // Nothing serves in its place: whatever was kept is gone.
-        let waits = entries.iter().filter(|entry| matches!(entry.standing, Standing::Held(_)));
-        let waits = waits.filter_map(|entry| entry.loaded.as_ref().ok()).find(|held| held.descriptor.route == route);
-        if let Some(waiting) = waits {
-            return Err(held(waiting));
+        let waits = entries.iter().filter_map(|entry| match (&entry.standing, &entry.loaded) {
+            (Standing::Held(reasons), Ok(waiting)) if waiting.descriptor.route == route => Some((waiting, reasons)),
+            _ => None,
+        });
+        if let Some((waiting, reasons)) = waits.into_iter().next() {
+            return Err(held(waiting, reasons));
         }
         // The file that bears the route's name is most likely the one that was meant.
         let meant = entries.iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));

@@ -287,11 +287,15 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
             wasi = refused.of(ImportFamily::OtherWasi),
             foreign = refused.of(ImportFamily::Foreign),
         ),
+        LoadError::ForbiddenProposals(proposals) => {
+            notice!("load-proposals", file = file, proposals = proposals)
+        }
         LoadError::OtherVersion { found, have } => {
             notice!("load-version", file = file, found = found, have = have)
         }
         LoadError::DoesNotFit(reason) => notice!("load-does-not-fit", file = file, reason = reason),
         LoadError::DescribeFailed(reason) => notice!("load-describe", file = file, reason = reason),
+        LoadError::DescribeEnded { signal } => notice!("load-describe-ended", file = file, signal = signal),
         LoadError::BadDescriptor(error) => notice!("load-descriptor", file = file, reason = error),
         LoadError::RouteTaken { route, other } => {
             notice!("load-route-taken", file = file, route = route, other = other)

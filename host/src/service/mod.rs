@@ -5,6 +5,7 @@
 //! - `access`      who may come in, and what they may do
 //! - `browse`      looking at pages and records
 //! - `clients`     clients and where their APIs are
+//! - `crashes`     what is found out about processes that crashed
 //! - `credentials`  credentials of single APIs, and the key that seals all secrets
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, looking at, cancelling, pausing
@@ -24,6 +25,7 @@ mod access;
 mod browse;
 mod clients;
 mod connectors;
+mod crashes;
 mod credentials;
 mod doctor;
 mod failure;
@@ -80,6 +82,7 @@ pub struct Atlas {
     tokens: TokenSessions,
     budgets: Budgets,
     presence: OnceCell<Presence>,
+    crashes_settled: OnceCell<()>,
 }
 
 impl Atlas {
@@ -97,6 +100,7 @@ impl Atlas {
             tokens: TokenSessions::default(),
             budgets: Budgets::default(),
             presence: OnceCell::new(),
+            crashes_settled: OnceCell::new(),
         })
     }
 

@@ -46,7 +46,7 @@ pub struct TriedPage {
 }
 
 /// Nobody watches.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Observer for Nobody {
     fn on(&self, _event: Event<'_>) {}

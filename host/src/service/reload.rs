@@ -67,7 +67,7 @@ pub fn event_notices(event: &RegistryEvent) -> Vec<Notice> {
 pub fn event_failure(event: &RegistryEvent) -> Option<Failure> {
     match event {
         RegistryEvent::Held { connector, reasons, .. } => {
-            let mut failure = held(connector);
+            let mut failure = held(connector, reasons);
             failure.causes = reasons.iter().map(|reason| format!("{reason:?}")).collect();
             Some(failure)
         }
@@ -82,13 +82,22 @@ pub fn hold_notice(reason: &HoldReason) -> Notice {
         HoldReason::Records { before, after } => notice!("hold-records", before = before, after = after),
         HoldReason::Requests { added } => notice!("hold-requests", requests = added.join(", ")),
         HoldReason::Credential { before, after } => notice!("hold-credential", before = before, after = after),
+        HoldReason::EndedProcess { signal } => notice!("hold-ended-process", signal = signal),
         HoldReason::Unhashed { added } => notice!("hold-unhashed", pointers = added.join(", ")),
     }
 }
 
 /// A version that waits for the operator's word.
-pub(super) fn held(connector: &Connector) -> Failure {
-    Failure::new("op-connector", about("connector-held", connector), Exit::Connector)
+pub(super) fn held(connector: &Connector, reasons: &[HoldReason]) -> Failure {
+    let ended = reasons.iter().find_map(|reason| match reason {
+        HoldReason::EndedProcess { signal } => Some(signal),
+        _ => None,
+    });
+    let notice = match ended {
+        Some(signal) => about("connector-ended-process", connector).with("signal", signal),
+        None => about("connector-held", connector),
+    };
+    Failure::new("op-connector", notice, Exit::Connector)
 }
 
 fn about(key: &str, connector: &Connector) -> Notice {

@@ -38,11 +38,11 @@ pub enum RunFor<'a> {
 
 /// How long a run waits for a database that does not answer: once it is told to stop, not much longer.
 #[derive(Clone, Copy)]
-struct Patience<'a> {
-    until: Instant,
-    stop: &'a CancellationToken,
+pub(super) struct Patience<'a> {
+    pub(super) until: Instant,
+    pub(super) stop: &'a CancellationToken,
     /// Who is told.
-    observer: &'a dyn Observer,
+    pub(super) observer: &'a dyn Observer,
 }
 
 impl Patience<'_> {
@@ -113,8 +113,14 @@ impl Atlas {
         if scrap.state.is_done() {
             return Ok(RunReport::of(&scrap));
         }
+        if run_for == RunFor::Operator {
+            for failure in self.settle_crashes().await {
+                tracing::warn!(notice = ?failure.notice, "after a crash");
+            }
+        }
         let connector = self.connector_for(&scrap).await?;
         let facts = ScrapFacts {
+            scrap_id: Some(scrap.id),
             cliente_id: scrap.cliente_id,
             period: scrap.period.clone(),
             page_size: own_page_size(scrap.page_size, &connector.descriptor),
@@ -261,7 +267,7 @@ impl Atlas {
     }
 
     /// What fetches a scrap's pages.
-    async fn source(
+    pub(super) async fn source(
         &self,
         connector: Arc<Connector>,
         facts: ScrapFacts,
@@ -289,6 +295,7 @@ impl Atlas {
         let stop = CancellationToken::new();
         let patience = Patience { until: Instant::now(), stop: &stop, observer: observer.as_ref() };
         let facts = ScrapFacts {
+            scrap_id: None,
             cliente_id: new.cliente_id,
             period: new.period.clone(),
             page_size: new.page_size,
@@ -422,6 +429,6 @@ fn own_settings(scrap: &Scrap, host: RunSettings) -> RunSettings {
 }
 
 /// What a scrap asks for in a page; one that somebody inserted without saying, what the connector does.
-fn own_page_size(asked: i32, descriptor: &Descriptor) -> i32 {
+pub(super) fn own_page_size(asked: i32, descriptor: &Descriptor) -> i32 {
     if asked > 0 { asked } else { i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX) }
 }

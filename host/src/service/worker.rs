@@ -62,6 +62,9 @@ impl Atlas {
         complain: impl Fn(&Failure),
     ) -> Result<(), Failure> {
         self.presence().await?;
+        for failure in self.settle_crashes().await {
+            complain(&failure);
+        }
         let running = Mutex::new(BTreeSet::new());
         let is_running = || running.lock().unwrap_or_else(PoisonError::into_inner);
         let run = async |lease: Lease| {
@@ -87,7 +90,12 @@ impl Atlas {
             }
             if published_at <= Instant::now() {
                 published_at = Instant::now() + PUBLISHED_LOOK;
-                let taking = pin!(tokio::time::timeout(TAKE_MAX, self.take_published()));
+                let taking = async {
+                    let mut failures = self.take_published().await;
+                    failures.extend(self.take_quarantine().await.err());
+                    failures
+                };
+                let taking = pin!(tokio::time::timeout(TAKE_MAX, taking));
                 tokio::select! {
                     taken = alongside(taking, &mut runs) => for failure in taken.unwrap_or_default() {
                         complain(&failure);

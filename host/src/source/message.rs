@@ -6,14 +6,15 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::headers;
 use super::resolve::AddressRefused;
 
 /// Request methods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Method {
     /// GET
     Get,
@@ -52,7 +53,7 @@ impl Method {
 }
 
 /// A request, as a connector makes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Its method.
     pub method: Method,
@@ -62,7 +63,8 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// Beside the host's own.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body. Bytes are no JSON: where a request travels, they travel beside it.
+    #[serde(skip)]
     pub body: Option<Vec<u8>>,
 }
 
@@ -116,6 +118,26 @@ impl Answer {
         let mut values = self.headers.get_all(&name).iter().map(|v| v.to_str().ok());
         let first = values.next()??.to_owned();
         values.try_fold(first, |joined, value| Some(joined + ", " + value?))
+    }
+
+    /// An answer with these headers, as the child process has it that a call is repeated in.
+    pub fn of_parts(status: u16, headers: &[(String, String)], retry_after: Option<Duration>, body: Bytes) -> Self {
+        let header = |(name, value): &(String, String)| {
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+        };
+        let headers = headers.iter().filter_map(header);
+        // One that came several times is appended, as it was.
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name, value);
+        }
+        Self { status, headers: map, retry_after, body }
+    }
+
+    /// The headers that a connector may read.
+    pub fn readable_headers(&self) -> Vec<(String, String)> {
+        let readable = self.headers.iter().filter(|(name, _)| !headers::is_withheld(name.as_str()));
+        readable.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
     }
 
     /// Its bytes: headers and body.

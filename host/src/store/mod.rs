@@ -28,6 +28,7 @@ mod credential_lock;
 mod error;
 mod postgres;
 mod publications;
+mod quarantine;
 mod queue;
 mod rows;
 mod schedules;
@@ -53,6 +54,7 @@ pub use self::clients::{ClientWrite, Clients};
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
 pub use self::publications::{NewPublication, Publication, Publications, PublishedFile};
+pub use self::quarantine::{NewQuarantine, Quarantine, QuarantineRow};
 pub use self::queue::{Asked, Host, Offer, Queue, Standing, TAKE_OVERS_MAX};
 pub use self::schedules::{Fired, Firing, NewSchedule, Schedule, Schedules};
 pub use self::seal::StoreKey;
@@ -63,7 +65,7 @@ use crate::source::{AccessToken, Parts};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue + Budgets + Schedules + Publications + Doors + Browse + Settings + Clients {
+pub trait Store: Queue + Budgets + Schedules + Publications + Quarantine + Doors + Browse + Settings + Clients {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -271,6 +273,7 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0012_proprios.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0013_configuracoes.sql"),
+    include_str!("../../../migrations/postgres/0014_quarentena.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -299,4 +302,5 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0012_proprios.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0013_configuracoes.sql"),
+    include_str!("../../../migrations/sqlite/0014_quarentena.sql"),
 );

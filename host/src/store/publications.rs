@@ -58,7 +58,8 @@ pub struct PublishedFile {
 /// Publishing. Every call is atomic.
 #[async_trait]
 pub trait Publications: Send + Sync {
-    /// Publishes a connector as its route's newest, and gives its number. Forgets those that came long before it.
+    /// Publishes a connector as its route's newest, and gives its number. Forgets those that came
+    /// long before it, and, if it is accepted, that it was held on all hosts.
     async fn publish(&self, publication: &NewPublication<'_>) -> Result<i64, StoreError>;
 
     /// All publications, the newest first.
@@ -109,6 +110,10 @@ macro_rules! impl_publications {
                         .map_err(sort())?;
                     let old = sqlx::query(publications::FORGET).bind(publication.route).bind(PUBLICATIONS_KEPT);
                     old.execute(&mut *tx).await.map_err(sort())?;
+                    if publication.accepted {
+                        let release = sqlx::query(crate::store::quarantine::RELEASE).bind(publication.sha256);
+                        release.execute(&mut *tx).await.map_err(sort())?;
+                    }
                     tx.commit().await.map_err(sort())?;
                     Ok(id)
                 }

@@ -14,7 +14,7 @@ use super::types::{
 use crate::source::{AccessToken, Parts};
 
 /// The tables, in the order in which migrations create them.
-pub(super) const TABLES: [&str; 15] = [
+pub(super) const TABLES: [&str; 16] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -30,6 +30,7 @@ pub(super) const TABLES: [&str; 15] = [
     "atlas_acessos",
     "atlas_pedidos",
     "clientes_configuracoes",
+    "atlas_quarentena",
 ];
 
 /// Columns that later migrations add to them.

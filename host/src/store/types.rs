@@ -397,6 +397,23 @@ impl CursorId {
     pub fn of(cursor: Option<&str>) -> Self {
         cursor.map_or(Self::ROOT, |text| Self(Sha256::digest(text.as_bytes()).into()))
     }
+
+    /// Lower-case hex.
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// From lower-case hex.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
 }
 
 /// One page of one sweep.

@@ -1,7 +1,12 @@
-;; Five memories of 64 MiB in one module: none is too large, all of them together are.
-(module
-  (memory (export "memory") 1)
-  (memory 1024) (memory 1024) (memory 1024) (memory 1024) (memory 1024)
-  (func (export "describe") (param i32 i32 i32) (result i32) unreachable)
-  (func (export "fetch-page") (param i32) (result i32) unreachable)
-  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+;; Nine core modules with a memory of 64 MiB each: none is too large, and there are more of them than one component may have.
+(component
+  (core module $m (memory (export "memory") 1024))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m)))

@@ -162,9 +162,9 @@ pub(super) enum Command {
     /// What is wrong with this installation, and how to mend it
     #[command(alias = "diagnostico", after_help = "Example: atlas doctor")]
     Doctor,
-    /// The compiler of connectors, as this program starts it: not for people
+    /// Works on one connector's file, as this program starts it: not for people
     #[command(hide = true, name = crate::connector::CHILD_COMMAND)]
-    CompileComponent(CompileComponentArgs),
+    ConnectorChild(ConnectorChildArgs),
     /// Completions for a shell
     #[command(after_help = "Example: atlas completions bash > /etc/bash_completion.d/atlas")]
     Completions(CompletionsArgs),
@@ -207,13 +207,13 @@ pub(super) struct WorkerArgs {
 }
 
 #[derive(Args)]
-pub(super) struct CompileComponentArgs {
-    /// CPU time, in seconds
-    pub(super) cpu_s: u64,
+pub(super) struct ConnectorChildArgs {
+    /// CPU time for compiling, in seconds
+    pub(super) compile_s: u64,
+    /// CPU time for calls of the guest, in seconds, beside that
+    pub(super) calls_s: u64,
     /// Memory, in bytes
     pub(super) memory: u64,
-    /// What the engine is set to: a guest's memory, in bytes
-    pub(super) guest_memory: usize,
 }
 
 #[derive(Args)]

@@ -54,6 +54,9 @@ pub enum LoadError {
     /// It could not be compiled here and now, for no fault of its own that is known.
     #[error("it could not be compiled: {0}")]
     NotCompiled(String),
+    /// It uses WebAssembly proposals that no connector may use.
+    #[error("it uses WebAssembly proposals that connectors cannot use: {0}")]
+    ForbiddenProposals(String),
     /// It consists of more parts than any connector needs, and compiling or instantiating it could take for ever.
     #[error("it has {found} {part}, more than {limit}")]
     TooManyParts {
@@ -89,6 +92,12 @@ pub enum LoadError {
     /// `describe` failed.
     #[error("`describe` failed: {0}")]
     DescribeFailed(String),
+    /// `describe` ended the process that it was called in.
+    #[error("`describe` ended the process that it was called in ({signal})")]
+    DescribeEnded {
+        /// The signal's name.
+        signal: &'static str,
+    },
     /// What `describe` said cannot be used.
     #[error("its description was refused: {0}")]
     BadDescriptor(#[from] DescriptorError),
@@ -116,6 +125,8 @@ impl LoadError {
             | Self::TooManyParts { .. }
             | Self::TooMuchMemory { .. }
             | Self::ForbiddenImports(_)
+            | Self::ForbiddenProposals(_)
+            | Self::DescribeEnded { .. }
             | Self::OtherVersion { .. }
             | Self::DoesNotFit(_)
             | Self::BadDescriptor(_) => true,

@@ -1,12 +1,15 @@
-//! From a file to a connector that is ready to fetch pages, or to the reason why it is none. The checks stand in the order in
-//! which they are made, the cheapest first, and each is a step of its own:
+//! From a file to a connector that is ready to fetch pages, or to the reason why it is none. The
+//! checks stand in the order in which they are made, the cheapest first, and each is a step of its
+//! own:
 //!
 //! 1. `file`: a regular file within its size, read once, and its digest
 //! 2. `trust`: the operator's pins and signatures, by the file's name
 //! 3. `anatomy`: a component, of a bounded number of parts
 //! 4. `policy`: what it imports, and for which version of the contract it was made
-//! 5. compiled, and linked against that version
-//! 6. what it says of itself: `describe`, under all limits and without HTTP
+//! 5. `proposals`: which WebAssembly it uses; compiled, in a child process, and linked against that
+//!    version
+//! 6. what it says of itself: `describe`, in that child, under all limits and without HTTP; once
+//!    for each digest
 //! 7. `trust` once more, by the route that it claims: no file gets round a pin by another name
 
 mod anatomy;
@@ -19,7 +22,6 @@ mod trust;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -33,19 +35,14 @@ pub use self::trust::{
     Pin, PinError, PublicKey, TrustError, TrustPolicy, public_key, signature_file, verify_signature,
 };
 use super::cache::ComponentCache;
-use super::compile::{CompileError, Compiler};
+use super::compile::{CompileError, Compiler, DescribeError, Source, Tools};
 use super::contract::{self, ContractPre};
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, DescriptorError};
 use super::engine::ConnectorEngine;
-use super::guest::Guest;
 use super::heavy::HeavyWork;
-use super::source::reason_of_trap;
-use super::wasi::Wasi;
+use super::said::Unsaid;
 use crate::limits::Limits;
 use crate::pipeline::Fetcher;
-
-/// What is shown of the text of a `describe` that failed.
-const REASON_SHOWN: usize = 512;
 
 /// A connector that is ready to fetch pages.
 pub struct Connector {
@@ -62,6 +59,8 @@ pub struct Connector {
     /// What its pages say of it.
     pub(super) fetcher: Arc<Fetcher>,
     pub(super) contract: ContractPre,
+    /// The version of the contract that it was made for; none if it imports nothing of it.
+    pub(super) made_for: Option<String>,
 }
 
 impl Connector {
@@ -112,18 +111,25 @@ impl Loader {
     /// Makes a file that was read a connector. Dropping the future ends its compilation, and what has not begun yet of the rest.
     pub(super) async fn load_file(&self, file: ComponentFile) -> Result<Connector, LoadError> {
         let (version, file) = self.look_at(file).await?;
-        let (engine, cache, heavy) = (&self.engine, &self.cache, &self.heavy);
-        let compiled = self.compiler.compile(engine, cache, heavy, &file.sha256, file.bytes.clone()).await;
-        let component = compiled.map_err(|error| match error {
+        let tools = Tools { engine: &self.engine, cache: &self.cache, heavy: &self.heavy };
+        let source = Source {
+            sha256: &file.sha256,
+            component: file.bytes.clone(),
+            contract: version.clone(),
+            name: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        let compiled = self.compiler.compile(&tools, &source).await.map_err(|error| match error {
             CompileError::Limit { name, value } => LoadError::CompileLimit { name, value },
             CompileError::TooSlow { seconds } => LoadError::CompileLimit { name: "compile_cpu_s", value: seconds },
             CompileError::TooLarge { limit } => LoadError::CodeTooLarge { limit },
+            CompileError::Uses(proposals) => LoadError::ForbiddenProposals(proposals),
             CompileError::Failed(reason) => LoadError::not_a_component(reason),
             CompileError::Hindered(reason) => LoadError::NotCompiled(reason),
         })?;
-        let contract = contract::link(self.engine.engine(), &component, version.as_deref())
+        let contract = contract::link(self.engine.engine(), &compiled.component, version.as_deref())
             .map_err(|error| LoadError::DoesNotFit(format!("{error:#}")))?;
-        let descriptor = describe(&self.engine, &self.limits, &file.path, &contract).await?;
+        let said = compiled.description(&self.limits, &tools, &source, &contract).await;
+        let descriptor = Descriptor::check(said.map_err(not_described)?)?;
         let file = self.check_claim(&descriptor.route, file).await?;
         let fetcher = Arc::new(Fetcher {
             sha256: file.sha256.clone(),
@@ -139,6 +145,7 @@ impl Loader {
             signature: signature.ok().flatten(),
             fetcher,
             contract,
+            made_for: version,
         })
     }
 
@@ -167,6 +174,15 @@ impl Loader {
             Ok(file)
         });
         checked.await.map_err(LoadError::not_a_component)?
+    }
+}
+
+fn not_described(error: DescribeError) -> LoadError {
+    match error {
+        DescribeError::Unsaid(Unsaid::Failed(reason)) => LoadError::DescribeFailed(reason),
+        DescribeError::Unsaid(Unsaid::TooLong(bytes)) => DescriptorError::TooLong(bytes).into(),
+        DescribeError::Ended(deadly) => LoadError::DescribeEnded { signal: deadly.name() },
+        DescribeError::Hindered(reason) => LoadError::NotCompiled(reason),
     }
 }
 
@@ -206,33 +222,4 @@ pub(super) fn check(bytes: &[u8]) -> Result<Seen, LoadError> {
     let anatomy = anatomy::look(bytes)?;
     let version = policy::check(&anatomy.imports, &contract::versions())?;
     Ok(Seen { version, largest_memory: anatomy.largest_memory })
-}
-
-/// Asks a connector what it is: under all limits, without HTTP.
-pub(super) async fn describe(
-    engine: &ConnectorEngine,
-    limits: &Limits,
-    path: &Path,
-    contract: &ContractPre,
-) -> Result<Descriptor, LoadError> {
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let share = engine.share(None, &file);
-    let place = share.place().await;
-    let mut store = Guest::store(engine, limits, &share, &file, None, Wasi::of_describe());
-    let (cpu, turnstile, contract) = (store.data().cpu(), share.turnstile(), Arc::clone(contract));
-    let call = engine.run(async move {
-        let _place = place;
-        let said = cpu.charge(turnstile, contract.describe(&mut store)).await;
-        said.map_err(|trap| reason_of_trap(&trap, store.data()))
-    });
-    let wall = Duration::from_millis(limits.page_wall_ms);
-    let said = tokio::time::timeout(wall, call)
-        .await
-        .map_err(|_| {
-            LoadError::DescribeFailed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms))
-        })?
-        .map_err(|lost| LoadError::DescribeFailed(format!("{lost:#}")))?
-        .map_err(LoadError::DescribeFailed)?
-        .map_err(|reason| LoadError::DescribeFailed(reason.chars().take(REASON_SHOWN).collect()))?;
-    Ok(Descriptor::check(said)?)
 }

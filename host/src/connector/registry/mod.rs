@@ -6,19 +6,21 @@
 //! meant.
 
 mod arrival;
+mod quarantine;
 mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::StreamExt;
 use futures_util::stream;
 
 pub use self::arrival::Arrival;
+pub use self::quarantine::Quarantined;
 use super::cache::ComponentCache;
 use super::compile::Compiler;
 use super::engine::ConnectorEngine;
@@ -85,6 +87,10 @@ pub struct Registry {
     pub(super) usage: UsageMeter,
     live: RwLock<Live>,
     watched: AtomicBool,
+    /// Versions that ended a host's process, by their digests.
+    quarantined: RwLock<BTreeMap<String, Quarantined>>,
+    /// Routes whose versions were held since the folder was looked at last.
+    to_reconsider: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Default)]
@@ -133,7 +139,16 @@ impl Registry {
         let (engine, heavy) = (Arc::clone(engine), HeavyWork::default());
         let loader = Loader { engine, limits: *limits, trust, cache, compiler, heavy };
         let usage = UsageMeter::default();
-        let registry = Self { loader, folder, state, usage, live: RwLock::default(), watched: AtomicBool::new(false) };
+        let registry = Self {
+            loader,
+            folder,
+            state,
+            usage,
+            live: RwLock::default(),
+            watched: AtomicBool::new(false),
+            quarantined: RwLock::default(),
+            to_reconsider: Mutex::default(),
+        };
         let loading = stream::iter(paths).map(|path| registry.go_through(path)).buffer_unordered(LOADED_AT_ONCE);
         let mut files: Vec<Loaded> = loading.collect().await;
         // Whichever was loaded first, they find their places by their names.
@@ -177,8 +192,12 @@ impl Registry {
         Some(connector)
     }
 
-    /// A version that served once, by its digest.
+    /// A version that served once, by its digest, unless it is held for having ended a process.
     pub async fn kept(&self, sha256: &str) -> Option<Arc<Connector>> {
+        if self.quarantined(sha256).is_some() { None } else { self.load_kept(sha256).await }
+    }
+
+    async fn load_kept(&self, sha256: &str) -> Option<Arc<Connector>> {
         let live = self.live().routes.values().map(|s| Arc::clone(&s.connector)).find(|c| c.sha256 == sha256);
         if live.is_some() {
             return live;

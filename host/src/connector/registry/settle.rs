@@ -39,6 +39,7 @@ impl Registry {
         };
         let route = connector.descriptor.route.clone();
         let state = self.with_state(&route, |state, route| state.route(route)).await.unwrap_or_default();
+        let state = self.with_quarantine(state, &connector.sha256);
         if let Some(other) = self.claimed_by_another(&path, &route, &state) {
             return self.refuse(path, sha256, LoadError::RouteTaken { route, other: name_of(&other) }).await;
         }

@@ -58,6 +58,11 @@ impl StateFolder {
         Some(self.directory.as_ref()?.join("routes"))
     }
 
+    /// Where processes note the calls that they have under way.
+    pub(super) fn flights_folder(&self) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join("flights"))
+    }
+
     /// What is remembered of a route; nothing of one that is new.
     pub(super) fn route(&self, route: &str) -> RouteState {
         let Some(path) = self.route_file(route) else { return RouteState::default() };

@@ -98,6 +98,11 @@ pub enum HoldReason {
         /// What it wants.
         after: String,
     },
+    /// A call of it ended a host's process, and did so again alone.
+    EndedProcess {
+        /// The signal's name.
+        signal: String,
+    },
     /// It leaves more out of the content hash: every row that it fetches again would look new.
     Unhashed {
         /// The pointers that are new.
@@ -177,10 +182,15 @@ impl Doubt {
         }
     }
 
-    /// Whether a trial showed it. What lists say shows at each start anew.
+    /// Whether only running it showed this. What lists say shows at each start anew.
     fn is_of_a_trial(&self) -> bool {
         match self {
-            Self::Held(held) => held.reasons.iter().any(|reason| matches!(reason, HoldReason::Records { .. })),
+            Self::Held(held) => {
+                let shown = |reason: &HoldReason| {
+                    matches!(reason, HoldReason::Records { .. } | HoldReason::EndedProcess { .. })
+                };
+                held.reasons.iter().any(shown)
+            }
             Self::Refused(_) => true,
         }
     }
@@ -285,7 +295,7 @@ impl RouteState {
         known.and_then(|version| version.lists.clone()).unwrap_or_default()
     }
 
-    fn is_accepted(&self, sha256: &str) -> bool {
+    pub(in crate::connector) fn is_accepted(&self, sha256: &str) -> bool {
         self.accepted.iter().any(|accepted| accepted == sha256)
     }
 

@@ -115,7 +115,10 @@ fn place(notice: &Notice) -> Option<(String, Notice)> {
         | "error-connectors-folder"
         | "error-nothing-held"
         | "error-another-waits"
-        | "end-crashed" => menu("/conectores", "web-connectors"),
+        | "end-crashed"
+        | "end-ended-process"
+        | "end-beside-ended-process"
+        | "connector-ended-process" => menu("/conectores", "web-connectors"),
         "error-database" => menu("/saude", "web-health"),
         _ => None,
     }

@@ -21,6 +21,7 @@ use super::budgets::impl_budgets;
 use super::clients::impl_clients;
 use super::error::{Fault, StoreError};
 use super::publications::impl_publications;
+use super::quarantine::impl_quarantine;
 use super::rows;
 use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
@@ -143,6 +144,7 @@ impl_budgets! {
 
 impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
 impl_publications!(for PostgresStore, begin: "BEGIN");
+impl_quarantine!(for PostgresStore, begin: "BEGIN");
 impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
 impl_clients!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN", now: "NOW()", lock: " FOR NO KEY UPDATE");
 impl_settings!(for PostgresStore);

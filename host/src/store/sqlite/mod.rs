@@ -20,6 +20,7 @@ use super::budgets::impl_budgets;
 use super::clients::impl_clients;
 use super::error::{Fault, StoreError};
 use super::publications::impl_publications;
+use super::quarantine::impl_quarantine;
 use super::rows;
 use super::schedules::impl_schedules;
 use super::seal::{Column, Place, Sealer, StoreKey};
@@ -138,6 +139,7 @@ impl_budgets! {
 
 impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
 impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
+impl_quarantine!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
 impl_clients!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE", now: "CURRENT_TIMESTAMP", lock: "");
 impl_settings!(for SqliteStore);

@@ -104,6 +104,7 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
         "atlas_acessos",
         "atlas_pedidos",
         "clientes_configuracoes",
+        "atlas_quarentena",
         "clientes_apis.rede_privada",
         "scraps.pedido",
         "dados_rejeitados.reprocessado_em",

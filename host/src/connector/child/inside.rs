@@ -1,0 +1,135 @@
+//! What the child does: limits itself, reads what it is to do, does it, and says what came of it.
+
+use std::io::{self, Write as _, stderr, stdin, stdout};
+use std::sync::Arc;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use wasmtime::component::Component;
+
+use super::super::cache;
+use super::super::contract::{self, ContractPre};
+use super::super::describe::describe;
+use super::super::engine::{self, ConnectorEngine};
+use super::super::exchange::GuestHttp;
+use super::super::guest::Guest;
+use super::super::proposals::{self, Invalid};
+use super::super::wasi::Wasi;
+use super::parent::COMPILED_BYTES_MAX;
+use super::protocol::{PageFacts, Task, Word, Work, from_json, read_frame, to_json, write_frame};
+
+/// What a task may have as JSON: settings and a cursor are its longest parts.
+const TASK_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Runs the child's work. `Err`: what to say before the process ends.
+///
+/// `cpu_s` seconds of CPU time are for compiling, `calls_s` more for calls of the guest; `memory`
+/// bytes are for all of it.
+pub fn run(cpu_s: u64, calls_s: u64, memory: u64) -> Result<(), String> {
+    let all_s = cpu_s.saturating_add(calls_s);
+    limit_self(cpu_s, all_s, memory).map_err(|e| format!("the child could not limit itself: {e}"))?;
+    let said = work(|| allow_cpu(all_s)).map_err(|e| e.to_string())?;
+    let said = to_json(&said).map_err(|e| e.to_string())?;
+    // What a thread of the guest's may still hold is not waited for: the word is the last thing
+    // there is to do.
+    stderr().write_all(&said).map_err(|e| e.to_string())
+}
+
+fn work(is_compiled: impl FnOnce() -> io::Result<()>) -> io::Result<Word> {
+    let mut from = stdin().lock();
+    let task: Task = from_json(&read_frame(&mut from, TASK_BYTES_MAX)?)?;
+    let given = read_frame(&mut from, COMPILED_BYTES_MAX)?;
+    drop(from);
+    let code = match &task.work {
+        Work::Describe => given,
+        Work::Compile | Work::Page(_) => match compile(&task, &given) {
+            Ok(code) => code,
+            Err(why) => return Ok(why),
+        },
+    };
+    if matches!(task.work, Work::Compile) {
+        write_frame(&mut stdout().lock(), &code)?;
+        close_stdout()?;
+    }
+    is_compiled()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let said = runtime.block_on(call(&task, code));
+    runtime.shutdown_background();
+    Ok(said)
+}
+
+fn compile(task: &Task, component: &[u8]) -> Result<Vec<u8>, Word> {
+    proposals::validate(component).map_err(|invalid| match invalid {
+        Invalid::Uses(proposals) => Word::Uses(proposals),
+        Invalid::Malformed(why) => Word::NotCompiled(why),
+    })?;
+    let failed = |error: wasmtime::Error| Word::NotCompiled(format!("{error:#}"));
+    engine::compiler(task.largest_guest).and_then(|engine| engine.precompile_component(component)).map_err(failed)
+}
+
+/// Nothing that a guest does from here on can become part of the code that was handed over.
+fn close_stdout() -> io::Result<()> {
+    let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stdout(nowhere)?)
+}
+
+async fn call(task: &Task, code: Vec<u8>) -> Word {
+    let linked = async {
+        let engine = ConnectorEngine::for_one(task.largest_guest, task.limits.host_guests)?;
+        let component = cache::take_over(engine.engine(), &code)?;
+        drop(code);
+        let contract = link(&engine, &component, task)?;
+        Ok::<_, wasmtime::Error>((engine, contract))
+    };
+    let (engine, contract) = match linked.await {
+        Ok(linked) => linked,
+        Err(error) => return Word::NotLinked(format!("{error:#}")),
+    };
+    match &task.work {
+        Work::Compile | Work::Describe => {
+            Word::Described(Box::new(describe(&engine, &task.limits, &task.name, &contract).await))
+        }
+        Work::Page(facts) => {
+            fetch(&engine, task, facts, contract).await;
+            Word::PageReturned
+        }
+    }
+}
+
+fn link(engine: &ConnectorEngine, component: &Component, task: &Task) -> wasmtime::Result<ContractPre> {
+    contract::link(engine.engine(), component, task.contract.as_deref())
+}
+
+/// Calls `fetch-page` once, and drops what it returns: the question is whether it returns.
+async fn fetch(engine: &ConnectorEngine, task: &Task, facts: &PageFacts, contract: ContractPre) {
+    let limits = &task.limits;
+    let share = engine.share(None, &facts.route);
+    let place = share.place().await;
+    let scrap = facts.scrap.told(&facts.route, &facts.now);
+    let wasi = Wasi::of_page(&scrap, facts.cursor.as_deref());
+    let http = GuestHttp::remote(limits);
+    let mut store = Guest::store(engine, limits, &share, &facts.route, Some(http), wasi);
+    store.data_mut().log.discard();
+    let (cpu, turnstile, cursor) = (store.data().cpu(), share.turnstile(), facts.cursor.clone());
+    let contract = Arc::clone(&contract);
+    let call = engine.run(async move {
+        let _place = place;
+        let _ = cpu.charge(turnstile, contract.fetch_page(&mut store, &scrap, cursor)).await;
+    });
+    let _ = call.await;
+}
+
+/// CPU time (at `cpu_s` the system sends a signal that ends the process, at `all_s` it kills),
+/// memory (what a process can write to: reserved addresses cost nothing), and no core file, which
+/// would hold a third party's code.
+fn limit_self(cpu_s: u64, all_s: u64, memory: u64) -> rustix::io::Result<()> {
+    let limits = [(Resource::Cpu, cpu_s, all_s + 1), (Resource::Data, memory, memory), (Resource::Core, 0, 0)];
+    for (resource, soft, hard) in limits {
+        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })?;
+    }
+    Ok(())
+}
+
+/// What compiling was not to use is for the guest.
+fn allow_cpu(all_s: u64) -> io::Result<()> {
+    Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(all_s), maximum: Some(all_s + 1) })?)
+}

@@ -1,0 +1,25 @@
+//! Work on a file that this installation has not met before, in a child process: compiling it,
+//! calling its `describe`, and repeating one call alone.
+//!
+//! The compiler can be made to take minutes or gigabytes, and a fault of the engine ends the whole
+//! process. So both meet a new file in a process of its own first. The child is this very program
+//! with a hidden command, an empty environment, and limits that it sets itself before it reads a
+//! byte. Dropping the parent's future kills it.
+//!
+//! - `protocol`  what the two say to each other, and how it is framed
+//! - `exchange`  a request of the guest in the child, and its answer from the parent
+//! - `parent`    starting a child, and talking to it
+//! - `inside`    what the child does
+
+mod exchange;
+mod inside;
+mod parent;
+mod protocol;
+
+pub(super) use self::exchange::RemoteLine;
+pub use self::inside::run as run_child;
+pub(super) use self::parent::{COMPILED_BYTES_MAX, Child, ChildError, Deadly, Program};
+pub(super) use self::protocol::{PageFacts, Task, Word, Work};
+
+/// The hidden command that makes a process the child.
+pub const CHILD_COMMAND: &str = "connector-child";

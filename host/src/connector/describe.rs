@@ -1,0 +1,52 @@
+//! One call of `describe`: under all limits, and without HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::contract::ContractPre;
+use super::descriptor;
+use super::engine::ConnectorEngine;
+use super::guest::Guest;
+use super::said::{Description, Said, Unsaid};
+use super::source::reason_of_trap;
+use super::wasi::Wasi;
+use crate::limits::Limits;
+
+/// What is shown of the text of a `describe` that failed, in characters.
+const REASON_SHOWN: usize = 512;
+
+/// Asks a connector what it is. `name`: the file's, as its log has it.
+pub(super) async fn describe(
+    engine: &ConnectorEngine,
+    limits: &Limits,
+    name: &str,
+    contract: &ContractPre,
+) -> Description {
+    let share = engine.share(None, name);
+    let place = share.place().await;
+    let mut store = Guest::store(engine, limits, &share, name, None, Wasi::of_describe());
+    store.data_mut().log.keep();
+    let (cpu, turnstile, contract) = (store.data().cpu(), share.turnstile(), Arc::clone(contract));
+    let call = engine.run(async move {
+        let _place = place;
+        let called = cpu.charge(turnstile, contract.describe(&mut store)).await;
+        let said = called.map_err(|trap| reason_of_trap(&trap, store.data()));
+        (said, store.data_mut().log.kept())
+    });
+    let wall = Duration::from_millis(limits.page_wall_ms);
+    let (said, log) = match tokio::time::timeout(wall, call).await {
+        Ok(Ok((said, log))) => (said, log),
+        Ok(Err(lost)) => (Err(format!("{lost:#}")), Vec::new()),
+        Err(_) => {
+            let late = format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms);
+            (Err(late), Vec::new())
+        }
+    };
+    let refused = |reason: String| reason.chars().take(REASON_SHOWN).collect();
+    let said = said.and_then(|said| said.map_err(refused)).map_err(Unsaid::Failed);
+    let said = said.map(Said::from).and_then(|said| match descriptor::text_bytes(&said) {
+        bytes if bytes > descriptor::TEXT_MAX => Err(Unsaid::TooLong(bytes)),
+        _ => Ok(said),
+    });
+    Description { said, log }
+}
