@@ -262,6 +262,7 @@ impl Compiler {
             ChildError::Late => CompileError::Limit { name: "compile_cpu_s", value: limits.compile_cpu_s },
             ChildError::TooLarge => CompileError::TooLarge { limit: COMPILED_BYTES_MAX },
             ChildError::Ended(deadly) => CompileError::Failed(format!("the compiler crashed ({})", deadly.name())),
+            ChildError::GaveUp(why) => CompileError::Failed(why),
             ChildError::Hindered(why) => CompileError::Hindered(why),
         }
     }
@@ -309,6 +310,7 @@ fn not_described(error: ChildError, limits: &Limits) -> DescribeError {
         ChildError::OutOfMemory => failed(format!("limit compile_memory ({})", limits.compile_memory)),
         ChildError::Late => failed(format!("it took longer than {} ms (limit page_wall_ms)", limits.page_wall_ms)),
         ChildError::TooLarge => failed("it says more than is read".to_owned()),
+        ChildError::GaveUp(why) => failed(why.replace(char::is_control, " ")),
         ChildError::Hindered(why) => DescribeError::Hindered(why),
     }
 }

@@ -173,7 +173,7 @@ fn step_back() {}
 fn config(guest_memory: usize) -> Config {
     let mut config = Config::new();
     // What wasmtime has on by default is no decision of ours.
-    config.wasm_features(WasmFeatures::all(), false).wasm_features(proposals::allowed(), true);
+    config.wasm_features(WasmFeatures::all(), false).wasm_features(proposals::of_the_engine(), true);
     config
         .cranelift_opt_level(OptLevel::Speed)
         .epoch_interruption(true)

@@ -63,6 +63,13 @@ pub(super) fn allowed() -> WasmFeatures {
     })
 }
 
+/// What the engine is told: the list, and what code of its own needs. Where a file has components
+/// within components, as JavaScript's has, wasmtime writes modules that copy between their memories,
+/// and so have several.
+pub(super) fn of_the_engine() -> WasmFeatures {
+    allowed() | WasmFeatures::MULTI_MEMORY
+}
+
 /// Why a component is not compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Invalid {
@@ -173,6 +180,21 @@ mod tests {
         assert!(matches!(validate(cut), Err(Invalid::Malformed(_))));
         let untyped = wat::parse_str("(component (core module (func (drop (i32.add (f32.const 0) (i32.const 0))))))");
         assert!(matches!(validate(&untyped.unwrap()), Err(Invalid::Malformed(_))));
+    }
+
+    #[test]
+    fn the_engine_needs_more_than_one_memory_in_a_module_for_components_within_components() {
+        let javascript = built_guests().remove("pedido-js").expect("the example in JavaScript");
+        let compiled = |features: WasmFeatures| {
+            let mut config = wasmtime::Config::new();
+            config.wasm_features(WasmFeatures::all(), false).wasm_features(features, true);
+            config.concurrency_support(false);
+            wasmtime::Engine::new(&config).unwrap().precompile_component(&javascript)
+        };
+        assert!(compiled(of_the_engine()).is_ok());
+        // It writes a module that it then refuses, by a panic.
+        let without = std::panic::catch_unwind(|| compiled(allowed()));
+        assert!(!matches!(without, Ok(Ok(_))), "it is not needed any more: take it away");
     }
 
     /// The components that `cargo xtask test` built: those that ship, the examples in other

@@ -108,6 +108,9 @@ pub(in crate::connector) enum ChildError {
     /// It handed over more than is taken.
     #[error("it handed over more than is taken")]
     TooLarge,
+    /// It gave up, and said why: it panicked, or could not do what it was told.
+    #[error("{0}")]
+    GaveUp(String),
     /// Nothing is known against the file: the child did not start, was killed, or was not
     /// understood.
     #[error("{0}")]
@@ -232,10 +235,10 @@ fn verdict(status: ExitStatus, said: &[u8]) -> Result<Word, ChildError> {
         return Err(ChildError::Ended(deadly));
     }
     let shown: String = complaint.chars().take(COMPLAINT_SHOWN).collect();
-    Err(ChildError::Hindered(match shown.as_str() {
-        "" => format!("the child process gave up ({status})"),
-        said => format!("the child process gave up ({status}): {said}"),
-    }))
+    match (shown.as_str(), status.code()) {
+        ("", _) | (_, None) => Err(ChildError::Hindered(format!("the child process gave up ({status})"))),
+        (said, Some(_)) => Err(ChildError::GaveUp(said.to_owned())),
+    }
 }
 
 async fn read(from: &mut (impl AsyncRead + Unpin), limit: u64) -> io::Result<Vec<u8>> {
@@ -277,6 +280,8 @@ mod tests {
     fn a_last_word_counts_only_from_a_child_that_ended_well() {
         assert_eq!(ended(0, r#""PageReturned""#), Ok(Word::PageReturned));
         assert!(ended(11, r#""PageReturned""#).is_err());
-        assert!(matches!(ended(0, "{"), Err(ChildError::Hindered(_))));
+        assert!(matches!(ended(0, "{"), Err(ChildError::GaveUp(_))));
+        assert_eq!(ended(101 << 8, "it panicked"), Err(ChildError::GaveUp("it panicked".to_owned())));
+        assert!(matches!(ended(101 << 8, ""), Err(ChildError::Hindered(_))));
     }
 }
