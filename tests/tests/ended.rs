@@ -60,6 +60,18 @@ impl Ground {
         self.atlas.database.text(&format!("SELECT estado FROM scraps WHERE id = {id}")).await
     }
 
+    async fn until(&self, id: &str, wanted: &str) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let now = self.state(id).await?;
+            if now == wanted {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "scrap {id} is {now}, and not {wanted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn number(&self, query: &str) -> anyhow::Result<i64> {
         self.atlas.database.number(query).await
     }
@@ -203,6 +215,84 @@ async fn what_one_host_found_out_holds_on_all_of_them() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_version_that_only_goes_on_for_want_of_another_serves_no_more_once_it_is_held() -> anyhow::Result<()> {
+    let broken = b"nem WebAssembly".to_vec();
+    // It leaves more out of the hash, and waits for a word.
+    let waiting = outra_version("version=2 unhashed=/total")?;
+    for file in [broken, waiting] {
+        let ground = Ground::new(Atlas::on_sqlite()?, "version=1 ends=page:3:SIGABRT").await?;
+        let id = ground.create(CLIENT, "outra").await?;
+        assert_eq!(ground.work().await?.code, -1);
+        rename_over(&ground.file, &file)?;
+        for _ in 0..2 {
+            ground.work().await?.expect(0)?;
+            assert_eq!(ground.state(&id).await?, "interrompido");
+        }
+        let run = ["run", "--client", "2152", "--route", "outra", "--from", FROM, "--to", TO, "--lang", "en"];
+        let refused = ground.atlas.run(&run).await?.expect(7)?;
+        // A broken file is what has to be mended first.
+        let told =
+            if file.starts_with(b"\0asm") { "ended the process (SIGABRT)" } else { "not a WebAssembly component" };
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+        assert!(!ground.listed("en").await?.contains("\"servindo\":{"), "{}", ground.listed("en").await?);
+        rename_over(&ground.file, &outra_version("version=3")?)?;
+        ground.work().await?.expect(0)?;
+        assert_eq!(ground.state(&id).await?, "concluido");
+        ground.expect_exactly(CLIENT, "outra").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scrap_under_way_elsewhere_stops_and_goes_on_with_another_version() -> anyhow::Result<()> {
+    let mut ground = Ground::new(Atlas::on_postgres().await?, "version=1 ends=page:3:SIGSEGV").await?;
+    let (state, elsewhere) = (ground.atlas.folder().join("state"), ground.atlas.folder().join("elsewhere"));
+    // A host on which the fault does not show, and that takes its time.
+    ground.atlas.set("ATLAS_STATE", &elsewhere.display().to_string());
+    ground.atlas.unset(HOOK);
+    ground.api.set_faults(Faults { latency_ms: 1_000, ..Faults::default() })?;
+    let there = ground.create(NEIGHBOUR, "outra").await?;
+    let mut host = ground.atlas.start(&["worker", "--scraps", "1", "--concurrency", "1", "--lang", "pt-BR"])?;
+    host.until_it_says("📄").await?;
+    // And the one that it ends.
+    ground.atlas.set("ATLAS_STATE", &state.display().to_string());
+    ground.atlas.set(HOOK, "1");
+    let here = ground.create(CLIENT, "outra").await?;
+    assert_eq!(ground.work().await?.code, -1);
+    ground.work().await?.expect(0)?;
+    host.until_it_says("encerrou o processo").await?;
+    for id in [&there, &here] {
+        ground.until(id, "interrompido").await?;
+    }
+    assert_eq!(ground.number("SELECT COUNT(*) FROM scraps WHERE falhas > 0").await?, 0);
+    ground.api.set_faults(Faults::default())?;
+    rename_over(&ground.file, &outra_version("version=2")?)?;
+    for id in [&there, &here] {
+        ground.until(id, "concluido").await?;
+    }
+    host.signal("TERM").await?;
+    host.finish().await?.expect(0)?;
+    ground.expect_exactly(CLIENT, "outra").await?;
+    ground.expect_exactly(NEIGHBOUR, "outra").await
+}
+
+#[tokio::test]
+async fn what_the_operator_accepted_is_not_convicted_again_and_its_deaths_count() -> anyhow::Result<()> {
+    let ground = Ground::new(Atlas::on_sqlite()?, "version=1 ends=page:1:SIGABRT").await?;
+    ground.create(CLIENT, "outra").await?;
+    assert_eq!(ground.work().await?.code, -1);
+    ground.work().await?.expect(0)?;
+    ground.atlas.run(&["connector", "accept", "outra"]).await?.expect(0)?;
+    for deaths in 0..2 {
+        assert_eq!(ground.work().await?.code, -1);
+        assert_eq!(ground.number("SELECT falhas FROM scraps").await?, deaths);
+        // Until then it might live.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_file_that_ends_the_process_when_it_is_described_ends_a_child_and_no_host() -> anyhow::Result<()> {
     let ground = Ground::new(Atlas::on_sqlite()?, "version=1").await?;
     let id = ground.create(NEIGHBOUR, "pedido").await?;
@@ -216,11 +306,7 @@ async fn a_file_that_ends_the_process_when_it_is_described_ends_a_child_and_no_h
     worker.until_it_says("📄").await?;
     rename_over(&ground.file, &outra_version(&format!("version={} ends=describe:0:SIGSEGV", this_run()?))?)?;
     worker.until_it_says("SIGSEGV").await?;
-    let began = Instant::now();
-    while ground.state(&id).await? != "concluido" {
-        ensure!(began.elapsed() < PATIENCE, "the neighbour is not done");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    ground.until(&id, "concluido").await?;
     worker.signal("TERM").await?;
     worker.finish().await?.expect(0)?;
     ground.expect_exactly(NEIGHBOUR, "pedido").await

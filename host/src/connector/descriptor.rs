@@ -20,6 +20,9 @@ const POINTER_MAX: usize = 1024;
 /// All texts of a description together: twice what its longest, the schema, may have.
 pub(super) const TEXT_MAX: usize = 128 * 1024;
 
+/// What an element of a list takes beside its text: in memory, or as JSON on its way.
+const PLACE_BYTES: usize = 32;
+
 /// A checked description of a connector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Descriptor {
@@ -205,7 +208,8 @@ fn requests(said: &[SaidRequest]) -> Result<Vec<RequestPattern>, DescriptorError
     said.iter().map(pattern).collect()
 }
 
-/// The bytes of all texts of a description: whatever holds one, holds no more than this.
+/// The bytes of all texts of a description, and of its lists: whatever holds one, holds no more
+/// than this.
 pub(super) fn text_bytes(said: &Said) -> usize {
     let auth = match &said.auth {
         SaidAuth::Header(name) | SaidAuth::Query(name) => name.len(),
@@ -213,9 +217,8 @@ pub(super) fn text_bytes(said: &Said) -> usize {
         _ => 0,
     };
     let one = [&said.route, &said.api, &said.version, &said.settings_schema].map(String::len);
-    let many = said.key.iter().chain(&said.unhashed).chain(&said.changed_at).map(String::len);
-    // An empty text costs its place in a list all the same.
-    let paths = said.requests.iter().map(|request| request.path.len() + 1);
+    let many = said.key.iter().chain(&said.unhashed).chain(&said.changed_at).map(|text| text.len() + PLACE_BYTES);
+    let paths = said.requests.iter().map(|request| request.path.len() + PLACE_BYTES);
     auth + one.iter().sum::<usize>() + many.sum::<usize>() + paths.sum::<usize>()
 }
 
@@ -223,7 +226,7 @@ fn placeholder_bytes(placeholder: &SaidPlaceholder) -> usize {
     let position = match &placeholder.position {
         SaidPosition::Header(name) | SaidPosition::Body(name) => name.len(),
     };
-    placeholder.name.len() + position + 1
+    placeholder.name.len() + position + PLACE_BYTES
 }
 
 fn rate(said: &SaidRate) -> RateBudget {
@@ -321,6 +324,17 @@ mod tests {
             }
         }
         assert_eq!(refusal(|d| (d.version, d.key) = ("1.0 — versão".into(), vec!["/número/é".into()])), "accepted");
+    }
+
+    #[test]
+    fn a_list_of_nothing_is_as_long_as_it_is() {
+        for refusal in [
+            refusal(|d| d.key = vec![String::new(); 100_000]),
+            refusal(|d| d.unhashed = vec![String::new(); 100_000]),
+            refusal(|d| d.requests = vec![post(""); 100_000]),
+        ] {
+            assert!(refusal.starts_with("it has 32000"), "{refusal}");
+        }
     }
 
     #[test]

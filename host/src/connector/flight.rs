@@ -34,9 +34,8 @@ const SLOT_BYTES: usize = 512;
 const MARK_AT: u64 = SLOT_BYTES as u64 - 1;
 /// What such files are called.
 const EXTENSION: &str = "flights";
-/// Files of processes that are gone, of which this many are read at a start; the rest waits for the
-/// next one.
-const FILES_MAX: usize = 64;
+/// Crashes that are gone through at a start; the rest waits for the next one.
+const CRASHES_MAX: usize = 16;
 
 /// The descriptor that the signal handler writes to; negative: none.
 static MARKED: AtomicI32 = AtomicI32::new(-1);
@@ -239,12 +238,19 @@ pub(super) fn crashes(folder: &Path, database: &str) -> io::Result<Vec<Crash>> {
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
     let mut crashes = Vec::new();
-    for path in paths.take(FILES_MAX) {
-        match read(&path, database) {
-            Ok(Left::Crash(crash)) => crashes.push(crash),
-            Ok(Left::Nothing) => fs::remove_file(&path)?,
-            Ok(Left::InUse) => {}
+    for path in paths {
+        let left = match read(&path, database) {
+            Ok(Left::Nothing) => fs::remove_file(&path).map(|()| None),
+            Ok(Left::Crash(crash)) => Ok(Some(crash)),
+            Ok(Left::InUse) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match left {
+            Ok(crash) => crashes.extend(crash),
             Err(error) => tracing::warn!(file = %path.display(), %error, "what a process had under way cannot be read"),
+        }
+        if crashes.len() == CRASHES_MAX {
+            break;
         }
     }
     Ok(crashes)

@@ -181,9 +181,8 @@ impl PageSource for ConnectorSource {
         }
         // Held until the page is there: a version that takes over meanwhile takes the next one.
         let connector = self.current();
-        if let Some(signal) = self.registry.quarantined(&connector.sha256) {
-            let why = format!("this version ended a host's process ({signal}), and is held on all hosts");
-            return Err(FetchFailure::Crashed(why));
+        if let Some(held) = self.registry.quarantined(&connector.sha256) {
+            return Err(FetchFailure::Held(held.into()));
         }
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
         // What the operator granted holds for the scrap; what the connector needs, each version says for itself.

@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::events::{RegistryEvent, RegistryObserver};
 use super::load::signature_file;
-use super::registry::{Loaded, Registry, component_files, is_component};
+use super::registry::{Loaded, Quarantined, Registry, component_files, is_component};
 
 /// The quiet after a change that may be one of many, and after one that ends them: a file closed, or renamed into place.
 const QUIET: Duration = Duration::from_millis(25);
@@ -34,11 +34,14 @@ const TIDY_UP: Duration = Duration::from_secs(60);
 /// Hints of the system that wait; more are dropped, and the next look around finds what they meant.
 const HINTS: usize = 1024;
 
-/// Who knows which versions unfinished scraps need.
+/// What the database knows of versions: which of them unfinished scraps need, and which are held.
 #[async_trait]
 pub trait VersionsInUse: Send + Sync {
     /// The digests; none if that cannot be said now.
     async fn versions_in_use(&self) -> Option<HashSet<String>>;
+
+    /// The versions that are held on all hosts; none if that cannot be said now.
+    async fn quarantined(&self) -> Option<Vec<Quarantined>>;
 }
 
 /// A registry is watched for as long as this lives.
@@ -72,6 +75,7 @@ impl Registry {
             stamps: HashMap::new(),
             remembered: HashMap::new(),
             later: HashMap::new(),
+            asking: None,
             tidying: None,
             tidied: None,
         };
@@ -132,6 +136,7 @@ struct Watch {
     /// The routes' files, as they were when they were read last.
     remembered: HashMap<PathBuf, Option<Stamp>>,
     later: HashMap<PathBuf, (Instant, Later)>,
+    asking: Option<JoinHandle<()>>,
     tidying: Option<JoinHandle<()>>,
     tidied: Option<Instant>,
 }
@@ -292,9 +297,10 @@ impl Watch {
                 self.reconsider(&route).await;
             }
         }
-        for route in self.registry.take_to_reconsider() {
-            self.reconsider(&route).await;
+        for event in self.registry.take_untold() {
+            self.observer.on(&event);
         }
+        self.ask_what_is_held();
         self.tidy_up();
     }
 
@@ -313,6 +319,19 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Has what is held on all hosts be held here. What changes by it is seen with the next look.
+    fn ask_what_is_held(&mut self) {
+        if self.asking.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let (in_use, registry) = (Arc::clone(&self.in_use), Arc::clone(&self.registry));
+        self.asking = Some(tokio::spawn(async move {
+            if let Some(held) = in_use.quarantined().await {
+                registry.quarantine(&held).await;
+            }
+        }));
     }
 
     fn tidy_up(&mut self) {
@@ -335,7 +354,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Some(task) = &self.tidying {
+        for task in self.asking.iter().chain(&self.tidying) {
             task.abort();
         }
     }

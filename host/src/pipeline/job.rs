@@ -8,6 +8,7 @@ use crate::json::RecordLimits;
 use crate::limits::Limits;
 use crate::store::{Lease, Scrap, ScrapState, StoreError};
 
+use super::page_source::HeldVersion;
 use super::retry::RetryPolicy;
 
 /// A scrap that was claimed.
@@ -105,6 +106,8 @@ pub enum End {
     },
     /// The connector trapped.
     ConnectorCrashed(String),
+    /// The version that fetched the scrap was held on all hosts meanwhile.
+    VersionHeld(HeldVersion),
     /// A limit of the house was reached.
     Limit {
         /// Its name.
@@ -178,7 +181,9 @@ impl End {
             Self::Done => ScrapState::Concluido,
             Self::DoneWithReservations(_) => ScrapState::ConcluidoComRessalva,
             Self::Stopped | Self::Paused => ScrapState::Pausado,
-            Self::AttemptsExhausted { .. } | Self::WaitTooLong { .. } => ScrapState::Interrompido,
+            Self::AttemptsExhausted { .. } | Self::WaitTooLong { .. } | Self::VersionHeld(_) => {
+                ScrapState::Interrompido
+            }
             Self::Unauthorized(_) => ScrapState::TokenRecusado,
             Self::Quota { .. } => ScrapState::Suspenso,
             Self::LeaseLost => ScrapState::Cancelado,

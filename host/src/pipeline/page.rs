@@ -304,6 +304,7 @@ fn end_of(failure: FetchFailure) -> End {
             End::AddressRefused { host, address, class, grantable }
         }
         FetchFailure::Crashed(reason) => End::ConnectorCrashed(reason),
+        FetchFailure::Held(held) => End::VersionHeld(held),
         FetchFailure::Limit { name, value } => End::Limit { name, value },
     }
 }

@@ -82,6 +82,9 @@ pub enum FetchFailure {
     /// The connector trapped.
     #[error("the connector crashed: {0}")]
     Crashed(String),
+    /// The version is held on all hosts, since a call of it ended a process.
+    #[error("{0}")]
+    Held(HeldVersion),
     /// The connector went past a limit.
     #[error("limit {name} ({value})")]
     Limit {
@@ -90,6 +93,20 @@ pub enum FetchFailure {
         /// Its value.
         value: u64,
     },
+}
+
+/// A version of a connector that is held on all hosts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("version {version} ({sha256}) of {route} ended a process ({signal}), and is held")]
+pub struct HeldVersion {
+    /// Its route.
+    pub route: String,
+    /// Its own version, for people.
+    pub version: String,
+    /// The component's SHA-256, lower-case hex.
+    pub sha256: String,
+    /// The name of the signal by which it ended a process.
+    pub signal: String,
 }
 
 impl FetchFailure {
@@ -104,7 +121,7 @@ impl FetchFailure {
             Self::Fatal(reason) => Self::Fatal(change(reason)),
             Self::NotGranted(reason) => Self::NotGranted(change(reason)),
             Self::Crashed(reason) => Self::Crashed(change(reason)),
-            Self::Limit { .. } | Self::AddressRefused { .. } => self,
+            Self::Limit { .. } | Self::AddressRefused { .. } | Self::Held(_) => self,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, ended_process};
 use super::reload::held;
 use crate::config::Config;
 use crate::connector::{
@@ -105,6 +105,10 @@ impl Connectors {
         let registry = self.registry().await?;
         if let Some(connector) = registry.use_connector(route).await {
             return Ok(connector);
+        }
+        if let Some(ended) = registry.quarantined_of(route) {
+            let notice = ended_process("connector-ended-process", &ended.into());
+            return Err(Failure::new("op-connector", notice, Exit::Connector));
         }
         let folder = self.folder().display().to_string();
         let entries = registry.entries();

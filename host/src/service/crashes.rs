@@ -2,9 +2,9 @@
 //! is repeated alone, in a child process. A version that ends that one as well is held on all
 //! hosts, and nothing else that ran beside it counts as failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -12,19 +12,21 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, ended_process};
 use super::preview::Nobody;
-use super::reload::DIGEST_SHOWN;
 use super::report::write_reasons;
 use super::runs::{Patience, own_page_size};
 use crate::connector::{CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, ScrapFacts};
-use crate::notice::Notice;
+use crate::pipeline::HeldVersion;
 use crate::store::{CursorId, NewQuarantine, Scrap, StoreError, StoreUrl};
 
 /// Calls of one crash that are repeated: as many as are likely to have been under way.
 const SUSPECTS_MAX: usize = 64;
 /// How many are repeated at the same time, each in a process of its own.
 const REPEATED_AT_ONCE: usize = 2;
+/// How long the calls of one crash are repeated. A source that does not answer by then shows
+/// nothing about its connector, and other scraps wait meanwhile.
+const REPEATED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// A version that ended a process, and ended another one alone.
 struct Convicted {
@@ -33,14 +35,17 @@ struct Convicted {
 }
 
 impl Atlas {
-    /// Before this process runs anything: finds out which connectors ended those before it, and has
-    /// its own calls noted from now on. Gives what there is to tell. The first call does it, each
-    /// later one waits for that.
-    pub(super) async fn settle_crashes(&self) -> Vec<Failure> {
+    /// Before this process runs anything: has its own calls noted from now on, and finds out which
+    /// connectors ended those before it. Gives the versions that it convicted and that stand in no
+    /// file of the folder, where the registry tells of them. It is done once; a later call waits
+    /// for that, and does it again if it failed.
+    pub(super) async fn settle_crashes(&self) -> Result<Vec<Failure>, Failure> {
         let mut told = Vec::new();
         let settled = self.crashes_settled.get_or_try_init(|| async {
             let registry = self.connectors().registry().await?;
             let database = database_digest(&self.config().store);
+            let host = self.presence().await?.id().to_owned();
+            registry.record_flights(FlightOwner { host, database: database.clone() }).await;
             match registry.crashes(&database).await {
                 Ok(crashes) => {
                     for crash in crashes {
@@ -49,27 +54,17 @@ impl Atlas {
                 }
                 Err(error) => tracing::warn!(%error, "what processes had under way cannot be read"),
             }
-            self.take_quarantine().await?;
-            let host = self.presence().await?.id().to_owned();
-            registry.record_flights(FlightOwner { host, database }).await;
-            Ok::<_, Failure>(())
+            self.take_quarantine().await
         });
-        if let Err(failure) = settled.await {
-            told.push(failure);
-        }
-        told
+        settled.await?;
+        Ok(told)
     }
 
     /// Holds what is held on all hosts.
     pub(super) async fn take_quarantine(&self) -> Result<(), Failure> {
-        let rows = self.store().quarantined().await.map_err(failed)?;
-        let held = rows.into_iter().map(|row| Quarantined {
-            sha256: row.sha256,
-            route: row.rota,
-            version: row.versao,
-            signal: row.sinal,
-        });
-        self.connectors().registry().await?.quarantine(&held.collect::<Vec<_>>()).await;
+        let held = self.store().quarantined().await.map_err(failed)?;
+        let held: Vec<Quarantined> = held.into_iter().map(Quarantined::from).collect();
+        self.connectors().registry().await?.quarantine(&held).await;
         Ok(())
     }
 
@@ -78,7 +73,7 @@ impl Atlas {
             sinal = crash.signal, chamadas = crash.calls.len(), host = %crash.owner.host,
             "a process crashed while connectors ran in it: each call is repeated alone"
         );
-        // One call of each version first: whichever is repeated last has waited longest.
+        // One call of each version first: the second of one says least that is new.
         let mut suspects: BTreeMap<(usize, &str), &CallUnderWay> = BTreeMap::new();
         for call in &crash.calls {
             let before = suspects.keys().filter(|(_, sha256)| *sha256 == call.sha256).count();
@@ -86,15 +81,28 @@ impl Atlas {
         }
         let repeated = stream::iter(suspects.into_values().take(SUSPECTS_MAX))
             .map(|call| self.repeat(registry, call))
-            .buffer_unordered(REPEATED_AT_ONCE);
+            .buffer_unordered(REPEATED_AT_ONCE)
+            .take_until(tokio::time::sleep(REPEATED_FOR));
         let convicted: Vec<Option<Convicted>> = repeated.collect().await;
         let convicted: BTreeMap<String, Convicted> =
             convicted.into_iter().flatten().map(|found| (found.connector.sha256.clone(), found)).collect();
+        let beside = crash.calls.iter().filter(|call| !convicted.contains_key(&call.sha256));
+        let mut beside: BTreeSet<i64> = beside.filter_map(|call| call.scrap_id).collect();
         let mut told = Vec::new();
         for Convicted { connector, signal } in convicted.values() {
-            self.convict(&crash, connector, signal).await?;
-            let notice = ended_notice("connector-ended-process", connector).with("signal", signal);
-            told.push(Failure::new("op-connector", notice, Exit::Connector));
+            // Of one death no run counts twice.
+            let beside: Vec<i64> = std::mem::take(&mut beside).into_iter().collect();
+            let held = HeldVersion {
+                route: connector.descriptor.route.clone(),
+                version: connector.descriptor.version.clone(),
+                sha256: connector.sha256.clone(),
+                signal: (*signal).to_owned(),
+            };
+            self.convict(&crash.owner.host, &held, &beside).await?;
+            if !registry.entries().iter().any(|entry| entry.sha256.as_ref() == Some(&held.sha256)) {
+                let notice = ended_process("connector-ended-process", &held);
+                told.push(Failure::new("op-connector", notice, Exit::Connector));
+            }
         }
         if let Err(error) = crash.forget() {
             tracing::warn!(%error, "what a process had under way could not be removed");
@@ -102,20 +110,15 @@ impl Atlas {
         Ok(told)
     }
 
-    async fn convict(&self, crash: &Crash, connector: &Connector, signal: &str) -> Result<(), Failure> {
-        let others = crash.calls.iter().filter(|call| call.sha256 != connector.sha256);
-        let beside: Vec<i64> = others.filter_map(|call| call.scrap_id).collect();
-        let reason = |key: &str| {
-            let notice = ended_notice(key, connector).with("signal", &signal);
-            write_reasons(&[notice]).unwrap_or_default()
-        };
+    async fn convict(&self, host: &str, held: &HeldVersion, beside: &[i64]) -> Result<(), Failure> {
+        let reason = |key: &str| write_reasons(&[ended_process(key, held)]).unwrap_or_default();
         let new = NewQuarantine {
-            sha256: &connector.sha256,
-            route: &connector.descriptor.route,
-            version: &connector.descriptor.version,
-            signal,
-            host: &crash.owner.host,
-            beside: &beside,
+            sha256: &held.sha256,
+            route: &held.route,
+            version: &held.version,
+            signal: &held.signal,
+            host,
+            beside,
             reason: &reason("end-ended-process"),
             reason_beside: &reason("end-beside-ended-process"),
         };
@@ -129,6 +132,12 @@ impl Atlas {
             tracing::warn!(rota = %call.route, sha256 = %call.sha256, "a call cannot be repeated: its version is not kept");
             return None;
         };
+        if registry.is_accepted(&connector).await {
+            // The operator let it run in spite of what is known of it: a death counts as a failed
+            // run, as any other.
+            tracing::warn!(rota = %call.route, sha256 = %call.sha256, "a call of a version that was accepted is not repeated");
+            return None;
+        }
         match self.repeat_with(registry, call, &connector).await {
             Ok(Some(signal)) => Some(Convicted { connector, signal }),
             Ok(None) => {
@@ -191,15 +200,6 @@ fn facts(scrap: Option<&Scrap>, connector: &Connector) -> ScrapFacts {
             settings: "{}".to_owned(),
         },
     }
-}
-
-/// A message about a version that ended a process.
-fn ended_notice(key: &str, connector: &Connector) -> Notice {
-    let digest = connector.sha256.get(..DIGEST_SHOWN).unwrap_or(&connector.sha256);
-    Notice::new(key)
-        .with("route", &connector.descriptor.route)
-        .with("version", &connector.descriptor.version)
-        .with("digest", digest)
 }
 
 /// What tells one database from another where a folder of connectors is used with several.

@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 use crate::connector::{ImportFamily, LoadError, TrustError, WordError};
 use crate::notice;
 use crate::notice::Notice;
-use crate::pipeline::{End, Reservation};
+use crate::pipeline::{End, HeldVersion, Reservation};
 use crate::source::{CredentialError, PartsError};
 use crate::store::{Fault, Lease, StoreError, StoreUrl};
 
@@ -211,6 +211,7 @@ impl Failure {
                 (notice!("end-repeating", pages = pages, cursor = cursor), Exit::Source)
             }
             End::ConnectorCrashed(reason) => (notice!("end-crashed", reason = reason), Exit::Connector),
+            End::VersionHeld(held) => (ended_process("end-ended-process", held), Exit::Connector),
             End::Limit { name, value } => (notice!("end-limit", name = name, value = value), Exit::Connector),
             End::LeaseLost => (notice!("end-lease-lost"), Exit::Interrupted),
             End::Store(error) if error.fault == Fault::Unavailable => {
@@ -230,6 +231,15 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::new("op-configure", error.notice(), Exit::Configuration).because(&error)
     }
+}
+
+/// A message about a version that ended a process.
+pub(super) fn ended_process(key: &str, held: &HeldVersion) -> Notice {
+    Notice::new(key)
+        .with("route", &held.route)
+        .with("version", &held.version)
+        .with("digest", held.sha256.get(..DIGEST_SHOWN).unwrap_or(&held.sha256))
+        .with("signal", &held.signal)
 }
 
 /// Why a run that reached the end is not simply done.

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use crate::connector::{
-    Connector, HoldReason, RegistryEvent, RegistryObserver, Skipped, Trial, VersionsInUse, Watching,
+    Connector, HoldReason, Quarantined, RegistryEvent, RegistryObserver, Skipped, Trial, VersionsInUse, Watching,
 };
 use crate::notice;
 use crate::notice::Notice;
-use crate::store::Store;
+use crate::store::{QuarantineRow, Store};
 
 /// Digits of a digest that are shown.
 pub(super) const DIGEST_SHOWN: usize = 12;
@@ -34,6 +34,16 @@ struct UnfinishedScraps {
 impl VersionsInUse for UnfinishedScraps {
     async fn versions_in_use(&self) -> Option<HashSet<String>> {
         Some(self.store.connectors_in_use().await.ok()?.into_iter().collect())
+    }
+
+    async fn quarantined(&self) -> Option<Vec<Quarantined>> {
+        Some(self.store.quarantined().await.ok()?.into_iter().map(Quarantined::from).collect())
+    }
+}
+
+impl From<QuarantineRow> for Quarantined {
+    fn from(row: QuarantineRow) -> Self {
+        Self { sha256: row.sha256, route: row.rota, version: row.versao, signal: row.sinal }
     }
 }
 

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
-use super::failure::{Exit, Failure, reservation_notice};
+use super::failure::{Exit, Failure, ended_process, reservation_notice};
 use super::report::{RunReport, write_reasons};
 use super::scraps::{PAGE_SIZE_MAX, no_token};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::memory;
 use crate::notice;
-use crate::pipeline::{self, End, Job, Observer, RunSettings, patiently};
+use crate::pipeline::{self, End, HeldVersion, Job, Observer, RunSettings, patiently};
 use crate::source::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
 use crate::store::{Access, Account, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, StoreError};
 
@@ -26,6 +26,10 @@ const RERUN_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 /// The shortest wait for a spent quota, and the longest.
 const QUOTA_WAIT_MIN: Duration = Duration::from_secs(1);
 const QUOTA_WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
+/// How soon a scrap may be taken again whose version was held. No host that knows of it takes the
+/// scrap before another version serves its route.
+const HELD_WAIT: Duration = Duration::from_secs(2);
 
 /// Whom a scrap is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,9 +118,16 @@ impl Atlas {
             return Ok(RunReport::of(&scrap));
         }
         if run_for == RunFor::Operator {
-            for failure in self.settle_crashes().await {
-                tracing::warn!(notice = ?failure.notice, "after a crash");
+            tokio::select! {
+                settled = self.settle_crashes() => drop(settled?),
+                // What was not found out is left to the next process.
+                () = stop.cancelled() => {}
             }
+        }
+        // What another host found out a moment ago may be why this one has the scrap.
+        self.take_quarantine().await?;
+        if let (RunFor::Queue(lease), Some(held)) = (run_for, self.quarantined_of(&scrap).await?) {
+            return Err(self.wait_for_another_version(lease, &scrap, &held, patience).await);
         }
         let connector = self.connector_for(&scrap).await?;
         let facts = ScrapFacts {
@@ -174,6 +185,37 @@ impl Atlas {
         if let Err(error) = patiently(LAST_PATIENCE, observer, || self.store().finish(lease, &end)).await {
             tracing::debug!(%error, scrap = lease.scrap_id, "why the scrap did not begin was not written down");
         }
+    }
+
+    /// The version that would go on with a scrap, if that is held for having ended a process.
+    async fn quarantined_of(&self, scrap: &Scrap) -> Result<Option<HeldVersion>, Failure> {
+        let registry = self.connectors().registry().await?;
+        Ok(registry.quarantined_of(&scrap.rota).map(HeldVersion::from))
+    }
+
+    /// A scrap of the queue goes back: it goes on when another version serves its route.
+    async fn wait_for_another_version(
+        &self,
+        lease: &Lease,
+        scrap: &Scrap,
+        held: &HeldVersion,
+        patience: Patience<'_>,
+    ) -> Failure {
+        let end = End::VersionHeld(held.clone());
+        let failure = Failure::new("op-run", ended_process("end-ended-process", held), Exit::Connector);
+        let reason = write_reasons(std::slice::from_ref(&failure.notice));
+        let written = RunEnd {
+            state: end.state(),
+            reason: reason.as_deref(),
+            elapsed_ms: 0,
+            again_in: Some(HELD_WAIT),
+            failures: scrap.failures,
+            as_asked: false,
+        };
+        if let Err(error) = patience.wait(|| self.store().finish(lease, &written)).await {
+            tracing::debug!(%error, scrap = scrap.id, "that the scrap waits was not written down");
+        }
+        failure
     }
 
     /// The version that goes on with a scrap: the one that serves, else, if the scrap's cursors mean nothing to it, the one
@@ -386,6 +428,7 @@ impl Again<'_> {
                 Some(Duration::ZERO) => self.after_a_failure(end.state(), pages),
                 wait => (end.state(), wait, 0),
             },
+            End::VersionHeld(_) => (end.state(), Some(HELD_WAIT), self.before.failures),
             End::WaitTooLong { seconds, .. } if is_queues => {
                 (end.state(), Some(Duration::from_secs(*seconds).min(QUOTA_WAIT_MAX)), 0)
             }

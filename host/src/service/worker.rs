@@ -62,8 +62,13 @@ impl Atlas {
         complain: impl Fn(&Failure),
     ) -> Result<(), Failure> {
         self.presence().await?;
-        for failure in self.settle_crashes().await {
-            complain(&failure);
+        tokio::select! {
+            settled = self.settle_crashes() => match settled {
+                Ok(convicted) => convicted.iter().for_each(&complain),
+                Err(failure) => complain(&failure),
+            },
+            // What was not found out is left to the next process.
+            () = stop.cancelled() => return Ok(()),
         }
         let running = Mutex::new(BTreeSet::new());
         let is_running = || running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +97,11 @@ impl Atlas {
                 published_at = Instant::now() + PUBLISHED_LOOK;
                 let taking = async {
                     let mut failures = self.take_published().await;
-                    failures.extend(self.take_quarantine().await.err());
+                    // Again, if the database did not answer at first.
+                    match self.settle_crashes().await {
+                        Ok(convicted) => failures.extend(convicted),
+                        Err(failure) => failures.push(failure),
+                    }
                     failures
                 };
                 let taking = pin!(tokio::time::timeout(TAKE_MAX, taking));

@@ -11,7 +11,16 @@ use encoding_rs::{Encoding, UTF_8};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::credentials::Redactor;
-use super::zstd::{self, Undecodable};
+use super::zstd;
+
+/// Why a body cannot be decoded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Undecodable {
+    /// It becomes larger than it may.
+    TooLarge,
+    /// It is in another form, or cut short.
+    Broken(String),
+}
 
 /// The budget is counted in pieces of this size.
 const PIECE: usize = 16 * 1024;
@@ -148,14 +157,19 @@ impl BodyInProgress {
         self.bytes.extend_from_slice(chunk);
     }
 
-    /// Decodes what has been read, to at most `limit` bytes.
+    /// Decodes what has been read, to at most `limit` bytes, waiting for the budget as it grows.
     pub(super) async fn decode_zstd(&mut self, limit: usize) -> Result<(), Undecodable> {
-        let encoded = std::mem::take(&mut self.bytes);
-        // How much becomes of it is not known before.
-        let decoding = tokio::task::spawn_blocking(move || zstd::decode(&encoded, limit));
-        let decoded = decoding.await.map_err(|panic| Undecodable::Broken(panic.to_string()))??;
-        self.paid.pay(decoded.len()).await;
-        self.bytes = decoded;
+        let mut decoding = zstd::Decoding::new(std::mem::take(&mut self.bytes), limit);
+        while let Some(step) = decoding.step().map_err(Undecodable::Broken)? {
+            let decoded = self.bytes.len() + step.bytes.len();
+            if decoded > limit {
+                return Err(Undecodable::TooLarge);
+            }
+            self.paid.pay(decoding.encoded_len() + decoded + step.held).await;
+            self.bytes.extend_from_slice(&step.bytes);
+            // Others have their turn between two blocks.
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 

@@ -10,13 +10,12 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use url::Url;
 
-use super::body::BodyBudget;
+use super::body::{BodyBudget, Undecodable};
 use super::credentials::{Endpoint, Outgoing, Redactor};
 use super::egress::Pool;
 use super::message::{Answer, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
 use super::resolve::{self, AddressRefused, FilteringResolver};
-use super::zstd::Undecodable;
 use super::{headers, rate_headers, retry_after, target};
 use crate::limits::Limits;
 

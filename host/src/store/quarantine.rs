@@ -96,11 +96,12 @@ macro_rules! impl_quarantine {
                     let mut tx = self.pool.begin_with($begin).await.map_err(sort())?;
                     let hold = sqlx::query(quarantine::HOLD).bind(new.sha256).bind(new.route);
                     let hold = hold.bind(new.version).bind(new.signal);
-                    hold.execute(&mut *tx).await.map_err(sort())?;
+                    let is_new = hold.execute(&mut *tx).await.map_err(sort())?.rows_affected() > 0;
                     let back = sqlx::query(quarantine::HAND_BACK).bind(new.host).bind(new.sha256);
                     let back = back.bind(new.reason).bind(new.reason_beside);
                     back.execute(&mut *tx).await.map_err(sort())?;
-                    for id in new.beside {
+                    // A process that died before it had this done for good does it again.
+                    for id in new.beside.iter().filter(|_| is_new) {
                         let not_counted = sqlx::query(quarantine::NOT_COUNTED).bind(id).bind(new.host);
                         not_counted.bind(new.sha256).execute(&mut *tx).await.map_err(sort())?;
                     }

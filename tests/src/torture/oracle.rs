@@ -209,6 +209,9 @@ impl Oracle {
             );
             records += rows;
         }
+        // Every host that died was killed: that convicts no connector.
+        let held: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM atlas_quarentena").fetch_one(&self.pool).await?;
+        ensure!(held == 0, "{held} versions of connectors are held");
         let scraps = sqlx::query_scalar("SELECT COUNT(*) FROM scraps").fetch_one(&self.pool).await.context("scraps")?;
         Ok((scraps, records))
     }

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write as _, stderr, stdin, stdout};
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getppid, setrlimit};
 use wasmtime::component::Component;
 
 use super::super::cache;
@@ -20,6 +21,9 @@ use super::protocol::{PageFacts, Task, Word, Work, from_json, read_frame, to_jso
 /// What a task may have as JSON: settings and a cursor are its longest parts.
 const TASK_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How often the child looks whether its parent lives.
+const PARENT_LOOK: Duration = Duration::from_secs(1);
+
 /// Runs the child's work. `Err`: what to say before the process ends.
 ///
 /// `cpu_s` seconds of CPU time are for compiling, `calls_s` more for calls of the guest; `memory`
@@ -27,6 +31,7 @@ const TASK_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub fn run(cpu_s: u64, calls_s: u64, memory: u64) -> Result<(), String> {
     let all_s = cpu_s.saturating_add(calls_s);
     limit_self(cpu_s, all_s, memory).map_err(|e| format!("the child could not limit itself: {e}"))?;
+    end_with_parent().map_err(|e| e.to_string())?;
     let said = work(|| allow_cpu(all_s)).map_err(|e| e.to_string())?;
     let said = to_json(&said).map_err(|e| e.to_string())?;
     // What a thread of the guest's may still hold is not waited for: the word is the last thing
@@ -64,6 +69,19 @@ fn compile(task: &Task, component: &[u8]) -> Result<Vec<u8>, Word> {
     })?;
     let failed = |error: wasmtime::Error| Word::NotCompiled(format!("{error:#}"));
     engine::compiler(task.largest_guest).and_then(|engine| engine.precompile_component(component)).map_err(failed)
+}
+
+/// Ends this process once its parent is gone: a guest that sleeps uses no CPU time, and no parent
+/// is left to kill it.
+fn end_with_parent() -> io::Result<()> {
+    let parent = getppid();
+    let watch = move || {
+        while getppid() == parent {
+            std::thread::sleep(PARENT_LOOK);
+        }
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("atlas-parent".to_owned()).spawn(watch).map(drop)
 }
 
 /// Nothing that a guest does from here on can become part of the code that was handed over.
@@ -115,7 +133,8 @@ async fn fetch(engine: &ConnectorEngine, task: &Task, facts: &PageFacts, contrac
         let _place = place;
         let _ = cpu.charge(turnstile, contract.fetch_page(&mut store, &scrap, cursor)).await;
     });
-    let _ = call.await;
+    // One that is not back by then is told from none that ends the process.
+    let _ = tokio::time::timeout(Duration::from_millis(limits.page_wall_ms), call).await;
 }
 
 /// CPU time (at `cpu_s` the system sends a signal that ends the process, at `all_s` it kills),

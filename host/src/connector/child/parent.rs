@@ -21,9 +21,11 @@ use crate::source::{Answer, Request, SendError};
 /// Compiled code that is taken from a child. Python's, the largest honest one, has 40 MB; what
 /// comes to six times as much is meant to fill this process's memory, and the cache.
 pub(in crate::connector) const COMPILED_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// The last word of a child. A description may have 128 KiB of text and a log 64 KiB, in JSON at
-/// the most six times as much.
-const LAST_WORD_MAX: u64 = 2 * 1024 * 1024;
+/// What the last word of a child may have beside a log: a description of 128 KiB of text, which is
+/// six times as much in JSON at the most, or a complaint.
+const LAST_WORD_MAX: u64 = 1024 * 1024;
+/// What a line of a log takes in it beside its text.
+const LINE_BYTES: u64 = 64;
 /// Threads of the compiler in one child. Its stacks count as its memory.
 const THREADS: &str = "4";
 /// What a busy machine may take for a second of CPU time.
@@ -208,12 +210,21 @@ impl Child {
     pub(in crate::connector) async fn last_word(mut self) -> Result<Word, ChildError> {
         self.stdin = None;
         let until = self.until;
+        let log = (self.limits.log_bytes as u64).saturating_mul(6);
+        let log = log.saturating_add((self.limits.log_lines as u64).saturating_mul(LINE_BYTES));
+        let most = log.saturating_add(LAST_WORD_MAX);
         let ended = async {
-            let said = read(&mut self.stderr, LAST_WORD_MAX).await?;
-            Ok::<_, io::Error>((said, self.process.wait().await?))
+            let said = read(&mut self.stderr, most.saturating_add(1)).await?;
+            if said.len() as u64 > most {
+                // It would wait for a reader.
+                self.process.kill().await?;
+                return Ok(None);
+            }
+            Ok::<_, io::Error>(Some((said, self.process.wait().await?)))
         };
         let ended = tokio::time::timeout_at(until, ended).await.map_err(|_| ChildError::Late)?;
-        let (said, status) = ended.map_err(|error| ChildError::hindered("the child was not understood", &error))?;
+        let ended = ended.map_err(|error| ChildError::hindered("the child was not understood", &error))?;
+        let (said, status) = ended.ok_or(ChildError::TooLarge)?;
         verdict(status, &said)
     }
 }

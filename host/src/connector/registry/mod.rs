@@ -11,10 +11,10 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -89,8 +89,9 @@ pub struct Registry {
     watched: AtomicBool,
     /// Versions that ended a host's process, by their digests.
     quarantined: RwLock<BTreeMap<String, Quarantined>>,
-    /// Routes whose versions were held since the folder was looked at last.
-    to_reconsider: Mutex<BTreeSet<String>>,
+    /// Held while it is decided what serves a route: files, the operator's word and what is held on
+    /// all hosts come from several tasks.
+    deciding: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -99,7 +100,7 @@ struct Live {
     routes: BTreeMap<String, Serving>,
     /// Routes that this process fetches from: only of those it writes down what serves.
     used: HashSet<String>,
-    /// What happened at the start, for whoever comes to watch.
+    /// What happened at the start, or by what is held on all hosts, and was not told yet.
     untold: Vec<RegistryEvent>,
 }
 
@@ -147,7 +148,7 @@ impl Registry {
             live: RwLock::default(),
             watched: AtomicBool::new(false),
             quarantined: RwLock::default(),
-            to_reconsider: Mutex::default(),
+            deciding: tokio::sync::Mutex::default(),
         };
         let loading = stream::iter(paths).map(|path| registry.go_through(path)).buffer_unordered(LOADED_AT_ONCE);
         let mut files: Vec<Loaded> = loading.collect().await;
@@ -171,17 +172,27 @@ impl Registry {
 
     /// Every file of the folder, in the order of their names.
     pub fn entries(&self) -> Vec<RegistryEntry> {
-        self.live().files.values().cloned().collect()
+        let mut entries: Vec<RegistryEntry> = self.live().files.values().cloned().collect();
+        for entry in &mut entries {
+            entry.instead.take_if(|instead| self.quarantined(&instead.sha256).is_some());
+        }
+        entries
     }
 
-    /// The connector that serves a route now.
+    /// The connector that serves a route now. A version that ended a process serves nothing.
     pub fn connector(&self, route: &str) -> Option<Arc<Connector>> {
-        self.live().routes.get(route).map(|serving| Arc::clone(&serving.connector))
+        let serving = self.live().routes.get(route).map(|serving| Arc::clone(&serving.connector));
+        serving.filter(|connector| self.quarantined(&connector.sha256).is_none())
     }
 
     /// The routes that are served, sorted.
     pub fn routes(&self) -> Vec<String> {
-        self.live().routes.keys().cloned().collect()
+        let serving: Vec<(String, String)> = {
+            let live = self.live();
+            live.routes.iter().map(|(route, serving)| (route.clone(), serving.connector.sha256.clone())).collect()
+        };
+        let serves = |(_, sha256): &(String, String)| self.quarantined(sha256).is_none();
+        serving.into_iter().filter(serves).map(|(route, _)| route).collect()
     }
 
     /// The connector that serves a route now, for fetching: what serves from now on is written down, and kept.
@@ -253,6 +264,11 @@ impl Registry {
     /// Changes are looked for from now on. Gives what happened before.
     pub(super) fn begin_watching(&self) -> Vec<RegistryEvent> {
         self.watched.store(true, Ordering::Relaxed);
+        std::mem::take(&mut self.live_mut().untold)
+    }
+
+    /// What happened since this was asked last, but for what a file or a word caused.
+    pub(super) fn take_untold(&self) -> Vec<RegistryEvent> {
         std::mem::take(&mut self.live_mut().untold)
     }
 

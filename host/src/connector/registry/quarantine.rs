@@ -15,6 +15,7 @@ use super::super::source::ScrapFacts;
 use super::super::state::{Doubt, Held, HoldReason, RouteState};
 use super::Registry;
 use crate::limits::Limits;
+use crate::pipeline::HeldVersion;
 use crate::source::{Answer, Request, SendError};
 
 /// A version that is held on all hosts.
@@ -28,6 +29,13 @@ pub struct Quarantined {
     pub version: String,
     /// The signal by which it ended a process.
     pub signal: String,
+}
+
+impl From<Quarantined> for HeldVersion {
+    fn from(held: Quarantined) -> Self {
+        let Quarantined { sha256, route, version, signal } = held;
+        Self { route, version, sha256, signal }
+    }
 }
 
 impl Quarantined {
@@ -93,25 +101,29 @@ impl Registry {
             );
             let doubt = Doubt::Held(version.held());
             self.with_state(&route, move |state, route| state.update(route, |state| state.doubt(doubt, None))).await;
-            if self.is_watched() {
-                self.to_reconsider.lock().unwrap_or_else(PoisonError::into_inner).insert(route);
-            } else {
-                let event = self.reconsider(&route).await;
-                self.live_mut().untold.extend(event.filter(|event| event.is_a_reservation()));
-            }
+            // What serves instead does so at once: a worker may end for want of anything to do.
+            let event = self.reconsider(&route).await;
+            self.live_mut().untold.extend(event.filter(|event| event.is_a_reservation()));
         }
     }
 
-    /// The signal by which a version ended a process, if it is held for that.
-    pub fn quarantined(&self, sha256: &str) -> Option<String> {
+    /// What is known of a version that is held for having ended a process.
+    pub fn quarantined(&self, sha256: &str) -> Option<Quarantined> {
         let known = self.quarantined.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(sha256).map(|version| version.signal.clone())
+        known.get(sha256).cloned()
     }
 
-    /// Routes that have to be judged anew since a version of theirs was held; each is given once.
-    pub(in crate::connector) fn take_to_reconsider(&self) -> Vec<String> {
-        let mut routes = self.to_reconsider.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *routes).into_iter().collect()
+    /// The version that a route would be served by, if that is held for having ended a process.
+    pub fn quarantined_of(&self, route: &str) -> Option<Quarantined> {
+        let serving = self.live().routes.get(route).map(|serving| serving.connector.sha256.clone());
+        self.quarantined(&serving?)
+    }
+
+    /// Whether the operator accepted a version on this host.
+    pub async fn is_accepted(&self, connector: &Connector) -> bool {
+        let (route, sha256) = (connector.descriptor.route.clone(), connector.sha256.clone());
+        let accepted = self.with_state(&route, move |state, route| state.route(route).is_accepted(&sha256)).await;
+        accepted.unwrap_or_default()
     }
 
     /// What is remembered of a route, with what this process knows to be held: nothing is

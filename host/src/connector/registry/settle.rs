@@ -1,5 +1,5 @@
 //! What becomes of a file that was gone through: it serves its route, waits for the operator's word, or is refused; and what
-//! serves instead of it. One file at a time: the watch calls nothing here twice at once.
+//! serves instead of it. One decision at a time ([`Registry::deciding`](super::Registry)).
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,11 @@ impl Registry {
 
     /// Decides what becomes of a file that was gone through. Gives what there is to tell, if anything changed.
     pub(in crate::connector) async fn settle(&self, file: Loaded) -> Option<RegistryEvent> {
+        let _deciding = self.deciding.lock().await;
+        self.decide(file).await
+    }
+
+    async fn decide(&self, file: Loaded) -> Option<RegistryEvent> {
         let Loaded { path, sha256, connector, trial } = file;
         let connector = match connector {
             Ok(connector) => connector,
@@ -52,7 +57,10 @@ impl Registry {
                 self.hold(path, connector, instead, reasons).await
             }
             Verdict::RollBack(to) => {
-                let earlier = self.kept(&to).await.or(present);
+                // Should that one be held by now, it serves nothing, and neither does what the
+                // operator went back from.
+                let held = if self.quarantined(&to).is_some() { self.load_kept(&to).await } else { None };
+                let earlier = held.or(self.kept(&to).await).or(present);
                 self.roll_back(path, connector, earlier)
             }
             Verdict::Refuse(reason) => {
@@ -68,6 +76,7 @@ impl Registry {
 
     /// What is remembered of a route has changed: what serves it may have to.
     pub(in crate::connector) async fn reconsider(&self, route: &str) -> Option<RegistryEvent> {
+        let _deciding = self.deciding.lock().await;
         let file = self.file_of(route)?;
         let entry = self.entry(&file);
         let state = self.with_state(route, |state, route| state.route(route)).await?;
@@ -76,7 +85,7 @@ impl Registry {
                 // The operator's word stands for a trial.
                 let accepted = state.accepted.contains(&connector.sha256);
                 let trial = if accepted { Trial::Same } else { Trial::Skipped(Skipped::NoPage) };
-                self.settle(Loaded { path: file, sha256, connector: Ok(connector), trial }).await
+                self.decide(Loaded { path: file, sha256, connector: Ok(connector), trial }).await
             }
             // The file is broken, gone, or another route's; the operator may go back from what serves in its place all the same.
             entry => {
@@ -153,7 +162,8 @@ impl Registry {
             return serving;
         }
         let last = state.serving.as_deref().filter(|sha256| *sha256 != version.sha256)?;
-        self.kept(last).await
+        // A command that only looks knows of it by what is remembered.
+        if state.ended_a_process(last) { None } else { self.kept(last).await }
     }
 
     /// What serves instead of a version that may not: the present one; or, if that version took over before anything was known

@@ -195,6 +195,11 @@ impl Doubt {
         }
     }
 
+    fn is_of_an_ended_process(&self) -> bool {
+        let ended = |reason: &HoldReason| matches!(reason, HoldReason::EndedProcess { .. });
+        matches!(self, Self::Held(held) if held.reasons.iter().any(ended))
+    }
+
     fn waiting(&self) -> Waiting {
         let (sha256, version) = match self {
             Self::Held(held) => (&held.sha256, &held.version),
@@ -252,16 +257,24 @@ impl RouteState {
         known.filter(|_| !self.is_accepted(sha256)).find(|doubt| doubt.sha256() == sha256)
     }
 
+    /// Whether a version is held for having ended a process.
+    pub(in crate::connector) fn ended_a_process(&self, sha256: &str) -> bool {
+        self.known_against(sha256).is_some_and(|doubt| doubt.is_of_an_ended_process())
+    }
+
     /// What waits for the operator's word.
     pub(in crate::connector) fn waiting(&self) -> Option<Waiting> {
         self.present_doubts().next().map(|doubt| doubt.waiting())
     }
 
-    /// The operator accepts what waits, if its digest begins like this. Gives it.
+    /// The operator accepts what waits, if its digest begins like this; or a version that is held
+    /// for having ended a process, be it that another waits by now. Gives it.
     pub(in crate::connector) fn accept(&mut self, digest: Option<&str>) -> Option<Waiting> {
-        let begins = |waiting: &Waiting, digest: &str| !digest.is_empty() && waiting.sha256.starts_with(digest);
-        let is_meant = |waiting: &Waiting| digest.is_none_or(|digest| begins(waiting, digest));
-        let accepted = self.waiting().filter(is_meant)?;
+        let begins = |doubt: &Doubt, digest: &str| !digest.is_empty() && doubt.sha256().starts_with(digest);
+        let is_meant = |doubt: &Doubt| digest.is_none_or(|digest| begins(doubt, digest));
+        let present = self.present_doubts().next().filter(is_meant);
+        let ended = |doubt: &&Doubt| digest.is_some() && doubt.is_of_an_ended_process() && is_meant(doubt);
+        let accepted = present.or_else(|| self.doubts.iter().find(ended).cloned())?.waiting();
         self.accept_beforehand(&accepted.sha256);
         Some(accepted)
     }
@@ -377,6 +390,18 @@ mod tests {
         assert_eq!((accept(&mut state, Some("aa")), accept(&mut state, Some(""))), (None, None));
         assert_eq!(state.waiting().map(|waiting| waiting.sha256).as_deref(), Some("bb2"));
         assert_eq!(accept(&mut state, Some("bb")).as_deref(), Some("bb2"));
+    }
+
+    #[test]
+    fn a_version_that_ended_a_process_is_accepted_by_its_digest_though_another_waits() {
+        let mut state = RouteState::default();
+        let reasons = vec![HoldReason::EndedProcess { signal: "SIGABRT".to_owned() }];
+        state.doubt(Doubt::Held(Held { sha256: "aa1".to_owned(), version: "1".to_owned(), reasons }), None);
+        state.doubt(held("bb2"), None);
+        assert!(state.known_against("aa1").is_some());
+        assert_eq!(accept(&mut state, Some("aa")).as_deref(), Some("aa1"));
+        assert_eq!(state.known_against("aa1"), None);
+        assert_eq!(accept(&mut state, None).as_deref(), Some("bb2"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod dba;
 mod frontier;
 mod ledger;
 mod publications;
+mod quarantine;
 mod queue;
 mod records;
 mod rejects;
