@@ -329,7 +329,8 @@ impl Watch {
         let (in_use, registry) = (Arc::clone(&self.in_use), Arc::clone(&self.registry));
         self.asking = Some(tokio::spawn(async move {
             if let Some(held) = in_use.quarantined().await {
-                registry.quarantine(&held).await;
+                let held_now = registry.quarantine(&held).await;
+                registry.tell_later(held_now.into_iter().filter_map(|(_, event)| event));
             }
         }));
     }

@@ -16,7 +16,9 @@ use super::failure::{Exit, Failure, ended_process};
 use super::preview::Nobody;
 use super::report::write_reasons;
 use super::runs::{Patience, own_page_size};
-use crate::connector::{CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, ScrapFacts};
+use crate::connector::{
+    CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, RegistryEvent, ScrapFacts,
+};
 use crate::pipeline::HeldVersion;
 use crate::store::{CursorId, NewQuarantine, Scrap, StoreError, StoreUrl};
 
@@ -34,12 +36,19 @@ struct Convicted {
     signal: &'static str,
 }
 
+/// A version that is held from now on.
+pub(super) struct HeldNow {
+    /// What there is to say of it.
+    pub(super) failure: Failure,
+    /// What became of its route, if anything did.
+    event: Option<RegistryEvent>,
+}
+
 impl Atlas {
     /// Before this process runs anything: has its own calls noted from now on, and finds out which
-    /// connectors ended those before it. Gives the versions that it convicted and that stand in no
-    /// file of the folder, where the registry tells of them. It is done once; a later call waits
-    /// for that, and does it again if it failed.
-    pub(super) async fn settle_crashes(&self) -> Result<Vec<Failure>, Failure> {
+    /// connectors ended those before it. Gives the versions that are held from now on, as there is to
+    /// tell of them. It is done once; a later call waits for that, and does it again if it failed.
+    pub(super) async fn settle_crashes(&self) -> Result<Vec<HeldNow>, Failure> {
         let mut told = Vec::new();
         let settled = self.crashes_settled.get_or_try_init(|| async {
             let registry = self.connectors().registry().await?;
@@ -49,26 +58,43 @@ impl Atlas {
             match registry.crashes(&database).await {
                 Ok(crashes) => {
                     for crash in crashes {
-                        told.extend(self.settle_crash(registry, crash).await?);
+                        self.settle_crash(registry, crash).await?;
                     }
                 }
                 Err(error) => tracing::warn!(%error, "what processes had under way cannot be read"),
             }
-            self.take_quarantine().await
+            told = self.quarantine().await?;
+            Ok::<_, Failure>(())
         });
         settled.await?;
         Ok(told)
     }
 
-    /// Holds what is held on all hosts.
+    /// Holds what is held on all hosts, and has that told where the folder is watched.
     pub(super) async fn take_quarantine(&self) -> Result<(), Failure> {
-        let held = self.store().quarantined().await.map_err(failed)?;
-        let held: Vec<Quarantined> = held.into_iter().map(Quarantined::from).collect();
-        self.connectors().registry().await?.quarantine(&held).await;
+        let held_now = self.quarantine().await?;
+        self.tell_later(held_now).await
+    }
+
+    /// Has it told by the next look at the folder, where that is watched.
+    pub(super) async fn tell_later(&self, held_now: Vec<HeldNow>) -> Result<(), Failure> {
+        let events = held_now.into_iter().filter_map(|held| held.event);
+        self.connectors().registry().await?.tell_later(events);
         Ok(())
     }
 
-    async fn settle_crash(&self, registry: &Arc<Registry>, crash: Crash) -> Result<Vec<Failure>, Failure> {
+    async fn quarantine(&self) -> Result<Vec<HeldNow>, Failure> {
+        let held = self.store().quarantined().await.map_err(failed)?;
+        let held: Vec<Quarantined> = held.into_iter().map(Quarantined::from).collect();
+        let held_now = self.connectors().registry().await?.quarantine(&held).await;
+        let told = |(held, event): (Quarantined, _)| {
+            let notice = ended_process("connector-ended-process", &held.into());
+            HeldNow { failure: Failure::new("op-connector", notice, Exit::Connector), event }
+        };
+        Ok(held_now.into_iter().map(told).collect())
+    }
+
+    async fn settle_crash(&self, registry: &Arc<Registry>, crash: Crash) -> Result<(), Failure> {
         tracing::warn!(
             sinal = crash.signal, chamadas = crash.calls.len(), host = %crash.owner.host,
             "a process crashed while connectors ran in it: each call is repeated alone"
@@ -88,7 +114,6 @@ impl Atlas {
             convicted.into_iter().flatten().map(|found| (found.connector.sha256.clone(), found)).collect();
         let beside = crash.calls.iter().filter(|call| !convicted.contains_key(&call.sha256));
         let mut beside: BTreeSet<i64> = beside.filter_map(|call| call.scrap_id).collect();
-        let mut told = Vec::new();
         for Convicted { connector, signal } in convicted.values() {
             // Of one death no run counts twice.
             let beside: Vec<i64> = std::mem::take(&mut beside).into_iter().collect();
@@ -99,15 +124,11 @@ impl Atlas {
                 signal: (*signal).to_owned(),
             };
             self.convict(&crash.owner.host, &held, &beside).await?;
-            if !registry.entries().iter().any(|entry| entry.sha256.as_ref() == Some(&held.sha256)) {
-                let notice = ended_process("connector-ended-process", &held);
-                told.push(Failure::new("op-connector", notice, Exit::Connector));
-            }
         }
         if let Err(error) = crash.forget() {
             tracing::warn!(%error, "what a process had under way could not be removed");
         }
-        Ok(told)
+        Ok(())
     }
 
     async fn convict(&self, host: &str, held: &HeldVersion, beside: &[i64]) -> Result<(), Failure> {

@@ -119,7 +119,7 @@ impl Atlas {
         }
         if run_for == RunFor::Operator {
             tokio::select! {
-                settled = self.settle_crashes() => drop(settled?),
+                settled = self.settle_crashes() => self.tell_later(settled?).await?,
                 // What was not found out is left to the next process.
                 () = stop.cancelled() => {}
             }

@@ -64,7 +64,7 @@ impl Atlas {
         self.presence().await?;
         tokio::select! {
             settled = self.settle_crashes() => match settled {
-                Ok(convicted) => convicted.iter().for_each(&complain),
+                Ok(held) => held.iter().for_each(|held| complain(&held.failure)),
                 Err(failure) => complain(&failure),
             },
             // What was not found out is left to the next process.
@@ -99,7 +99,7 @@ impl Atlas {
                     let mut failures = self.take_published().await;
                     // Again, if the database did not answer at first.
                     match self.settle_crashes().await {
-                        Ok(convicted) => failures.extend(convicted),
+                        Ok(held) => failures.extend(held.into_iter().map(|held| held.failure)),
                         Err(failure) => failures.push(failure),
                     }
                     failures

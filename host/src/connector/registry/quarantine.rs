@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::super::child::{Deadly, PageFacts};
 use super::super::compile::Source;
+use super::super::events::RegistryEvent;
 use super::super::flight::{Crash, FlightOwner, crashes};
 use super::super::load::Connector;
 use super::super::source::ScrapFacts;
@@ -76,9 +77,10 @@ impl Registry {
         }
     }
 
-    /// Holds these versions, and those alone, unless the operator accepted them. What serves
-    /// instead does so from the next page on.
-    pub async fn quarantine(&self, versions: &[Quarantined]) {
+    /// Holds these versions, and those alone, unless the operator accepted them; what serves instead
+    /// does so at once. Gives those that were not held before, each with what there is to tell of its
+    /// route, if anything.
+    pub async fn quarantine(&self, versions: &[Quarantined]) -> Vec<(Quarantined, Option<RegistryEvent>)> {
         let mut held = BTreeMap::new();
         for version in versions {
             let state = self.with_state(&version.route, |state, route| state.route(route)).await.unwrap_or_default();
@@ -93,6 +95,7 @@ impl Registry {
             *known = held;
             changed
         };
+        let mut held_now = Vec::new();
         for version in changed {
             let route = version.route.clone();
             tracing::warn!(
@@ -101,10 +104,16 @@ impl Registry {
             );
             let doubt = Doubt::Held(version.held());
             self.with_state(&route, move |state, route| state.update(route, |state| state.doubt(doubt, None))).await;
-            // What serves instead does so at once: a worker may end for want of anything to do.
+            // A worker may end for want of anything to do before the next look.
             let event = self.reconsider(&route).await;
-            self.live_mut().untold.extend(event.filter(|event| event.is_a_reservation()));
+            held_now.push((version, event));
         }
+        held_now
+    }
+
+    /// Has these events told by the next look at the folder.
+    pub fn tell_later(&self, events: impl IntoIterator<Item = RegistryEvent>) {
+        self.live_mut().untold.extend(events.into_iter().filter(RegistryEvent::is_a_reservation));
     }
 
     /// What is known of a version that is held for having ended a process.
