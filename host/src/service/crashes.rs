@@ -20,7 +20,7 @@ use crate::connector::{
     CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, RegistryEvent, ScrapFacts,
 };
 use crate::pipeline::HeldVersion;
-use crate::store::{CursorId, NewQuarantine, Scrap, StoreError, StoreUrl};
+use crate::store::{CursorId, NewQuarantine, QuarantineRow, Scrap, StoreError, StoreUrl};
 
 /// Calls of one crash that are repeated: as many as are likely to have been under way.
 const SUSPECTS_MAX: usize = 64;
@@ -63,17 +63,11 @@ impl Atlas {
                 }
                 Err(error) => tracing::warn!(%error, "what processes had under way cannot be read"),
             }
-            told = self.quarantine().await?;
+            told = self.hold(self.store().quarantined().await.map_err(failed)?).await?;
             Ok::<_, Failure>(())
         });
         settled.await?;
         Ok(told)
-    }
-
-    /// Holds what is held on all hosts, and has that told where the folder is watched.
-    pub(super) async fn take_quarantine(&self) -> Result<(), Failure> {
-        let held_now = self.quarantine().await?;
-        self.tell_later(held_now).await
     }
 
     /// Has it told by the next look at the folder, where that is watched.
@@ -83,9 +77,9 @@ impl Atlas {
         Ok(())
     }
 
-    async fn quarantine(&self) -> Result<Vec<HeldNow>, Failure> {
-        let held = self.store().quarantined().await.map_err(failed)?;
-        let held: Vec<Quarantined> = held.into_iter().map(Quarantined::from).collect();
+    /// Holds the versions that the database says are held on all hosts.
+    pub(super) async fn hold(&self, rows: Vec<QuarantineRow>) -> Result<Vec<HeldNow>, Failure> {
+        let held: Vec<Quarantined> = rows.into_iter().map(Quarantined::from).collect();
         let held_now = self.connectors().registry().await?.quarantine(&held).await;
         let told = |(held, event): (Quarantined, _)| {
             let notice = ended_process("connector-ended-process", &held.into());

@@ -125,7 +125,9 @@ impl Atlas {
             }
         }
         // What another host found out a moment ago may be why this one has the scrap.
-        self.take_quarantine().await?;
+        let held = patience.wait(|| self.store().quarantined()).await;
+        let held = self.hold(held.map_err(|error| Failure::store("op-run", &error))?).await?;
+        self.tell_later(held).await?;
         if let (RunFor::Queue(lease), Some(held)) = (run_for, self.quarantined_of(&scrap).await?) {
             return Err(self.wait_for_another_version(lease, &scrap, &held, patience).await);
         }

@@ -42,7 +42,7 @@ pub fn run(cpu_s: u64, calls_s: u64, memory: u64) -> Result<(), String> {
 fn work(is_compiled: impl FnOnce() -> io::Result<()>) -> io::Result<Word> {
     let mut from = stdin().lock();
     let task: Task = from_json(&read_frame(&mut from, TASK_BYTES_MAX)?)?;
-    let given = read_frame(&mut from, COMPILED_BYTES_MAX)?;
+    let given = read_frame(&mut from, task.limits.component_bytes.max(COMPILED_BYTES_MAX))?;
     drop(from);
     let code = match &task.work {
         Work::Describe => given,
@@ -133,7 +133,7 @@ async fn fetch(engine: &ConnectorEngine, task: &Task, facts: &PageFacts, contrac
         let _place = place;
         let _ = cpu.charge(turnstile, contract.fetch_page(&mut store, &scrap, cursor)).await;
     });
-    // One that is not back by then is told from none that ends the process.
+    // A call that is not back by then has ended no process either.
     let _ = tokio::time::timeout(Duration::from_millis(limits.page_wall_ms), call).await;
 }
 

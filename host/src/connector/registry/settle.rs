@@ -1,5 +1,5 @@
 //! What becomes of a file that was gone through: it serves its route, waits for the operator's word, or is refused; and what
-//! serves instead of it. One decision at a time ([`Registry::deciding`](super::Registry)).
+//! serves instead of it. One decision at a time: `Registry::deciding` is held meanwhile.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
