@@ -100,10 +100,14 @@ impl BudgetSettings {
         }
         let zone = |name: &String| name.parse().map_err(|_| bad("budget.timezone", name, "America/Sao_Paulo, UTC"));
         let Self { per_second, burst, per_day, concurrency, .. } = *self;
+        let rate = RateBudget { per_second, burst, per_day, concurrency, day_offset: 0 };
+        if let Some((name, value, most)) = rate.out_of_range() {
+            return Err(bad(&format!("budget.{name}"), &value, &format!("0..{most}")));
+        }
         Ok(OwnBudget {
             api: self.api.clone(),
             client: self.client,
-            rate: RateBudget { per_second, burst, per_day, concurrency, day_offset: 0 },
+            rate,
             timezone: self.timezone.as_ref().map(zone).transpose()?,
         })
     }

@@ -15,7 +15,7 @@ use thiserror::Error;
 use self::file::{BudgetSettings, FileSettings, GrantSettings, OwnBudget, WorkerFile};
 use crate::connector::{Pin, TrustPolicy};
 use crate::i18n::Lang;
-use crate::limits::{Limits, OwnLimits};
+use crate::limits::{Limits, OutOfRange, OwnLimits};
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{RetryPolicy, RunSettings};
@@ -33,12 +33,15 @@ const CONCURRENCY_MAX: usize = 64;
 /// Attempts at a page, at most.
 pub const RETRIES_MAX: u32 = 100;
 const SWEEPS_MAX: i32 = 100;
+/// An hour: a run that is to wait for longer ends instead.
+const RETRY_WAIT_MAX_MS: u64 = 60 * 60 * 1000;
 /// A week.
 const DB_PATIENCE_MAX_S: u64 = 7 * 24 * 60 * 60;
 /// The engine has room for 128 guests, and each scrap wants a few.
 const WORKER_SCRAPS_MAX: usize = 64;
 const PER_CLIENT_MAX: i64 = 1_000;
 const LEASE_MAX_S: u64 = 3_600;
+const RERUN_AFTER_MAX_S: u64 = 3_600;
 
 /// What the command line says; everything else comes from the other places. Not printable: `--db` may hold a password.
 #[derive(Clone, Default)]
@@ -214,6 +217,7 @@ impl Config {
         }
         let file = FileSettings::read(Path::new(FILE))?;
         check_language(flags, environment, &file)?;
+        check_limits(&file)?;
         let pick = |flag: &Option<String>, name: &str, flag_name: &str| {
             let from_flag = flag.clone().map(|value| (flag_name.to_owned(), value));
             from_flag.or_else(|| environment.get(name).map(|value| (name.to_owned(), value)))
@@ -246,9 +250,9 @@ impl Config {
             pick(&None, "ATLAS_RETRY_BASE_MS", ""),
             ("retry_base_ms", file.retry_base_ms),
             1_000,
-            0..=3_600_000_u64,
+            0..=RETRY_WAIT_MAX_MS,
         )?;
-        let cap = file.retry_cap_ms.unwrap_or(60_000).max(base);
+        let cap = number(None, ("retry_cap_ms", file.retry_cap_ms), 60_000, 0..=RETRY_WAIT_MAX_MS)?.max(base);
         let retry = RetryPolicy::new(retries, Duration::from_millis(base), Duration::from_millis(cap))
             .ok_or_else(|| bad("RETRY_MAX", &retries.to_string(), "1..100"))?;
         Ok(Self {
@@ -328,14 +332,34 @@ fn worker(
     let scraps = pick(&flags.scraps, "ATLAS_WORKER_SCRAPS", "--scraps");
     let per_client = pick(&flags.per_client, "ATLAS_WORKER_PER_CLIENT", "--per-client");
     let lease = number(pick(&None, "ATLAS_LEASE", ""), ("worker.lease_s", file.lease_s), 30, 1..=LEASE_MAX_S)?;
-    let rerun_after =
-        number(pick(&None, "ATLAS_RERUN_AFTER", ""), ("worker.rerun_after_s", file.rerun_after_s), 60, 0..=3_600)?;
+    let rerun_after = number(
+        pick(&None, "ATLAS_RERUN_AFTER", ""),
+        ("worker.rerun_after_s", file.rerun_after_s),
+        60,
+        0..=RERUN_AFTER_MAX_S,
+    )?;
     Ok(WorkerSettings {
         scraps: number(scraps, ("worker.scraps", file.scraps), 4, 1..=WORKER_SCRAPS_MAX)?,
         per_client: number(per_client, ("worker.per_client", file.per_client), 4, 1..=PER_CLIENT_MAX)?,
         lease: Duration::from_secs(lease),
         rerun_after: Duration::from_secs(rerun_after),
     })
+}
+
+/// Every limit that the file sets is within the most that it may be.
+fn check_limits(file: &FileSettings) -> Result<(), ConfigError> {
+    let within = |table: String, found: Option<OutOfRange>| match found {
+        Some(OutOfRange { name, value, most }) => Err(bad(&format!("{table}.{name}"), &value, &format!("0..{most}"))),
+        None => Ok(()),
+    };
+    within("limits".to_owned(), file.limits.out_of_range())?;
+    for (route, own) in &file.connector {
+        within(format!("connector.{route}.limits"), own.limits.out_of_range())?;
+    }
+    for (id, own) in &file.client {
+        within(format!("client.{id}.limits"), own.limits.out_of_range())?;
+    }
+    Ok(())
 }
 
 fn client_limits(file: &FileSettings) -> Result<BTreeMap<i32, OwnLimits>, ConfigError> {

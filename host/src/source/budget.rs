@@ -33,6 +33,14 @@ const TAKEN_PER_SECOND: f64 = 4.0;
 const LATE: Duration = Duration::from_secs(1);
 /// The slowest rate, in requests a second: what is slower is said in requests a day.
 pub const RATE_MIN: f64 = 0.01;
+/// The fastest rate, in requests a second: what is faster is no limit, and is said by leaving it out.
+const RATE_MAX: f64 = 10_000.0;
+/// Requests at once after a pause, at most.
+const BURST_MAX: u32 = 100_000;
+/// Requests a day, at most.
+const PER_DAY_MAX: u64 = 1_000_000_000;
+/// Pages at the same time, on all hosts together, at most: each holds a row that others look through for a free one.
+const AT_ONCE_MAX: u32 = 1_000;
 
 /// What an API allows a client. What is `None` has no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -50,6 +58,18 @@ pub struct RateBudget {
 }
 
 impl RateBudget {
+    /// The first number above the most that it may be: its name, what it says, and that most.
+    pub fn out_of_range(&self) -> Option<(&'static str, String, String)> {
+        let named = |name, value: Option<u64>, most: u64| {
+            value.filter(|value| *value > most).map(|value| (name, value.to_string(), most.to_string()))
+        };
+        let rate = self.per_second.filter(|rate| *rate > RATE_MAX);
+        rate.map(|rate| ("per_second", format!("{rate:e}"), RATE_MAX.to_string()))
+            .or_else(|| named("burst", self.burst.map(u64::from), BURST_MAX.into()))
+            .or_else(|| named("per_day", self.per_day, PER_DAY_MAX))
+            .or_else(|| named("concurrency", self.concurrency.map(u64::from), AT_ONCE_MAX.into()))
+    }
+
     /// This one, and where it says nothing, that one.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -152,6 +172,8 @@ pub struct Budget {
     held_off: Mutex<Option<(Instant, String)>>,
     crowd: Option<Arc<Semaphore>>,
     local: Option<Arc<Semaphore>>,
+    /// Held by the page that asks the store for a slot, so that a process asks once at a time however many pages wait.
+    asking: tokio::sync::Mutex<()>,
     slots: Arc<Slots>,
 }
 
@@ -242,6 +264,7 @@ impl Budget {
             held_off: Mutex::default(),
             crowd: crowd.map(semaphore),
             local: rate.concurrency.map(|pages| Arc::new(Semaphore::new(pages as usize))),
+            asking: tokio::sync::Mutex::default(),
             slots,
         }
     }
@@ -352,6 +375,7 @@ impl Budget {
         let (local, most) = self.local.as_ref().zip(self.rate.concurrency)?;
         // It is never closed.
         let mut local = Arc::clone(local).acquire_owned().await.ok()?;
+        let _asking = self.asking.lock().await;
         let (began, mut told) = (Instant::now(), false);
         loop {
             // A task of its own: a page that is given up meanwhile must not leave a slot behind.
