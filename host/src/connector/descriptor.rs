@@ -5,7 +5,7 @@ use thiserror::Error;
 use serde_json::{Map, Value};
 
 use super::said::{Said, SaidAuth, SaidPlaceholder, SaidPosition, SaidRate, SaidRequest};
-use super::schema;
+use super::schema::{self, SettingsSchema};
 use crate::json::Pointer;
 use crate::notice::acts_on_a_terminal;
 use crate::source::{
@@ -14,6 +14,8 @@ use crate::source::{
 
 const NAME_MAX: usize = 64;
 const PAGE_SIZE_MAX: u32 = 100_000;
+/// A leap year: each run of a schedule asks for the days of a lag once more.
+const LAG_MAX_S: u64 = 366 * 24 * 60 * 60;
 const POINTERS_MAX: usize = 64;
 const REQUESTS_MAX: usize = 64;
 const POINTER_MAX: usize = 1024;
@@ -51,7 +53,7 @@ pub struct Descriptor {
     /// What the content hash leaves out.
     pub unhashed: Vec<Pointer>,
     /// The JSON Schema of its settings.
-    pub settings_schema: Value,
+    pub settings_schema: SettingsSchema,
 }
 
 /// What is wrong with a description.
@@ -108,6 +110,19 @@ pub enum DescriptorError {
     /// A rate that is none.
     #[error("rate: per-second must be at least 0.01 (what is slower is a number per day), and the others at least 1")]
     BadRate,
+    /// A rate beyond what a budget is kept for.
+    #[error("rate: {name} {value} is more than {most}; leave it out where there is no limit")]
+    RateTooHigh {
+        /// Which number of it.
+        name: String,
+        /// What it said.
+        value: String,
+        /// The most that it may be.
+        most: String,
+    },
+    /// A lag out of range.
+    #[error("lag-seconds {0} is more than 31622400 (366 days)")]
+    BadLag(u64),
     /// A credential where none can stand.
     #[error(transparent)]
     BadAuth(#[from] SchemeError),
@@ -117,7 +132,7 @@ pub enum DescriptorError {
 }
 
 impl Descriptor {
-    /// Checks what `describe` returned.
+    /// Checks what `describe` returned, and compiles its schema: not on an async thread.
     pub(super) fn check(said: Said) -> Result<Self, DescriptorError> {
         let text = text_bytes(&said);
         if text > TEXT_MAX {
@@ -139,6 +154,13 @@ impl Descriptor {
         if said.rate.as_ref().is_some_and(|rate| !is_sound(rate)) {
             return Err(DescriptorError::BadRate);
         }
+        let rate = said.rate.as_ref().map(rate).unwrap_or_default();
+        if let Some((name, value, most)) = rate.out_of_range() {
+            return Err(DescriptorError::RateTooHigh { name: name.replace('_', "-"), value, most });
+        }
+        if said.lag_seconds > LAG_MAX_S {
+            return Err(DescriptorError::BadLag(said.lag_seconds));
+        }
         let settings_schema = schema::check(&said.settings_schema).map_err(DescriptorError::BadSchema)?;
         Ok(Self {
             route: name("route", said.route)?,
@@ -149,7 +171,7 @@ impl Descriptor {
             page_size: said.page_size,
             lag_seconds: said.lag_seconds,
             auth: auth(said.auth)?,
-            rate: said.rate.as_ref().map(rate).unwrap_or_default(),
+            rate,
             requests: requests(&said.requests)?,
             key,
             unhashed,
@@ -160,15 +182,17 @@ impl Descriptor {
     /// Of what is set of the API, what this route's schema names; all of it where it names nothing.
     pub fn settings_of(&self, all: &Map<String, Value>) -> Map<String, Value> {
         let mut own = all.clone();
-        if let Some(named) = self.settings_schema["properties"].as_object() {
+        if let Some(named) = self.settings_schema.value()["properties"].as_object() {
             own.retain(|name, _| named.contains_key(name));
         }
         own
     }
 
     /// Says what is wrong with settings, if anything is: what a person would have to change.
-    pub fn accepts(&self, settings: &str) -> Result<(), String> {
-        schema::hold(&self.settings_schema, settings)
+    pub async fn accepts(&self, settings: &str) -> Result<(), String> {
+        let (schema, settings) = (self.settings_schema.clone(), settings.to_owned());
+        let held = tokio::task::spawn_blocking(move || schema.hold(&settings)).await;
+        held.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
     }
 }
 
@@ -360,6 +384,11 @@ mod tests {
             refusal(|d| d.auth = wit::AuthScheme::Header("x".repeat(200_000))),
             refusal(|d| d.rate = Some(said_rate(f64::NAN))),
             refusal(|d| d.rate = Some(said_rate(0.0))),
+            refusal(|d| d.rate = Some(said_rate(1e300))),
+            refusal(|d| d.rate = Some(wit::RateBudget { burst: Some(u32::MAX), ..said_rate(1.0) })),
+            refusal(|d| d.rate = Some(wit::RateBudget { per_day: Some(u64::MAX), ..said_rate(1.0) })),
+            refusal(|d| d.rate = Some(wit::RateBudget { concurrency: Some(u32::MAX), ..said_rate(1.0) })),
+            refusal(|d| d.lag_seconds = u64::MAX),
             refusal(|d| d.auth = wit::AuthScheme::Header("Host".into())),
             refusal(|d| d.auth = wit::AuthScheme::Query(String::new())),
             refusal(|d| d.auth = wit::AuthScheme::Placeholders(Vec::new())),

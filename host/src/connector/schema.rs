@@ -1,9 +1,16 @@
 //! A connector's settings schema (JSON Schema, 2020-12 or draft 7): it refers to nothing outside itself, comes to an end, and
 //! its keywords have the values that keywords of a schema have. Settings are flat things; a schema that needs recursion is
 //! refused with those that loop.
+//!
+//! It is compiled once, when its version is loaded: what that takes is bounded by how many values, patterns and bytes of
+//! patterns it has, and by what all of its patterns may compile to. Patterns are matched in time that is linear in the value,
+//! so there are no look-arounds and no back-references.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 
+use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
 /// A schema's text.
@@ -12,14 +19,62 @@ const BYTES_MAX: usize = 64 * 1024;
 const EXPANDED_MAX: usize = 10_000;
 /// Values within each other, references written out.
 const DEPTH_MAX: usize = 64;
+/// Patterns of a schema, and the bytes of one: a class such as `\w` is thousands of times as long once it is parsed.
+const PATTERNS_MAX: usize = 100;
+const PATTERN_BYTES_MAX: usize = 512;
+/// What all patterns of a schema may compile to together, in bytes; each has an equal part of it.
+const COMPILED_MAX: usize = 4 * 1024 * 1024;
+/// What matching one pattern may keep beside that, in each thread that does.
+const MATCHING_MAX: usize = 64 * 1024;
 /// The dialects that a schema may name.
 const DIALECTS: [&str; 2] = ["https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema"];
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
 /// Keywords that refer in other ways than `$ref`, or change what it refers to.
 const REFERRING: [&str; 5] = ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef"];
 
-/// A schema, or what is wrong with it.
-pub(super) fn check(text: &str) -> Result<Value, String> {
+/// A settings schema that was checked and compiled. Two are equal if they say the same.
+#[derive(Clone)]
+pub struct SettingsSchema {
+    value: Arc<Value>,
+    /// None: it asks for nothing.
+    validator: Option<Arc<Validator>>,
+}
+
+impl SettingsSchema {
+    /// The schema as its connector wrote it: a JSON object.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Says what is wrong with settings, a JSON object, if anything is. Takes a while if the settings are long.
+    pub(super) fn hold(&self, settings: &str) -> Result<(), String> {
+        let settings: Value = serde_json::from_str(settings).map_err(|error| error.to_string())?;
+        let mut errors = self.validator.iter().flat_map(|validator| validator.iter_errors(&settings));
+        errors.next().map_or(Ok(()), |error| Err(format!("{}: {error}", error.instance_path())))
+    }
+}
+
+impl Default for SettingsSchema {
+    /// One that asks for nothing.
+    fn default() -> Self {
+        Self { value: Arc::new(Value::Object(Map::new())), validator: None }
+    }
+}
+
+impl fmt::Debug for SettingsSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl PartialEq for SettingsSchema {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+/// Checks and compiles a schema, or says what is wrong with it. Takes up to a second: not for an async thread.
+pub(super) fn check(text: &str) -> Result<SettingsSchema, String> {
     if text.len() > BYTES_MAX {
         return Err(format!("it has {} bytes, more than {BYTES_MAX}", text.len()));
     }
@@ -29,21 +84,50 @@ pub(super) fn check(text: &str) -> Result<Value, String> {
     }
     Expansion { root: &schema, known: HashMap::new(), open: HashSet::new() }.size(&schema, 0)?;
     is_schema(&schema)?;
-    Ok(schema)
+    let mut patterns = HashSet::new();
+    collect_patterns(&schema, &mut patterns)?;
+    let asks_for_something = schema.as_object().is_some_and(|keywords| !keywords.is_empty());
+    let validator = asks_for_something.then(|| compile(&schema, patterns.len())).transpose()?;
+    Ok(SettingsSchema { value: Arc::new(schema), validator: validator.map(Arc::new) })
 }
 
-/// Holds settings against a schema that was checked.
-pub(super) fn hold(schema: &Value, settings: &str) -> Result<(), String> {
-    let settings: Value = serde_json::from_str(settings).map_err(|error| error.to_string())?;
-    if schema.as_object().is_some_and(Map::is_empty) {
-        return Ok(());
+fn compile(schema: &Value, patterns: usize) -> Result<Validator, String> {
+    let each = COMPILED_MAX / patterns.max(1);
+    let linear = PatternOptions::regex().size_limit(each).dfa_size_limit(MATCHING_MAX);
+    jsonschema::options().with_pattern_options(linear).build(schema).map_err(|error| match patterns {
+        0 => error.to_string(),
+        _ => format!(
+            "{error} (a pattern is matched in linear time, without look-around or back-reference, and compiles to at \
+             most {each} bytes)"
+        ),
+    })
+}
+
+/// The patterns that stand anywhere in a schema, each once: values of `pattern`, and names in `patternProperties`.
+fn collect_patterns<'a>(value: &'a Value, patterns: &mut HashSet<&'a str>) -> Result<(), String> {
+    match value {
+        Value::Array(elements) => elements.iter().try_for_each(|element| collect_patterns(element, patterns))?,
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(pattern) if name == "pattern" => drop(patterns.insert(pattern)),
+                    Value::Object(of_names) if name == "patternProperties" => {
+                        patterns.extend(of_names.keys().map(String::as_str));
+                    }
+                    _ => {}
+                }
+                collect_patterns(member, patterns)?;
+            }
+        }
+        _ => {}
     }
-    // Whatever is wrong with a pattern of its shows here: it is the connector's, and settings cannot be held against it.
-    let validator = jsonschema::validator_for(schema).map_err(|error| error.to_string())?;
-    match validator.iter_errors(&settings).next() {
-        None => Ok(()),
-        Some(error) => Err(format!("{}: {error}", error.instance_path())),
+    if patterns.len() > PATTERNS_MAX {
+        return Err(format!("it has more than {PATTERNS_MAX} patterns"));
     }
+    if let Some(long) = patterns.iter().find(|pattern| pattern.len() > PATTERN_BYTES_MAX) {
+        return Err(format!("it has a pattern of {} bytes, more than {PATTERN_BYTES_MAX}", long.len()));
+    }
+    Ok(())
 }
 
 /// Holds the keywords of a schema, and of those within it, to the kinds of value that they may have. Other names are no
@@ -220,11 +304,40 @@ mod tests {
             said(r##"{"$defs":{"a":{}},"$ref":"#/%24defs/a"}"##),
             said(r#"{"$id":"https://example.com/","$ref":"other.json"}"#),
             said(r##"{"$dynamicRef":"#node"}"##),
+            said(r#"{"pattern":"(a"}"#),
+            said(r#"{"pattern":"^(?=.*a)(?!b)(c+)+\\1$"}"#),
+            said(r#"{"patternProperties":{"(?<!a)b":{}}}"#),
+            said(r#"{"pattern":"(\\p{L}{1000}){1000}"}"#),
+            said(&format!(r#"{{"pattern":"{}"}}"#, r"\\w".repeat(300))),
+            said(&format!(
+                r#"{{"anyOf":[{}]}}"#,
+                (0..200).map(|n| format!(r#"{{"pattern":"a{n}"}}"#)).collect::<Vec<_>>().join(",")
+            )),
             said(r#"{"$ref":1}"#),
             said(&bomb),
             said(&deep),
             said(&format!("{{{}}}", " ".repeat(BYTES_MAX))),
         ];
         insta::assert_snapshot!(refusals.join("\n"));
+    }
+
+    #[test]
+    fn a_pattern_that_others_would_backtrack_over_takes_no_time() {
+        let schema = check(r#"{"properties":{"a":{"pattern":"^(([a-z])+.)+[A-Z]([a-z])+$"}}}"#).expect("it is linear");
+        let began = std::time::Instant::now();
+        let settings = format!(r#"{{"a":"{}"}}"#, "a".repeat(60_000));
+        assert!(schema.hold(&settings).is_err());
+        // A backtracking engine takes longer than the universe; the bound is for a busy machine.
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
+    }
+
+    /// As many patterns as there may be, each as large as it may be: what that takes is bounded.
+    #[test]
+    fn the_most_that_a_schema_may_ask_for_is_compiled_once() {
+        let pattern = |n: usize| format!(r#"{{"pattern":"^[a-z]{{1,{n}}}[0-9]$"}}"#);
+        let all: Vec<String> = (1..=PATTERNS_MAX).map(pattern).collect();
+        let schema = check(&format!(r#"{{"properties":{{"a":{{"anyOf":[{}]}}}}}}"#, all.join(","))).expect("it fits");
+        assert!(schema.hold(r#"{"a":"abc1"}"#).is_ok());
+        assert!(schema.hold(r#"{"a":"abc"}"#).is_err());
     }
 }

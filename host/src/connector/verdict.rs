@@ -99,6 +99,7 @@ pub(super) fn understands(present: &Descriptor, version: &Descriptor) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema::SettingsSchema;
     use super::super::state::{Held, Refusal, Rollback};
     use super::super::trial::Skipped;
     use super::*;
@@ -119,7 +120,7 @@ mod tests {
             requests: Vec::new(),
             key: Vec::new(),
             unhashed: unhashed.iter().map(pointer).collect(),
-            settings_schema: serde_json::json!({}),
+            settings_schema: SettingsSchema::default(),
         }
     }
 

@@ -30,7 +30,7 @@ impl Atlas {
         let registry = self.connectors().registry().await?;
         for connector in registry.routes().into_iter().filter_map(|route| registry.connector(&route)) {
             if connector.descriptor.api == api {
-                fitting(&connector.descriptor, settings, cliente_id)?;
+                fitting(&connector.descriptor, settings, cliente_id).await?;
             }
         }
         let text = (!settings.is_empty()).then_some(text.as_str());
@@ -55,15 +55,15 @@ impl Atlas {
         let text = self.store().settings(cliente_id, &descriptor.api).await;
         let text = text.map_err(|error| Failure::store("op-client", &error))?;
         let all = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        fitting(descriptor, &all, cliente_id)
+        fitting(descriptor, &all, cliente_id).await
     }
 }
 
 /// What of an API's settings a route gets, as JSON, if its schema is content with it.
-fn fitting(descriptor: &Descriptor, all: &Map<String, Value>, cliente_id: i32) -> Result<String, Failure> {
+async fn fitting(descriptor: &Descriptor, all: &Map<String, Value>, cliente_id: i32) -> Result<String, Failure> {
     let own = descriptor.settings_of(all);
     let text = Value::Object(own).to_string();
-    descriptor.accepts(&text).map(|()| text).map_err(|reason| {
+    descriptor.accepts(&text).await.map(|()| text).map_err(|reason| {
         let (route, api) = (&descriptor.route, &descriptor.api);
         let notice = notice!("error-settings", client = cliente_id, api = api, route = route, reason = reason);
         Failure::new("op-client", notice, Exit::Usage)

@@ -129,7 +129,9 @@ impl Loader {
         let contract = contract::link(self.engine.engine(), &compiled.component, version.as_deref())
             .map_err(|error| LoadError::DoesNotFit(format!("{error:#}")))?;
         let said = compiled.description(&self.limits, &tools, &source, &contract).await;
-        let descriptor = Descriptor::check(said.map_err(not_described)?)?;
+        let said = said.map_err(not_described)?;
+        let checked = self.heavy.run(move || Descriptor::check(said)).await;
+        let descriptor = checked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))?;
         let file = self.check_claim(&descriptor.route, file).await?;
         let fetcher = Arc::new(Fetcher {
             sha256: file.sha256.clone(),

@@ -384,7 +384,7 @@ async fn needs(visit: &Visit, id: i32, api: &str) -> Result<Needs, Failure> {
                 parts.push(part.to_owned());
             }
         }
-        let schema = &descriptor.settings_schema;
+        let schema = descriptor.settings_schema.value();
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let is_required = schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
             let setting = settings.entry(name.clone()).or_insert_with(|| Setting {
