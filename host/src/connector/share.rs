@@ -1,7 +1,8 @@
 //! Fair shares: what one client, and one connector, may take of the house while others wait.
 //!
-//! Three things are shared out: instances, threads that run guest code, and memory; one owner may have half of each. A page
-//! belongs to two shares, its client's and its connector's, and keeps within both. So a connector that spins or allocates
+//! Four things are shared out: instances, threads that run guest code, memory, and what pages hand over until it is in the
+//! database; one owner may have half of each. A page belongs to two shares, its client's and its connector's, and keeps
+//! within both. So a connector that spins or allocates
 //! slows its own pages down, and those of its client, and nobody else's. Even where the others have nothing to do, half of
 //! the cores are left to them: a thread that fills memory cannot be told to stop in the middle of it, and takes the memory's
 //! speed from every other core.
@@ -20,6 +21,15 @@ use super::guest::LimitReached;
 /// what others use; together with the number of instances it is bounded all the same.
 const FREE_MEMORY: usize = 16 * 1024 * 1024;
 
+/// Cursors of a page that are not counted: what nearly every page names, and pages that are open are bounded in number.
+const FREE_CURSORS: usize = 64 * 1024;
+
+/// What a cursor takes beside its text: its hash, and its place in lists.
+const CURSOR_PLACE: usize = 128;
+
+/// Memory for cursors is shared out in pieces of this size.
+const CURSOR_PIECE: usize = 16 * 1024;
+
 /// The limit of the house on guests' memory, by its name.
 pub(super) const HOST_GUESTS: &str = "host_guests";
 
@@ -35,6 +45,7 @@ pub(super) struct Shares {
     owners: Mutex<HashMap<Owner, Weak<Share>>>,
     instances: Arc<Semaphore>,
     memory: Arc<AtomicUsize>,
+    cursors: Arc<Semaphore>,
     plan: SharePlan,
 }
 
@@ -49,11 +60,19 @@ pub(super) struct SharePlan {
     pub(super) memory: usize,
 }
 
+impl SharePlan {
+    /// Pieces of memory for cursors that were handed over and are not in the database yet: a quarter of what guests have.
+    fn cursor_pieces(self) -> usize {
+        (self.memory / 4 / CURSOR_PIECE).clamp(2, Semaphore::MAX_PERMITS)
+    }
+}
+
 /// One owner's share.
 struct Share {
     instances: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     memory: AtomicUsize,
+    cursors: Arc<Semaphore>,
 }
 
 /// The two shares of a page, and the house that they are of. Held while a scrap runs.
@@ -63,6 +82,7 @@ pub(super) struct PageShare {
     route: Arc<Share>,
     house_instances: Arc<Semaphore>,
     house_memory: Arc<AtomicUsize>,
+    house_cursors: Arc<Semaphore>,
     plan: SharePlan,
 }
 
@@ -77,6 +97,7 @@ impl Shares {
             owners: Mutex::new(HashMap::new()),
             instances: Arc::new(Semaphore::new(plan.instances)),
             memory: Arc::new(AtomicUsize::new(0)),
+            cursors: Arc::new(Semaphore::new(plan.cursor_pieces())),
             plan,
         }
     }
@@ -88,6 +109,7 @@ impl Shares {
             route: self.share(Owner::Route(route.to_owned())),
             house_instances: Arc::clone(&self.instances),
             house_memory: Arc::clone(&self.memory),
+            house_cursors: Arc::clone(&self.cursors),
             plan: self.plan,
         }
     }
@@ -102,6 +124,7 @@ impl Shares {
             instances: Arc::new(Semaphore::new((self.plan.instances / 2).max(1))),
             threads: Arc::new(Semaphore::new((self.plan.cores / 2).max(1))),
             memory: AtomicUsize::new(0),
+            cursors: Arc::new(Semaphore::new(self.plan.cursor_pieces() / 2)),
         });
         owners.insert(owner, Arc::downgrade(&share));
         share
@@ -136,12 +159,44 @@ impl PageShare {
         GuestMemory { share: self.clone(), used: 0, peak: Arc::default(), limit, free, of_route: true, reached: None }
     }
 
+    /// Waits until the client may hold a page's cursors, and holds them: in the client's share, then in the house's. Whoever
+    /// has them waits for the database alone, so a page that waits here may hold a body. The permits go back with the
+    /// last clone of what this returns; none: they are so few that they count nowhere.
+    pub(super) async fn hold_cursors<'a>(&self, cursors: impl Iterator<Item = &'a String>) -> Option<Arc<CursorHold>> {
+        let bytes = cursors_counted(cursors);
+        if bytes == 0 {
+            return None;
+        }
+        let (all, client) = (self.plan.cursor_pieces(), self.client.as_ref().map(|share| &share.cursors));
+        let mut permits = Vec::with_capacity(2);
+        for (semaphore, most) in [(client, all / 2), (Some(&self.house_cursors), all)] {
+            // What is more than all of it waits until it is alone.
+            let pieces = u32::try_from(bytes.div_ceil(CURSOR_PIECE).min(most)).unwrap_or(u32::MAX);
+            if let Some(semaphore) = semaphore {
+                // None of these is ever closed.
+                permits.extend(Arc::clone(semaphore).acquire_many_owned(pieces).await);
+            }
+        }
+        Some(Arc::new(CursorHold { _permits: permits }))
+    }
+
     /// The account of what a guest handed over and the host holds for its client: of that nothing is free. It is not the
     /// connector's, whose other clients would have to wait until this one's database takes it.
     pub(super) fn handed_over(&self) -> GuestMemory {
         let share = self.clone();
         GuestMemory { share, used: 0, peak: Arc::default(), limit: usize::MAX, free: 0, of_route: false, reached: None }
     }
+}
+
+/// Bytes that a page's cursors take; 0 if they are so few that they are not counted.
+pub(super) fn cursors_counted<'a>(cursors: impl Iterator<Item = &'a String>) -> usize {
+    let bytes: usize = cursors.map(|cursor| cursor.len() + CURSOR_PLACE).sum();
+    if bytes > FREE_CURSORS { bytes } else { 0 }
+}
+
+/// Memory for a page's cursors, held until they are in the database; given back when this is dropped.
+pub(super) struct CursorHold {
+    _permits: Vec<OwnedSemaphorePermit>,
 }
 
 /// Lets only so many guests of one owner run code at the same time; the others' turn comes when one of them yields, which
@@ -296,6 +351,29 @@ mod tests {
         assert!(turn(&stranger).await);
         drop(held);
         assert!(turn(&hog).await);
+    }
+
+    #[tokio::test]
+    async fn cursors_that_are_not_in_the_database_yet_are_bounded_for_their_client() {
+        let shares = shares();
+        let (hog, other) = (shares.of(Some(1), "a"), shares.of(Some(2), "a"));
+        // Of 25 MiB for all, half for each: three pages of 4 MiB, and not a fourth.
+        let page = vec!["x".repeat(4096); 1000];
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(hog.hold_cursors(page.iter()).await);
+        }
+        let fourth = tokio::time::timeout(std::time::Duration::from_millis(20), hog.hold_cursors(page.iter())).await;
+        assert!(fourth.is_err(), "a fourth page is held");
+        let few = vec!["2".to_owned(); 100];
+        assert!(hog.hold_cursors(few.iter()).await.is_none(), "an ordinary page waits for nothing");
+        assert!(other.hold_cursors(page.iter()).await.is_some(), "another client waits for the hog");
+        held.pop();
+        assert!(hog.hold_cursors(page.iter()).await.is_some());
+        drop(held);
+        // More than there is waits until it is alone, and not for ever.
+        let huge = vec!["x".repeat(4096); 20_000];
+        assert!(hog.hold_cursors(huge.iter()).await.is_some());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -20,13 +20,13 @@ use super::flight::{CallUnderWay, Flight};
 use super::guest::{CpuMeter, Guest, LimitReached};
 use super::load::Connector;
 use super::registry::Registry;
-use super::share::{GuestMemory, HOST_GUESTS, PageShare, Place, Turnstile};
+use super::share::{GuestMemory, HOST_GUESTS, PageShare, Place, Turnstile, cursors_counted};
 use super::usage::{Ended, Usage};
 use super::verdict::understands;
 use super::wasi::Wasi;
 use crate::limits::Limits;
 use crate::notice::printable;
-use crate::pipeline::{FetchFailure, FetchedPage, PageSource};
+use crate::pipeline::{FetchFailure, FetchedPage, Held, PageSource};
 use crate::source::{Endpoint, HttpClient, PageMeter, Refusal, Request, WAIT_MAX, Waiting};
 use crate::store::CursorId;
 
@@ -74,6 +74,8 @@ pub struct ConnectorSource {
     registry: Arc<Registry>,
     /// The version that fetched the scrap's pages so far.
     connector: Mutex<Arc<Connector>>,
+    /// The serving version that does not suit the scrap, once it was found out: it is not asked at each page.
+    unsuited: Mutex<Option<Arc<Connector>>>,
     client: HttpClient,
     endpoint: Endpoint,
     limits: Limits,
@@ -95,22 +97,28 @@ impl ConnectorSource {
         waiting: Arc<dyn Waiting>,
     ) -> Self {
         let share = registry.engine().share(Some(facts.cliente_id), &connector.descriptor.route);
-        Self { registry, connector: Mutex::new(connector), client, endpoint, limits, facts, share, waiting }
+        let (connector, unsuited) = (Mutex::new(connector), Mutex::default());
+        Self { registry, connector, unsuited, client, endpoint, limits, facts, share, waiting }
     }
 
     /// The version that fetches the next page: the one that serves, unless the scrap's cursors mean nothing to it.
-    fn current(&self) -> Arc<Connector> {
-        let mut current = self.connector.lock().unwrap_or_else(PoisonError::into_inner);
-        let serving = self.registry.connector(&current.descriptor.route);
-        let is_another = |serving: &Arc<Connector>| !Arc::ptr_eq(serving, &current);
-        let suits = |serving: &Arc<Connector>| {
-            understands(&current.descriptor, &serving.descriptor)
-                && serving.descriptor.accepts(&self.facts.settings).is_ok()
+    async fn current(&self) -> Arc<Connector> {
+        let current = Arc::clone(&locked(&self.connector));
+        let is_another = |serving: &Arc<Connector>| {
+            let unsuited = locked(&self.unsuited);
+            !Arc::ptr_eq(serving, &current) && unsuited.as_ref().is_none_or(|known| !Arc::ptr_eq(serving, known))
         };
-        if let Some(serving) = serving.filter(is_another).filter(suits) {
-            *current = serving;
+        let Some(serving) = self.registry.connector(&current.descriptor.route).filter(is_another) else {
+            return current;
+        };
+        let suits = understands(&current.descriptor, &serving.descriptor)
+            && serving.descriptor.accepts(&self.facts.settings).await.is_ok();
+        if !suits {
+            *locked(&self.unsuited) = Some(serving);
+            return current;
         }
-        Arc::clone(&current)
+        *locked(&self.connector) = Arc::clone(&serving);
+        serving
     }
 
     /// The first request that the connector would make for the scrap, without making it, as a person reads it ([`Request::whole`]). None: it
@@ -118,7 +126,7 @@ impl ConnectorSource {
     pub async fn first_request(&self) -> Option<String> {
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
         let http = GuestHttp::replay(Arc::new(RecordedPage::empty(self.facts.clone(), self.limits, now.clone())));
-        let connector = self.current();
+        let connector = self.current().await;
         let first = Call { share: &self.share, http, facts: &self.facts, now: &now, cursor: None, log: None };
         let Called { http, .. } = call(self.registry.engine(), &self.limits, &connector, first).await;
         http.as_ref().and_then(GuestHttp::strange_request).map(Request::whole)
@@ -132,7 +140,7 @@ impl ConnectorSource {
         for budget in self.endpoint.budgets() {
             admissions.push(budget.admit(self.waiting.as_ref()).await.map_err(|spent| spent.why)?);
         }
-        let connector = Arc::clone(&self.connector.lock().unwrap_or_else(PoisonError::into_inner));
+        let connector = Arc::clone(&locked(&self.connector));
         let endpoint = self.endpoint.clone().declaring(&connector.descriptor.requests);
         let host = self.registry.engine().host().clone();
         let mut http = GuestHttp::live(self.client.clone(), endpoint, host, &self.limits, false);
@@ -180,7 +188,7 @@ impl PageSource for ConnectorSource {
             admissions.push(admitted.map_err(|spent| later(spent.why, spent.wait))?);
         }
         // Held until the page is there: a version that takes over meanwhile takes the next one.
-        let connector = self.current();
+        let connector = self.current().await;
         if let Some(held) = self.registry.quarantined(&connector.sha256) {
             return Err(FetchFailure::Held(held.into()));
         }
@@ -216,12 +224,16 @@ impl PageSource for ConnectorSource {
             }
         }
         let fetched = match fetched {
-            // Nothing of the page holds a body any more.
-            Ok(page) if made.is_some() => {
-                let records = self.client.budget().pay_for(page.records).await;
-                Ok(FetchedPage { records, ..page })
+            Ok(page) => {
+                // Records before cursors: those who wait for bodies hold none, and those who have cursors wait for the
+                // database alone, so nobody waits in a circle.
+                let records =
+                    if made.records { self.client.budget().pay_for(page.records).await } else { page.records };
+                let held = self.share.hold_cursors(page.next.iter().chain(&page.after_commit)).await;
+                let held = held.map(|held| Held::new(held)).unwrap_or_default();
+                Ok(FetchedPage { records, held, ..page })
             }
-            fetched => fetched,
+            failed => failed,
         };
         drop(made);
         let fetched = match (fetched, credential_refused.flatten()) {
@@ -239,6 +251,10 @@ impl PageSource for ConnectorSource {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One call of `fetch-page`.
 pub(super) struct Call<'a> {
     pub(super) share: &'a PageShare,
@@ -254,8 +270,8 @@ pub(super) struct Call<'a> {
 /// What came of a call.
 pub(super) struct Called {
     pub(super) fetched: Result<FetchedPage, FetchFailure>,
-    /// The account of records that the guest made itself, which are slices of no body: until they are paid for like one.
-    made: Option<GuestMemory>,
+    /// What the guest handed over that is a slice of no body, until it is paid for.
+    made: HandedOver,
     /// The line to the source, if the call ended by itself.
     pub(super) http: Option<GuestHttp>,
     pub(super) usage: Usage,
@@ -267,7 +283,7 @@ impl Called {
     /// The call did not end by itself: its time was over, or its task is gone.
     fn lost(failure: FetchFailure, meters: &Meters) -> Self {
         let usage = meters.read(Ended::Stopped);
-        Self { fetched: Err(failure), made: None, http: None, usage, cut_short: true }
+        Self { fetched: Err(failure), made: HandedOver::default(), http: None, usage, cut_short: true }
     }
 }
 
@@ -381,11 +397,11 @@ impl PageCall {
         let work = self.connector.contract.fetch_page(&mut self.store, &self.scrap, self.cursor);
         let called = self.meters.cpu.charge(self.turnstile, work).await;
         let guest = self.store.data_mut();
-        let (mut cut_short, mut made) = (false, None);
+        let (mut cut_short, mut made) = (false, HandedOver::default());
         let fetched = match called {
-            Ok(Ok(page)) => match account(&self.share, &page.records) {
-                Ok(account) => {
-                    made = account;
+            Ok(Ok(page)) => match HandedOver::of(&self.share, &page) {
+                Ok(handed_over) => {
+                    made = handed_over;
                     fetched_page(guest, &self.limits, &self.connector, page)
                 }
                 Err(reached) => {
@@ -406,14 +422,29 @@ impl PageCall {
     }
 }
 
-/// Records that a guest made are as much memory again as they take in its own.
-fn account(share: &PageShare, records: &wit::Records) -> Result<Option<GuestMemory>, LimitReached> {
-    let wit::Records::Json(texts) = records else { return Ok(None) };
-    let mut account = share.handed_over();
-    let taken = account.take(texts.iter().map(String::len).sum());
-    match account.limit_reached() {
-        Some(reached) if !taken => Err(reached),
-        _ => Ok(Some(account)),
+/// Records that a guest made, and its cursors, are as much memory again as they take in its own.
+#[derive(Default)]
+struct HandedOver {
+    /// Their account, until each is paid for.
+    _account: Option<GuestMemory>,
+    /// Whether there are records among it.
+    records: bool,
+}
+
+impl HandedOver {
+    fn of(share: &PageShare, page: &wit::Page) -> Result<Self, LimitReached> {
+        let made = match &page.records {
+            wit::Records::Json(texts) => Some(texts.iter().map(String::len).sum()),
+            wit::Records::Selected(_) => None,
+        };
+        let cursors = cursors_counted(page.next.iter().chain(&page.after_commit));
+        let bytes = made.unwrap_or(0) + cursors;
+        let mut account = share.handed_over();
+        let taken = account.take(bytes);
+        match account.limit_reached() {
+            Some(reached) if !taken => Err(reached),
+            _ => Ok(Self { _account: Some(account).filter(|_| bytes > 0), records: made.is_some() }),
+        }
     }
 }
 
@@ -440,6 +471,7 @@ fn fetched_page(
         after_commit: page.after_commit,
         total_records: page.total_records,
         fetched_by: Arc::clone(&connector.fetcher),
+        held: Held::default(),
     })
 }
 

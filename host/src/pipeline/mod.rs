@@ -40,7 +40,7 @@ mod writer;
 
 pub use self::coordinator::run;
 pub use self::job::{End, Job, Reservation, RunSettings};
-pub use self::page_source::{FetchFailure, FetchedPage, Fetcher, HeldVersion, PageSource};
+pub use self::page_source::{FetchFailure, FetchedPage, Fetcher, Held, HeldVersion, PageSource};
 pub(crate) use self::patience::patiently;
 pub use self::progress::{Event, Observer};
 pub use self::record::content_hash;

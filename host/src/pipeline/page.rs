@@ -142,7 +142,7 @@ pub(super) async fn run(
 ) -> Result<PageReport, PageStop> {
     let began = Instant::now();
     let (fetched, attempts, slot) = fetch(&shared, &task.cursor, slot).await?;
-    let FetchedPage { records, mut next, after_commit, total_records, fetched_by } = fetched;
+    let FetchedPage { records, mut next, after_commit, total_records, fetched_by, held } = fetched;
     let id = task.cursor.id;
     let total_records = total_records.and_then(|total| i64::try_from(total).ok());
     let only_next = single_next(&next, &after_commit);
@@ -232,6 +232,8 @@ pub(super) async fn run(
             next,
         })
         .await?;
+    // The cursors are in the database.
+    drop(held);
     // Whoever ran ahead may be gone.
     let _ = checkpointed.send(true);
     let elapsed = began.elapsed();

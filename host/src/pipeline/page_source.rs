@@ -34,7 +34,35 @@ pub struct FetchedPage {
     pub total_records: Option<u64>,
     /// What fetched it.
     pub fetched_by: Arc<Fetcher>,
+    /// What is held for its cursors until it is checkpointed.
+    pub held: Held,
 }
+
+/// A share of memory that a page has, kept by its source: given back when the last clone of this is dropped.
+#[derive(Clone, Default)]
+pub struct Held(Option<Arc<dyn Send + Sync>>);
+
+impl Held {
+    /// Keeps this until the page is done with.
+    pub fn new(share: Arc<dyn Send + Sync>) -> Self {
+        Self(Some(share))
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Held").field(&self.0.is_some()).finish()
+    }
+}
+
+impl PartialEq for Held {
+    /// Two pages are the same whatever is held for them.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Held {}
 
 /// Why there is no page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -33,6 +33,7 @@ impl PageSource for FirstPage {
             after_commit: Vec::new(),
             total_records: Some(records.len() as u64),
             fetched_by: fetcher(),
+            held: Held::default(),
         })
     }
 }
@@ -53,6 +54,7 @@ impl PageSource for Unstable {
             after_commit: Vec::new(),
             total_records: Some(4),
             fetched_by: fetcher(),
+            held: Held::default(),
         })
     }
 }
@@ -86,7 +88,7 @@ impl PageSource for HandsOut {
         }
         // As some say it: how many wait.
         let total_records = Some(events.waiting.len() as u64);
-        Ok(FetchedPage { records, next, after_commit, total_records, fetched_by: fetcher() })
+        Ok(FetchedPage { records, next, after_commit, total_records, fetched_by: fetcher(), held: Held::default() })
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::json::Pointer;
-use crate::pipeline::{FetchFailure, FetchedPage, Fetcher, PageSource};
+use crate::pipeline::{FetchFailure, FetchedPage, Fetcher, Held, PageSource};
 
 /// Its pages; `-` is the first, and names `first` and `box`. `first`, `second` and `third` are a chain that runs ahead;
 /// `second` is empty, `third` leads to one that is known, and `acknowledge` is asked for when `box` is durable.
@@ -80,6 +80,7 @@ impl PageSource for Script {
             after_commit: owned(after_commit),
             total_records: cursor.is_none().then(|| total.unsigned_abs()),
             fetched_by: fetcher(),
+            held: Held::default(),
         })
     }
 }
