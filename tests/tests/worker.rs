@@ -131,8 +131,7 @@ async fn a_worker_that_ends_when_nothing_is_left_takes_over_what_the_dead_left()
         until_pages(&atlas, &id, 2).await?;
         dead.signal("KILL").await?;
         drop(dead);
-        // Until then it might live, and the other would be right to leave it alone.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        // At once: it still counts as alive, and its scrap is waited for until its lease has ended.
         atlas.run(&["worker", "--until-empty"]).await?.expect(0)?;
         expect_whole(&atlas, &api, [CLIENT]).await?;
     }

@@ -165,6 +165,7 @@ impl Coordinator {
                     match answered(self.shared.store.standing(&self.shared.job.lease)).await {
                         Ok(Standing::Lost) => self.ends(End::LeaseLost),
                         Ok(Standing::AskedToPause) => self.ends(End::Paused),
+                        Err(error) if error.fault == Fault::Displaced => self.ends(End::Store(Arc::new(error))),
                         // A database that does not answer is the writers' to deal with.
                         Ok(Standing::Held) | Err(_) => {}
                     }
@@ -251,6 +252,8 @@ impl Coordinator {
     /// The frontier is empty and the source has been looked at again: is that all, or is there a reservation?
     async fn conclude(&self, look: &Look) -> Result<End, StoreError> {
         let lease = &self.shared.job.lease;
+        // Nothing is done that stands where nobody will look.
+        self.shared.store.in_place().await?;
         let mut reservations = Vec::new();
         let scrap = self.shared.patiently(|| self.shared.store.scrap(lease.scrap_id)).await?;
         let rejected = scrap.map_or(0, |s| s.counts.rejeitados);

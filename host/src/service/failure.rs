@@ -11,7 +11,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::{End, HeldVersion, Reservation};
 use crate::source::{CredentialError, PartsError};
-use crate::store::{Fault, Lease, StoreError, StoreUrl};
+use crate::store::{Fault, Lease, STATEMENT_MAX, StoreError, StoreUrl};
 
 /// Exit codes, as the documents list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,8 @@ impl Failure {
         let reason = error.database_message();
         let notice = match error.fault {
             Fault::Unavailable => notice!("error-database-unavailable", reason = reason),
+            Fault::Displaced => notice!("error-database-displaced", what = error.detail()),
+            Fault::TooSlow => notice!("error-database-slow", seconds = STATEMENT_MAX.as_secs()),
             Fault::Schema => notice!("error-database-schema", reason = reason),
             Fault::KeyMissing => notice!("error-key-missing"),
             Fault::KeyWrong => notice!("error-key-wrong", what = error.detail()),

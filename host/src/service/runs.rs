@@ -225,7 +225,7 @@ impl Atlas {
     async fn connector_for(&self, scrap: &Scrap) -> Result<Arc<Connector>, Failure> {
         let serving = self.connectors().connector(&scrap.rota).await?;
         let now = i64::from(serving.descriptor.cursor_format);
-        let refused = serving.descriptor.accepts(&scrap.settings).err();
+        let refused = serving.descriptor.accepts(&scrap.settings).await.err();
         let began = scrap.cursor_format.unwrap_or(now);
         if began == now && refused.is_none() {
             return Ok(serving);
@@ -436,7 +436,9 @@ impl Again<'_> {
             }
             End::AttemptsExhausted { .. } if is_queues => self.after_a_failure(end.state(), pages),
             // The database did not answer for as long as it is waited for, and does again, or this would not be written.
-            End::Store(error) if is_queues && matches!(error.fault, Fault::Unavailable | Fault::Collision) => {
+            End::Store(error)
+                if is_queues && matches!(error.fault, Fault::Unavailable | Fault::TooSlow | Fault::Collision) =>
+            {
                 self.after_a_failure(ScrapState::Interrompido, pages)
             }
             _ => (end.state(), None, 0),

@@ -166,7 +166,9 @@ impl Atlas {
                 }
                 Ok(Fired::Scrap(id)) => tracing::info!(agenda = schedule.id, scrap = id, "created"),
                 Ok(Fired::Passed) => {}
-                Err(error) if matches!(error.fault, Fault::Unavailable | Fault::Collision) => return Err(sort(error)),
+                Err(error) if matches!(error.fault, Fault::Unavailable | Fault::TooSlow | Fault::Collision) => {
+                    return Err(sort(error));
+                }
                 // Removed meanwhile, with its client perhaps.
                 Err(error) => tracing::warn!(agenda = schedule.id, %error, "no scrap was created"),
             }

@@ -1,6 +1,6 @@
 //! Taking scraps from the queue and running them, for as long as it is wanted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Mutex;
@@ -81,6 +81,7 @@ impl Atlas {
         let mut pause = LOOK;
         let mut looked = None;
         let mut published_at = Instant::now();
+        let mut others = Others::default();
         while !stop.is_cancelled() {
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= SCHEDULES_LOOK) {
                 looked = Some(Instant::now());
@@ -133,7 +134,11 @@ impl Atlas {
                     runs.push(run(lease));
                     continue;
                 }
-                Ok(None) if until == WorkUntil::Empty && runs.is_empty() && !self.may_yet_take_over().await => break,
+                Ok(None)
+                    if until == WorkUntil::Empty && runs.is_empty() && !self.may_yet_take_over(&mut others).await =>
+                {
+                    break;
+                }
                 Ok(None) => pause = LOOK,
                 Err(failure) => {
                     complain(&failure);
@@ -170,10 +175,49 @@ impl Atlas {
         taken.map_err(silent).and_then(|taken| taken).map_err(|error| Failure::store("op-run", &error))
     }
 
-    /// Whether there are scraps of dead hosts that this process may take as soon as it knows who lives.
-    async fn may_yet_take_over(&self) -> bool {
-        let knows = self.presence().await.is_ok_and(|presence| presence.knows_who_lives());
+    /// Whether there may be scraps of dead hosts that this process can take later: as soon as it knows who lives, or when the
+    /// lease of a host ends that died a moment ago and so still counts as alive.
+    async fn may_yet_take_over(&self, others: &mut Others) -> bool {
+        let Ok(presence) = self.presence().await else { return true };
         // If the database does not say, the next look will.
-        !knows && self.store().orphans().await.map_or(true, |ids| !ids.is_empty())
+        let (Ok(orphans), Ok(holders)) = (self.store().orphans().await, self.store().holders().await) else {
+            return true;
+        };
+        let holders = holders.into_iter().filter(|(host, _)| host != presence.id());
+        others.any_silent(holders) || !presence.knows_who_lives() && !orphans.is_empty()
+    }
+}
+
+/// The other hosts that have scraps, each with when it had been seen when this worker first met it. One that is seen again
+/// lives, and its scraps are its own; one that is not may be dead.
+#[derive(Default)]
+struct Others(HashMap<String, String>);
+
+impl Others {
+    /// Whether any of these hosts was not seen again since it was first met.
+    fn any_silent(&mut self, holders: impl Iterator<Item = (String, String)>) -> bool {
+        let mut silent = false;
+        for (host, seen) in holders {
+            silent |= *self.0.entry(host).or_insert_with(|| seen.clone()) == seen;
+        }
+        silent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_not_seen_again_is_waited_for_and_one_that_is_is_not() {
+        let mut others = Others::default();
+        let mut silent = |hosts: &[(&str, &str)]| {
+            others.any_silent(hosts.iter().map(|(host, seen)| ((*host).to_owned(), (*seen).to_owned())))
+        };
+        assert!(silent(&[("vivo", "10:00:00"), ("morto", "10:00:01")]));
+        assert!(silent(&[("vivo", "10:00:10"), ("morto", "10:00:01")]), "the dead one's lease has not ended");
+        assert!(!silent(&[("vivo", "10:00:10")]), "its lease has ended, and the living one was seen meanwhile");
+        assert!(silent(&[("vivo", "10:00:20"), ("novo", "10:00:20")]));
+        assert!(!silent(&[]));
     }
 }

@@ -248,13 +248,15 @@ pub const VERIFY_TOTALS: &str =
 pub const VERIFY_NEWEST: &str =
     "SELECT id, origem, data_coleta, payload FROM dados_raw WHERE cliente_id = $1 ORDER BY id DESC LIMIT 5;";
 
-/// The same on either database, but for the connections that read, and for how each reckons with times.
+/// The same on either database, but for the connections that read, for how a transaction begins, and for how each reckons
+/// with times.
 macro_rules! impl_browse {
     (
-        for $store:ty, reads: $reads:ident, moments_ago: $moments_ago:literal,
+        for $store:ty, reads: $reads:ident, begin: $begin:expr, moments_ago: $moments_ago:literal,
         day: $day:literal, from: $from:literal, until: $until:literal
     ) => {
         const _: () = {
+            use crate::store::brief::Brief;
             use crate::store::browse;
             use crate::store::rows::scrap_columns;
             use crate::store::{Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter};
@@ -310,7 +312,9 @@ macro_rules! impl_browse {
                 filter: &RecordFilter,
                 from: i64,
                 limit: i64,
-            ) -> Result<Vec<RawRecord>, sqlx::Error> {
+                doing: &'static str,
+            ) -> Result<Vec<RawRecord>, StoreError> {
+                let mut look = Brief::begin(&store.$reads, $begin, doing).await?;
                 let sizes: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sizes.as_str()))
                     .bind(&filter.from)
                     .bind(&filter.to)
@@ -318,8 +322,9 @@ macro_rules! impl_browse {
                     .bind(&filter.origem)
                     .bind(from)
                     .bind(limit)
-                    .fetch_all(&store.$reads)
-                    .await?;
+                    .fetch_all(&mut *look)
+                    .await
+                    .map_err(look.sort())?;
                 let records = sqlx::query_as(AssertSqlSafe(records.as_str()))
                     .bind(&filter.from)
                     .bind(&filter.to)
@@ -327,12 +332,15 @@ macro_rules! impl_browse {
                     .bind(&filter.origem)
                     .bind(from)
                     .bind(browse::fitting(&sizes));
-                records.fetch_all(&store.$reads).await
+                let records = records.fetch_all(&mut *look).await.map_err(look.sort())?;
+                look.commit().await?;
+                Ok(records)
             }
 
             #[async_trait]
             impl Browse for $store {
                 async fn scraps(&self, filter: &ScrapFilter, limit: i64) -> Result<Vec<Scrap>, StoreError> {
+                    let mut look = Brief::begin(&self.$reads, $begin, "list the scraps").await?;
                     let rows: Vec<rows::ScrapRow> = sqlx::query_as(browse::FIND)
                         .bind(filter.cliente_id)
                         .bind(&filter.rota)
@@ -340,41 +348,52 @@ macro_rules! impl_browse {
                         .bind(filter.slice_of)
                         .bind(filter.before)
                         .bind(limit)
-                        .fetch_all(&self.$reads)
+                        .fetch_all(&mut *look)
                         .await
-                        .map_err(StoreError::sort("list the scraps"))?;
+                        .map_err(look.sort())?;
+                    look.commit().await?;
                     self.united(rows.into_iter().map(Scrap::from).collect()).await
                 }
 
                 async fn scraps_by_state(&self) -> Result<Vec<(String, i64)>, StoreError> {
-                    let counts = sqlx::query_as(browse::BY_STATE).fetch_all(&self.$reads).await;
-                    counts.map_err(StoreError::sort("count the scraps"))
+                    let mut look = Brief::begin(&self.$reads, $begin, "count the scraps").await?;
+                    let counts = sqlx::query_as(browse::BY_STATE).fetch_all(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
+                    Ok(counts)
                 }
 
                 async fn watch_scraps(&self, after: i64, limit: i64) -> Result<Vec<Scrap>, StoreError> {
+                    let mut look = Brief::begin(&self.$reads, $begin, "watch the scraps").await?;
                     let rows: Vec<rows::ScrapRow> = sqlx::query_as(WATCH)
                         .bind(after)
                         .bind(limit)
-                        .fetch_all(&self.$reads)
+                        .fetch_all(&mut *look)
                         .await
-                        .map_err(StoreError::sort("watch the scraps"))?;
+                        .map_err(look.sort())?;
+                    look.commit().await?;
                     Ok(rows.into_iter().map(Scrap::from).collect())
                 }
 
                 async fn newest_scrap(&self) -> Result<i64, StoreError> {
-                    let id = sqlx::query_scalar(browse::NEWEST).fetch_one(&self.$reads).await;
-                    id.map_err(StoreError::sort("watch the scraps"))
+                    let mut look = Brief::begin(&self.$reads, $begin, "watch the scraps").await?;
+                    let id = sqlx::query_scalar(browse::NEWEST).fetch_one(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
+                    Ok(id)
                 }
 
                 async fn pages(&self, scrap_id: i64, after: i64, limit: i64) -> Result<Vec<PageRow>, StoreError> {
                     let pages = sqlx::query_as(browse::PAGES).bind(scrap_id).bind(after).bind(limit);
-                    pages.fetch_all(&self.$reads).await.map_err(StoreError::sort("list the scrap's pages"))
+                    let mut look = Brief::begin(&self.$reads, $begin, "list the scrap's pages").await?;
+                    let pages = pages.fetch_all(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
+                    Ok(pages)
                 }
 
                 async fn newest_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<PageRow>, StoreError> {
                     let pages = sqlx::query_as(browse::NEWEST_PAGES).bind(scrap_id).bind(limit);
-                    let pages = pages.fetch_all(&self.$reads).await;
-                    let mut pages: Vec<PageRow> = pages.map_err(StoreError::sort("list the scrap's pages"))?;
+                    let mut look = Brief::begin(&self.$reads, $begin, "list the scrap's pages").await?;
+                    let mut pages: Vec<PageRow> = pages.fetch_all(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
                     pages.reverse();
                     Ok(pages)
                 }
@@ -394,7 +413,10 @@ macro_rules! impl_browse {
                         .bind(before)
                         .bind(limit)
                         .bind(i32::try_from(longest).unwrap_or(i32::MAX));
-                    records.fetch_all(&self.$reads).await.map_err(StoreError::sort("list records"))
+                    let mut look = Brief::begin(&self.$reads, $begin, "list records").await?;
+                    let records = records.fetch_all(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
+                    Ok(records)
                 }
 
                 async fn export(
@@ -403,7 +425,7 @@ macro_rules! impl_browse {
                     after: i64,
                     limit: i64,
                 ) -> Result<Vec<RawRecord>, StoreError> {
-                    whole(self, &ONWARD, filter, after, limit).await.map_err(StoreError::sort("export records"))
+                    whole(self, &ONWARD, filter, after, limit, "export records").await
                 }
 
                 async fn read_back(
@@ -412,29 +434,37 @@ macro_rules! impl_browse {
                     before: i64,
                     limit: i64,
                 ) -> Result<Vec<RawRecord>, StoreError> {
-                    whole(self, &BACK, filter, before, limit).await.map_err(StoreError::sort("search records"))
+                    whole(self, &BACK, filter, before, limit, "search records").await
                 }
 
                 async fn record(&self, id: i64) -> Result<Option<RawRecord>, StoreError> {
-                    let record = sqlx::query_as(browse::RECORD).bind(id).fetch_optional(&self.$reads).await;
-                    record.map_err(StoreError::sort("read a record"))
+                    let mut look = Brief::begin(&self.$reads, $begin, "read a record").await?;
+                    let record = sqlx::query_as(browse::RECORD).bind(id).fetch_optional(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
+                    Ok(record)
                 }
 
                 async fn hosts(&self) -> Result<Vec<HostRow>, StoreError> {
-                    let hosts = sqlx::query_as(browse::HOSTS).bind(browse::HOSTS_MAX).fetch_all(&self.$reads).await;
-                    hosts.map_err(StoreError::sort("list the hosts"))
+                    let mut look = Brief::begin(&self.$reads, $begin, "list the hosts").await?;
+                    let hosts = sqlx::query_as(browse::HOSTS).bind(browse::HOSTS_MAX).fetch_all(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
+                    Ok(hosts)
                 }
 
                 async fn scrap_sums(&self, cliente_id: i32) -> Result<ScrapSums, StoreError> {
-                    let sums = sqlx::query_as(browse::SUMS).bind(cliente_id).fetch_one(&self.$reads).await;
-                    sums.map_err(StoreError::sort("add up the client's scraps"))
+                    let mut look = Brief::begin(&self.$reads, $begin, "add up the client's scraps").await?;
+                    let sums = sqlx::query_as(browse::SUMS).bind(cliente_id).fetch_one(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
+                    Ok(sums)
                 }
 
                 async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError> {
                     let since = chrono::Utc::now() - chrono::TimeDelta::days(i64::from(days));
                     let since = since.format("%Y-%m-%d").to_string();
-                    let totals = sqlx::query_as(DAYS).bind(since).bind(browse::DAY_TOTALS_MAX).fetch_all(&self.$reads).await;
-                    totals.map_err(StoreError::sort("count records by day"))
+                    let mut look = Brief::begin(&self.$reads, $begin, "count records by day").await?;
+                    let totals = sqlx::query_as(DAYS).bind(since).bind(browse::DAY_TOTALS_MAX).fetch_all(&mut *look).await.map_err(look.sort())?;
+                    look.commit().await?;
+                    Ok(totals)
                 }
             }
         };

@@ -90,10 +90,11 @@ pub(super) fn refused((now, free_at, day, spent): Standing, asked: RequestsAsked
 
 /// The same on either database, but for how they tell the time and count.
 macro_rules! impl_budgets {
-    (for $store:ty, now: $now:literal, day: $day:literal, greatest: $greatest:literal, bigint: $bigint:literal, slots: $slots:literal, lives: $lives:literal, not_held: $not_held:literal) => {
+    (for $store:ty, begin: $begin:expr, now: $now:literal, day: $day:literal, greatest: $greatest:literal, bigint: $bigint:literal, lives: $lives:literal, not_held: $not_held:literal) => {
         const _: () = {
             use std::time::Duration;
 
+            use crate::store::brief::Brief;
             use crate::store::budgets::{ASKED_AGAIN, Standing, refused};
             use crate::store::{Account, Budgets, Fault, RequestsAsked, Reserved, StoreError};
             use async_trait::async_trait;
@@ -140,11 +141,14 @@ macro_rules! impl_budgets {
                 "(o.livre_em, excluded.livre_em)"
             );
 
-            /// Of a host that is not seen any more the slots are anybody's.
+            /// Takes the lowest free number, which is 1 or follows one that is taken: looked for among the account's rows, so
+            /// that it costs the same whatever `$3` is. Slots of a host that is no longer seen are free.
             const TAKE_SLOT: &str = concat!(
-                "INSERT INTO atlas_vagas AS v (cliente_id, api, vaga, host) SELECT $1, $2, n, $4 FROM ",
-                $slots,
-                " WHERE NOT EXISTS \
+                "INSERT INTO atlas_vagas AS v (cliente_id, api, vaga, host) SELECT $1, $2, n, $4 FROM \
+                     (SELECT CAST(1 AS ",
+                $bigint,
+                ") AS n UNION ALL SELECT vaga + 1 FROM atlas_vagas WHERE cliente_id = $1 AND api = $2) seguintes \
+                     WHERE n <= $3 AND NOT EXISTS \
                      (SELECT 1 FROM atlas_vagas t JOIN atlas_hosts h ON h.id = t.host AND ",
                 $lives,
                 " \
@@ -165,8 +169,9 @@ macro_rules! impl_budgets {
             #[async_trait]
             impl Budgets for $store {
                 async fn reserve(&self, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError> {
-                    let sort = || StoreError::sort("reserve requests");
+                    let doing = "reserve requests";
                     for _ in 0..ASKED_AGAIN {
+                        let mut tx = Brief::begin(&self.pool, $begin, doing).await?;
                         let granted: Option<f64> = sqlx::query_scalar(RESERVE)
                             .bind(account.cliente_id)
                             .bind(account.api)
@@ -174,41 +179,44 @@ macro_rules! impl_budgets {
                             .bind(asked.interval.as_secs_f64())
                             .bind(f64::from(asked.day_offset))
                             .bind(asked.per_day)
-                            .fetch_optional(&self.pool)
+                            .fetch_optional(&mut *tx)
                             .await
-                            .map_err(sort())?;
+                            .map_err(tx.sort())?;
                         if let Some(next_in) = granted {
+                            tx.commit().await?;
                             return Ok(Reserved::Granted { next_in });
                         }
                         let standing: Standing = sqlx::query_as(FREE_AT)
                             .bind(account.cliente_id)
                             .bind(account.api)
-                            .fetch_one(&self.pool)
+                            .fetch_one(&mut *tx)
                             .await
-                            .map_err(sort())?;
+                            .map_err(tx.sort())?;
+                        tx.commit().await?;
                         if let Some(refused) = refused(standing, asked) {
                             return Ok(refused);
                         }
                     }
-                    Err(StoreError::new(Fault::Collision, "reserve requests", "others were quicker each time"))
+                    Err(StoreError::new(Fault::Collision, doing, "others were quicker each time"))
                 }
 
                 async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError> {
                     let held =
                         sqlx::query(HOLD_OFF).bind(account.cliente_id).bind(account.api).bind(wait.as_secs_f64());
-                    held.execute(&self.pool)
-                        .await
-                        .map(drop)
-                        .map_err(StoreError::sort("note how long a source is left alone"))
+                    let mut tx = Brief::begin(&self.pool, $begin, "note how long a source is left alone").await?;
+                    held.execute(&mut *tx).await.map_err(tx.sort())?;
+                    tx.commit().await
                 }
 
                 async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError> {
+                    let mut tx = Brief::begin(&self.pool, $begin, "look how long a source is left alone").await?;
                     let row: Option<Standing> = sqlx::query_as(FREE_AT)
                         .bind(account.cliente_id)
                         .bind(account.api)
-                        .fetch_optional(&self.pool)
+                        .fetch_optional(&mut *tx)
                         .await
-                        .map_err(StoreError::sort("look how long a source is left alone"))?;
+                        .map_err(tx.sort())?;
+                    tx.commit().await?;
                     let wait = row.map_or(0.0, |(now, free_at, ..)| free_at - now);
                     Ok(Duration::try_from_secs_f64(wait).unwrap_or_default())
                 }
@@ -221,7 +229,10 @@ macro_rules! impl_budgets {
                 ) -> Result<Option<i64>, StoreError> {
                     let taken =
                         sqlx::query_scalar(TAKE_SLOT).bind(account.cliente_id).bind(account.api).bind(slots).bind(host);
-                    taken.fetch_optional(&self.pool).await.map_err(StoreError::sort("take one of an API's slots"))
+                    let mut tx = Brief::begin(&self.pool, $begin, "take one of an API's slots").await?;
+                    let taken = taken.fetch_optional(&mut *tx).await.map_err(tx.sort())?;
+                    tx.commit().await?;
+                    Ok(taken)
                 }
 
                 async fn leave_slots_but(
@@ -233,12 +244,16 @@ macro_rules! impl_budgets {
                     let held = serde_json::Value::from(held).to_string();
                     let left =
                         sqlx::query(LEAVE_SLOTS_BUT).bind(account.cliente_id).bind(account.api).bind(host).bind(held);
-                    left.execute(&self.pool).await.map(drop).map_err(StoreError::sort("give an API's slots back"))
+                    let mut tx = Brief::begin(&self.pool, $begin, "give an API's slots back").await?;
+                    left.execute(&mut *tx).await.map_err(tx.sort())?;
+                    tx.commit().await
                 }
 
                 async fn leave_slot(&self, account: Account<'_>, slot: i64, host: &str) -> Result<(), StoreError> {
                     let left = sqlx::query(LEAVE_SLOT).bind(account.cliente_id).bind(account.api).bind(slot).bind(host);
-                    left.execute(&self.pool).await.map(drop).map_err(StoreError::sort("give an API's slot back"))
+                    let mut tx = Brief::begin(&self.pool, $begin, "give an API's slot back").await?;
+                    left.execute(&mut *tx).await.map_err(tx.sort())?;
+                    tx.commit().await
                 }
             }
         };

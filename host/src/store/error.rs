@@ -12,6 +12,9 @@ pub enum Fault {
     Poison,
     /// No connection, or lost, or nothing left on the server to work with: the outcome may be unknown; try again later.
     Unavailable,
+    /// A statement took longer than it may ([`STATEMENT_MAX`](super::STATEMENT_MAX)), and was ended: at once, the same
+    /// again would most likely take as long.
+    TooSlow,
     /// Somebody else has the scrap now.
     LeaseLost,
     /// It is there already.
@@ -22,6 +25,8 @@ pub enum Fault {
     InUse,
     /// A stored credential would go elsewhere than it was given for.
     Guarded,
+    /// The database's file is not the one that was opened: what is written is lost.
+    Displaced,
     /// The tables are missing or not as they should be, or may not be touched.
     Schema,
     /// A secret is sealed, and there is no key.
@@ -132,7 +137,9 @@ fn sqlite_fault(code: &str) -> Fault {
         (_, 5 | 6) => Fault::Collision,              // SQLITE_BUSY, SQLITE_LOCKED
         (_, 18 | 19 | 20 | 25) => Fault::Poison,     // TOOBIG, CONSTRAINT, MISMATCH, RANGE
         (_, 8 | 10 | 13 | 14) => Fault::Unavailable, // READONLY, IOERR, FULL, CANTOPEN
-        (_, 1) => Fault::Schema,                     // SQLITE_ERROR: no such table
+        // SQLITE_INTERRUPT: nothing but our own time limit interrupts a statement
+        (_, 9) => Fault::TooSlow,
+        (_, 1) => Fault::Schema, // SQLITE_ERROR: no such table
         _ => Fault::Other,
     }
 }

@@ -7,6 +7,7 @@
 //! - `error`     what can go wrong, by what to do about it
 //! - `credential_lock`  the lock under which access tokens are renewed
 //! - `access`    what opens the page and the API
+//! - `brief`     transactions whose statements may take only so long
 //! - `browse`    what people look at: scraps, pages and records, a part at a time
 //! - `budgets`   budgets of requests, shared by all hosts
 //! - `clients`   changes of clients, each of them whole
@@ -21,6 +22,7 @@
 //! - `suite`     the tests that both must pass
 
 mod access;
+mod brief;
 mod browse;
 mod budgets;
 mod clients;
@@ -46,6 +48,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::access::{Access as AccessRow, AccessKind, Doors, Earlier, NewAccess, Scope};
+pub use self::brief::STATEMENT_MAX;
 pub use self::browse::{
     Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter, ScrapSums, VERIFY_NEWEST, VERIFY_TOTALS,
 };
@@ -71,6 +74,10 @@ pub trait Store: Queue + Budgets + Schedules + Publications + Quarantine + Doors
 
     /// Closes every connection. Only for a tidy end: whatever was committed is safe without it.
     async fn close(&self);
+
+    /// Whether the database is still where it was opened: [`Fault::Displaced`] if its file was deleted, replaced or written
+    /// over since. Asked before a run counts as done, and while it goes on.
+    async fn in_place(&self) -> Result<(), StoreError>;
 
     // --- schema -------------------------------------------------------------------------------------------------------
 

@@ -145,11 +145,11 @@ pub(super) const GOES_ON: &str = "SELECT EXISTS (SELECT 1 FROM scraps WHERE id =
 
 pub(super) const NOTE: &str = "UPDATE atlas_agendas SET ultimo_scrap = $2, ultimo_dia = $3 WHERE id = $1";
 
-/// The same on either database, but for how a transaction begins that writes, and for what keeps one that stops dead in the middle of it
-/// from holding up the others.
+/// The same on either database, but for how a transaction begins that writes.
 macro_rules! impl_schedules {
-    (for $store:ty, begin: $begin:literal, limits: $limits:expr) => {
+    (for $store:ty, begin: $begin:expr) => {
         const _: () = {
+            use crate::store::brief::Brief;
             use crate::store::{Fault, Fired, Firing, NewSchedule, Schedule, Schedules, StoreError, schedules};
             use async_trait::async_trait;
 
@@ -165,68 +165,72 @@ macro_rules! impl_schedules {
                         .bind(schedule.page_size)
                         .bind(schedule.overlap)
                         .bind(schedule.next);
-                    added.fetch_one(&self.pool).await.map_err(StoreError::sort("add the schedule"))
+                    let mut tx = Brief::begin(&self.pool, $begin, "add the schedule").await?;
+                    let id = added.fetch_one(&mut *tx).await.map_err(tx.sort())?;
+                    tx.commit().await?;
+                    Ok(id)
                 }
 
                 async fn schedules(&self) -> Result<Vec<Schedule>, StoreError> {
-                    sqlx::query_as(schedules::ALL)
-                        .fetch_all(&self.pool)
-                        .await
-                        .map_err(StoreError::sort("list the schedules"))
+                    let mut tx = Brief::begin(&self.pool, $begin, "list the schedules").await?;
+                    let all = sqlx::query_as(schedules::ALL).fetch_all(&mut *tx).await.map_err(tx.sort())?;
+                    tx.commit().await?;
+                    Ok(all)
                 }
 
                 async fn due_schedules(&self, now: i64) -> Result<Vec<Schedule>, StoreError> {
-                    let due = sqlx::query_as(schedules::DUE).bind(now).fetch_all(&self.pool).await;
-                    due.map_err(StoreError::sort("look for schedules that are due"))
+                    let mut tx = Brief::begin(&self.pool, $begin, "look for schedules that are due").await?;
+                    let due = sqlx::query_as(schedules::DUE).bind(now).fetch_all(&mut *tx).await.map_err(tx.sort())?;
+                    tx.commit().await?;
+                    Ok(due)
                 }
 
                 async fn set_schedule(&self, id: i64, active: bool, next: i64) -> Result<bool, StoreError> {
-                    let set = sqlx::query(schedules::SET).bind(id).bind(active).bind(next).execute(&self.pool).await;
-                    Ok(set.map_err(StoreError::sort("change the schedule"))?.rows_affected() > 0)
+                    let mut tx = Brief::begin(&self.pool, $begin, "change the schedule").await?;
+                    let set = sqlx::query(schedules::SET).bind(id).bind(active).bind(next).execute(&mut *tx).await;
+                    let set = set.map_err(tx.sort())?.rows_affected() > 0;
+                    tx.commit().await?;
+                    Ok(set)
                 }
 
                 async fn remove_schedule(&self, id: i64) -> Result<bool, StoreError> {
-                    let removed = sqlx::query(schedules::REMOVE).bind(id).execute(&self.pool).await;
-                    Ok(removed.map_err(StoreError::sort("remove the schedule"))?.rows_affected() > 0)
+                    let mut tx = Brief::begin(&self.pool, $begin, "remove the schedule").await?;
+                    let removed = sqlx::query(schedules::REMOVE).bind(id).execute(&mut *tx).await;
+                    let removed = removed.map_err(tx.sort())?.rows_affected() > 0;
+                    tx.commit().await?;
+                    Ok(removed)
                 }
 
                 async fn fire(&self, firing: &Firing<'_>) -> Result<Fired, StoreError> {
-                    let sort = || StoreError::sort("create a schedule's scrap");
+                    let doing = "create a schedule's scrap";
                     let Firing { schedule, next, scrap } = firing;
-                    let mut tx = self.pool.begin_with($begin).await.map_err(sort())?;
-                    for limit in $limits {
-                        sqlx::query(limit).execute(&mut *tx).await.map_err(sort())?;
-                    }
+                    let mut tx = Brief::begin(&self.pool, $begin, doing).await?;
                     let advanced: Option<Option<i64>> = sqlx::query_scalar(schedules::ADVANCE)
                         .bind(schedule.id)
                         .bind(schedule.next)
                         .bind(next)
                         .fetch_optional(&mut *tx)
                         .await
-                        .map_err(sort())?;
+                        .map_err(tx.sort())?;
                     let Some(last) = advanced else { return Ok(Fired::Passed) };
                     let goes_on = match last.filter(|_| !schedule.overlap) {
                         Some(last) => sqlx::query_scalar(schedules::GOES_ON)
                             .bind(last)
                             .fetch_one(&mut *tx)
                             .await
-                            .map_err(sort())?,
+                            .map_err(tx.sort())?,
                         None => false,
                     };
                     if goes_on {
-                        tx.commit().await.map_err(sort())?;
+                        tx.commit().await?;
                         return Ok(Fired::Overlaps);
                     }
                     let created = Self::insert_scrap_within(&mut tx, scrap).await?;
                     let noted = sqlx::query(schedules::NOTE).bind(schedule.id).bind(created).bind(&schedule.last_day);
-                    if noted.execute(&mut *tx).await.map_err(sort())?.rows_affected() == 0 {
-                        return Err(StoreError::new(
-                            Fault::Missing,
-                            "create a schedule's scrap",
-                            schedule.id.to_string(),
-                        ));
+                    if noted.execute(&mut *tx).await.map_err(tx.sort())?.rows_affected() == 0 {
+                        return Err(StoreError::new(Fault::Missing, doing, schedule.id.to_string()));
                     }
-                    tx.commit().await.map_err(sort())?;
+                    tx.commit().await?;
                     Ok(Fired::Scrap(created))
                 }
             }

@@ -134,7 +134,7 @@ macro_rules! impl_slices {
 
                 /// The same as a part of a transaction.
                 async fn insert_scrap_within(
-                    tx: &mut sqlx::Transaction<'_, $database>,
+                    tx: &mut <$database as sqlx::Database>::Connection,
                     scrap: &NewScrap,
                 ) -> Result<i64, StoreError> {
                     let sort = || StoreError::sort("create the scrap");
@@ -160,13 +160,13 @@ macro_rules! impl_slices {
                             .bind(i64::from(!is_divided))
                             .bind(scrap.batch)
                             .bind(scrap.retries)
-                            .fetch_one(&mut **tx)
+                            .fetch_one(&mut *tx)
                             .await
                             .map_err(sort())?;
                         if !is_divided {
                             let root =
                                 sqlx::query(rows::INSERT_ROOT).bind(id).bind(0).bind(CursorId::ROOT.0.as_slice());
-                            root.execute(&mut **tx).await.map_err(sort())?;
+                            root.execute(&mut *tx).await.map_err(sort())?;
                         }
                         first = first.or(Some(id));
                     }

@@ -16,6 +16,7 @@ use sqlx::{Connection, Row};
 use self::sessions::Sessions;
 use super::CONNECTIONS;
 use super::access::impl_doors;
+use super::brief::BEGIN_BRIEFLY;
 use super::browse::{fitting, impl_browse};
 use super::budgets::impl_budgets;
 use super::clients::impl_clients;
@@ -118,6 +119,10 @@ impl Queue for PostgresStore {
         queue::orphans(&self.pool).await
     }
 
+    async fn holders(&self) -> Result<Vec<(String, String)>, StoreError> {
+        queue::holders(&self.pool).await
+    }
+
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError> {
         queue::standing(&self.pool, lease).await
     }
@@ -133,16 +138,16 @@ impl Queue for PostgresStore {
 
 impl_budgets! {
     for PostgresStore,
+    begin: BEGIN_BRIEFLY,
     now: "EXTRACT(EPOCH FROM clock_timestamp())::float8",
     day: "CAST(floor((EXTRACT(EPOCH FROM clock_timestamp()) + $5) / 86400) AS BIGINT)",
     greatest: "GREATEST",
     bigint: "BIGINT",
-    slots: "generate_series(1, $3::bigint) n",
     lives: "h.visto_em > NOW() - make_interval(secs => h.validade_s)",
     not_held: "vaga NOT IN (SELECT CAST(n AS BIGINT) FROM json_array_elements_text(CAST($4 AS JSON)) n)"
 }
 
-impl_schedules!(for PostgresStore, begin: "BEGIN", limits: [queue::TAKE_LIMITS]);
+impl_schedules!(for PostgresStore, begin: BEGIN_BRIEFLY);
 impl_publications!(for PostgresStore, begin: "BEGIN");
 impl_quarantine!(for PostgresStore, begin: "BEGIN");
 impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
@@ -150,7 +155,7 @@ impl_clients!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN", now: "NOW()
 impl_settings!(for PostgresStore);
 impl_doors!(for PostgresStore, reads: pool, begin: "BEGIN");
 impl_browse!(
-    for PostgresStore, reads: looks, moments_ago: "NOW() - INTERVAL '5 seconds'",
+    for PostgresStore, reads: looks, begin: BEGIN_BRIEFLY, moments_ago: "NOW() - INTERVAL '5 seconds'",
     day: "CAST(data_coleta AS DATE)", from: "CAST($1 AS DATE)", until: "CAST($2 AS DATE) + 1"
 );
 
@@ -169,6 +174,11 @@ impl Store for PostgresStore {
 
     async fn init(&self) -> Result<InitReport, StoreError> {
         schema::init(&self.pool).await
+    }
+
+    async fn in_place(&self) -> Result<(), StoreError> {
+        // What a server is asked of a table, it says of the table.
+        Ok(())
     }
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {

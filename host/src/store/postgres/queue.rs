@@ -2,14 +2,11 @@
 
 use sqlx::postgres::PgPool;
 
+use super::super::brief::{BEGIN_BRIEFLY, Brief};
 use super::super::error::StoreError;
 use super::super::queue::{Asked, Host, ORPHANS_MAX, Offer, Standing, TAKE_OVERS_MAX};
 use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
-
-/// A host that stops dead in the middle of taking must not hold up the others for as long as its connection seems to live.
-pub(super) const TAKE_LIMITS: &str = "SELECT set_config('lock_timeout', '10s', TRUE), \
-     set_config('idle_in_transaction_session_timeout', '15s', TRUE)";
 
 /// One at a time takes a scrap: only so is the number that a client has running what it seems. Held until it is taken.
 const TAKE_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('atlas: fila', 0))";
@@ -35,6 +32,10 @@ const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', m
 /// Whether something runs, by the table, whose host is not seen any more.
 const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
      (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)) ORDER BY s.id LIMIT $1";
+
+/// Hosts that are seen and have something.
+const HOLDERS: &str = "SELECT h.id, CAST(h.visto_em AS TEXT) FROM atlas_hosts h WHERE h.visto_em > NOW() - make_interval(secs => h.validade_s) \
+     AND EXISTS (SELECT 1 FROM scraps s WHERE s.host = h.id AND s.estado IN ('pendente', 'executando')) ORDER BY h.id LIMIT $1";
 
 /// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
 /// once more for the sake of the index. Others change scraps without the lock: the row has to be as it was when it was chosen.
@@ -83,28 +84,30 @@ const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
        terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2 AND estado = 'executando'";
 
 pub(super) async fn beat(pool: &PgPool, host: &Host) -> Result<(), StoreError> {
-    let sort = || StoreError::sort("say that this host is alive");
     let lease = i32::try_from(host.lease.as_secs()).unwrap_or(i32::MAX);
     let known = sqlx::query(BEAT).bind(&host.id).bind(&host.name).bind(&host.version).bind(lease);
-    known.execute(pool).await.map_err(sort())?;
-    sqlx::query(FORGET).execute(pool).await.map_err(sort())?;
-    Ok(())
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "say that this host is alive").await?;
+    known.execute(&mut *tx).await.map_err(tx.sort())?;
+    tx.commit().await?;
+    // Apart: what is known of this host is not to wait for a lock on another's row.
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "forget hosts that are gone").await?;
+    sqlx::query(FORGET).execute(&mut *tx).await.map_err(tx.sort())?;
+    tx.commit().await
 }
 
 pub(super) async fn leave(pool: &PgPool, host: &str) -> Result<(), StoreError> {
-    let left = sqlx::query(rows::LEAVE).bind(host).execute(pool).await;
-    left.map(drop).map_err(StoreError::sort("take this host off the list"))
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "take this host off the list").await?;
+    sqlx::query(rows::LEAVE).bind(host).execute(&mut *tx).await.map_err(tx.sort())?;
+    tx.commit().await
 }
 
 pub(super) async fn take(pool: &PgPool, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError> {
-    let sort = || StoreError::sort("take the next scrap");
-    let mut tx = pool.begin().await.map_err(sort())?;
-    sqlx::query(TAKE_LIMITS).execute(&mut *tx).await.map_err(sort())?;
-    sqlx::query(TAKE_LOCK).execute(&mut *tx).await.map_err(sort())?;
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "take the next scrap").await?;
+    sqlx::query(TAKE_LOCK).execute(&mut *tx).await.map_err(tx.sort())?;
     let orphans = sqlx::query(PAUSE_ORPHANS).bind(offer.host).bind(offer.running).bind(offer.may_take_over);
-    orphans.execute(&mut *tx).await.map_err(sort())?;
+    orphans.execute(&mut *tx).await.map_err(tx.sort())?;
     let given_up = sqlx::query(GIVE_UP).bind(offer.may_take_over).bind(TAKE_OVERS_MAX).bind(offer.reason_to_give_up);
-    given_up.execute(&mut *tx).await.map_err(sort())?;
+    given_up.execute(&mut *tx).await.map_err(tx.sort())?;
     let taken: Option<rows::LeaseRow> = sqlx::query_as(TAKE)
         .bind(offer.host)
         .bind(offer.routes)
@@ -114,8 +117,8 @@ pub(super) async fn take(pool: &PgPool, offer: &Offer<'_>) -> Result<Option<Leas
         .bind(offer.may_take_over)
         .fetch_optional(&mut *tx)
         .await
-        .map_err(sort())?;
-    tx.commit().await.map_err(sort())?;
+        .map_err(tx.sort())?;
+    tx.commit().await?;
     Ok(taken.map(Lease::from))
 }
 
@@ -149,31 +152,40 @@ pub(super) async fn claim(
 }
 
 pub(super) async fn orphans(pool: &PgPool) -> Result<Vec<i64>, StoreError> {
-    let ids = sqlx::query_scalar(ORPHANS).bind(ORPHANS_MAX).fetch_all(pool).await;
-    ids.map_err(StoreError::sort("look for scraps of dead hosts"))
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "look for scraps of dead hosts").await?;
+    let ids = sqlx::query_scalar(ORPHANS).bind(ORPHANS_MAX).fetch_all(&mut *tx).await.map_err(tx.sort())?;
+    tx.commit().await?;
+    Ok(ids)
+}
+
+pub(super) async fn holders(pool: &PgPool) -> Result<Vec<(String, String)>, StoreError> {
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "look for hosts that run something").await?;
+    let hosts = sqlx::query_as(HOLDERS).bind(ORPHANS_MAX).fetch_all(&mut *tx).await.map_err(tx.sort())?;
+    tx.commit().await?;
+    Ok(hosts)
 }
 
 pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing, StoreError> {
-    let asked = sqlx::query_scalar(rows::STANDING).bind(lease.scrap_id).bind(lease.epoch).fetch_optional(pool).await;
-    Ok(rows::standing(asked.map_err(StoreError::sort("check the lease"))?))
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "check the lease").await?;
+    let asked = sqlx::query_scalar(rows::STANDING).bind(lease.scrap_id).bind(lease.epoch);
+    let asked = asked.fetch_optional(&mut *tx).await.map_err(tx.sort())?;
+    tx.commit().await?;
+    Ok(rows::standing(asked))
 }
 
 pub(super) async fn pause(pool: &PgPool, id: i64, reason: &str) -> Result<Asked, StoreError> {
-    let lives: Option<bool> = sqlx::query_scalar(PAUSE)
-        .bind(id)
-        .bind(reason)
-        .fetch_optional(pool)
-        .await
-        .map_err(StoreError::sort("pause the scrap"))?;
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "pause the scrap").await?;
+    let lives: Option<bool> =
+        sqlx::query_scalar(PAUSE).bind(id).bind(reason).fetch_optional(&mut *tx).await.map_err(tx.sort())?;
+    tx.commit().await?;
     Ok(rows::asked(lives))
 }
 
 pub(super) async fn requeue(pool: &PgPool, id: i64) -> Result<Asked, StoreError> {
-    let runs: Option<bool> = sqlx::query_scalar(rows::REQUEUE)
-        .bind(id)
-        .fetch_optional(pool)
-        .await
-        .map_err(StoreError::sort("put the scrap back into the queue"))?;
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "put the scrap back into the queue").await?;
+    let runs: Option<bool> =
+        sqlx::query_scalar(rows::REQUEUE).bind(id).fetch_optional(&mut *tx).await.map_err(tx.sort())?;
+    tx.commit().await?;
     Ok(rows::asked(runs))
 }
 

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod ledger;
+mod place;
 mod queue;
 mod records;
 mod schema;
@@ -11,10 +12,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Row};
 
+use self::place::DatabasePlace;
 use super::access::impl_doors;
+use super::brief::STATEMENT_MAX;
 use super::browse::{fitting, impl_browse};
 use super::budgets::impl_budgets;
 use super::clients::impl_clients;
@@ -34,6 +39,9 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a caller waits for the one writing connection: longer than any batch takes.
 const WRITER_PATIENCE: Duration = Duration::from_secs(600);
 const READERS: u32 = 4;
+const LOOKS: u32 = 4;
+/// Steps of SQLite's machine between two looks at the clock: some 100 µs.
+const PROGRESS_STEPS: i32 = 10_000;
 /// How long to wait before a file that others open too is tried again.
 const OPEN_PAUSE: Duration = Duration::from_millis(20);
 
@@ -42,6 +50,9 @@ pub struct SqliteStore {
     /// One connection: the writer.
     pool: SqlitePool,
     readers: SqlitePool,
+    /// For people who look: what they ask may take [`STATEMENT_MAX`].
+    looks: SqlitePool,
+    place: DatabasePlace,
     sealer: Sealer,
 }
 
@@ -58,10 +69,28 @@ impl SqliteStore {
             .busy_timeout(BUSY_PATIENCE)
             .disable_statement_logging();
         let pool = open_writer(&options).await?;
-        let readers =
-            SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
-        Ok(Self { pool, readers, sealer: Sealer::new(key) })
+        let place = DatabasePlace::of(path);
+        // A connection that is made later, by whichever pool, makes no new database in the place of one that is gone.
+        let options = options.create_if_missing(false);
+        pool.set_connect_options(options.clone());
+        let reading = |connections| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+        let readers = reading(READERS).connect_lazy_with(options.clone());
+        let looks = reading(LOOKS)
+            .after_connect(|connection, _| Box::pin(end_within(STATEMENT_MAX, connection)))
+            .before_acquire(|connection, _| {
+                Box::pin(async { end_within(STATEMENT_MAX, connection).await.map(|()| true) })
+            })
+            .connect_lazy_with(options);
+        Ok(Self { pool, readers, looks, place, sealer: Sealer::new(key) })
     }
+}
+
+/// Interrupts whatever a connection is still at when so long has passed from now on. SQLite has no timeout of its own for a
+/// statement that runs.
+async fn end_within(limit: Duration, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let began = Instant::now();
+    connection.lock_handle().await?.set_progress_handler(PROGRESS_STEPS, move || began.elapsed() < limit);
+    Ok(())
 }
 
 /// Opens the writing connection. Whoever is first turns a new file to WAL, and SQLite does not let the others wait for that as they
@@ -106,6 +135,7 @@ impl Queue for SqliteStore {
     }
 
     async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError> {
+        self.in_place().await?;
         queue::take(&self.pool, offer).await
     }
 
@@ -113,7 +143,12 @@ impl Queue for SqliteStore {
         queue::orphans(&self.pool).await
     }
 
+    async fn holders(&self) -> Result<Vec<(String, String)>, StoreError> {
+        queue::holders(&self.readers).await
+    }
+
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError> {
+        self.in_place().await?;
         queue::standing(&self.readers, lease).await
     }
 
@@ -128,16 +163,16 @@ impl Queue for SqliteStore {
 
 impl_budgets! {
     for SqliteStore,
+    begin: "BEGIN IMMEDIATE",
     now: "unixepoch('subsec')",
     day: "CAST((unixepoch('subsec') + $5) / 86400 AS INTEGER)",
     greatest: "MAX",
     bigint: "INTEGER",
-    slots: "(WITH RECURSIVE numeros(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numeros WHERE n < $3) SELECT n FROM numeros)",
     lives: "h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')",
     not_held: "vaga NOT IN (SELECT value FROM json_each($4))"
 }
 
-impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE", limits: [""; 0]);
+impl_schedules!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_quarantine!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
@@ -145,7 +180,7 @@ impl_clients!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE", now: 
 impl_settings!(for SqliteStore);
 impl_doors!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
 impl_browse!(
-    for SqliteStore, reads: readers, moments_ago: "datetime('now', '-5 seconds')",
+    for SqliteStore, reads: looks, begin: "BEGIN", moments_ago: "datetime('now', '-5 seconds')",
     day: "date(data_coleta)", from: "$1", until: "COALESCE(date($2, '+1 day'), '9999-12-32')"
 );
 
@@ -157,6 +192,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         // The readers first: the last connection to go folds the write-ahead log into the file and removes it.
+        self.looks.close().await;
         self.readers.close().await;
         self.pool.close().await;
     }
@@ -165,7 +201,12 @@ impl Store for SqliteStore {
         schema::init(&self.pool).await
     }
 
+    async fn in_place(&self) -> Result<(), StoreError> {
+        self.place.check(&self.readers).await
+    }
+
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
+        self.in_place().await?;
         schema::status(&self.pool).await
     }
 
@@ -435,5 +476,93 @@ impl Store for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(StoreError::sort("read the client's newest rows"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, Result, bail};
+
+    use super::super::Browse;
+    use super::*;
+
+    /// A store on a file, with a client, and the path of that file.
+    async fn store() -> Result<(tempfile::TempDir, SqliteStore, std::path::PathBuf)> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("atlas.db");
+        let store = SqliteStore::open(&path, None).await?;
+        store.init().await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&store.pool).await?;
+        store.in_place().await?;
+        Ok((folder, store, path))
+    }
+
+    async fn is_displaced(store: &SqliteStore) -> Result<()> {
+        let error = store.in_place().await.err().context("it is taken for the file that was opened")?;
+        if error.fault != Fault::Displaced {
+            bail!("{error}");
+        }
+        let schema = store.schema().await.err().context("a server would call itself ready")?;
+        assert_eq!(schema.fault, Fault::Displaced);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_deleted_or_replaced_under_the_store_is_noticed() -> Result<()> {
+        let (_folder, store, path) = store().await?;
+        let aside = path.with_extension("aside");
+        std::fs::rename(&path, &aside)?;
+        is_displaced(&store).await?;
+        std::fs::copy(&aside, &path)?;
+        is_displaced(&store).await?;
+        std::fs::rename(&aside, &path)?;
+        store.in_place().await?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_over_is_noticed_whatever_is_written() -> Result<()> {
+        let (_folder, store, path) = store().await?;
+        let (_other_folder, other, other_path) = self::store().await?;
+        other.close().await;
+        let own = std::fs::read(&path)?;
+        let mut long = own.clone();
+        long[..16].fill(b'x');
+        for written in [Vec::new(), vec![0; own.len()], long, own[..4096].to_vec(), std::fs::read(&other_path)?] {
+            std::fs::write(&path, &written)?;
+            is_displaced(&store).await?;
+            std::fs::write(&path, &own)?;
+            store.in_place().await?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_made_smaller_by_its_own_means_is_in_its_place() -> Result<()> {
+        let (_folder, store, path) = store().await?;
+        sqlx::query("CREATE TABLE ballast (x)").execute(&store.pool).await?;
+        sqlx::query("INSERT INTO ballast VALUES (zeroblob(1000000))").execute(&store.pool).await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&store.pool).await?;
+        store.in_place().await?;
+        let before = std::fs::metadata(&path)?.len();
+        for statement in ["DROP TABLE ballast", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+            sqlx::query(statement).execute(&store.pool).await?;
+        }
+        assert!(std::fs::metadata(&path)?.len() < before);
+        store.in_place().await?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_question_without_end_is_ended_and_the_next_one_is_answered() -> Result<()> {
+        let (_folder, store, _path) = store().await?;
+        let mut look = store.looks.acquire().await?;
+        end_within(Duration::from_millis(50), &mut look).await?;
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n";
+        let ended = sqlx::query(endless).fetch_one(&mut *look).await.err().context("it has an end")?;
+        assert_eq!(StoreError::sort("test")(ended).fault, Fault::TooSlow);
+        drop(look);
+        assert_eq!(store.newest_scrap().await?, 0);
+        Ok(())
     }
 }

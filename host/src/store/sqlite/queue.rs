@@ -79,6 +79,10 @@ const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
        retomar_em = CASE WHEN pedido IS NULL THEN strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || $6 || ' seconds') END, falhas = $7, \
        terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2 AND estado = 'executando'";
 
+/// Hosts that are seen and have something.
+const HOLDERS: &str = "SELECT h.id, CAST(h.visto_em AS TEXT) FROM atlas_hosts h WHERE h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds') \
+     AND EXISTS (SELECT 1 FROM scraps s WHERE s.host = h.id AND s.estado IN ('pendente', 'executando')) ORDER BY h.id LIMIT $1";
+
 pub(super) async fn beat(pool: &SqlitePool, host: &Host) -> Result<(), StoreError> {
     let sort = || StoreError::sort("say that this host is alive");
     let lease = i32::try_from(host.lease.as_secs()).unwrap_or(i32::MAX);
@@ -152,6 +156,11 @@ pub(super) async fn claim(
 pub(super) async fn orphans(pool: &SqlitePool) -> Result<Vec<i64>, StoreError> {
     let ids = sqlx::query_scalar(ORPHANS).bind(ORPHANS_MAX).fetch_all(pool).await;
     ids.map_err(StoreError::sort("look for scraps of dead hosts"))
+}
+
+pub(super) async fn holders(pool: &SqlitePool) -> Result<Vec<(String, String)>, StoreError> {
+    let hosts = sqlx::query_as(HOLDERS).bind(ORPHANS_MAX).fetch_all(pool).await;
+    hosts.map_err(StoreError::sort("look for hosts that run something"))
 }
 
 pub(super) async fn standing(pool: &SqlitePool, lease: &Lease) -> Result<Standing, StoreError> {

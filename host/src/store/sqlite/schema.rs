@@ -8,6 +8,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use super::super::error::{Fault, StoreError};
 use super::super::rows;
 use super::super::types::{InitReport, SchemaStatus};
+use super::place;
 
 /// Our own name, for the file may hold another program's migrations under the usual one.
 const MIGRATIONS_TABLE: &str = "atlas_migracoes";
@@ -34,6 +35,7 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
     let migrated =
         is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? || is_there(pool, "scraps").await.map_err(sort())?;
     migrate(pool, doing).await?;
+    place::mark(pool).await.map_err(sort())?;
     let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
     if !unique {
         sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")

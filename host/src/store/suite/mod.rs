@@ -3,7 +3,9 @@
 
 mod access;
 mod adoption;
+mod brief;
 mod browse;
+mod budgets;
 mod clients;
 mod concurrency;
 mod crash_points;
