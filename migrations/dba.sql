@@ -306,12 +306,32 @@ CREATE TABLE IF NOT EXISTS atlas_quarentena (
     criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW()
 );
 
+-- What is kept for each client, counted in the transaction that keeps it: no connector and no source fills a database that
+-- others share. A counter may be too high where rows were deleted by hand: it is counted anew before it stops anything.
+CREATE TABLE IF NOT EXISTS atlas_uso (
+    cliente_id INTEGER PRIMARY KEY REFERENCES clientes_tokens(cliente_id) ON DELETE CASCADE,
+    -- Rejected records (dados_rejeitados).
+    rejeitados BIGINT NOT NULL DEFAULT 0,
+    rejeitados_bytes BIGINT NOT NULL DEFAULT 0,
+    -- Cursors (scrap_cursores).
+    cursores BIGINT NOT NULL DEFAULT 0,
+    cursores_bytes BIGINT NOT NULL DEFAULT 0,
+    -- Rows in dados_raw of pages that are done.
+    registros BIGINT NOT NULL DEFAULT 0,
+    registros_bytes BIGINT NOT NULL DEFAULT 0
+);
+
+-- The bytes of the cursors in a scrap's frontier.
+ALTER TABLE scraps ADD COLUMN IF NOT EXISTS fronteira_bytes BIGINT NOT NULL DEFAULT 0;
+UPDATE scraps SET fronteira_bytes = (SELECT COALESCE(SUM(OCTET_LENGTH(c.cursor)), 0) FROM scrap_cursores c
+    WHERE c.scrap_id = scraps.id AND c.estado = 'pendente') WHERE fronteira > 0 AND fronteira_bytes = 0;
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos, clientes_configuracoes, atlas_quarentena TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos, clientes_configuracoes, atlas_quarentena, atlas_uso TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores, dados_rejeitados TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,

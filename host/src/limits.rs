@@ -118,6 +118,20 @@ limits! {
         cursor_bytes: usize = 4 * KIB => MIB,
         /// Cursors known and not yet written, of one scrap; the scrap stops beyond, resumable.
         frontier: u64 = 1_000_000 => 1_000_000_000,
+        /// Their bytes; the scrap stops beyond, resumable.
+        frontier_bytes: u64 = 512 * MIB as u64 => 1024 * GIB as u64,
+        /// Rejected records that are kept for one client; its scraps stop beyond, resumable.
+        client_rejects: u64 = 1_000_000 => 1_000_000_000_000,
+        /// Their bytes, with those of their cursors; the same.
+        client_reject_bytes: u64 = 256 * MIB as u64 => 1024 * GIB as u64,
+        /// Cursors that are kept for one client, those of ended scraps included; its scraps stop beyond, resumable.
+        client_cursors: u64 = 20_000_000 => 1_000_000_000_000,
+        /// Their bytes; the same.
+        client_cursor_bytes: u64 = 2 * GIB as u64 => 1024 * GIB as u64,
+        /// Rows of one client in `dados_raw`; no bound unless one is set. Its scraps stop beyond, resumable.
+        client_records: u64 = u64::MAX => u64::MAX,
+        /// The bytes of their payloads; the same.
+        client_record_bytes: u64 = u64::MAX => u64::MAX,
         /// Pages of one scrap; it stops beyond, resumable.
         pages: u64 = 10_000_000 => 1_000_000_000_000,
         /// What a connector may log in one page.

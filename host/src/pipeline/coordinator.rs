@@ -19,7 +19,8 @@ use super::progress::{Event, Observer};
 use super::queue;
 use super::seen::Seen;
 use super::writer::Writer;
-use crate::store::{CursorId, Fault, PageKey, Standing, Store, StoreError};
+use crate::limits::Limits;
+use crate::store::{ClientUsage, CursorId, Fault, Kept, PageKey, Standing, Store, StoreError};
 
 /// Pages that are begun and not yet checkpointed: in flight, waiting to be tried again, or waiting for the writers.
 const OPEN_PAGES_MAX: usize = 512;
@@ -103,6 +104,11 @@ impl Coordinator {
 
     /// Sweeps the source until it stands still or may not be swept again. `None`: ended before that.
     async fn sweep_until_still(&mut self) -> Result<Option<End>, StoreError> {
+        let client = self.shared.job.lease.cliente_id;
+        let usage = self.shared.patiently(|| self.shared.store.usage(client)).await?;
+        if let Some(end) = self.over_budget(usage).await? {
+            return Ok(Some(end));
+        }
         loop {
             let look = self.sweep().await?;
             if self.end.is_some() || self.shared.halt.is_cancelled() {
@@ -141,8 +147,12 @@ impl Coordinator {
             tokio::select! {
                 Some(page) = self.pages.join_next() => match page {
                     Ok(Ok(report)) => {
+                        let usage = report.receipt.usage;
                         if let Some(seen) = self.settle(report) {
                             look = Some(seen);
+                        }
+                        if let Some(end) = self.over_budget(usage).await? {
+                            self.ends(end);
                         }
                     }
                     Ok(Err(stop)) => self.stopped(stop),
@@ -216,10 +226,21 @@ impl Coordinator {
         self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
     }
 
+    /// The end of a run whose client has more in the database than is kept for it. Before that it is counted anew: rows may
+    /// have been deleted since.
+    async fn over_budget(&self, usage: ClientUsage) -> Result<Option<End>, StoreError> {
+        let limits = &self.shared.settings.limits;
+        let Some((kept, ..)) = over(limits, usage) else { return Ok(None) };
+        let client = self.shared.job.lease.cliente_id;
+        let counted = self.shared.patiently(|| self.shared.store.recount(client, kept)).await?;
+        Ok(over(limits, counted).map(|(_, name, value)| End::Limit { name, value }))
+    }
+
     fn settle(&mut self, report: PageReport) -> Option<Look> {
         let limits = &self.shared.settings.limits;
         let over = |name, value: u64, found: i64| (found.unsigned_abs() > value).then_some(End::Limit { name, value });
         let limit = over("frontier", limits.frontier, report.receipt.frontier)
+            .or_else(|| over("frontier_bytes", limits.frontier_bytes, report.receipt.frontier_bytes))
             .or_else(|| over("pages", limits.pages, report.receipt.pages));
         if let Some(end) = limit {
             self.ends(end);
@@ -296,4 +317,36 @@ impl Coordinator {
         drop(self.shared);
         while self.writers.join_next().await.is_some() {}
     }
+}
+
+/// The first budget of a client that it has more than: what is kept, the limit's name, and its value.
+fn over(limits: &Limits, usage: ClientUsage) -> Option<(Kept, &'static str, u64)> {
+    let over = client_budgets(limits, usage).into_iter().find(|budget| budget.used > budget.most);
+    over.map(|budget| (budget.kept, budget.name, budget.most))
+}
+
+/// How much of one thing is kept for a client, and how much may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientBudget {
+    /// What is kept.
+    pub kept: Kept,
+    /// The limit's name.
+    pub name: &'static str,
+    /// How much may be kept, in rows or bytes.
+    pub most: u64,
+    /// How much is.
+    pub used: u64,
+}
+
+/// Every budget of what is kept for a client.
+pub fn client_budgets(limits: &Limits, usage: ClientUsage) -> [ClientBudget; 6] {
+    let budget = |kept, name, most, used: i64| ClientBudget { kept, name, most, used: used.max(0).unsigned_abs() };
+    [
+        budget(Kept::Rejects, "client_rejects", limits.client_rejects, usage.rejects),
+        budget(Kept::Rejects, "client_reject_bytes", limits.client_reject_bytes, usage.reject_bytes),
+        budget(Kept::Cursors, "client_cursors", limits.client_cursors, usage.cursors),
+        budget(Kept::Cursors, "client_cursor_bytes", limits.client_cursor_bytes, usage.cursor_bytes),
+        budget(Kept::Records, "client_records", limits.client_records, usage.records),
+        budget(Kept::Records, "client_record_bytes", limits.client_record_bytes, usage.record_bytes),
+    ]
 }

@@ -38,7 +38,7 @@ mod seen;
 mod tests;
 mod writer;
 
-pub use self::coordinator::run;
+pub use self::coordinator::{ClientBudget, client_budgets, run};
 pub use self::job::{End, Job, Reservation, RunSettings};
 pub use self::page_source::{FetchFailure, FetchedPage, Fetcher, Held, HeldVersion, PageSource};
 pub(crate) use self::patience::patiently;

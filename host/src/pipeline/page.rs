@@ -230,6 +230,7 @@ pub(super) async fn run(
             facts,
             connector_sha256: fetched_by.sha256.clone(),
             next,
+            row_bytes: tally.row_bytes(),
         })
         .await?;
     // The cursors are in the database.

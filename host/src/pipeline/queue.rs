@@ -51,6 +51,7 @@ pub(super) struct PageTally {
     duplicates: AtomicI64,
     found_again: AtomicI64,
     rejected: AtomicI64,
+    row_bytes: AtomicI64,
     all_durable: CancellationToken,
 }
 
@@ -74,6 +75,7 @@ impl PageTally {
             duplicates: AtomicI64::new(0),
             found_again: AtomicI64::new(0),
             rejected: AtomicI64::new(0),
+            row_bytes: AtomicI64::new(0),
             all_durable: CancellationToken::new(),
         };
         if records == 0 {
@@ -82,8 +84,12 @@ impl PageTally {
         tally
     }
 
-    /// One record is durable.
-    pub(super) fn settle(&self, fate: Fate) {
+    /// One record of so many bytes is durable.
+    pub(super) fn settle(&self, fate: Fate, bytes: usize) {
+        // What a later sweep finds again was counted by an earlier one.
+        if fate == Fate::Inserted || fate == Fate::FoundAgain && self.page.sweep == 0 {
+            self.row_bytes.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
         let counter = match fate {
             Fate::Inserted => &self.inserted,
             Fate::Duplicate => &self.duplicates,
@@ -95,6 +101,11 @@ impl PageTally {
         if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.all_durable.cancel();
         }
+    }
+
+    /// The bytes of the records that are rows because of this page, once every record is durable.
+    pub(super) fn row_bytes(&self) -> i64 {
+        self.row_bytes.load(Ordering::Acquire)
     }
 
     /// Waits until every record is durable, and gives the counts.
@@ -299,17 +310,18 @@ mod tests {
     #[tokio::test]
     async fn the_counts_are_there_once_every_record_is_durable() {
         let page = tally(3);
-        page.settle(Fate::Inserted);
-        page.settle(Fate::Duplicate);
+        page.settle(Fate::Inserted, 5);
+        page.settle(Fate::Duplicate, 7);
         let waiting = tokio::spawn({
             let page = Arc::clone(&page);
             async move { page.counts().await }
         });
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert!(!waiting.is_finished());
-        page.settle(Fate::Rejected);
+        page.settle(Fate::Rejected, 9);
         let counts = waiting.await.expect("no panic");
         assert!(counts.add_up());
         assert_eq!((counts.lidos, counts.inseridos, counts.duplicados, counts.rejeitados), (3, 1, 1, 1));
+        assert_eq!(page.row_bytes(), 5, "of what became a row");
     }
 }

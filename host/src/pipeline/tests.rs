@@ -92,6 +92,25 @@ impl PageSource for HandsOut {
     }
 }
 
+/// A page with a record, one that cannot be kept, and a cursor; and an empty page.
+struct Keeps;
+
+#[async_trait]
+impl PageSource for Keeps {
+    async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
+        let first = cursor.is_none();
+        let records = [r#"{"id":1}"#, "nil"].map(|text| Bytes::from_static(text.as_bytes()));
+        Ok(FetchedPage {
+            records: if first { records.into() } else { Vec::new() },
+            next: if first { vec!["next".to_owned()] } else { Vec::new() },
+            after_commit: Vec::new(),
+            total_records: None,
+            fetched_by: fetcher(),
+            held: Held::default(),
+        })
+    }
+}
+
 fn fetcher() -> Arc<Fetcher> {
     let key = vec![Pointer::parse("/id").unwrap_or_else(|e| panic!("{e}"))];
     Arc::new(Fetcher { sha256: "ab".repeat(32), key, unhashed: Vec::new() })
@@ -109,6 +128,10 @@ async fn read_to_the_end(readings: &[&'static [&'static str]]) -> Result<(End, S
 }
 
 async fn run_to_the_end(source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<String>)> {
+    run_within(Limits::default(), source).await
+}
+
+async fn run_within(limits: Limits, source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<String>)> {
     let folder = tempfile::tempdir()?;
     let store = store::open(&StoreUrl::Sqlite(folder.path().join("atlas.db")), None).await?;
     store.init().await?;
@@ -131,14 +154,7 @@ async fn run_to_the_end(source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<
     let read = async |id| store.scrap(id).await?.ok_or_else(|| anyhow::anyhow!("scrap {id} is gone"));
     let job = Job { lease, scrap: read(id).await? };
     let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO).ok_or_else(|| anyhow::anyhow!("no policy"))?;
-    let settings = RunSettings {
-        batch: 10,
-        concurrency: 4,
-        sweeps: 1,
-        retry,
-        limits: Limits::default(),
-        db_patience: Duration::ZERO,
-    };
+    let settings = RunSettings { batch: 10, concurrency: 4, sweeps: 1, retry, limits, db_patience: Duration::ZERO };
     let end = run(job, settings, source, Arc::clone(&store), Arc::new(Nobody), CancellationToken::new()).await;
     let scrap = read(id).await?;
     let mut rows: Vec<String> = store.newest(7, 100).await?.into_iter().map(|row| row.payload).collect();
@@ -154,6 +170,30 @@ async fn a_record_that_changed_until_the_second_look_is_kept_in_both_versions() 
     assert_eq!(rows, [r#"{"id":1,"v":1}"#, r#"{"id":1,"v":2}"#, r#"{"id":2}"#]);
     assert_eq!((scrap.counts.inseridos, scrap.counts.reencontrados), (3, 1));
     assert!(scrap.counts.add_up());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scrap_stops_where_more_is_kept_for_its_client_than_may_be() -> Result<()> {
+    let limits = [
+        ("client_rejects", Limits { client_rejects: 0, ..Limits::default() }),
+        ("client_reject_bytes", Limits { client_reject_bytes: 2, ..Limits::default() }),
+        ("client_records", Limits { client_records: 0, ..Limits::default() }),
+        ("client_record_bytes", Limits { client_record_bytes: 7, ..Limits::default() }),
+        ("client_cursors", Limits { client_cursors: 0, ..Limits::default() }),
+        ("client_cursor_bytes", Limits { client_cursor_bytes: 3, ..Limits::default() }),
+        ("frontier_bytes", Limits { frontier_bytes: 3, ..Limits::default() }),
+    ];
+    for (expected, limits) in limits {
+        let (end, scrap, rows) = run_within(limits, Arc::new(Keeps)).await?;
+        let End::Limit { name, .. } = end else { panic!("{expected}: {end:?}") };
+        assert_eq!(name, expected);
+        // What was fetched is kept, and counted.
+        assert_eq!((rows.len(), scrap.counts.rejeitados), (1, 1), "{expected}");
+        assert!(scrap.counts.add_up());
+    }
+    let (end, ..) = run_to_the_end(Arc::new(Keeps)).await?;
+    assert!(matches!(end, End::DoneWithReservations(_)), "{end:?}");
     Ok(())
 }
 

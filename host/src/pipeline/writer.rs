@@ -78,7 +78,7 @@ impl Writer {
         };
         let bytes = rows.iter().map(|row| row.payload.len()).sum();
         self.observer.on(Event::Written { records: rows.len(), bytes, elapsed: began.elapsed() });
-        for (queued, inserted) in part.iter().zip(inserted) {
+        for ((queued, row), inserted) in part.iter().zip(&rows).zip(inserted) {
             let fate = match inserted {
                 true => Fate::Inserted,
                 // After a lost answer, a row that is there is most likely the one whose COMMIT nobody heard of.
@@ -88,7 +88,7 @@ impl Writer {
             if inserted {
                 self.observer.on(Event::Inserted);
             }
-            queued.page.settle(fate);
+            queued.page.settle(fate, row.payload.len());
         }
         Ok(())
     }
@@ -128,9 +128,9 @@ impl Writer {
             })
             .collect();
         patiently(self.patience, self.observer.as_ref(), || self.store.reject(&self.lease, &rows)).await?;
-        for (queued, _, code, reason, _) in rejected {
+        for (queued, _, code, reason, content) in rejected {
             self.observer.on(Event::Rejected { code, reason });
-            queued.page.settle(Fate::Rejected);
+            queued.page.settle(Fate::Rejected, content.len());
         }
         Ok(())
     }

@@ -10,7 +10,13 @@ use super::failure::{Failure, load_notice};
 use crate::config::{Config, ERROR_LOG};
 use crate::notice;
 use crate::notice::Notice;
+use crate::pipeline::client_budgets;
 use crate::store::Client;
+
+/// Clients whose usage is looked at: those with most rows.
+const USAGES_LOOKED_AT: i64 = 1_000;
+/// From so many per cent on, a budget is worth a word.
+const NEARLY_SPENT: u64 = 80;
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -91,9 +97,33 @@ impl Atlas {
             }
             Err(failure) => findings.push(bad(failure.notice)),
         }
+        self.look_at_usage(findings).await;
         match self.store().orphans().await {
             Ok(ids) => findings.extend(ids.into_iter().map(|id| warning(notice!("doctor-scrap-abandoned", id = id)))),
             Err(error) => findings.push(bad(Failure::store("op-connect", &error).notice)),
+        }
+    }
+
+    /// Clients whose budgets of what is kept for them are nearly spent.
+    async fn look_at_usage(&self, findings: &mut Vec<Finding>) {
+        let usages = match self.store().usages(USAGES_LOOKED_AT).await {
+            Ok(usages) => usages,
+            Err(error) => return findings.push(bad(Failure::store("op-connect", &error).notice)),
+        };
+        for (client, usage) in usages {
+            let limits = self.config().limits_of("", client);
+            for budget in client_budgets(&limits, usage) {
+                if budget.used >= budget.most / 100 * NEARLY_SPENT {
+                    let (name, used, most) = (budget.name, budget.used, budget.most);
+                    findings.push(warning(notice!(
+                        "doctor-budget-nearly-spent",
+                        client = client,
+                        name = name,
+                        used = used,
+                        most = most
+                    )));
+                }
+            }
         }
     }
 

@@ -214,7 +214,7 @@ impl Failure {
             }
             End::ConnectorCrashed(reason) => (notice!("end-crashed", reason = reason), Exit::Connector),
             End::VersionHeld(held) => (ended_process("end-ended-process", held), Exit::Connector),
-            End::Limit { name, value } => (notice!("end-limit", name = name, value = value), Exit::Connector),
+            End::Limit { name, value } => limit_reached(name, *value, lease.cliente_id),
             End::LeaseLost => (notice!("end-lease-lost"), Exit::Interrupted),
             End::Store(error) if error.fault == Fault::Unavailable => {
                 (notice!("end-database-unavailable", reason = error.database_message()), Exit::Configuration)
@@ -233,6 +233,18 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::new("op-configure", error.notice(), Exit::Configuration).because(&error)
     }
+}
+
+/// A limit that was reached: of one scrap or page, or of what is kept for its client.
+fn limit_reached(name: &'static str, value: u64, client: i32) -> (Notice, Exit) {
+    let key = match name {
+        "client_rejects" | "client_reject_bytes" => "end-client-rejects",
+        "client_cursors" | "client_cursor_bytes" => "end-client-cursors",
+        "client_records" | "client_record_bytes" => "end-client-records",
+        _ => return (notice!("end-limit", name = name, value = value), Exit::Connector),
+    };
+    let exit = if key == "end-client-records" { Exit::Configuration } else { Exit::Connector };
+    (Notice::new(key).with("client", &client).with("name", &name).with("value", &value), exit)
 }
 
 /// A message about a version that ended a process.

@@ -16,6 +16,7 @@
 //! - `schedules` scraps that are created by themselves
 //! - `settings`  what clients have set of APIs
 //! - `slices`    scraps that are divided, and what their slices add up to
+//! - `usage`     what is kept for each client, counted
 //! - `rows`      how rows of either database become those values
 //! - `seal`      secrets at rest
 //! - `postgres`, `sqlite`  the two implementations
@@ -41,6 +42,7 @@ mod sqlite;
 #[cfg(test)]
 mod suite;
 mod types;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,11 +66,14 @@ pub use self::seal::StoreKey;
 pub use self::settings::Settings;
 pub use self::sqlite::SqliteStore;
 pub use self::types::*;
+pub use self::usage::{ClientUsage, Kept, Usages};
 use crate::source::{AccessToken, Parts};
 
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
-pub trait Store: Queue + Budgets + Schedules + Publications + Quarantine + Doors + Browse + Settings + Clients {
+pub trait Store:
+    Queue + Budgets + Schedules + Publications + Quarantine + Doors + Browse + Settings + Clients + Usages
+{
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
 
@@ -281,6 +286,8 @@ pub const POSTGRES_SQL: &str = concat!(
     "\n",
     include_str!("../../../migrations/postgres/0013_configuracoes.sql"),
     include_str!("../../../migrations/postgres/0014_quarentena.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0015_uso.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -310,4 +317,6 @@ pub const SQLITE_SQL: &str = concat!(
     "\n",
     include_str!("../../../migrations/sqlite/0013_configuracoes.sql"),
     include_str!("../../../migrations/sqlite/0014_quarentena.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0015_uso.sql"),
 );

@@ -14,7 +14,7 @@ use super::types::{
 use crate::source::{AccessToken, Parts};
 
 /// The tables, in the order in which migrations create them.
-pub(super) const TABLES: [&str; 16] = [
+pub(super) const TABLES: [&str; 17] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -31,16 +31,18 @@ pub(super) const TABLES: [&str; 16] = [
     "atlas_pedidos",
     "clientes_configuracoes",
     "atlas_quarentena",
+    "atlas_uso",
 ];
 
 /// Columns that later migrations add to them.
-pub(super) const COLUMNS: [(&str, &str); 6] = [
+pub(super) const COLUMNS: [(&str, &str); 7] = [
     ("clientes_apis", "rede_privada"),
     ("scraps", "pedido"),
     ("clientes_credenciais", "renovando_ate"),
     ("dados_rejeitados", "reprocessado_em"),
     ("scraps", "fatia_de"),
     ("scraps", "tentativas_max"),
+    ("scraps", "fronteira_bytes"),
 ];
 
 /// The columns of [`ScrapRow`], for `concat!`.

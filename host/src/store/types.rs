@@ -6,6 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
 
+use super::usage::ClientUsage;
 use crate::source::{AccessToken, Parts, Secret};
 
 /// Which store, and where.
@@ -488,6 +489,8 @@ pub struct Checkpoint {
     pub connector_sha256: String,
     /// The cursors that it named.
     pub next: Vec<NextCursor>,
+    /// The bytes of those of its records that are rows because of it.
+    pub row_bytes: i64,
 }
 
 /// What a page held, as far as later pages and sweeps are compared with it.
@@ -512,6 +515,10 @@ pub struct LedgerReceipt {
     pub frontier: i64,
     /// Pages checkpointed so far.
     pub pages: i64,
+    /// The bytes of the cursors in the frontier.
+    pub frontier_bytes: i64,
+    /// What is kept for the client then. Nothing where no page was checkpointed.
+    pub usage: ClientUsage,
 }
 
 /// What a whole sweep added up to.

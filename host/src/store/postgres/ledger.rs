@@ -1,10 +1,11 @@
 //! The frontier's bookkeeping: one statement, so one round trip and one commit, however many pages it covers.
 
-use sqlx::{PgPool, Row};
+use sqlx::{FromRow, PgPool, Row};
 
 use super::super::error::{Fault, StoreError};
 use super::super::rows;
 use super::super::types::{Checkpoint, CursorId, Lease, LedgerReceipt, PageEnd, PageKey};
+use super::super::usage::ClientUsage;
 use super::sessions::Sessions;
 
 // Rows that are known to be there are changed by INSERT … ON CONFLICT, because that goes by the primary key whatever the
@@ -21,7 +22,7 @@ const BEGIN: &str = "WITH dono AS (SELECT id, fronteira, paginas FROM scraps WHE
 
 // `dono` locks the scrap in the lease's epoch, and everything else hangs on it: without the lease nothing happens at all.
 // A page that is not pending any more is left alone and adds nothing, which makes the whole statement safe to repeat.
-const WRITE: &str = "WITH dono AS (SELECT id FROM scraps WHERE id = $1 AND epoca = $2 FOR UPDATE), \
+const WRITE: &str = "WITH dono AS (SELECT id, cliente_id FROM scraps WHERE id = $1 AND epoca = $2 FOR UPDATE), \
      iniciadas AS (INSERT INTO scrap_cursores AS c (scrap_id, varredura, cursor_hash) \
        SELECT DISTINCT dono.id, b.varredura, b.h FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
        WHERE (SELECT TRUE FROM scrap_cursores x \
@@ -46,24 +47,37 @@ const WRITE: &str = "WITH dono AS (SELECT id FROM scraps WHERE id = $1 AND epoca
          ramos = EXCLUDED.ramos, repeticoes = EXCLUDED.repeticoes, conector_sha256 = EXCLUDED.conector_sha256, \
          gravado_em = EXCLUDED.gravado_em \
        WHERE c.estado = 'pendente' \
-       RETURNING c.estado, c.lidos, c.inseridos, c.duplicados, c.reencontrados, c.rejeitados), \
+       RETURNING c.varredura, c.cursor_hash, OCTET_LENGTH(c.cursor) AS tamanho, \
+         c.estado, c.lidos, c.inseridos, c.duplicados, c.reencontrados, c.rejeitados), \
      novas AS (INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash, cursor, pai_hash, profundidade) \
        SELECT dono.id, n.varredura, n.h, n.cursor, n.pai, n.profundidade \
        FROM dono, unnest($20::int[], $21::bytea[], $22::text[], $23::bytea[], $24::int[]) WITH ORDINALITY \
          AS n(varredura, h, cursor, pai, profundidade, lugar) ORDER BY n.lugar \
-       ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING RETURNING 1) \
-     UPDATE scraps s SET fronteira = s.fronteira - f.saidas + n.entradas, paginas = s.paginas + f.paginas, \
+       ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING RETURNING OCTET_LENGTH(cursor) AS tamanho), \
+     n AS (SELECT COUNT(*) AS entradas, COALESCE(SUM(tamanho), 0)::bigint AS bytes FROM novas), \
+     f AS (SELECT COUNT(*) AS saidas, COALESCE(SUM(tamanho), 0)::bigint AS bytes, \
+          COUNT(*) FILTER (WHERE estado = 'feita') AS paginas, \
+          COALESCE(SUM(lidos), 0)::bigint AS lidos, COALESCE(SUM(inseridos), 0)::bigint AS inseridos, \
+          COALESCE(SUM(duplicados), 0)::bigint AS duplicados, COALESCE(SUM(reencontrados), 0)::bigint AS reencontrados, \
+          COALESCE(SUM(rejeitados), 0)::bigint AS rejeitados, \
+          COALESCE(SUM(inseridos + CASE WHEN varredura = 0 THEN reencontrados ELSE 0 END), 0)::bigint AS linhas \
+        FROM feitas), \
+     l AS (SELECT COALESCE(SUM(b.bytes), 0)::bigint AS bytes FROM feitas \
+        JOIN unnest($5::int[], $6::bytea[], $26::bigint[]) AS b(varredura, h, bytes) \
+          ON b.varredura = feitas.varredura AND b.h = feitas.cursor_hash), \
+     uso AS (INSERT INTO atlas_uso AS u (cliente_id, cursores, cursores_bytes, registros, registros_bytes) \
+        SELECT dono.cliente_id, n.entradas, n.bytes, f.linhas, l.bytes FROM dono, n, f, l \
+        ON CONFLICT (cliente_id) DO UPDATE SET cursores = u.cursores + EXCLUDED.cursores, \
+          cursores_bytes = u.cursores_bytes + EXCLUDED.cursores_bytes, registros = u.registros + EXCLUDED.registros, \
+          registros_bytes = u.registros_bytes + EXCLUDED.registros_bytes RETURNING u.*) \
+     UPDATE scraps s SET fronteira = s.fronteira - f.saidas + n.entradas, \
+       fronteira_bytes = GREATEST(0, s.fronteira_bytes - f.bytes + n.bytes), paginas = s.paginas + f.paginas, \
        lidos = s.lidos + f.lidos, inseridos = s.inseridos + f.inseridos, duplicados = s.duplicados + f.duplicados, \
        reencontrados = s.reencontrados + f.reencontrados, rejeitados = s.rejeitados + f.rejeitados, \
        total_declarado = CASE WHEN f.saidas > 0 THEN COALESCE($25, s.total_declarado) ELSE s.total_declarado END, \
        falhas = CASE WHEN f.paginas > 0 THEN 0 ELSE s.falhas END \
-     FROM dono, \
-       (SELECT COUNT(*) AS saidas, COUNT(*) FILTER (WHERE estado = 'feita') AS paginas, \
-          COALESCE(SUM(lidos), 0)::bigint AS lidos, COALESCE(SUM(inseridos), 0)::bigint AS inseridos, \
-          COALESCE(SUM(duplicados), 0)::bigint AS duplicados, COALESCE(SUM(reencontrados), 0)::bigint AS reencontrados, \
-          COALESCE(SUM(rejeitados), 0)::bigint AS rejeitados FROM feitas) f, \
-       (SELECT COUNT(*) AS entradas FROM novas) n \
-     WHERE s.id = dono.id RETURNING s.fronteira, s.paginas";
+     FROM dono, f, n, uso WHERE s.id = dono.id RETURNING s.fronteira, s.paginas, s.fronteira_bytes, \
+       uso.rejeitados, uso.rejeitados_bytes, uso.cursores, uso.cursores_bytes, uso.registros, uso.registros_bytes";
 
 pub(super) async fn write(
     sessions: &Sessions,
@@ -108,6 +122,7 @@ pub(super) async fn write(
             .bind(next().map(|(d, _)| d.page.cursor.0.as_slice()).collect::<Vec<_>>())
             .bind(next().map(|(d, _)| d.depth + 1).collect::<Vec<_>>())
             .bind(declared(done))
+            .bind(each(|d| d.row_bytes))
     };
     let mut session = sessions.take().await.map_err(StoreError::sort(doing))?;
     let row = statement.fetch_optional(&mut session.connection).await;
@@ -115,7 +130,12 @@ pub(super) async fn write(
         .settle(row)
         .map_err(StoreError::sort(doing))?
         .ok_or_else(|| StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"))?;
-    Ok(LedgerReceipt { frontier: row.get("fronteira"), pages: row.get("paginas") })
+    let (frontier, pages) = (row.get("fronteira"), row.get("paginas"));
+    if done.is_empty() {
+        return Ok(LedgerReceipt { frontier, pages, ..LedgerReceipt::default() });
+    }
+    let usage = ClientUsage::from_row(&row).map_err(StoreError::sort(doing))?;
+    Ok(LedgerReceipt { frontier, pages, frontier_bytes: row.get("fronteira_bytes"), usage })
 }
 
 /// What the source declared last, as far as these pages know.

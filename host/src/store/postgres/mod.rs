@@ -29,6 +29,7 @@ use super::seal::{Column, Place, Sealer, StoreKey};
 use super::settings::impl_settings;
 use super::slices::impl_slices;
 use super::types::*;
+use super::usage::impl_usages;
 use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
 
 /// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
@@ -153,6 +154,7 @@ impl_quarantine!(for PostgresStore, begin: "BEGIN");
 impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
 impl_clients!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN", now: "NOW()", lock: " FOR NO KEY UPDATE");
 impl_settings!(for PostgresStore);
+impl_usages!(for PostgresStore, begin: "BEGIN");
 impl_doors!(for PostgresStore, reads: pool, begin: "BEGIN");
 impl_browse!(
     for PostgresStore, reads: looks, begin: BEGIN_BRIEFLY, moments_ago: "NOW() - INTERVAL '5 seconds'",

@@ -23,12 +23,19 @@ const INSERT_MANY: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, h
 const INSERTED_HERE: &str = "SELECT hash_conteudo FROM dados_raw \
      WHERE hash_conteudo = ANY($1) AND xmin = pg_current_xact_id()::xid";
 
-const REJECT: &str = "INSERT INTO dados_rejeitados \
-       (scrap_id, cliente_id, origem, cursor_hash, cursor, posicao, conteudo_hash, codigo, motivo, conteudo) \
-     SELECT s.id, $3, $4, r.* \
-     FROM unnest($5::bytea[], $6::text[], $7::bigint[], $8::bytea[], $9::text[], $10::text[], $11::bytea[]) AS r, scraps s \
-     WHERE s.id = $1 AND s.epoca = $2 \
-     ON CONFLICT (scrap_id, cursor_hash, posicao, conteudo_hash) DO NOTHING";
+// The scrap's row is locked before the client's counters, as checkpoints do: the other way round, the two would wait for
+// each other.
+const REJECT: &str = "WITH dono AS (SELECT id FROM scraps WHERE id = $1 AND epoca = $2 FOR KEY SHARE), \
+     mantidos AS (INSERT INTO dados_rejeitados \
+         (scrap_id, cliente_id, origem, cursor_hash, cursor, posicao, conteudo_hash, codigo, motivo, conteudo) \
+       SELECT dono.id, $3, $4, r.* \
+       FROM unnest($5::bytea[], $6::text[], $7::bigint[], $8::bytea[], $9::text[], $10::text[], $11::bytea[]) AS r, dono \
+       ON CONFLICT (scrap_id, cursor_hash, posicao, conteudo_hash) DO NOTHING \
+       RETURNING OCTET_LENGTH(conteudo) + COALESCE(OCTET_LENGTH(cursor), 0) AS tamanho), \
+     m AS (SELECT COUNT(*) AS quantos, COALESCE(SUM(tamanho), 0)::bigint AS bytes FROM mantidos) \
+     INSERT INTO atlas_uso AS u (cliente_id, rejeitados, rejeitados_bytes) SELECT $3, quantos, bytes FROM m WHERE quantos > 0 \
+     ON CONFLICT (cliente_id) DO UPDATE SET rejeitados = u.rejeitados + EXCLUDED.rejeitados, \
+       rejeitados_bytes = u.rejeitados_bytes + EXCLUDED.rejeitados_bytes";
 
 pub(super) async fn insert(
     sessions: &Sessions,

@@ -5,6 +5,7 @@ use sqlx::{Row, Sqlite, SqlitePool, Transaction};
 use super::super::error::{Fault, StoreError};
 use super::super::rows;
 use super::super::types::{Checkpoint, Counts, CursorId, Lease, LedgerReceipt, PageEnd, PageKey};
+use super::super::usage::{self, ClientUsage};
 
 const BEGIN: &str =
     "UPDATE scrap_cursores SET iniciado = TRUE WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3";
@@ -13,7 +14,8 @@ const BEGIN: &str =
 const DONE: &str = "UPDATE scrap_cursores SET estado = $4, iniciado = TRUE, tentativas = tentativas + $5, lidos = $6, \
        inseridos = $7, duplicados = $8, reencontrados = $9, rejeitados = $10, total_declarado = $11, membros = $12, \
        conteudo = $13, ramos = $14, repeticoes = $15, conector_sha256 = $16, gravado_em = CURRENT_TIMESTAMP \
-     WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3 AND estado = 'pendente'";
+     WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3 AND estado = 'pendente' \
+     RETURNING COALESCE(OCTET_LENGTH(cursor), 0)";
 
 const NEXT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash, cursor, pai_hash, profundidade) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING";
@@ -21,8 +23,8 @@ const NEXT: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash
 const ADD: &str = "UPDATE scraps SET fronteira = fronteira + $3, paginas = paginas + $4, lidos = lidos + $5, \
        inseridos = inseridos + $6, duplicados = duplicados + $7, reencontrados = reencontrados + $8, \
        rejeitados = rejeitados + $9, total_declarado = COALESCE($10, total_declarado), \
-       falhas = CASE WHEN $4 > 0 THEN 0 ELSE falhas END \
-     WHERE id = $1 AND epoca = $2 RETURNING fronteira, paginas";
+       falhas = CASE WHEN $4 > 0 THEN 0 ELSE falhas END, fronteira_bytes = MAX(0, fronteira_bytes + $11) \
+     WHERE id = $1 AND epoca = $2 RETURNING fronteira, paginas, fronteira_bytes";
 
 pub(super) async fn write(
     pool: &SqlitePool,
@@ -42,20 +44,32 @@ pub(super) async fn write(
             .await
             .map_err(StoreError::sort(doing))?;
     }
-    let mut frontier = 0;
+    let (mut frontier, mut frontier_bytes) = (0, 0);
+    let mut more = ClientUsage::default();
     let mut pages = 0;
     let mut counts = Counts::default();
     let mut declared = None;
     for page in done {
-        if finish_page(&mut tx, lease, page).await.map_err(StoreError::sort(doing))? {
+        let left = finish_page(&mut tx, lease, page).await.map_err(StoreError::sort(doing))?;
+        if let Some(bytes) = left {
             frontier -= 1;
+            frontier_bytes -= bytes;
+            more.records += page.counts.inseridos;
+            if page.page.sweep == 0 {
+                more.records += page.counts.reencontrados;
+            }
+            more.record_bytes += page.row_bytes;
             declared = page.facts.total_records.or(declared);
             if page.end == PageEnd::Feita {
                 pages += 1;
                 counts += page.counts;
             }
         }
-        frontier += enter_next(&mut tx, lease, page).await.map_err(StoreError::sort(doing))?;
+        let (entered, bytes) = enter_next(&mut tx, lease, page).await.map_err(StoreError::sort(doing))?;
+        frontier += entered;
+        frontier_bytes += bytes;
+        more.cursors += entered;
+        more.cursor_bytes += bytes;
     }
     let row = sqlx::query(ADD)
         .bind(lease.scrap_id)
@@ -68,17 +82,45 @@ pub(super) async fn write(
         .bind(counts.reencontrados)
         .bind(counts.rejeitados)
         .bind(declared)
+        .bind(frontier_bytes)
         .fetch_optional(&mut *tx)
         .await
         .map_err(StoreError::sort(doing))?
         .ok_or_else(|| StoreError::new(Fault::LeaseLost, doing, "the scrap has a newer epoch"))?;
+    let usage = match done {
+        [] => ClientUsage::default(),
+        _ => add_usage(&mut tx, lease.cliente_id, more).await.map_err(StoreError::sort(doing))?,
+    };
     tx.commit().await.map_err(StoreError::sort(doing))?;
-    Ok(LedgerReceipt { frontier: row.get("fronteira"), pages: row.get("paginas") })
+    let (frontier, pages) = (row.get("fronteira"), row.get("paginas"));
+    Ok(LedgerReceipt { frontier, pages, frontier_bytes: row.get("fronteira_bytes"), usage })
 }
 
-/// Whether the page was pending until now.
-async fn finish_page(tx: &mut Transaction<'_, Sqlite>, lease: &Lease, page: &Checkpoint) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(DONE)
+/// Adds to what is kept for a client, and gives what that is then.
+pub(super) async fn add_usage(
+    tx: &mut Transaction<'_, Sqlite>,
+    cliente_id: i32,
+    more: ClientUsage,
+) -> Result<ClientUsage, sqlx::Error> {
+    sqlx::query_as(usage::ADD)
+        .bind(cliente_id)
+        .bind(more.rejects)
+        .bind(more.reject_bytes)
+        .bind(more.cursors)
+        .bind(more.cursor_bytes)
+        .bind(more.records)
+        .bind(more.record_bytes)
+        .fetch_one(&mut **tx)
+        .await
+}
+
+/// The bytes of the page's cursor, if it was pending until now.
+async fn finish_page(
+    tx: &mut Transaction<'_, Sqlite>,
+    lease: &Lease,
+    page: &Checkpoint,
+) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar(DONE)
         .bind(lease.scrap_id)
         .bind(page.page.sweep)
         .bind(page.page.cursor.0.as_slice())
@@ -95,14 +137,17 @@ async fn finish_page(tx: &mut Transaction<'_, Sqlite>, lease: &Lease, page: &Che
         .bind(page.facts.branches.as_slice())
         .bind(page.facts.repeats)
         .bind(&page.connector_sha256)
-        .execute(&mut **tx)
-        .await?;
-    Ok(done.rows_affected() > 0)
+        .fetch_optional(&mut **tx)
+        .await
 }
 
-/// How many of the page's next cursors were new.
-async fn enter_next(tx: &mut Transaction<'_, Sqlite>, lease: &Lease, page: &Checkpoint) -> Result<i64, sqlx::Error> {
-    let mut entered = 0;
+/// How many of the page's next cursors were new, and their bytes.
+async fn enter_next(
+    tx: &mut Transaction<'_, Sqlite>,
+    lease: &Lease,
+    page: &Checkpoint,
+) -> Result<(i64, i64), sqlx::Error> {
+    let (mut entered, mut bytes) = (0, 0);
     for next in &page.next {
         let done = sqlx::query(NEXT)
             .bind(lease.scrap_id)
@@ -113,9 +158,12 @@ async fn enter_next(tx: &mut Transaction<'_, Sqlite>, lease: &Lease, page: &Chec
             .bind(page.depth + 1)
             .execute(&mut **tx)
             .await?;
-        entered += i64::try_from(done.rows_affected()).unwrap_or(0);
+        if done.rows_affected() > 0 {
+            entered += 1;
+            bytes += i64::try_from(next.cursor.len()).unwrap_or(i64::MAX);
+        }
     }
-    Ok(entered)
+    Ok((entered, bytes))
 }
 
 pub(super) async fn open_sweep(pool: &SqlitePool, lease: &Lease, sweep: i32) -> Result<(), StoreError> {

@@ -32,6 +32,7 @@ use super::seal::{Column, Place, Sealer, StoreKey};
 use super::settings::impl_settings;
 use super::slices::impl_slices;
 use super::types::*;
+use super::usage::impl_usages;
 use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
 
 /// How long a statement waits for another process that is writing to the same file.
@@ -178,6 +179,7 @@ impl_quarantine!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
 impl_clients!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE", now: "CURRENT_TIMESTAMP", lock: "");
 impl_settings!(for SqliteStore);
+impl_usages!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_doors!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
 impl_browse!(
     for SqliteStore, reads: looks, begin: "BEGIN", moments_ago: "datetime('now', '-5 seconds')",

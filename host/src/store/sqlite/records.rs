@@ -6,6 +6,8 @@ use sqlx::SqlitePool;
 
 use super::super::error::StoreError;
 use super::super::types::{Lease, RecordRow, RejectedRow};
+use super::super::usage::ClientUsage;
+use super::ledger::add_usage;
 
 const INSERT: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) \
      SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM scraps WHERE id = $5 AND epoca = $6) \
@@ -44,8 +46,9 @@ pub(super) async fn insert(
 pub(super) async fn reject(pool: &SqlitePool, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
     let sort = || StoreError::sort("keep rejected records");
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(sort())?;
+    let mut more = ClientUsage::default();
     for record in records {
-        sqlx::query(REJECT)
+        let kept = sqlx::query(REJECT)
             // A statement that is kept keeps what was bound to it: a connector may have made 128 MiB of it.
             .persistent(false)
             .bind(lease.scrap_id)
@@ -62,6 +65,14 @@ pub(super) async fn reject(pool: &SqlitePool, lease: &Lease, records: &[Rejected
             .execute(&mut *tx)
             .await
             .map_err(sort())?;
+        if kept.rows_affected() > 0 {
+            let bytes = record.content.len() + record.cursor.map_or(0, str::len);
+            more.rejects += 1;
+            more.reject_bytes += i64::try_from(bytes).unwrap_or(i64::MAX);
+        }
+    }
+    if more.rejects > 0 {
+        add_usage(&mut tx, lease.cliente_id, more).await.map_err(sort())?;
     }
     tx.commit().await.map_err(sort())
 }

@@ -24,6 +24,7 @@ mod schema;
 mod scraps;
 mod slices;
 mod urls;
+mod usage;
 
 use std::sync::Arc;
 
@@ -187,6 +188,7 @@ fn done(page: PageKey, next: &[&str]) -> Checkpoint {
         facts,
         connector_sha256: "ab".repeat(32),
         next,
+        row_bytes: 0,
     }
 }
 

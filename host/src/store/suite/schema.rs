@@ -33,7 +33,7 @@ const WITHOUT_INDEX: [&str; 2] = [
 
 async fn an_empty_database_lacks_every_table(ground: &Ground) -> Result<()> {
     let status = ground.store.schema().await?;
-    assert_eq!(status.missing_tables.len(), 16);
+    assert_eq!(status.missing_tables.len(), 17);
     assert_eq!(status.version, 0);
     assert!(status.newest >= 1 && !status.hash_is_unique && !status.is_ready());
     let server = if ground.database.is_postgres() { "PostgreSQL " } else { "SQLite " };
@@ -105,11 +105,13 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
         "atlas_pedidos",
         "clientes_configuracoes",
         "atlas_quarentena",
+        "atlas_uso",
         "clientes_apis.rede_privada",
         "scraps.pedido",
         "dados_rejeitados.reprocessado_em",
         "scraps.fatia_de",
         "scraps.tentativas_max",
+        "scraps.fronteira_bytes",
     ];
     assert_eq!(ground.store.schema().await?.missing_tables, later);
     ground.store.init().await?;
