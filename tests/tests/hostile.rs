@@ -425,6 +425,7 @@ cases! {
     a_million_pointers
     a_million_records
     a_quota_until_nonsense
+    a_rate_without_end
     a_reason_of_32_mib
     a_reason_that_controls_the_terminal
     a_retry_for_ever
@@ -445,6 +446,7 @@ cases! {
     credential_fishing
     cursor_with_nul
     cursors_in_a_circle
+    cursors_of_four_kilobytes
     cursors_without_end
     describe_that_refuses
     describe_that_sends
@@ -472,6 +474,7 @@ cases! {
     path_traversal
     pointers_without_end
     records_that_are_none
+    records_that_are_none_without_end
     redirect_to_a_granted_origin
     redirect_to_a_stranger
     refusals_without_end
