@@ -50,7 +50,7 @@ pub fn read(answer: &Response, page: u64) -> Result<Page, FetchError> {
         last_page: answer.u64("/last_page")?,
         more: answer.json("/next_page_url")?.map(|url| url != "null"),
     };
-    Ok(Page::selected(records).then(paging.next()?).of_total(answer.u64("/total")?))
+    Ok(Page::selected(records).then(paging.next()?).of_total(answer.informs("/total")))
 }
 
 #[cfg(test)]

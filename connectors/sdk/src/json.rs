@@ -7,12 +7,30 @@ type Scalar<T> = Result<Option<T>, NotThis>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotThis;
 
-/// A whole number from 0 on, or a string that is one, as many APIs write it.
+/// A whole number from 0 on, or a string that is one, as many APIs write it: `3`, `"3"`, `3.0`. A blank string is nothing.
 pub(crate) fn unsigned(text: &str) -> Scalar<u64> {
-    match string(text)? {
-        None => Ok(None),
-        Some(digits) => digits.trim().parse().map(Some).map_err(|_| NotThis),
+    match string(text)?.as_deref().map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(digits) => whole(digits).map(Some).ok_or(NotThis),
     }
+}
+
+/// The value of a decimal number without a fraction, however it is written.
+fn whole(digits: &str) -> Option<u64> {
+    /// From here on a double leaves out whole numbers.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+    if let Ok(number) = digits.parse() {
+        return Some(number);
+    }
+    let (before, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0') {
+        return before.parse().ok();
+    }
+    // With an exponent.
+    let number: f64 = digits.parse().ok()?;
+    let is_whole = number.fract() == 0.0 && (0.0..=EXACT_MAX).contains(&number);
+    is_whole.then_some(number as u64)
 }
 
 /// A string's value, or a number's text.
@@ -82,7 +100,15 @@ mod tests {
         assert_eq!(unsigned(" 0 "), Ok(Some(0)));
         assert_eq!(unsigned("null"), Ok(None));
         assert_eq!(unsigned("18446744073709551615"), Ok(Some(u64::MAX)));
-        for wrong in ["-1", "1.5", "\"x\"", "true", "[1]", "18446744073709551616", "\"\""] {
+        for three in ["3.0", "3.000", "\"3.0\"", "3e0", "0.3e1", "30E-1"] {
+            assert_eq!(unsigned(three), Ok(Some(3)), "{three}");
+        }
+        assert_eq!(unsigned("18446744073709551615.0"), Ok(Some(u64::MAX)));
+        for nothing in ["\"\"", "\"  \"", "null"] {
+            assert_eq!(unsigned(nothing), Ok(None), "{nothing}");
+        }
+        for wrong in ["-1", "1.5", "\"x\"", "true", "[1]", "18446744073709551616", "1e300", "-0.5", "\"NaN\"", "\".\""]
+        {
             assert_eq!(unsigned(wrong), Err(NotThis), "{wrong}");
         }
     }

@@ -74,7 +74,15 @@ impl Response {
         Ok(self.0.json(pointer)?)
     }
 
-    /// The whole number at `pointer`, be it written as a number or as a string; none for `null` or nothing.
+    /// A number at `pointer` that only informs, such as how many records there are in all: as [`u64`](Self::u64) reads it,
+    /// and none for whatever is not one. A source that writes `-1` or `"?"` there stops no page.
+    #[must_use]
+    pub fn informs(&self, pointer: &str) -> Option<u64> {
+        self.u64(pointer).ok().flatten()
+    }
+
+    /// The whole number at `pointer`, be it written as a number or as a string, or as `3.0`; none for `null`, a blank string,
+    /// or nothing.
     ///
     /// # Errors
     /// `InvalidResponse` if something else stands there; `Retry` if the body is not JSON.

@@ -64,13 +64,24 @@ export function value(answer, pointer) {
   return text === null ? undefined : JSON.parse(text);
 }
 
-/** The whole number at a JSON pointer, be it written as a number or as a string; `null` for `null` or nothing. */
+/** The whole number at a JSON pointer, be it written as a number or as a string, or as `3.0`; `null` for `null`, a blank
+ * string, or nothing. */
 export function whole(answer, pointer) {
   const found = value(answer, pointer) ?? null;
-  if (found === null) return null;
-  const number = typeof found === "string" && /^\s*\d+\s*$/.test(found) ? Number(found) : found;
+  if (found === null || (typeof found === "string" && found.trim() === "")) return null;
+  const number = typeof found === "string" && /^\s*\d+(\.0+)?\s*$/.test(found) ? Number(found) : found;
   if (Number.isSafeInteger(number) && number >= 0) return number;
   throw invalidResponse(`${pointer} is no whole number: ${JSON.stringify(found).slice(0, 200)}`);
+}
+
+/** A number that only informs, such as how many records there are in all: as `whole` reads it, and `null` for whatever is
+ * not one. A source that writes `-1` there stops no page. */
+export function informs(answer, pointer) {
+  try {
+    return whole(answer, pointer);
+  } catch {
+    return null;
+  }
 }
 
 /** A page: its records, what comes next (nothing, one cursor, or branches), and the total that the source declares. */

@@ -6,7 +6,7 @@
 //
 // A cursor is a page's number (cursor format 1).
 
-import { descriptor, fatal, get, invalidResponse, page, reported, select, value, whole } from "./atlas.js";
+import { descriptor, fatal, get, informs, invalidResponse, page, reported, select, value, whole } from "./atlas.js";
 
 /** The most branches that a page may name; a source with more pages is followed one by one. */
 const MAX_BRANCHES = 100_000;
@@ -32,7 +32,7 @@ export const fetchPage = reported((scrap, cursor) => {
     data_final: scrap.period.end,
   });
   const orders = select(answer, "/data");
-  return page(orders, next(number, orders.len(), answer), whole(answer, "/total"));
+  return page(orders, next(number, orders.len(), answer), informs(answer, "/total"));
 });
 
 function pageNumber(cursor) {

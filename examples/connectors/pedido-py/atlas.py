@@ -100,14 +100,32 @@ def value(answer: Response, pointer: str) -> Any:
 
 
 def whole(answer: Response, pointer: str) -> int | None:
-    """The whole number at a JSON pointer, be it written as a number or as a string; none for `null` or nothing."""
+    """The whole number at a JSON pointer, be it written as a number or as a string, or as `3.0`; none for `null`, a blank
+    string, or nothing."""
     found = value(answer, pointer)
-    if found is None or found is ABSENT:
-        return None
-    number = int(found) if isinstance(found, str) and found.strip().isdecimal() else found
-    if type(number) is int and number >= 0:
+    number = _whole(found)
+    if number is not None or _is_nothing(found):
         return number
     invalid_response(f"{pointer} is no whole number: {found!r:.200}")
+
+
+def informs(answer: Response, pointer: str) -> int | None:
+    """A number that only informs, such as how many records there are in all: as `whole` reads it, and none for whatever is
+    not one. A source that writes `-1` there stops no page."""
+    return _whole(value(answer, pointer))
+
+
+def _is_nothing(found: Any) -> bool:
+    return found is None or found is ABSENT or (isinstance(found, str) and not found.strip())
+
+
+def _whole(found: Any) -> int | None:
+    if isinstance(found, str):
+        before, _, fraction = found.strip().partition(".")
+        found = int(before) if before.isdecimal() and before.isascii() and not fraction.strip("0") else None
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    return found if type(found) is int and 0 <= found < 2**64 else None
 
 
 def page(selection: Selection, next: list[str], total_records: int | None = None) -> Page:

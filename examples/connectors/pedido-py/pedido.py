@@ -40,7 +40,7 @@ class WitWorld(wit_world.WitWorld):
             data_final=scrap.period.end,
         )
         orders = atlas.select(answer, "/data")
-        return atlas.page(orders, next_pages(number, orders.len(), answer), atlas.whole(answer, "/total"))
+        return atlas.page(orders, next_pages(number, orders.len(), answer), atlas.informs(answer, "/total"))
 
 
 def page_number(cursor: str | None) -> int:
