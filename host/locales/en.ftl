@@ -3,6 +3,7 @@
 ## Error line and operations
 
 error-line = ⚠️ ERROR ({ $operation }): { $message }
+asked-for-line = ⏸️ { $message } ({ $operation })
 reservation-line = ⚠️ RESERVATION ({ $operation }): { $message }
 op-usage = usage
 op-configure = configure
@@ -45,6 +46,32 @@ error-half-a-database = The database settings are incomplete: { $missing } missi
     .fix = Set DB_HOST, DB_NAME, DB_USER and DB_PASSWORD (DB_PORT is optional), or DATABASE_URL, or none of them for the embedded database.
 error-database-url = The database address is not valid
     .fix = Use postgres://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:FILE.
+error-text-unreadable = { $file ->
+        [stdin] Standard input
+       *[other] { $file }
+    } could not be read: { $reason }
+    .fix = Check that the file is there and that this user may read it.
+error-text-utf16 = { $file ->
+        [stdin] Standard input
+       *[other] { $file }
+    } is UTF-16 text, not UTF-8
+    .fix = Save it as UTF-8: in Notepad with Save as, Encoding; in PowerShell with Out-File -Encoding utf8.
+error-text-not-utf8 = { $file ->
+        [stdin] Standard input
+       *[other] { $file }
+    }, line { $line }: not UTF-8 text
+    .fix = Save it as UTF-8 text; another encoding, or a file of another kind, is not read.
+error-env-line = { $file }, line { $line }: not NAME=value
+    .fix = Write one setting on each line, such as DB_HOST=localhost; a comment begins with #.
+error-env-quote = { $file }, line { $line }: a quote is opened and not closed
+    .fix = Close the quote; a value that holds one is written between quotes of the other kind.
+error-env-variable = The environment variable { $name } is not UTF-8 text
+    .fix = Set { $name } again, or take it away to use the default.
+error-elsewhere = This folder has neither .env nor atlas.db, but { $file } is there
+    .fix = Give the command in that folder; or say which database is meant with --db, for example --db sqlite:atlas.db for a new one here.
+error-no-database = There is no database at { $file }
+    .fix = Give the command in the folder of the installation, or name its database with --db. A new one is made by: atlas db init.
+    .page = On the server's machine, run: atlas db init.
 error-settings-file = { $file } could not be read: { $reason }
     .fix = Correct the file, or take it away to use the defaults.
 error-database-unreachable = Could not connect to the database { $location }: { $reason }
@@ -114,8 +141,6 @@ error-token-empty = The token is empty
     .page = Paste the token that the API gave.
 error-token-in-arguments = A token does not belong in the command line: lists of processes and the shell's history show it
     .fix = Pass it through a pipe: printf %s TOKEN | atlas client add … --token -. What stood there may have been seen: have the API replace it.
-error-token-input = The token could not be read from standard input: { $reason }
-    .fix = Pass the token through a pipe: printf %s TOKEN | atlas client add … --token -.
 error-token-characters = The token of client { $client } has characters that an HTTP header cannot carry
     .fix = Register it again, without spaces or line breaks: atlas client set { $client } --token -.
     .page = Type it again on the client's page, without spaces or line breaks.
@@ -132,15 +157,20 @@ error-part-of-token-url = The connector of API { $api } wants the part { $part }
 error-token-url = The token address { $url } of client { $client } is not a valid http or https URL
     .fix = Correct token_url and register the credential again with: atlas client credential set { $client } --api API --parts -.
     .page = Correct the token URL on the client's page.
-error-parts-json = What was read is not a JSON object whose values are texts
+in-file = { $file ->
+        [none] Credential:{" "}
+        [stdin] Standard input:{" "}
+       *[other] { $file }:{" "}
+    }
+error-parts-json = { in-file }not a JSON object whose values are texts (line { $line })
     .fix = Use something like {"{"}"client_id": "…", "client_secret": "…"{"}"}, or lines NAME=value.
-error-parts-line = Line { $line } is not NAME=value
+error-parts-line = { in-file }line { $line } is not NAME=value
     .fix = Write one part on each line, such as client_id=VALUE, or give a JSON object.
-error-parts-name = The name of a part of the credential is not valid
+error-parts-name = { in-file }the name of a part is not valid
     .fix = Use lower-case letters, digits, hyphens and underscores, such as client_secret.
-error-parts-value = The part { $name } of the credential is empty or too long
+error-parts-value = { in-file }the part { $name } is empty or too long
     .fix = Give a value of 1 to 16384 bytes.
-error-parts-count = The credential has no part, or too many
+error-parts-count = { in-file }there is no part, or too many
     .fix = Give 1 to 16 parts, one on each line, such as token=VALUE.
 error-key = { $name } is not a key of 32 bytes in Base64 or hexadecimal
     .fix = Make one with: openssl rand -base64 32. Keep it outside the database.
@@ -156,7 +186,7 @@ client-removed = ✅ Client { $client } removed
 credential-set = ✅ Credential of client { $client } at the API { $api } registered: { $parts }
 credential-removed = ✅ Credential of client { $client } at the API { $api } removed
 client-rekeyed = 🔑 { $count ->
-        [one] 1 value
+        [1] 1 value
        *[other] { $count } values
     } sealed with the new key. From now on it is the one that goes into ATLAS_KEY.
 
@@ -197,7 +227,10 @@ scrap-created = ✅ Scrap { $id } created. To run it: atlas scrap run { $id }
 scrap-queued = ⏳ Scrap { $id } is in the queue: a worker takes it next.
 scrap-paused = ⏸️ Scrap { $id } is paused. To go on: atlas scrap resume { $id }.
 scrap-pausing = ⏸️ Whoever runs scrap { $id } pauses it within about a second; what was read is written.
-worker-starting = 👷 Worker ready: up to { $scraps } scraps at once, from the queue at { $location }. Ctrl-C hands back what is under way.
+worker-starting = 👷 Worker ready: up to { $scraps ->
+        [1] 1 scrap at a time
+       *[other] { $scraps } scraps at once
+    }, from the queue at { $location }. Ctrl-C hands back what is under way.
 worker-ended = 👷 Worker ended; what it left undone is anybody's now.
 scrap-cancelled = ✅ Scrap { $id } cancelled. Whoever runs it stops within about a second.
 
@@ -211,13 +244,25 @@ run-table = 📊 Target table: dados_raw
 run-table-exists = ✅ Table dados_raw is there already!
 run-table-created = ✅ Table dados_raw created!
 run-resumed = ↩️ Going on: { $pages ->
-        [one] 1 page
+        [1] 1 page
        *[other] { $pages } pages
-    } written already, { $read } records read
-run-page = 📄 Page { $number } | ⏱️ { $seconds } | 📊 { $records } records | 🚀 { $rate } rec/s
+    } written already, { $read ->
+        [1] 1 record read
+       *[other] { $read } records read
+    }
+run-page = 📄 Page { $number } | ⏱️ { $seconds } | 📊 { $records ->
+        [1] 1 record
+       *[other] { $records } records
+    } | 🚀 { $rate } rec/s
 run-queued = 📤 Item queued: { $hash }...
 run-inserted = ✅ Record inserted: { $rows }
-run-progress = 📄 { $pages } of { $known } pages | 📊 { $records } records | 🚀 { $rate } rec/s | ⏳ { $left } left
+run-progress = 📄 { $pages } of { $known ->
+        [1] 1 page
+       *[other] { $known } pages
+    } | 📊 { $records ->
+        [1] 1 record
+       *[other] { $records } records
+    } | 🚀 { $rate } rec/s | ⏳ { $left } left
 run-attempt = ⚠️ Attempt { $attempt }/{ $of } failed, waiting { $wait }s...
 run-attempt-reason = {"   "}reason: { $reason }
 run-rejected = ⚠️ Record rejected: { $text } ({ $reason })
@@ -230,13 +275,14 @@ rejected-lone_surrogate = holds half of a Unicode character
 rejected-number_out_of_range = holds a number beyond what the table can store
 rejected-duplicate_key = has the same key twice
 rejected-database = refused by the database
+rejected-not_kept = dropped by the database without an error
 run-second-look = 🔎 Checking whether the source changed while it was read...
 run-sweep-again = 🔁 The source changed while it was read: sweep { $sweep }
 run-throttled = ⏳ Waiting for the API's budget ({ $reason }): { $wait }s, until { $until }
 run-store-waiting = ⚠️ The database did not answer ({ $reason }), waiting { $wait }s...
 run-draining = ⏸️ Stopping: writing what was read. Ctrl-C again to leave at once.
 run-summary = 🏁 Scrap { $id } { $state } in { $seconds }s: { $pages ->
-        [one] 1 page
+        [1] 1 page
        *[other] { $pages } pages
     } | read { $read } = { $inserted } inserted + { $duplicate } duplicate + { $again } found again + { $rejected } rejected
 run-declared = 🧾 Total declared by the source: { $total }
@@ -262,7 +308,10 @@ end-cancelled = Cancelled by the operator
 end-hosts-died = { $times } runs in a row failed, or ended their process without a word, and no page was done meanwhile
     .fix = Look into the system's log for what ended them (memory?); then: atlas scrap retry, with the scrap's id.
     .page = Look into the machine's log for what ended them (memory?); then use Resume.
-end-attempts = A page failed { $attempts } times: { $reason }
+end-attempts = A page failed { $attempts ->
+        [1] once
+       *[other] { $attempts } times
+    }: { $reason }
     .fix = When the source is back, go on with: atlas scrap resume { $id }. Nothing that was written is lost.
     .page = When the source is back, use Resume. Nothing that was written is lost.
 end-wait-too-long = The source asked to wait { $seconds }s: { $reason }
@@ -278,8 +327,8 @@ end-quota-until = The source's quota is spent, until { $until }: { $reason }
     .fix = Go on after that with: atlas scrap resume { $id }.
     .page = After that, use Resume.
 end-source = The source did not answer as it should: { $reason }
-    .fix = Check the client's address (atlas client list) and the API; then go on with: atlas scrap resume { $id }.
-    .page = Check the base URL on the client's page, and the API; then use Resume.
+    .fix = In brackets is what it answered. If that says what is missing, see to it; if it is another API's answer, correct the client's address (atlas client list); if it is as the API writes it, tell the connector's author. Then go on with: atlas scrap resume { $id }.
+    .page = In brackets is what it answered. If that says what is missing, see to it; if it is another API's answer, correct the base URL on the client's page; if it is as the API writes it, tell the connector's author. Then use Resume.
 end-not-granted = The connector asked for something that was not granted to it: { $reason }
     .fix = If you trust it with that, write a [[grant]] into atlas.toml (see atlas_example.toml); what it does not declare, only its author can add. Then go on with: atlas scrap resume { $id }.
     .page = If you trust it with that, the server's machine needs a [[grant]] in atlas.toml (see atlas_example.toml); what it does not declare, only its author can add. Then use Resume.
@@ -312,6 +361,12 @@ end-ended-process = The connector of route { $route } (version { $version }, { $
 end-beside-ended-process = The process that ran it was ended by the connector of route { $route } (version { $version }, { $digest }, { $signal }); this scrap goes on by itself, and nothing is lost
     .fix = Nothing has to be done; the connector that ended the process is held. Details: atlas connector list.
     .page = Nothing has to be done; the connector that ended the process is held.
+end-untrusted = The source's certificate is not trusted: { $reason }
+    .fix = Waiting does not mend it. If an authority of your own signs it, name the authority's file with SSL_CERT_FILE; if it has expired or is for another name, whoever keeps the server has to renew it. Then go on with: atlas scrap resume { $id }.
+    .page = Waiting does not mend it. If an authority of your own signs it, name the authority's file with SSL_CERT_FILE on the server's machine; if it has expired or is for another name, whoever keeps that server has to renew it. Then use Resume.
+end-mistake = The connector made a mistake: { $reason }
+    .fix = The source is not at fault. Tell the connector's author; once it is mended, go on with: atlas scrap resume { $id }.
+    .page = The source is not at fault. Tell the connector's author; with the mended one in the folder, use Resume.
 end-crashed = The connector crashed: { $reason }
     .fix = Tell the connector's author. Once it is mended, go on with: atlas scrap resume { $id }.
     .page = Tell the connector's author. With the mended one in the folder, use Resume.
@@ -334,7 +389,7 @@ end-lease-lost = The scrap was cancelled, or taken over by another process
     .fix = See how it stands with: atlas scrap list.
     .page = The state above says how it stands.
 reservation-rejected = { $records ->
-        [one] 1 record was rejected
+        [1] 1 record was rejected
        *[other] { $records } records were rejected
     }
     .fix = See which and why with: atlas rejects list --scrap { $id }.
@@ -342,7 +397,10 @@ reservation-rejected = { $records ->
 reservation-moving = The source kept changing while it was read (declared total: { $before }, then { $after })
     .fix = Run the same period again when the source stands still, or with more sweeps: --sweeps 3.
     .page = Create the same again when the source stands still.
-reservation-total = The source declares { $declared } records but gave { $read }
+reservation-total = The source declares { $declared ->
+        [1] 1 record
+       *[other] { $declared } records
+    } but gave { $read }
     .fix = Check with whoever keeps the API; all that it gave is written.
 reservation-same-pages = { $pages } pages carried the very same records
     .fix = The source may ignore the page number: check with whoever keeps the API.
@@ -448,7 +506,13 @@ componentize-unwritable = The component could not be written to { $file }: { $re
 
 ## Connectors that change
 
-connector-used = { $pages } pages, { $traps } traps, { $refusals } refused
+connector-used = { $pages ->
+        [1] 1 page
+       *[other] { $pages } pages
+    }, { $traps ->
+        [1] 1 trap
+       *[other] { $traps } traps
+    }, { $refusals } refused
     CPU { $cpu } s, memory up to { $memory } MiB
 connector-took-over = 🔄 Route { $route }: version { $version } ({ $digest }) serves from the next page on
 connector-untried-no-page = {"   "}↳ untried: this process has fetched no page of this route yet
@@ -491,10 +555,15 @@ error-connector-state = What is remembered of connectors could not be changed: {
 
 ## Database
 
+db-file-created = 🆕 Embedded database created: { $file }
 db-created = ✅ Tables created in { $location }
 db-ready = ✅ Tables ready in { $location }
+db-concern = ⚠️ { $what } (atlas doctor says what to do)
 db-adopted = ℹ️ Existing database adopted: its tables and data stay as they are
-db-foreign-rows = ℹ️ { $rows } earlier records have another kind of hash: the same content, fetched again, becomes a new record
+db-foreign-rows = ℹ️ { $rows ->
+        [1] 1 earlier record has
+       *[other] { $rows } earlier records have
+    } another kind of hash: the same content, fetched again, becomes a new record
 db-status = { $location }: { $server }, table version { $version } (program: { $newest })
 db-status-ready = ✅ All ready
 db-status-not-ready = ⚠️ Tables, or the unique index of hash_conteudo, are missing ({ $tables }). Run: atlas db init
@@ -520,6 +589,33 @@ doctor-tables-missing = Tables missing: { $tables }
 doctor-hash-not-unique = dados_raw.hash_conteudo has no unique index
     .fix = Run: atlas db init. If there are hashes twice, remove those first.
     .page = On the server's machine, run: atlas db init. If there are repeated hashes, remove them first.
+doctor-trigger = dados_raw has the trigger { $name } on INSERT, which may drop or change records
+    .fix = A record that it drops is kept among the rejected ones and told as such. If that is not meant, drop or disable the trigger.
+doctor-rule = dados_raw has the rule { $name } on INSERT, and PostgreSQL takes no ON CONFLICT on such a table: no record can be written
+    .fix = Drop the rule (DROP RULE { $name } ON dados_raw); a trigger can do the same.
+doctor-table-kind = dados_raw is { $kind ->
+        [partitioned] partitioned: the unique index on hash_conteudo has to be one over all partitions
+        [view] a view, into which nothing is written with ON CONFLICT
+       *[foreign] a foreign table, which has no unique index of its own
+    }
+    .fix = Atlas needs a plain table with a unique index on hash_conteudo: let it create dados_raw in a database or schema of its own.
+doctor-row-security = Row-level security of dados_raw decides which rows this role may write and see
+    .fix = Give the role a policy for all rows, or BYPASSRLS; rows that it cannot see are told as missing.
+doctor-column-type = dados_raw.{ $column } is { $found }, not { $wanted }
+    .fix = { $column ->
+        [id] Once the numbers are used up, or where none is given, no row can be written: make the column { $wanted }.
+        [hash_conteudo] A hash has 64 characters, and a record whose hash does not fit is rejected: make the column { $wanted }.
+       *[other] A record that does not fit is rejected: make the column { $wanted }.
+    }
+doctor-column-default = dados_raw.{ $column } wants a value and has no default: no record can be written
+    .fix = Give the column a default, or let it be NULL.
+doctor-encoding = The database's encoding is { $encoding }, not UTF8: records with other letters than its own cannot be written
+    .fix = Create a database with ENCODING 'UTF8' and move the data there (pg_dump, pg_restore).
+doctor-right = This role lacks { $right } on { $on }
+    .fix = As the owner: GRANT { $right } ON { $right ->
+        [USAGE] SEQUENCE{" "}
+       *[other] {""}
+    }{ $on } TO the role that Atlas connects as (see the end of migrations/dba.sql).
 doctor-no-clients = No client registered
     .fix = Register one with: atlas client add 2151 --token - --base-url URL.
     .page = Register the first: number, token and base URL.
@@ -577,6 +673,10 @@ heading-used = used here
 heading-file = file
 heading-takes-period = takes a period
 heading-page-size = records a page
+heading-scheme = where the credential goes
+heading-settings = settings
+heading-budget = budget that it declares
+inspect-grant = To let it make these requests, write into atlas.toml:
 heading-requests = requests that it needs
 heading-key = key
 heading-unhashed = left out of the hash
@@ -635,16 +735,20 @@ error-scrap-of-another = Scrap { $id } is not client { $client }'s
 heading-sweep = sweep
 heading-off-by = off by
 heading-first-declared = declared at first
-verify-moved = On { $pages } pages the source declared another total than on the first: it moved while it was read.
-verify-declared-off = { $read } records were read: { $off } against the total that the source declared.
+verify-moved = On { $pages ->
+        [1] 1 page
+       *[other] { $pages } pages
+    } the source declared another total than on the first: it moved while it was read.
+verify-declared-off = { $read ->
+        [1] 1 record was read
+       *[other] { $read } records were read
+    }: { $off } against the total that the source declared.
 verify-scrap-ok = ✅ confere: the pages of scrap { $id } add up to it.
 verify-scrap-off = ❌ The pages of scrap { $id } do not add up to it: { $off } records.
 rejected-no_connector = no connector serves its route here
 error-api-exists = The API { $api } of client { $client } is registered already
     .fix = To change it: atlas client set { $client } --api { $api }, or atlas client credential set { $client } --api { $api }.
     .page = Open it on the client's page to change it.
-error-parts-file = { $file } could not be read: { $reason }
-    .fix = Name a file with the parts of the credential, or read them from standard input: --parts -.
 client-api-removed = ✅ API { $api } of client { $client } removed
 reject-in-table = put into the table { $when }
 doctor-api-of-nobody = atlas.toml names the API { $api }, and no connector is of that API
@@ -781,7 +885,10 @@ web-see-preview = See the first request
 web-preview = First request
 web-preview-none = The connector did not say what its first request would be.
 web-preview-hint = Below the base URL of API { $api }; connector { $version }; { $size } records a page. Nothing was sent.
-web-preview-slices = There would be { $count } slices.
+web-preview-slices = There would be { $count ->
+        [1] 1 slice
+       *[other] { $count } slices
+    }.
 web-choose = Choose
 web-from = From
 web-to = To
@@ -809,7 +916,7 @@ web-cancel = Cancel
 web-same-again = Same again
 web-cancel-scrap = Cancel scrap { $id }
 web-ask-cancel = Scrap { $id } (client { $client }, route { $route }) stops where it is: { $pages ->
-        [one] { $pages } page
+        [1] { $pages } page
        *[other] { $pages } pages
     } and { $read } records that were read stay in the table. It can be resumed later.
 web-scrap = Scrap { $id }
@@ -835,7 +942,10 @@ web-page-repetida = tried again
 web-page-rejeitada = with rejected ones
 web-page-buscada = fetched, being written
 web-page-pendente = to be fetched
-web-records = { $count } records
+web-records = { $count ->
+        [1] 1 record
+       *[other] { $count } records
+    }
 web-pages-of = Pages of scrap { $id }
 web-cursor = Cursor
 web-sweep = Sweep
@@ -862,7 +972,10 @@ web-details = Details
 web-created = Created
 web-ran = Ran for
 web-connector = Connector
-web-line-begins = Scrap { $id } began ({ $pages } pages done before), writing to { $location }
+web-line-begins = Scrap { $id } began ({ $pages ->
+        [1] 1 page done before
+       *[other] { $pages } pages done before
+    }), writing to { $location }
 web-line-attempt = Attempt { $attempt } of { $of } failed: { $reason }; again in { $wait } s
 web-line-rejected = Record rejected: { $code ->
         [too_large] { rejected-too_large }
@@ -874,6 +987,7 @@ web-line-rejected = Record rejected: { $code ->
         [number_out_of_range] { rejected-number_out_of_range }
         [duplicate_key] { rejected-duplicate_key }
         [database] { rejected-database }
+        [not_kept] { rejected-not_kept }
        *[other] { $code }
     } (detail: { $reason })
 web-line-ended-pendente = Scrap { $id } is back in the queue
@@ -962,7 +1076,10 @@ web-try-page = Try one page
 web-try-page-hint = Fetches the first page with this connector; nothing is stored.
 web-try = Try
 web-tried = Tried: nothing was stored
-web-tried-records = { $count } records in { $took }
+web-tried-records = { $count ->
+        [1] 1 record
+       *[other] { $count } records
+    } in { $took }
 web-tried-next = Next cursors: { $next }.
 web-tried-total = Declared total: { $total }.
 web-accept-version = Accept the version of { $route }
@@ -1014,7 +1131,7 @@ web-overlap = Create one even if the one before has not ended
 web-next-time = Next
 web-last-scrap = Last scrap
 web-days = { $count ->
-        [one] { $count } day
+        [1] { $count } day
        *[other] { $count } days
     }
 web-run-now = Run now
@@ -1064,7 +1181,10 @@ error-scrap-settings = scrap { $id } was created with settings that do not suit 
     .fix = Correct the client's settings and create a new scrap.
 error-settings-long = the settings of API { $api } have more than { $max } bytes
     .fix = Settings are few and short.
-error-settings-json = { $file } has no JSON object: { $reason }
+error-settings-json = { $file ->
+        [stdin] Standard input
+       *[other] { $file }
+    }, line { $line }: no JSON object ({ $reason })
     .fix = Write an object, for example of one member: "loja": 3, in braces.
 web-line-connector = Connector: { $line }
 web-adds-up-but = it adds up, with the reservations above

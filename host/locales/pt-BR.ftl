@@ -3,6 +3,7 @@
 ## Linha de erro e operações
 
 error-line = ⚠️ ERRO ({ $operation }): { $message }
+asked-for-line = ⏸️ { $message } ({ $operation })
 reservation-line = ⚠️ RESSALVA ({ $operation }): { $message }
 op-usage = uso
 op-configure = configurar
@@ -45,6 +46,32 @@ error-half-a-database = Configuração do banco incompleta: falta { $missing }
     .fix = Defina DB_HOST, DB_NAME, DB_USER e DB_PASSWORD (DB_PORT é opcional), ou DATABASE_URL, ou nenhum deles para usar o banco embutido.
 error-database-url = O endereço do banco não é válido
     .fix = Use postgres://USUARIO:SENHA@HOST:PORTA/BANCO ou sqlite:ARQUIVO.
+error-text-unreadable = Não foi possível ler { $file ->
+        [stdin] a entrada padrão
+       *[other] { $file }
+    }: { $reason }
+    .fix = Confira se o arquivo existe e se este usuário pode lê-lo.
+error-text-utf16 = { $file ->
+        [stdin] A entrada padrão
+       *[other] { $file }
+    } está em UTF-16, e não em UTF-8
+    .fix = Salve em UTF-8: no Bloco de Notas em Salvar como, Codificação; no PowerShell com Out-File -Encoding utf8.
+error-text-not-utf8 = { $file ->
+        [stdin] Entrada padrão
+       *[other] { $file }
+    }, linha { $line }: não é texto UTF-8
+    .fix = Salve como texto UTF-8; outra codificação, ou um arquivo de outro tipo, não é lida.
+error-env-line = { $file }, linha { $line }: não é NOME=valor
+    .fix = Escreva uma configuração por linha, como DB_HOST=localhost; comentários começam com #.
+error-env-quote = { $file }, linha { $line }: uma aspa é aberta e não é fechada
+    .fix = Feche a aspa; um valor que contém uma aspa vai entre aspas do outro tipo.
+error-env-variable = A variável de ambiente { $name } não é texto UTF-8
+    .fix = Defina { $name } de novo, ou retire-a para usar o valor padrão.
+error-elsewhere = Esta pasta não tem .env nem atlas.db, mas { $file } existe
+    .fix = Rode o comando naquela pasta; ou diga qual é o banco com --db, por exemplo --db sqlite:atlas.db para um novo aqui.
+error-no-database = Não há banco de dados em { $file }
+    .fix = Rode o comando na pasta da instalação, ou indique o banco dela com --db. Um novo é criado por: atlas db init.
+    .page = Na máquina do servidor, rode: atlas db init.
 error-settings-file = Não foi possível ler { $file }: { $reason }
     .fix = Corrija o arquivo, ou retire-o para usar os valores padrão.
 error-database-unreachable = Não foi possível conectar ao banco { $location }: { $reason }
@@ -114,8 +141,6 @@ error-token-empty = O token está vazio
     .page = Cole o token que a API deu.
 error-token-in-arguments = Um token não deve estar na linha de comando: listas de processos e o histórico do shell o mostram
     .fix = Passe-o por um pipe: printf %s TOKEN | atlas client add … --token -. O que estava ali pode ter sido visto: troque-o na API.
-error-token-input = Não foi possível ler o token da entrada padrão: { $reason }
-    .fix = Passe o token por um pipe: printf %s TOKEN | atlas client add … --token -.
 error-token-characters = O token do cliente { $client } tem caracteres que um cabeçalho HTTP não aceita
     .fix = Registre de novo, sem espaços nem quebras de linha: atlas client set { $client } --token -.
     .page = Digite-o de novo na página do cliente, sem espaços nem quebras de linha.
@@ -132,15 +157,20 @@ error-part-of-token-url = O conector da API { $api } quer a parte { $part } da c
 error-token-url = O endereço de token { $url } do cliente { $client } não é uma URL http ou https válida
     .fix = Corrija token_url e cadastre a credencial de novo com: atlas client credential set { $client } --api API --parts -.
     .page = Corrija a URL do token na página do cliente.
-error-parts-json = O que foi lido não é um objeto JSON com valores de texto
+in-file = { $file ->
+        [none] Credencial:{" "}
+        [stdin] Entrada padrão:{" "}
+       *[other] { $file }:{" "}
+    }
+error-parts-json = { in-file }não é um objeto JSON com valores de texto (linha { $line })
     .fix = Use algo como {"{"}"client_id": "…", "client_secret": "…"{"}"}, ou linhas NOME=valor.
-error-parts-line = A linha { $line } não é NOME=valor
+error-parts-line = { in-file }a linha { $line } não é NOME=valor
     .fix = Escreva uma parte em cada linha, como client_id=VALOR, ou informe um objeto JSON.
-error-parts-name = O nome de uma parte da credencial não é válido
+error-parts-name = { in-file }o nome de uma parte não é válido
     .fix = Use letras minúsculas, algarismos, hífen e sublinhado, como client_secret.
-error-parts-value = A parte { $name } da credencial está vazia ou é longa demais
+error-parts-value = { in-file }a parte { $name } está vazia ou é longa demais
     .fix = Informe um valor de 1 a 16384 bytes.
-error-parts-count = A credencial não tem nenhuma parte, ou tem partes demais
+error-parts-count = { in-file }não há nenhuma parte, ou há partes demais
     .fix = Informe de 1 a 16 partes, uma em cada linha, como token=VALOR.
 error-key = { $name } não é uma chave de 32 bytes em Base64 ou hexadecimal
     .fix = Crie uma com: openssl rand -base64 32. Guarde-a fora do banco de dados.
@@ -156,7 +186,7 @@ client-removed = ✅ Cliente { $client } removido
 credential-set = ✅ Credencial do cliente { $client } na API { $api } cadastrada: { $parts }
 credential-removed = ✅ Credencial do cliente { $client } na API { $api } removida
 client-rekeyed = 🔑 { $count ->
-        [one] 1 valor cifrado
+        [1] 1 valor cifrado
        *[other] { $count } valores cifrados
     } com a chave nova. A partir de agora é ela que vai em ATLAS_KEY.
 
@@ -197,7 +227,10 @@ scrap-created = ✅ Scrap { $id } criado. Para executar: atlas scrap run { $id }
 scrap-queued = ⏳ Scrap { $id } na fila: um worker o pega em seguida.
 scrap-paused = ⏸️ Scrap { $id } pausado. Para continuar: atlas scrap resume { $id }.
 scrap-pausing = ⏸️ Quem executa o scrap { $id } o pausa em cerca de um segundo; o que foi lido é gravado.
-worker-starting = 👷 Worker pronto: até { $scraps } scraps ao mesmo tempo, da fila em { $location }. Ctrl-C devolve o que estiver em andamento.
+worker-starting = 👷 Worker pronto: até { $scraps ->
+        [1] 1 scrap por vez
+       *[other] { $scraps } scraps ao mesmo tempo
+    }, da fila em { $location }. Ctrl-C devolve o que estiver em andamento.
 worker-ended = 👷 Worker encerrado; o que ficou por fazer é de quem pegar.
 scrap-cancelled = ✅ Scrap { $id } cancelado. Quem o executava para em cerca de um segundo.
 
@@ -212,13 +245,25 @@ run-table-exists = ✅ Tabela dados_raw já existe!
 run-table-created = ✅ Tabela dados_raw criada!
 run-resumed = ↩️ Retomando: { $pages ->
         [0] 0 páginas já gravadas
-        [one] 1 página já gravada
+        [1] 1 página já gravada
        *[other] { $pages } páginas já gravadas
-    }, { $read } registros lidos
-run-page = 📄 Página { $number } | ⏱️ { $seconds } | 📊 { $records } registros | 🚀 { $rate } reg/s
+    }, { $read ->
+        [1] 1 registro lido
+       *[other] { $read } registros lidos
+    }
+run-page = 📄 Página { $number } | ⏱️ { $seconds } | 📊 { $records ->
+        [1] 1 registro
+       *[other] { $records } registros
+    } | 🚀 { $rate } reg/s
 run-queued = 📤 Item enviado para fila: { $hash }...
 run-inserted = ✅ Registro inserido: { $rows }
-run-progress = 📄 { $pages } de { $known } páginas | 📊 { $records } registros | 🚀 { $rate } reg/s | ⏳ faltam { $left }
+run-progress = 📄 { $pages } de { $known ->
+        [1] 1 página
+       *[other] { $known } páginas
+    } | 📊 { $records ->
+        [1] 1 registro
+       *[other] { $records } registros
+    } | 🚀 { $rate } reg/s | ⏳ faltam { $left }
 run-attempt = ⚠️ Tentativa { $attempt }/{ $of } falhou, aguardando { $wait }s...
 run-attempt-reason = {"   "}motivo: { $reason }
 run-rejected = ⚠️ Registro rejeitado: { $text } ({ $reason })
@@ -231,6 +276,7 @@ rejected-lone_surrogate = contém metade de um caractere Unicode
 rejected-number_out_of_range = contém um número além do que a tabela armazena
 rejected-duplicate_key = tem a mesma chave duas vezes
 rejected-database = recusado pelo banco
+rejected-not_kept = descartado pelo banco sem nenhum erro
 run-second-look = 🔎 Conferindo se a origem mudou durante a leitura...
 run-sweep-again = 🔁 A origem mudou durante a leitura: varredura { $sweep }
 run-throttled = ⏳ Aguardando o limite da API ({ $reason }): { $wait }s, até { $until }
@@ -238,9 +284,21 @@ run-store-waiting = ⚠️ O banco não respondeu ({ $reason }), aguardando { $w
 run-draining = ⏸️ Interrompendo: gravando o que já foi lido. Ctrl-C de novo para sair imediatamente.
 run-summary = 🏁 Scrap { $id } { $state } em { $seconds }s: { $pages ->
         [0] 0 páginas
-        [one] 1 página
+        [1] 1 página
        *[other] { $pages } páginas
-    } | lidos { $read } = { $inserted } inseridos + { $duplicate } duplicados + { $again } reencontrados + { $rejected } rejeitados
+    } | lidos { $read } = { $inserted ->
+        [1] 1 inserido
+       *[other] { $inserted } inseridos
+    } + { $duplicate ->
+        [1] 1 duplicado
+       *[other] { $duplicate } duplicados
+    } + { $again ->
+        [1] 1 reencontrado
+       *[other] { $again } reencontrados
+    } + { $rejected ->
+        [1] 1 rejeitado
+       *[other] { $rejected } rejeitados
+    }
 run-declared = 🧾 Total declarado pela origem: { $total }
 
 state-pendente = pendente
@@ -266,7 +324,10 @@ end-cancelled = Cancelado pelo operador
 end-hosts-died = { $times } execuções seguidas falharam, ou terminaram seu processo sem aviso, e nenhuma página foi concluída
     .fix = Veja no log do sistema o que as terminou (memória?); depois: atlas scrap retry, com o id do scrap.
     .page = Veja no log da máquina o que as terminou (memória?); depois use Retomar.
-end-attempts = Uma página falhou { $attempts } vezes: { $reason }
+end-attempts = Uma página falhou { $attempts ->
+        [1] 1 vez
+       *[other] { $attempts } vezes
+    }: { $reason }
     .fix = Quando a origem voltar, retome com: atlas scrap resume { $id }. Nada do que foi gravado se perde.
     .page = Quando a origem voltar, use Retomar. Nada do que foi gravado se perde.
 end-wait-too-long = A origem pediu para aguardar { $seconds }s: { $reason }
@@ -282,8 +343,8 @@ end-quota-until = A cota da origem acabou, até { $until }: { $reason }
     .fix = Retome depois disso com: atlas scrap resume { $id }.
     .page = Depois disso, use Retomar.
 end-source = A origem não respondeu como deveria: { $reason }
-    .fix = Confira o endereço do cliente (atlas client list) e a API; depois retome com: atlas scrap resume { $id }.
-    .page = Confira a URL base na página do cliente, e a API; depois use Retomar.
+    .fix = Entre colchetes está o que ela respondeu. Se isso diz o que falta, providencie; se é a resposta de outra API, corrija o endereço do cliente (atlas client list); se é como a API escreve, avise o autor do conector. Depois retome com: atlas scrap resume { $id }.
+    .page = Entre colchetes está o que ela respondeu. Se isso diz o que falta, providencie; se é a resposta de outra API, corrija a URL base na página do cliente; se é como a API escreve, avise o autor do conector. Depois use Retomar.
 end-not-granted = O conector pediu algo que não lhe foi concedido: { $reason }
     .fix = Se você confia nele para isso, escreva um [[grant]] no atlas.toml (veja atlas_example.toml); o que ele não declara, só quem o fez pode acrescentar. Depois continue com: atlas scrap resume { $id }.
     .page = Se você confia nele para isso, a máquina do servidor precisa de um [[grant]] no atlas.toml (veja atlas_example.toml); o que ele não declara, só quem o fez pode acrescentar. Depois use Retomar.
@@ -316,6 +377,12 @@ end-ended-process = O conector da rota { $route } (versão { $version }, { $dige
 end-beside-ended-process = O processo que o executava foi encerrado pelo conector da rota { $route } (versão { $version }, { $digest }, { $signal }); este scrap continua sozinho e nada se perdeu
     .fix = Não é preciso fazer nada; o conector que encerrou o processo está segurado. Detalhes: atlas connector list.
     .page = Não é preciso fazer nada; o conector que encerrou o processo está segurado.
+end-untrusted = O certificado da origem não é confiável: { $reason }
+    .fix = Esperar não resolve. Se uma autoridade própria o assina, indique o arquivo dela com SSL_CERT_FILE; se venceu ou é de outro nome, quem mantém o servidor precisa renová-lo. Depois retome com: atlas scrap resume { $id }.
+    .page = Esperar não resolve. Se uma autoridade própria o assina, indique o arquivo dela com SSL_CERT_FILE na máquina do servidor; se venceu ou é de outro nome, quem mantém aquele servidor precisa renová-lo. Depois use Retomar.
+end-mistake = O conector errou: { $reason }
+    .fix = A origem não tem culpa. Avise o autor do conector; com a correção, retome com: atlas scrap resume { $id }.
+    .page = A origem não tem culpa. Avise o autor do conector; com a correção na pasta, use Retomar.
 end-crashed = O conector falhou: { $reason }
     .fix = Avise o autor do conector. Com a correção, retome com: atlas scrap resume { $id }.
     .page = Avise o autor do conector. Com a correção na pasta, use Retomar.
@@ -340,7 +407,7 @@ end-lease-lost = O scrap foi cancelado ou assumido por outro processo
 
 reservation-rejected = { $records ->
         [0] nenhum registro foi rejeitado
-        [one] 1 registro foi rejeitado
+        [1] 1 registro foi rejeitado
        *[other] { $records } registros foram rejeitados
     }
     .fix = Veja quais e por quê com: atlas rejects list --scrap { $id }.
@@ -348,7 +415,10 @@ reservation-rejected = { $records ->
 reservation-moving = A origem continuou mudando enquanto era lida (total declarado: { $before }, depois { $after })
     .fix = Execute o mesmo período de novo quando a origem estiver parada, ou com mais varreduras: --sweeps 3.
     .page = Crie um igual quando a origem estiver parada.
-reservation-total = A origem declara { $declared } registros, mas entregou { $read }
+reservation-total = A origem declara { $declared ->
+        [1] 1 registro
+       *[other] { $declared } registros
+    }, mas entregou { $read }
     .fix = Confira com quem mantém a API; tudo o que ela entregou está gravado.
 reservation-same-pages = { $pages } páginas trouxeram exatamente os mesmos registros
     .fix = A origem talvez ignore o número da página: confira com quem mantém a API.
@@ -460,7 +530,16 @@ componentize-unwritable = Não foi possível gravar o componente em { $file }: {
 
 ## Recarga de conectores
 
-connector-used = { $pages } páginas, { $traps } traps, { $refusals } recusas
+connector-used = { $pages ->
+        [1] 1 página
+       *[other] { $pages } páginas
+    }, { $traps ->
+        [1] 1 trap
+       *[other] { $traps } traps
+    }, { $refusals ->
+        [1] 1 recusa
+       *[other] { $refusals } recusas
+    }
     CPU { $cpu } s, memória até { $memory } MiB
 connector-took-over = 🔄 Rota { $route }: a versão { $version } ({ $digest }) atende a partir da próxima página
 connector-untried-no-page = {"   "}↳ sem prova: este processo ainda não buscou nenhuma página desta rota
@@ -503,10 +582,15 @@ error-connector-state = O que se lembra dos conectores não pôde ser alterado: 
 
 ## Banco
 
+db-file-created = 🆕 Banco embutido criado: { $file }
 db-created = ✅ Tabelas criadas em { $location }
 db-ready = ✅ Tabelas prontas em { $location }
+db-concern = ⚠️ { $what } (atlas doctor diz o que fazer)
 db-adopted = ℹ️ Banco existente adotado: as tabelas e os dados de antes ficam como estão
-db-foreign-rows = ℹ️ { $rows } registros de antes têm outro tipo de hash: o mesmo conteúdo, buscado de novo, vira um registro novo
+db-foreign-rows = ℹ️ { $rows ->
+        [1] 1 registro de antes tem
+       *[other] { $rows } registros de antes têm
+    } outro tipo de hash: o mesmo conteúdo, buscado de novo, vira um registro novo
 db-status = { $location }: { $server }, versão das tabelas { $version } (programa: { $newest })
 db-status-ready = ✅ Tudo pronto
 db-status-not-ready = ⚠️ Faltam tabelas ou o índice único de hash_conteudo ({ $tables }). Execute: atlas db init
@@ -532,6 +616,33 @@ doctor-tables-missing = Tabelas ausentes: { $tables }
 doctor-hash-not-unique = dados_raw.hash_conteudo não tem índice único
     .fix = Execute: atlas db init. Se houver hashes repetidos, remova-os antes.
     .page = Na máquina do servidor, execute: atlas db init. Se houver hashes repetidos, remova-os antes.
+doctor-trigger = dados_raw tem o gatilho { $name } no INSERT, que pode descartar ou mudar registros
+    .fix = Um registro que ele descarta fica entre os rejeitados e é informado assim. Se não é o que se quer, remova ou desative o gatilho.
+doctor-rule = dados_raw tem a regra { $name } no INSERT, e o PostgreSQL não aceita ON CONFLICT numa tabela assim: nenhum registro pode ser gravado
+    .fix = Remova a regra (DROP RULE { $name } ON dados_raw); um gatilho pode fazer o mesmo.
+doctor-table-kind = dados_raw é { $kind ->
+        [partitioned] particionada: o índice único de hash_conteudo precisa valer para todas as partições
+        [view] uma view, na qual nada se grava com ON CONFLICT
+       *[foreign] uma tabela externa, que não tem índice único próprio
+    }
+    .fix = O Atlas precisa de uma tabela comum com índice único em hash_conteudo: deixe que ele crie dados_raw num banco ou schema só dele.
+doctor-row-security = A segurança por linha de dados_raw decide quais linhas este usuário grava e vê
+    .fix = Dê ao usuário uma política para todas as linhas, ou BYPASSRLS; as que ele não vê são informadas como ausentes.
+doctor-column-type = dados_raw.{ $column } é { $found }, e não { $wanted }
+    .fix = { $column ->
+        [id] Quando os números acabam, ou onde nenhum é dado, nenhuma linha pode ser gravada: mude a coluna para { $wanted }.
+        [hash_conteudo] Um hash tem 64 caracteres, e um registro cujo hash não cabe é rejeitado: mude a coluna para { $wanted }.
+       *[other] Um registro que não cabe é rejeitado: mude a coluna para { $wanted }.
+    }
+doctor-column-default = dados_raw.{ $column } exige um valor e não tem padrão: nenhum registro pode ser gravado
+    .fix = Dê um padrão à coluna, ou deixe que seja NULL.
+doctor-encoding = A codificação do banco é { $encoding }, e não UTF8: registros com letras que ela não tem não podem ser gravados
+    .fix = Crie um banco com ENCODING 'UTF8' e leve os dados para lá (pg_dump, pg_restore).
+doctor-right = Falta a este usuário o direito { $right } em { $on }
+    .fix = Como dono: GRANT { $right } ON { $right ->
+        [USAGE] SEQUENCE{" "}
+       *[other] {""}
+    }{ $on } TO o usuário com que o Atlas se conecta (veja o fim de migrations/dba.sql).
 doctor-no-clients = Nenhum cliente registrado
     .fix = Registre com: atlas client add 2151 --token - --base-url URL.
     .page = Cadastre o primeiro: número, token e URL base.
@@ -589,6 +700,10 @@ heading-used = uso aqui
 heading-file = arquivo
 heading-takes-period = usa período
 heading-page-size = registros por página
+heading-scheme = onde vai a credencial
+heading-settings = configurações
+heading-budget = orçamento que declara
+inspect-grant = Para permitir estes pedidos, escreva no atlas.toml:
 heading-requests = requisições de que precisa
 heading-key = chave
 heading-unhashed = fora do hash
@@ -640,14 +755,26 @@ error-reject-unknown = Não existe o registro rejeitado { $id }
     .page = Os que existem estão na página do scrap.
 reject-replayed-before = O registro { $id } já foi levado para a tabela.
 reject-still = ⚠️ O registro { $id } continua rejeitado: { $text } ({ $reason })
-rejects-replayed = { $inserted } inseridos, { $duplicate } já estavam lá, { $rejected } continuam rejeitados
+rejects-replayed = { $inserted ->
+        [1] 1 inserido
+       *[other] { $inserted } inseridos
+    }, { $duplicate ->
+        [1] 1 já estava lá
+       *[other] { $duplicate } já estavam lá
+    }, { $rejected ->
+        [1] 1 continua rejeitado
+       *[other] { $rejected } continuam rejeitados
+    }
 error-scrap-of-another = O scrap { $id } não é do cliente { $client }
     .fix = atlas scrap show { $id } diz de quem é.
     .page = A página do scrap diz de quem é.
 heading-sweep = varredura
 heading-off-by = diferença
 heading-first-declared = declarado na primeira
-verify-moved = Em { $pages } páginas a origem declarou outro total que na primeira: ela mudou durante a leitura.
+verify-moved = Em { $pages ->
+        [1] 1 página
+       *[other] { $pages } páginas
+    } a origem declarou outro total que na primeira: ela mudou durante a leitura.
 verify-declared-off = Lidos { $read }: { $off } em relação ao total que a origem declarou.
 verify-scrap-ok = ✅ confere: as páginas do scrap { $id } somam o que ele diz.
 verify-scrap-off = ❌ As páginas do scrap { $id } não somam o que ele diz: { $off } registros.
@@ -655,8 +782,6 @@ rejected-no_connector = nenhum conector serve a rota dele aqui
 error-api-exists = A API { $api } do cliente { $client } já está registrada
     .fix = Para alterá-la: atlas client set { $client } --api { $api }, ou atlas client credential set { $client } --api { $api }.
     .page = Abra-a na página do cliente para alterá-la.
-error-parts-file = Não foi possível ler { $file }: { $reason }
-    .fix = Indique um arquivo com as partes da credencial, ou leia-as da entrada padrão: --parts -.
 client-api-removed = ✅ API { $api } do cliente { $client } removida
 reject-in-table = levado para a tabela { $when }
 doctor-api-of-nobody = O atlas.toml cita a API { $api }, e nenhum conector é dessa API
@@ -781,7 +906,7 @@ web-older = Mais antigos
 web-first = Primeiros
 web-next = Próximos
 web-shown = { $count ->
-        [one] 1 mostrado
+        [1] 1 mostrado
        *[other] { $count } mostrados
     }
 web-more-new = Há scraps novos: recarregar
@@ -796,7 +921,10 @@ web-see-preview = Ver a primeira requisição
 web-preview = Primeira requisição
 web-preview-none = O conector não disse qual seria a primeira requisição.
 web-preview-hint = A partir da URL base da API { $api }; conector { $version }; { $size } registros por página. Nada foi enviado.
-web-preview-slices = Seriam { $count } fatias.
+web-preview-slices = Seriam { $count ->
+        [1] 1 fatia
+       *[other] { $count } fatias
+    }.
 web-choose = Escolha
 web-from = De
 web-to = Até
@@ -824,7 +952,7 @@ web-cancel = Cancelar
 web-same-again = Criar igual
 web-cancel-scrap = Cancelar o scrap { $id }
 web-ask-cancel = O scrap { $id } (cliente { $client }, rota { $route }) para onde está: { $pages ->
-        [one] { $pages } página
+        [1] { $pages } página
        *[other] { $pages } páginas
     } e { $read } registros já lidos ficam na tabela. Ele pode ser retomado depois.
 web-scrap = Scrap { $id }
@@ -850,7 +978,10 @@ web-page-repetida = tentada de novo
 web-page-rejeitada = com rejeitados
 web-page-buscada = buscada, sendo gravada
 web-page-pendente = por buscar
-web-records = { $count } registros
+web-records = { $count ->
+        [1] 1 registro
+       *[other] { $count } registros
+    }
 web-pages-of = Páginas do scrap { $id }
 web-cursor = Cursor
 web-sweep = Varredura
@@ -877,7 +1008,10 @@ web-details = Detalhes
 web-created = Criado em
 web-ran = Executou por
 web-connector = Conector
-web-line-begins = O scrap { $id } começou ({ $pages } páginas já feitas), gravando em { $location }
+web-line-begins = O scrap { $id } começou ({ $pages ->
+        [1] 1 página já feita
+       *[other] { $pages } páginas já feitas
+    }), gravando em { $location }
 web-line-attempt = Tentativa { $attempt } de { $of } falhou: { $reason }; de novo em { $wait } s
 web-line-rejected = Registro rejeitado: { $code ->
         [too_large] { rejected-too_large }
@@ -889,6 +1023,7 @@ web-line-rejected = Registro rejeitado: { $code ->
         [number_out_of_range] { rejected-number_out_of_range }
         [duplicate_key] { rejected-duplicate_key }
         [database] { rejected-database }
+        [not_kept] { rejected-not_kept }
        *[other] { $code }
     } (detalhe: { $reason })
 web-line-ended-pendente = O scrap { $id } voltou à fila
@@ -977,7 +1112,10 @@ web-try-page = Testar uma página
 web-try-page-hint = Busca a primeira página com este conector; nada é gravado.
 web-try = Testar
 web-tried = Teste feito: nada foi gravado
-web-tried-records = { $count } registros em { $took }
+web-tried-records = { $count ->
+        [1] 1 registro
+       *[other] { $count } registros
+    } em { $took }
 web-tried-next = Páginas seguintes: { $next }.
 web-tried-total = Total declarado: { $total }.
 web-accept-version = Aceitar a versão de { $route }
@@ -1029,7 +1167,7 @@ web-overlap = Criar mesmo que o anterior não tenha terminado
 web-next-time = Próxima
 web-last-scrap = Último scrap
 web-days = { $count ->
-        [one] { $count } dia
+        [1] { $count } dia
        *[other] { $count } dias
     }
 web-run-now = Executar agora
@@ -1079,7 +1217,10 @@ error-scrap-settings = o scrap { $id } foi criado com configurações que não s
     .fix = Corrija as configurações do cliente e crie um novo scrap.
 error-settings-long = as configurações da API { $api } passam de { $max } bytes
     .fix = Configurações são poucas e curtas.
-error-settings-json = { $file } não traz um objeto JSON: { $reason }
+error-settings-json = { $file ->
+        [stdin] Entrada padrão
+       *[other] { $file }
+    }, linha { $line }: não é um objeto JSON ({ $reason })
     .fix = Escreva um objeto, por exemplo um de um membro: "loja": 3, entre chaves.
 web-line-connector = Conector: { $line }
 web-adds-up-but = confere, com as ressalvas acima

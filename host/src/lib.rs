@@ -14,7 +14,7 @@
 //! - [`server`]     the page, the API, and what happens, live
 //!
 //! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name; [`memory`], given back after a run; [`notice`] and [`i18n`], what people are told, in their language;
-//! and, in tests and under `cargo fuzz` alone, `fuzzing`: what must hold of whatever a stranger writes.
+//! [`text_file`], texts that people write; and, in tests and under `cargo fuzz` alone, `fuzzing`: what must hold of whatever a stranger writes.
 
 pub mod cli;
 pub mod config;
@@ -32,3 +32,4 @@ pub mod server;
 pub mod service;
 pub mod source;
 pub mod store;
+pub mod text_file;

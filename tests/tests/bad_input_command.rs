@@ -61,6 +61,7 @@ async fn a_page_size_out_of_range_is_refused() -> anyhow::Result<()> {
 async fn an_unknown_client_is_told_in_the_words_of_the_documents() -> anyhow::Result<()> {
     let mut on_both = Vec::new();
     for atlas in Atlas::on_both().await? {
+        atlas.run(&["db", "init"]).await?.expect(0)?;
         let arguments = [&PEDIDO[..], &["--from", FROM, "--to", TO]].concat();
         let said = atlas.run_in_both_languages(&arguments, 4).await?;
         let exactly = "⚠️ ERRO (executar_scrap): Token não encontrado para o cliente 2151";
@@ -178,6 +179,7 @@ async fn a_client_that_nobody_knows_is_not_proved_to_be_complete() -> anyhow::Re
 async fn what_may_hold_a_token_is_its_owners_alone_to_read() -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let atlas = Atlas::on_sqlite()?;
+    atlas.run(&["db", "init"]).await?.expect(0)?;
     atlas.run(&["scrap", "show", "1"]).await?.expect(2)?;
     for file in std::fs::read_dir(atlas.folder())? {
         let file = file?;
@@ -214,6 +216,7 @@ async fn line_breaks_around_a_token_are_no_part_of_it() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_client_that_cannot_be_is_not_registered() -> anyhow::Result<()> {
     let atlas = Atlas::on_sqlite()?;
+    atlas.run(&["db", "init"]).await?.expect(0)?;
     let mut said = String::new();
     for (client, token, url) in [
         ("0", TOKEN, "https://erp.example/api"),

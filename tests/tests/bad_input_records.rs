@@ -185,3 +185,57 @@ async fn what_a_limit_rejected_is_put_into_the_table_once_the_limit_is_raised() 
     }
     Ok(())
 }
+
+/// A trigger of the users' own on both databases, which drops or refuses what has an even number.
+async fn set_trigger(atlas: &Atlas, sqlite: &str, postgres: &str) -> anyhow::Result<()> {
+    let sql = match atlas.database.is_postgres() {
+        false => format!(
+            "CREATE TRIGGER deles BEFORE INSERT ON dados_raw WHEN json_extract(NEW.payload, '$.id') % 2 = 0 \
+             BEGIN SELECT {sqlite}; END"
+        ),
+        true => format!(
+            "CREATE FUNCTION deles() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN IF (NEW.payload->>''id'')::bigint % 2 = 0 THEN {postgres}; END IF; RETURN NEW; END'; \
+             CREATE TRIGGER deles BEFORE INSERT ON dados_raw FOR EACH ROW EXECUTE FUNCTION deles()"
+        ),
+    };
+    atlas.database.execute(&sql).await
+}
+
+#[tokio::test]
+async fn what_the_users_own_triggers_keep_out_is_told_and_kept() -> anyhow::Result<()> {
+    let api = api(8, Faults::default()).await?;
+    let ways = [
+        // Dropped without a word, and refused with an error that names no data.
+        ("RAISE(IGNORE)", "RETURN NULL", "not_kept"),
+        ("json(''nenhum json'')", "RAISE EXCEPTION ''no'' USING ERRCODE = ''0A000''", "database"),
+    ];
+    for (sqlite, postgres, code) in ways {
+        for atlas in Atlas::on_both().await? {
+            atlas.register(CLIENT, &api).await?;
+            set_trigger(&atlas, &sqlite.replace("''", "'"), postgres).await?;
+            for batch in ["1", "100"] {
+                let run = atlas.run_pedido(CLIENT, &["--page-size", "10", "--batch", batch]).await?.expect(6)?;
+                assert_eq!(run.text("status")?, "concluido_com_ressalva", "{code}");
+                assert_eq!((run.number("lidos")?, run.number("rejeitados")?), (40, 20), "{code}, batch {batch}");
+                assert_eq!(run.number("inseridos")? + run.number("duplicados")?, 20);
+            }
+            let listed = json_lines(&atlas, &["rejects", "list", "--scrap", "1"]).await?;
+            assert!(listed.len() == 20 && listed.iter().all(|row| row["codigo"] == code), "{listed:?}");
+            let doctor = atlas.run(&["doctor", "--lang", "en"]).await?;
+            assert!(doctor.stdout.contains("dados_raw has the trigger deles on INSERT"), "{}", doctor.stdout);
+            // Nothing of it is lost.
+            atlas
+                .database
+                .execute(match atlas.database.is_postgres() {
+                    true => "DROP TRIGGER deles ON dados_raw",
+                    false => "DROP TRIGGER deles",
+                })
+                .await?;
+            let replayed = atlas.run(&["rejects", "replay", "--scrap", "1", "--output", "json"]).await?.expect(0)?;
+            assert_eq!(replayed.number("inseridos")?, 20);
+            atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+        }
+    }
+    Ok(())
+}

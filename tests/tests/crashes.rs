@@ -16,7 +16,7 @@ impl Random {
             Ok(text) => text.parse()?,
             Err(_) => u64::from(SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos()) | 1,
         };
-        #[allow(clippy::print_stderr)] // shown when the test fails
+        #[allow(clippy::disallowed_macros)] // shown when the test fails
         {
             eprintln!("ATLAS_TEST_SEED={seed}");
         }

@@ -1,5 +1,8 @@
 //! A source that fails: every page is tried again, and either everything is in the table or the scrap says that it is not.
 
+use std::process::Stdio;
+
+use anyhow::ensure;
 use atlas_tests::{Atlas, FROM, FaultKind, Faults, Rota, TO, api};
 
 const CLIENT: u32 = 2151;
@@ -116,5 +119,52 @@ async fn pages_in_flight_stay_within_the_concurrency_asked_for() -> anyhow::Resu
     atlas.register(CLIENT, &api).await?;
     atlas.run_pedido(CLIENT, &["--page-size", "10", "--concurrency", "3", "--batch", "50"]).await?.expect(0)?;
     assert_eq!(api.served().max_concurrent, 3);
+    Ok(())
+}
+
+/// A pipe that nobody reads: what is written to it fails.
+fn nobody_reads() -> anyhow::Result<Stdio> {
+    let (_reader, writer) = std::io::pipe()?;
+    Ok(writer.into())
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_gone_takes_no_run_with_it() -> anyhow::Result<()> {
+    // Every page fails once, so that there is something to say.
+    let api = api(20, failing_first(FaultKind::Status500)).await?;
+    for atlas in Atlas::on_both().await? {
+        atlas.register(CLIENT, &api).await?;
+        let run = ["run", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO, "-vv"];
+        let status = atlas.command(&run)?.stdout(nobody_reads()?).stderr(nobody_reads()?).status().await?;
+        ensure!(status.code() == Some(0), "{status}");
+        atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+        let state = atlas.run(&["scrap", "show", "1", "--output", "json"]).await?.expect(0)?.text("status")?;
+        assert_eq!(state, "concluido");
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_without_a_terminal_obeys_signals() -> anyhow::Result<()> {
+    let api = api(60, Faults { latency_ms: 40, ..Faults::default() }).await?;
+    for command in [&["worker"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let atlas = Atlas::on_sqlite()?;
+        atlas.register(CLIENT, &api).await?;
+        atlas
+            .run(&["scrap", "create", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO])
+            .await?
+            .expect(0)?;
+        let mut started = atlas.command(command)?;
+        let mut child = started.stdout(nobody_reads()?).stderr(nobody_reads()?).spawn()?;
+        while atlas.database.number("SELECT COALESCE(MAX(paginas), 0) FROM scraps").await? == 0 {
+            ensure!(child.try_wait()?.is_none(), "{command:?} has ended");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let id = child.id().ok_or_else(|| anyhow::anyhow!("it has ended"))?.to_string();
+        std::process::Command::new("kill").args(["-s", "TERM", &id]).status()?;
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), child.wait()).await;
+        ensure!(ended.is_ok_and(|status| status.is_ok_and(|status| status.success())), "{command:?} does not obey");
+    }
     Ok(())
 }

@@ -514,7 +514,7 @@ async fn storm(by: RunBy, clients: u32, seconds: u64) -> anyhow::Result<()> {
     let fetched_by = |digest| format!("SELECT COUNT(*) FROM scrap_cursores WHERE conector_sha256 = '{digest}'");
     let javascript = atlas.database.number(&fetched_by(javascript_sha256)).await?;
     let python = atlas.database.number(&fetched_by(python_sha256)).await?;
-    #[allow(clippy::print_stderr)] // worth knowing
+    #[allow(clippy::disallowed_macros)] // worth knowing
     {
         eprintln!("{versions} versions fetched, {javascript} pages in JavaScript and {python} in Python;");
         eprintln!("the last took over {took_over:?} after it was written");
@@ -567,7 +567,7 @@ async fn a_version_takes_over_soon_after_its_last_byte() -> anyhow::Result<()> {
     running.finish().await?;
     times.sort();
     let (half, last) = (times[times.len() / 2], times[(times.len() * 99).div_ceil(100) - 1]);
-    #[allow(clippy::print_stderr)] // worth knowing
+    #[allow(clippy::disallowed_macros)] // worth knowing
     {
         eprintln!("{swaps} versions took over: p50 {half:?}, p99 {last:?}");
     }

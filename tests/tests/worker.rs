@@ -408,7 +408,7 @@ async fn four_workers_share_the_scraps_of_twenty_clients_fairly_and_run_none_twi
            ROW_NUMBER() OVER (PARTITION BY cliente_id ORDER BY retirado_em) AS proprio FROM scraps) ordem"
     ))
     .await?;
-    #[allow(clippy::print_stderr)] // worth knowing
+    #[allow(clippy::disallowed_macros)] // worth knowing
     {
         eprintln!("{} scraps in {took:?}; at most {ahead} ahead or behind", each * CLIENTS);
     }

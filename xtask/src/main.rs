@@ -1,5 +1,5 @@
 //! `cargo xtask …`: the tasks that people and CI run.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+#![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 
 mod bench;
 mod command;

@@ -1,11 +1,9 @@
 //! `atlas access link|password|token`: who may come in.
 
-use std::io::Read;
-
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::args::{AccessArgs, AccessCommand, TokenCommand};
+use super::input;
 use super::output::Output;
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure};
@@ -54,9 +52,7 @@ pub(super) async fn run(args: AccessArgs, atlas: &Atlas, output: &Output) -> Res
 
 /// From standard input: lists of processes and the shell's history show arguments.
 fn read_password() -> Result<Secret, Failure> {
-    let mut text = Zeroizing::new(String::new());
-    let read = std::io::stdin().take(PASSWORD_READ).read_to_string(&mut text);
-    read.map_err(|error| Failure::usage(notice!("error-token-input", reason = error)))?;
+    let text = input::read("-", PASSWORD_READ)?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 

@@ -1,11 +1,10 @@
 //! `atlas client add|list|set|remove|credential|rekey`.
 
-use std::io::Read;
-
 use serde::Serialize;
 
 use super::args::{ClientArgs, ClientCommand};
 use super::credential;
+use super::input;
 use super::output::Output;
 use super::settings;
 use crate::notice;
@@ -59,10 +58,7 @@ fn read_token(argument: &str) -> Result<Secret, Failure> {
     if argument != "-" {
         return Err(Failure::usage(notice!("error-token-in-arguments")));
     }
-    let mut text = String::new();
-    let read = std::io::stdin().take(TOKEN_MAX).read_to_string(&mut text);
-    read.map_err(|error| Failure::usage(notice!("error-token-input", reason = error)))?;
-    Ok(Secret::new(text.trim().to_owned()))
+    Ok(Secret::new(input::read(argument, TOKEN_MAX)?.trim().to_owned()))
 }
 
 #[derive(Serialize)]

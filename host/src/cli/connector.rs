@@ -1,14 +1,15 @@
 //! `atlas connector list|inspect|componentize|accept|rollback|publish|published|keygen|sign|verify`.
 
-use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::args::{ConnectorArgs, ConnectorCommand};
 use super::output::{Output, printable};
 use super::published;
+use super::{input, inspect};
 use crate::config::Config;
-use crate::connector::{Connector, Standing, Usage};
+use crate::connector::{Standing, Usage};
 use crate::notice;
 use crate::notice::Notice;
 use crate::service::{Connectors, Exit, Failure, Signed, hold_notice};
@@ -23,7 +24,7 @@ pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) ->
         ConnectorCommand::List => list(&connectors, output).await,
         ConnectorCommand::Inspect { file } => {
             let connector = connectors.inspect(&file).await?;
-            inspect(&connector, output);
+            inspect::show(&connector, output);
             Ok(Exit::Done)
         }
         ConnectorCommand::Accept { route, digest } => {
@@ -76,12 +77,9 @@ fn password(config: &Config) -> Result<Secret, Failure> {
     if let Some(password) = &config.signing_password {
         return Ok(password.clone());
     }
-    let mut line = String::new();
-    let read = BufReader::new(std::io::stdin().take(PASSWORD_MAX)).read_line(&mut line);
-    line.truncate(line.trim_end_matches(['\r', '\n']).len());
-    let password = Secret::new(line);
-    match read {
-        Ok(_) if !password.is_empty() => Ok(password),
+    let text = input::read("-", PASSWORD_MAX)?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::new(line.to_owned())),
         _ => Err(Failure::usage(notice!("error-no-password"))),
     }
 }
@@ -216,16 +214,23 @@ async fn list(connectors: &Connectors, output: &Output) -> Result<Exit, Failure>
             let goes_on = notice!("connector-goes-on", route = rota, version = versao, digest = digest(sha256));
             state = format!("{state}\n{}", output.text(&goes_on));
         }
-        let file = match &row.erro {
-            Some(error) => format!("⚠️ {error}"),
-            // A file's name may have a line break.
-            None => [&[printable(&row.arquivo)], &row.motivos[..]].concat().join("\n"),
-        };
         let used = row.uso.as_ref().map_or_else(|| "-".to_owned(), |used| used.text(output));
         let sha256 = row.sha256.as_deref().map_or("-", digest).to_owned();
-        vec![dash(&row.rota), dash(&row.api), dash(&row.versao), sha256, state, used, file]
+        vec![dash(&row.rota), dash(&row.api), dash(&row.versao), sha256, state, used, file_name(row)]
     });
+    if !output.is_json() {
+        // Below the table, which stays as wide as its names are long.
+        for row in &rows {
+            row.erro.iter().for_each(|error| output.line(&format!("⚠️ {error}")));
+            row.motivos.iter().for_each(|reason| output.line(&format!("↳ {}: {reason}", file_name(row))));
+        }
+    }
     Ok(Exit::Done)
+}
+
+/// The file's name within the folder. It may have a line break.
+fn file_name(row: &Row) -> String {
+    printable(&Path::new(&row.arquivo).file_name().unwrap_or_default().to_string_lossy())
 }
 
 fn state(standing: &Standing) -> &'static str {
@@ -234,41 +239,5 @@ fn state(standing: &Standing) -> &'static str {
         Standing::Held(_) => "retida",
         Standing::RolledBack => "revertida",
         Standing::Refused => "recusada",
-    }
-}
-
-fn inspect(connector: &Connector, output: &Output) {
-    let descriptor = &connector.descriptor;
-    let pointers = |list: &[crate::json::Pointer]| list.iter().map(|p| p.as_str().to_owned()).collect::<Vec<_>>();
-    let requests: Vec<String> = descriptor.requests.iter().map(ToString::to_string).collect();
-    if output.is_json() {
-        output.json(&serde_json::json!({
-            "rota": descriptor.route,
-            "api": descriptor.api,
-            "versao": descriptor.version,
-            "sha256": connector.sha256,
-            "formato_cursor": descriptor.cursor_format,
-            "usa_periodo": descriptor.takes_period,
-            "tamanho_pagina": descriptor.page_size,
-            "pedidos_http": requests,
-            "chave": pointers(&descriptor.key),
-            "fora_do_hash": pointers(&descriptor.unhashed),
-        }));
-        return;
-    }
-    let yes_no = |yes: bool| output.text(&if yes { notice!("yes") } else { notice!("no") });
-    let lines = [
-        ("heading-route", descriptor.route.clone()),
-        ("heading-api", descriptor.api.clone()),
-        ("heading-version", descriptor.version.clone()),
-        ("heading-sha256", connector.sha256.clone()),
-        ("heading-takes-period", yes_no(descriptor.takes_period)),
-        ("heading-page-size", descriptor.page_size.to_string()),
-        ("heading-requests", if requests.is_empty() { "GET".to_owned() } else { requests.join(", ") }),
-        ("heading-key", pointers(&descriptor.key).join(", ")),
-        ("heading-unhashed", pointers(&descriptor.unhashed).join(", ")),
-    ];
-    for (heading, value) in lines {
-        output.line(&format!("{}: {value}", output.text(&Notice::new(heading))));
     }
 }

@@ -1,18 +1,18 @@
 //! The hidden command that works on one connector's file: what [`connector`](crate::connector)
 //! starts this program for.
 
-#![allow(clippy::print_stderr)] // the parent reads it
-
 use std::process::ExitCode;
 
 use super::args::ConnectorChildArgs;
+use super::terminal;
 use crate::connector::run_child;
 
 pub(super) fn run(args: &ConnectorChildArgs) -> ExitCode {
     match run_child(args.compile_s, args.calls_s, args.memory) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("{reason}");
+            // The parent reads it.
+            terminal::error_line(&reason.to_string());
             ExitCode::FAILURE
         }
     }

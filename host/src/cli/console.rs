@@ -1,8 +1,6 @@
 //! A run as it goes. On a terminal: page lines above, and below them what is updated in place: the record queued last, the
 //! rows inserted, and pages, records, rate and time left. Elsewhere: plain lines.
 
-#![allow(clippy::print_stderr)] // progress goes to stderr
-
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -12,6 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::output::Output;
+use super::terminal;
 use crate::i18n::Catalogue;
 use crate::notice;
 use crate::notice::Notice;
@@ -48,7 +47,7 @@ impl<'a> Console<'a> {
     /// Prints a line above whatever is updated in place.
     pub(super) fn say(&self, text: &str) {
         if !self.output.quiet {
-            self.suspend(|| eprintln!("{text}"));
+            self.suspend(|| terminal::error_line(text));
         }
     }
 
@@ -136,7 +135,7 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn say(&self, line: &str) {
         if !self.quiet {
-            self.suspend(|| eprintln!("{line}"));
+            self.suspend(|| terminal::error_line(line));
         }
     }
 
@@ -183,8 +182,8 @@ impl ScrapConsole {
         }
         let line = format!("{}{}", self.prefix, self.texts.text(notice));
         match &self.bars {
-            Some(bars) => bars.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bars) => bars.suspend(|| terminal::error_line(&line)),
+            None => terminal::error_line(&line),
         }
     }
 

@@ -1,12 +1,10 @@
 //! `atlas client credential set|show|remove`, `atlas client rekey`. Secrets come from standard input or a file, never from the
 //! command line, where every list of processes shows them.
 
-use std::io::Read;
-
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::args::{CredentialCommand, CredentialSet};
+use super::input;
 use super::output::Output;
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure, Said};
@@ -42,9 +40,12 @@ pub(super) async fn rekey(atlas: &Atlas, output: &Output) -> Result<Exit, Failur
 
 fn read_parts(parts: Option<&str>, token: Option<&str>) -> Result<Parts, Failure> {
     match (parts, token) {
-        (Some(file), _) => Parts::parse(&read(file)?).map_err(|error| Failure::parts(&error)),
+        (Some(file), _) => {
+            let text = input::read(file, INPUT_MAX)?;
+            Parts::parse(&text).map_err(|error| Failure::parts(&error, input::told(file)))
+        }
         (None, Some("-")) => {
-            let token = Secret::new(read("-")?.trim().to_owned());
+            let token = Secret::new(input::read("-", INPUT_MAX)?.trim().to_owned());
             if token.is_empty() {
                 return Err(Failure::usage(notice!("error-token-empty")));
             }
@@ -53,21 +54,6 @@ fn read_parts(parts: Option<&str>, token: Option<&str>) -> Result<Parts, Failure
         // A token itself, or nothing.
         _ => Err(Failure::usage(notice!("error-credential-input"))),
     }
-}
-
-fn read(file: &str) -> Result<Zeroizing<String>, Failure> {
-    let mut text = Zeroizing::new(String::new());
-    let read = match file {
-        "-" => std::io::stdin().take(INPUT_MAX).read_to_string(&mut text),
-        file => std::fs::File::open(file).and_then(|file| file.take(INPUT_MAX).read_to_string(&mut text)),
-    };
-    read.map_err(|error| {
-        Failure::usage(match file {
-            "-" => notice!("error-token-input", reason = error),
-            file => notice!("error-parts-file", file = file, reason = error),
-        })
-    })?;
-    Ok(text)
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,7 @@
 //! `atlas db init|status|sql`.
 
+use std::path::Path;
+
 use super::args::{DbArgs, DbCommand, Dialect};
 use super::output::Output;
 use crate::config::Config;
@@ -27,9 +29,10 @@ pub(super) async fn run(
 }
 
 async fn init(config: Config, output: &Output) -> Result<Exit, Failure> {
-    let (atlas, report) = Atlas::open(config).await?;
+    let (atlas, report, created) = Atlas::open_or_create(config).await?;
+    say_if_created(created.as_deref(), output);
     let location = atlas.config().store.location();
-    say_if_adopted(&report, output);
+    say_if_adopted(&atlas, &report, output).await?;
     if output.is_json() {
         output.json(&serde_json::json!({
             "banco": location,
@@ -47,14 +50,26 @@ async fn init(config: Config, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// A database that was there before us keeps its rows as they are; who adopts one should know what that means.
-pub(super) fn say_if_adopted(report: &InitReport, output: &Output) {
+/// Tells of a database file that this command has created.
+pub(super) fn say_if_created(file: Option<&Path>, output: &Output) {
+    if let Some(file) = file {
+        output.remark(&notice!("db-file-created", file = file.display()));
+    }
+}
+
+/// A database that was there before us keeps its rows as they are; who adopts one should know what that means, and what of
+/// it keeps records out.
+pub(super) async fn say_if_adopted(atlas: &Atlas, report: &InitReport, output: &Output) -> Result<(), Failure> {
     if report.adopted {
         output.remark(&notice!("db-adopted"));
         if report.foreign_rows > 0 {
             output.remark(&notice!("db-foreign-rows", rows = report.foreign_rows));
         }
+        for concern in atlas.concerns().await? {
+            output.remark(&notice!("db-concern", what = output.text(&concern.notice)));
+        }
     }
+    Ok(())
 }
 
 async fn status(config: Config, output: &Output) -> Result<Exit, Failure> {

@@ -4,9 +4,11 @@
 //!
 //! - `args`     the commands and their flags
 //! - `output`   results: JSON or tables
+//! - `input`    what is given by a file or on standard input
 //! - `report`   failures: on the console, and in full in the error log
 //! - `usage`    command lines that were not understood
 //! - `console`  a run as it goes: lines and progress
+//! - `terminal` the one writer to standard output and standard error
 //! - `reload`   what happens to connectors while runs go on
 
 mod access;
@@ -19,6 +21,8 @@ mod console;
 mod credential;
 mod db;
 mod doctor;
+mod input;
+mod inspect;
 mod output;
 mod published;
 mod rejects;
@@ -30,10 +34,12 @@ mod scrap;
 mod serve;
 mod settings;
 mod signals;
+mod terminal;
 mod usage;
 mod verify;
 mod worker;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -43,7 +49,8 @@ use self::args::{Cli, Command, LogFormat};
 use self::output::Output;
 use crate::config::{self, Config, Environment, Flags};
 use crate::i18n::Catalogue;
-use crate::service::{Atlas, Exit, Failure};
+use crate::service::{Atlas, ClientChange, Exit, Failure, check_client};
+use crate::store::InitReport;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -84,14 +91,16 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
     let flags = flags(&cli);
     let load = || Config::load(&flags, environment).map_err(Failure::from);
     match cli.command {
-        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Completions(args) => Ok(completions::run(&args, output)),
         Command::Db(args) => db::run(args, load, output).await,
         Command::Doctor => doctor::run(load()?, output).await,
         Command::Connector(args) => connector::run(args, load()?, output).await,
         command => {
-            let (atlas, init) = Atlas::open(load()?).await?;
+            let config = load()?;
+            let (atlas, init, created) = open(&command, config).await?;
             let atlas = std::sync::Arc::new(atlas);
-            db::say_if_adopted(&init, output);
+            db::say_if_created(created.as_deref(), output);
+            db::say_if_adopted(&atlas, &init, output).await?;
             let done = match command {
                 Command::Run(args) => run::run(args, &atlas, &init, output).await,
                 Command::Worker(args) => worker::run(&args, &atlas, &init, output).await,
@@ -115,6 +124,30 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
     }
 }
 
+/// Opens the installation, and creates it for the commands that may be its first: the file of an embedded database that was
+/// created. Scraps are not run in a folder that was most likely entered by mistake, where records would go to another table than
+/// those before them.
+async fn open(command: &Command, config: Config) -> Result<(Atlas, InitReport, Option<PathBuf>), Failure> {
+    let runs = matches!(command, Command::Run(_) | Command::Worker(_) | Command::Serve(_));
+    let first = match command {
+        Command::Run(args) => Some((args.client, None)),
+        Command::Client(args) => args.registers().map(|(client, url)| (client, Some(url.to_owned()))),
+        _ => None,
+    };
+    if let Some(file) = config.elsewhere.as_ref().filter(|_| runs) {
+        return Err(Failure::elsewhere(file));
+    }
+    if !runs && first.is_none() {
+        let (atlas, init) = Atlas::open(config).await?;
+        return Ok((atlas, init, None));
+    }
+    // For a client that cannot be there will never be anything in it.
+    if let Some((client, base_url)) = first.filter(|_| config.store.missing_file().is_some()) {
+        check_client(client, &ClientChange { base_url, ..ClientChange::default() })?;
+    }
+    Atlas::open_or_create(config).await
+}
+
 /// What the command line says of the settings.
 fn flags(cli: &Cli) -> Flags {
     let common = cli.common.flags();
@@ -134,7 +167,8 @@ fn start_logging(common: &args::Common) {
         (false, _) => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::new(format!("error,atlas_host={level}"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| terminal::LogWriter).with_target(false);
     // Only the first subscriber of a process counts; this is it.
     let _ = match common.log_format {
         LogFormat::Text => subscriber.without_time().try_init(),

@@ -1,15 +1,14 @@
 //! Results go to stdout, as JSON or as text; everything else that a person reads goes to stderr, and not at all with `-q`.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // the one place, with `report` and `console`, that prints
-
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::sync::OnceLock;
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::args::{Common, Format};
+use super::terminal;
 use crate::i18n::Catalogue;
 use crate::notice;
 use crate::notice::Notice;
@@ -50,7 +49,7 @@ impl Output {
     /// A remark for a person.
     pub(super) fn remark(&self, notice: &Notice) {
         if !self.quiet {
-            eprintln!("{}", self.text(notice));
+            terminal::error_line(&self.text(notice));
         }
     }
 
@@ -60,7 +59,7 @@ impl Output {
     }
 
     fn write(&self, line: &str) {
-        match writeln!(std::io::stdout().lock(), "{line}") {
+        match terminal::result_line(line) {
             // Whoever reads may have seen enough (`| head`): that is no failure of ours.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 self.broken.get_or_init(|| error.to_string());

@@ -69,6 +69,6 @@ fn listed(publication: &Publication, is_newest: bool) -> Listed<'_> {
 
 async fn open(config: Config, output: &Output) -> Result<Atlas, Failure> {
     let (atlas, init) = Atlas::open(config).await?;
-    db::say_if_adopted(&init, output);
+    db::say_if_adopted(&atlas, &init, output).await?;
     Ok(atlas)
 }

@@ -1,7 +1,5 @@
 //! What happens to connectors while runs go on, as lines among theirs; what is wrong goes into the error log as well.
 
-#![allow(clippy::print_stderr)] // progress goes to stderr
-
 use super::console::Lines;
 use super::report;
 use crate::connector::{RegistryEvent, RegistryObserver};

@@ -1,7 +1,5 @@
 //! Failures: on the console, what failed and what to do; in the error log, with the time and every cause behind it.
 
-#![allow(clippy::print_stderr)] // this is where errors are printed
-
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -9,10 +7,11 @@ use std::process::ExitCode;
 
 use chrono::{Local, SecondsFormat};
 
+use super::terminal;
 use crate::config::ERROR_LOG;
 use crate::i18n::Catalogue;
 use crate::notice::{Notice, legible, printable};
-use crate::service::{Exit, Failure};
+use crate::service::{Failure, line_of};
 
 /// Tells the operator, writes the log, and gives the exit code.
 pub(super) fn fail(catalogue: &Catalogue, failure: &Failure) -> ExitCode {
@@ -22,7 +21,7 @@ pub(super) fn fail(catalogue: &Catalogue, failure: &Failure) -> ExitCode {
 
 /// Tells the operator and writes the log. `about` goes into the log only: what the failure is about.
 pub(super) fn print(catalogue: &Catalogue, failure: &Failure, about: &str) {
-    eprintln!("{}", console_text(catalogue, failure));
+    terminal::error_line(&console_text(catalogue, failure));
     log(catalogue, failure, about);
 }
 
@@ -38,11 +37,8 @@ pub(super) fn console_text(catalogue: &Catalogue, failure: &Failure) -> String {
 fn headline(catalogue: &Catalogue, failure: &Failure) -> String {
     let operation = catalogue.text(&Notice::new(failure.operation));
     let message = catalogue.text(&failure.notice);
-    catalogue.text(&match failure.exit {
-        // Everything was written that could be: nothing failed.
-        Exit::Reservations => crate::notice!("reservation-line", operation = operation, message = message),
-        _ => crate::notice!("error-line", operation = operation, message = message),
-    })
+    let line = Notice::new(line_of(&failure.notice));
+    catalogue.text(&line.with("operation", &operation).with("message", &message))
 }
 
 /// One entry: a line that begins with the time, and an indented line for each cause. Line breaks within are shown as such,

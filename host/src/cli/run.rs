@@ -37,7 +37,7 @@ pub(super) fn request(args: RunArgs) -> ScrapRequest {
 
 /// Runs scraps side by side in this process. The exit code is the gravest of theirs.
 pub(super) async fn run_all(atlas: &Atlas, ids: &[i64], init: &InitReport, output: &Output) -> Result<Exit, Failure> {
-    let stop = stop_on_interrupt(output);
+    let stop = stop_on_interrupt(output)?;
     let (mut whole, mut divided) = (Vec::new(), Vec::new());
     for id in ids {
         if atlas.scrap(*id).await?.slices > 0 { divided.push(*id) } else { whole.push(*id) }

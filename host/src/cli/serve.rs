@@ -1,7 +1,5 @@
 //! `atlas serve`: the page, the API, and a worker, in one process.
 
-#![allow(clippy::print_stderr)] // where it listens goes to stderr, like all that is no result
-
 use std::sync::Arc;
 
 use super::args::ServeArgs;
@@ -32,7 +30,7 @@ pub(super) async fn run(args: ServeArgs, atlas: &Arc<Atlas>, output: &Output) ->
     }
     let texts = Catalogue::new(output.catalogue.lang());
     let complain = move |failure: &Failure, about: &str| report::print(&texts, failure, about);
-    listening.serve(Arc::clone(atlas), stop_on_interrupt(output), complain).await?;
+    listening.serve(Arc::clone(atlas), stop_on_interrupt(output)?, complain).await?;
     output.remark(&notice!("serve-ended"));
     Ok(Exit::Done)
 }

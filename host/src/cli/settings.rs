@@ -1,10 +1,9 @@
 //! `atlas client settings show|set`: what a client has set of an API.
 
-use std::io::Read;
-
 use serde_json::{Map, Value};
 
 use super::args::SettingsCommand;
+use super::input;
 use super::output::Output;
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure};
@@ -24,12 +23,9 @@ pub(super) async fn run(command: SettingsCommand, atlas: &Atlas, output: &Output
 }
 
 fn read(file: &str) -> Result<Map<String, Value>, Failure> {
-    let mut text = String::new();
-    let read = match file {
-        "-" => std::io::stdin().take(INPUT_MAX).read_to_string(&mut text),
-        file => std::fs::File::open(file).and_then(|file| file.take(INPUT_MAX).read_to_string(&mut text)),
-    };
-    let bad = |reason: String| Failure::usage(notice!("error-settings-json", file = file, reason = reason));
-    read.map_err(|error| bad(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
+    let text = input::read(file, INPUT_MAX)?;
+    serde_json::from_str(&text).map_err(|error| {
+        let file = input::told(file);
+        Failure::usage(notice!("error-settings-json", file = file, line = error.line(), reason = error))
+    })
 }

@@ -1,49 +1,81 @@
 //! Ctrl-C: the first drains, the second stops at once. What is checkpointed is safe in either case.
 
+use std::io;
+use std::thread;
+
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
+use super::terminal;
 use crate::notice;
-use crate::service::Exit;
+use crate::service::{Exit, Failure};
 
 /// A token that the first Ctrl-C (or SIGTERM) cancels. The second ends the process.
-pub(super) fn stop_on_interrupt(output: &Output) -> CancellationToken {
+///
+/// Signals are waited for on a thread of their own, with a runtime of its own: neither a panic nor a
+/// thread that is stuck (a terminal that takes nothing) keeps the process from obeying.
+pub(super) fn stop_on_interrupt(output: &Output) -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
-    let (quiet, draining) = (output.quiet, output.text(&notice!("run-draining")));
-    tokio::spawn(async move {
-        interrupted().await;
-        if !quiet {
-            #[allow(clippy::print_stderr)] // no progress bar can be reached from here
-            {
-                eprintln!("\n{draining}");
-            }
-        }
+    let draining = (!output.quiet).then(|| output.text(&notice!("run-draining")));
+    let failed = |error: io::Error| {
+        Failure::new("op-run", notice!("error-engine", reason = error), Exit::Configuration).because(&error)
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    // Before the work begins, so that no signal meets the default action.
+    let mut interrupts = {
+        let _within = runtime.enter();
+        Interrupts::listen().map_err(failed)?
+    };
+    let obey = move || {
+        runtime.block_on(interrupts.next());
         stopping.cancel();
-        interrupted().await;
+        // Elsewhere: writing may block, and the second signal must be heard all the same.
+        let say = move || draining.iter().for_each(|text| terminal::error_line(&format!("\n{text}")));
+        let _ = thread::Builder::new().name("atlas-draining".to_owned()).spawn(say);
+        runtime.block_on(interrupts.next());
         std::process::exit(i32::from(Exit::Interrupted.code()));
-    });
-    stop
+    };
+    thread::Builder::new().name("atlas-signals".to_owned()).spawn(obey).map_err(failed)?;
+    Ok(stop)
+}
+
+/// SIGINT and SIGTERM.
+#[cfg(unix)]
+struct Interrupts {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    // A signal that cannot be listened to leaves the other.
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let terminated = async {
-        match &mut terminate {
-            Some(signal) => signal.recv().await,
-            None => std::future::pending().await,
+impl Interrupts {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
     }
 }
 
+/// Ctrl-C.
 #[cfg(not(unix))]
-async fn interrupted() {
-    let _ = tokio::signal::ctrl_c().await;
+struct Interrupts;
+
+#[cfg(not(unix))]
+impl Interrupts {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::service::{Atlas, Exit, Failure, RunFor, WorkUntil};
 use crate::store::InitReport;
 
 pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
-    let stop = stop_on_interrupt(output);
+    let stop = stop_on_interrupt(output)?;
     let console = Console::new(output, true);
     let complain = |failure: &Failure| console.suspend(|| report::print(console.catalogue(), failure, "worker"));
     // Before anything is taken: of a folder that is empty still, nothing would be for this worker.

@@ -1,23 +1,46 @@
 //! Which database: `--db`, else `DATABASE_URL`, else `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and `DB_PASSWORD`, else the
 //! settings file's, else the embedded one.
 
-use super::{ConfigError, Environment, FileSettings, Flags};
+use std::path::PathBuf;
+
+use super::{ConfigError, Environment, FileSettings, Flags, dotenv};
 use crate::source::Secret;
 use crate::store::StoreUrl;
 
 /// The embedded database, in the working directory.
-const EMBEDDED: &str = "sqlite:atlas.db";
+const EMBEDDED_FILE: &str = "atlas.db";
 const DEFAULT_PORT: u16 = 5432;
 
-pub(super) fn choose(flags: &Flags, environment: &Environment, file: &FileSettings) -> Result<StoreUrl, ConfigError> {
+/// The database that is named; none: the embedded one is meant.
+pub(super) fn named(
+    flags: &Flags,
+    environment: &Environment,
+    file: &FileSettings,
+) -> Result<Option<StoreUrl>, ConfigError> {
     let parse = |url: &str| StoreUrl::parse(url.trim()).ok_or(ConfigError::BadDatabaseUrl);
     if let Some(url) = flags.db.clone().or_else(|| environment.get("DATABASE_URL")) {
-        return parse(&url);
+        return parse(&url).map(Some);
     }
     if let Some(url) = from_parts(environment)? {
-        return Ok(url);
+        return Ok(Some(url));
     }
-    parse(file.database.as_deref().unwrap_or(EMBEDDED))
+    file.database.as_deref().map(parse).transpose()
+}
+
+pub(super) fn embedded() -> StoreUrl {
+    StoreUrl::Sqlite(EMBEDDED_FILE.into())
+}
+
+/// What marks an installation in the nearest parent folder that has one, where the working directory
+/// has none: the command was most likely given in the wrong folder.
+pub(super) fn elsewhere() -> Option<PathBuf> {
+    let marks = [dotenv::FILE, EMBEDDED_FILE];
+    let here = std::env::current_dir().ok()?;
+    if marks.iter().any(|mark| here.join(mark).exists()) {
+        return None;
+    }
+    let above = here.ancestors().skip(1).flat_map(|folder| marks.map(|mark| folder.join(mark)));
+    above.into_iter().find(|file| file.is_file())
 }
 
 /// `DB_PORT` may be left out; the others come all together or not at all.

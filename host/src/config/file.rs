@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{ConfigError, bad};
 use crate::limits::{Limits, OwnLimits};
 use crate::source::{Grant, RATE_MIN, RateBudget, RequestPattern};
+use crate::text_file;
 
 /// What the file may say. A name that is not here is an error: a setting that is misspelt must not be passed over.
 #[derive(Clone, Default, Deserialize)]
@@ -152,11 +153,13 @@ pub(super) struct ClientSettings {
 impl FileSettings {
     /// Reads the file; one that is not there says nothing.
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
-        let bad = |reason: String| ConfigError::BadFile { file: path.display().to_string(), reason };
-        match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text).map_err(|e| bad(told(&text, &e))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(e) => Err(bad(e.to_string())),
+        let file = || path.display().to_string();
+        let read = text_file::read_if_there(path);
+        match read.map_err(|error| ConfigError::BadText { file: file(), error })? {
+            Some(text) => {
+                toml::from_str(&text).map_err(|e| ConfigError::BadFile { file: file(), reason: told(&text, &e) })
+            }
+            None => Ok(Self::default()),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The key that secrets are sealed with: from a variable, else from the file that another variable names.
 
 use std::fs::File;
-use std::io::Read;
 
 use zeroize::Zeroizing;
 
 use super::{ConfigError, Environment};
 use crate::store::StoreKey;
+use crate::text_file::{self, TextError};
 
 /// More than any way to write a key needs.
 const FILE_MAX: u64 = 4096;
@@ -19,10 +19,9 @@ pub(super) fn read(
     let (name, text) = match (environment.get(variable), environment.get(file_variable)) {
         (Some(text), _) => (variable, Zeroizing::new(text)),
         (None, Some(file)) => {
-            let mut text = Zeroizing::new(String::new());
-            let read = File::open(file.trim()).and_then(|opened| opened.take(FILE_MAX).read_to_string(&mut text));
-            read.map_err(|error| ConfigError::BadFile { file, reason: error.to_string() })?;
-            (file_variable, text)
+            let opened = File::open(file.trim()).map_err(TextError::from);
+            let text = opened.and_then(|opened| text_file::read(opened, FILE_MAX));
+            (file_variable, text.map_err(|error| ConfigError::BadText { file, error })?)
         }
         (None, None) => return Ok(None),
     };

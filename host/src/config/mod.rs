@@ -2,6 +2,7 @@
 //! and from then on plain typed values.
 
 mod database;
+mod dotenv;
 mod file;
 mod key;
 
@@ -21,6 +22,7 @@ use crate::notice::Notice;
 use crate::pipeline::{RetryPolicy, RunSettings};
 use crate::source::{Grant, RateBudget, Secret};
 use crate::store::{CONNECTIONS, CONNECTIONS_WITHIN, StoreKey, StoreUrl};
+use crate::text_file::TextError;
 
 /// The file of settings, in the working directory.
 pub const FILE: &str = "atlas.toml";
@@ -73,6 +75,9 @@ pub struct Flags {
 pub struct Config {
     /// Where records go.
     pub store: StoreUrl,
+    /// An `.env` or `atlas.db` of a parent folder, where this one has neither and the embedded
+    /// database is meant only because nothing names another.
+    pub elsewhere: Option<PathBuf>,
     /// The key that secrets are sealed with; none: they stand in the clear.
     pub key: Option<StoreKey>,
     /// The key that `atlas client rekey` seals them with.
@@ -140,7 +145,29 @@ pub enum ConfigError {
         /// The setting that names it.
         name: String,
     },
-    /// A settings file that cannot be read.
+    /// A line of `.env` that is not `NAME=value`.
+    #[error(".env, line {line}: {}", if *is_open { "a quote is not closed" } else { "not NAME=value" })]
+    BadEnvLine {
+        /// The line, counted from 1.
+        line: usize,
+        /// Whether it opens a quote that is closed nowhere.
+        is_open: bool,
+    },
+    /// A variable of the environment that is not UTF-8.
+    #[error("the variable {name} is not UTF-8")]
+    BadVariable {
+        /// The variable.
+        name: String,
+    },
+    /// A file of settings that cannot be read, or is no text.
+    #[error("{file}: {error}")]
+    BadText {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        error: TextError,
+    },
+    /// A settings file that is not understood.
     #[error("{file}: {reason}")]
     BadFile {
         /// The file.
@@ -160,6 +187,14 @@ impl ConfigError {
             Self::HalfADatabase { missing } => notice!("error-half-a-database", missing = missing),
             Self::BadDatabaseUrl => notice!("error-database-url"),
             Self::BadKey { name } => notice!("error-key", name = name),
+            Self::BadEnvLine { line, is_open: false } => {
+                notice!("error-env-line", file = dotenv::FILE, line = line)
+            }
+            Self::BadEnvLine { line, is_open: true } => {
+                notice!("error-env-quote", file = dotenv::FILE, line = line)
+            }
+            Self::BadVariable { name } => notice!("error-env-variable", name = name),
+            Self::BadText { file, error } => error.notice(file),
             Self::BadFile { file, reason } => {
                 notice!("error-settings-file", file = file, reason = reason)
             }
@@ -170,26 +205,17 @@ impl ConfigError {
 /// The environment, and `.env` behind it. Nothing is written into the process's own environment.
 pub struct Environment {
     dotenv: HashMap<String, String>,
-    dotenv_error: Option<String>,
+    /// What could not be read: told by [`Config::load`], since it must not pass for what is not set.
+    error: Option<ConfigError>,
 }
 
 impl Environment {
     /// Reads `.env` in the working directory, if it is there.
     pub fn read() -> Self {
-        let mut dotenv = HashMap::new();
-        let mut dotenv_error = None;
-        if let Ok(entries) = dotenvy::from_filename_iter(".env") {
-            for entry in entries {
-                match entry {
-                    Ok((name, value)) => {
-                        dotenv.insert(name, value);
-                    }
-                    // The error would show the line, and a line of this file may hold a password.
-                    Err(_) => dotenv_error = Some("a line is not NAME=value".to_owned()),
-                }
-            }
+        match checked_variables().and_then(|()| dotenv::read()) {
+            Ok(dotenv) => Self { dotenv, error: None },
+            Err(error) => Self { dotenv: HashMap::new(), error: Some(error) },
         }
-        Self { dotenv, dotenv_error }
     }
 
     /// A variable; one that is empty counts as not set.
@@ -197,6 +223,19 @@ impl Environment {
         let is_set = |value: &String| !value.trim().is_empty();
         std::env::var(name).ok().filter(is_set).or_else(|| self.dotenv.get(name).filter(|v| is_set(v)).cloned())
     }
+}
+
+/// Fails if a variable of ours is no text: it would pass for one that is not set.
+fn checked_variables() -> Result<(), ConfigError> {
+    let is_ours = |name: &str| {
+        let known = ["DATABASE_URL", "BATCH_EXPORT", "RETRY_MAX"];
+        name.starts_with("ATLAS_") || name.starts_with("DB_") || known.contains(&name)
+    };
+    let bad = std::env::vars_os()
+        .filter(|(_, value)| value.to_str().is_none())
+        .filter_map(|(name, _)| name.into_string().ok())
+        .find(|name| is_ours(name));
+    bad.map_or(Ok(()), |name| Err(ConfigError::BadVariable { name }))
 }
 
 /// The language: `--lang`, else `ATLAS_LANG`, else the settings file's, else the locale, else pt-BR. Never fails, since
@@ -212,8 +251,8 @@ pub fn language(flags: &Flags, environment: &Environment) -> Lang {
 impl Config {
     /// Puts the settings together and checks them.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
-        if let Some(reason) = &environment.dotenv_error {
-            return Err(ConfigError::BadFile { file: ".env".to_owned(), reason: reason.clone() });
+        if let Some(error) = &environment.error {
+            return Err(error.clone());
         }
         let file = FileSettings::read(Path::new(FILE))?;
         check_language(flags, environment, &file)?;
@@ -255,8 +294,10 @@ impl Config {
         let cap = number(None, ("retry_cap_ms", file.retry_cap_ms), 60_000, 0..=RETRY_WAIT_MAX_MS)?.max(base);
         let retry = RetryPolicy::new(retries, Duration::from_millis(base), Duration::from_millis(cap))
             .ok_or_else(|| bad("RETRY_MAX", &retries.to_string(), "1..100"))?;
+        let named = database::named(flags, environment, &file)?;
         Ok(Self {
-            store: database::choose(flags, environment, &file)?,
+            elsewhere: if named.is_none() { database::elsewhere() } else { None },
+            store: named.unwrap_or_else(database::embedded),
             key: key::read(environment, "ATLAS_KEY", "ATLAS_KEY_FILE")?,
             new_key: key::read(environment, "ATLAS_NEW_KEY", "ATLAS_NEW_KEY_FILE")?,
             connectors: connectors_folder(flags, environment, &file),

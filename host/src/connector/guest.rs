@@ -19,12 +19,16 @@ use super::said::LogLine;
 use super::share::{GuestMemory, PageShare, Turnstile};
 use super::wasi::Wasi;
 use crate::limits::Limits;
+use crate::notice::printable;
 use crate::source::Waiting;
 
 /// Handles that a guest may hold at once: responses and selections.
 const HANDLES_MAX: usize = 10_000;
 /// From this size on, what is gone through for a guest may take longer than others should wait for its thread.
 const LARGE_BODY: usize = 256 * 1024;
+
+/// Bytes of a guest's last error line that are told with a trap.
+const LAST_ERROR_MAX: usize = 500;
 
 /// How wasmtime's error ends where a guest hands over more than it may.
 const HANDED_OVER_TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
@@ -246,6 +250,8 @@ pub(super) struct GuestLog {
     heard_by: Option<Arc<dyn Waiting>>,
     /// Lines that are kept instead of being logged; none: they are logged.
     kept: Option<Vec<LogLine>>,
+    /// The beginning of the last line that was logged as an error or written to standard error.
+    last_error: Option<String>,
 }
 
 impl GuestLog {
@@ -259,6 +265,7 @@ impl GuestLog {
             unfinished: [Vec::new(), Vec::new()],
             heard_by: None,
             kept: None,
+            last_error: None,
         }
     }
 
@@ -317,8 +324,19 @@ impl GuestLog {
         self.cut = true;
     }
 
+    /// What the guest said last of what is wrong: for a trap, which says nothing itself.
+    pub(super) fn last_error(&mut self) -> Option<String> {
+        self.finish_line(Stdio::Err);
+        self.last_error.take()
+    }
+
     /// Adds a line. Control characters are shown as escapes, so that a connector cannot write to somebody's terminal.
     pub(super) fn line(&mut self, level: tracing::Level, message: &str) {
+        // Rust's own hook for panics ends with a note on backtraces.
+        let is_error = level <= tracing::Level::WARN && !message.trim().is_empty() && !message.starts_with("note: ");
+        if is_error {
+            self.last_error = Some(printable(&message[..message.floor_char_boundary(LAST_ERROR_MAX)]));
+        }
         if self.cut {
             return;
         }
@@ -338,9 +356,9 @@ impl GuestLog {
             kept.push(LogLine { level: level.to_string(), text: message.to_owned() });
             return;
         }
-        let message = message.escape_debug();
+        let message = printable(message);
         if let Some(whom) = self.heard_by.as_ref().filter(|_| level <= tracing::Level::INFO) {
-            whom.logged(&message.to_string());
+            whom.logged(&message);
         }
         match level {
             tracing::Level::ERROR => tracing::error!(rota = %self.route, "{message}"),

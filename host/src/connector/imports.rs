@@ -11,7 +11,8 @@ use super::bindings::atlas::connector::http::{self, BodyError, HttpError, Method
 use super::bindings::atlas::connector::{log, types};
 use super::guest::Guest;
 use crate::json::{self, Pointer};
-use crate::source::{self, Answer, SendError};
+use crate::notice::legible;
+use crate::source::{self, Answer, Refusal, SendError};
 
 /// An answer that a guest holds.
 #[allow(unreachable_pub)] // the generated bindings re-export it
@@ -142,11 +143,11 @@ impl http::HostResponse for Guest {
     ) -> wasmtime::Result<Result<Resource<HeldSelection>, BodyError>> {
         let body = &self.table.get(&this)?.answer.body;
         let Ok(at) = Pointer::parse(&pointer) else {
-            return Ok(Err(BodyError::InvalidPointer(pointer)));
+            return Ok(Err(self.invalid_pointer(pointer)));
         };
         let inside = match element.as_deref().map(Pointer::parse).transpose() {
             Ok(inside) => inside,
-            Err(_) => return Ok(Err(BodyError::InvalidPointer(element.unwrap_or_default()))),
+            Err(_) => return Ok(Err(self.invalid_pointer(element.unwrap_or_default()))),
         };
         let left = self.records_left();
         match self.work(body.len(), || json::select(body, &at, inside.as_ref(), left))? {
@@ -177,6 +178,14 @@ impl http::HostSelection for Guest {
 }
 
 impl Guest {
+    /// What the guest gave for a pointer is none: its own mistake, whatever it makes of it.
+    fn invalid_pointer(&mut self, pointer: String) -> BodyError {
+        if let Some(http) = &mut self.http {
+            http.meter.refusal = Some(Refusal::Mistake(format!("not a JSON pointer: {}", legible(&pointer))));
+        }
+        BodyError::InvalidPointer(pointer)
+    }
+
     /// More records were to be selected than a page may have. Whatever the guest makes of it, the limit is told by its name.
     fn too_many_records(&mut self) -> BodyError {
         let max = self.records_max as u64;
@@ -208,6 +217,7 @@ fn http_error(error: SendError) -> HttpError {
         }
         SendError::InvalidRequest(why) => HttpError::InvalidRequest(why),
         SendError::Connect(why) => HttpError::Connect(why),
+        untrusted @ SendError::Untrusted(_) => HttpError::Connect(untrusted.to_string()),
         SendError::Interrupted(why) | SendError::Unreadable(why) => HttpError::Interrupted(why),
         SendError::Timeout(why) => HttpError::Timeout(why),
         SendError::TooLarge(limit) | SendError::HeadTooLarge(limit) => HttpError::TooLarge(limit as u64),

@@ -529,6 +529,9 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
                 grantable: refused.class.is_grantable(),
             };
         }
+        Some(Refusal::Untrusted(why)) => return FetchFailure::Untrusted(why),
+        Some(Refusal::Unreadable(why)) => return FetchFailure::InvalidResponse(why),
+        Some(Refusal::Mistake(why)) => return FetchFailure::Mistake(why),
         None => {}
     }
     let passing = meter.is_some_and(|m| m.passing_fault);
@@ -546,7 +549,22 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
         wit::FetchError::InvalidResponse(reason) => FetchFailure::InvalidResponse(reason),
         wit::FetchError::Fatal(reason) => FetchFailure::Fatal(reason),
     };
-    failure.map_reason(|reason| cut(reason, REASON_READ))
+    let answered = meter.and_then(|m| m.answered.as_deref());
+    failure.map_reason(|reason| with_answer(cut(reason, REASON_READ), answered))
+}
+
+/// A reason with what the source answered, unless the connector quotes it already: under status 200 an API may say what is
+/// wrong, and a connector that looks for records only finds none.
+fn with_answer(reason: String, answered: Option<&str>) -> String {
+    /// Bytes of an answer by which a quotation is known: quotations are cut, and differ in how they write blanks.
+    const KNOWN_BY: usize = 24;
+
+    let said = answered.and_then(|answered| answered.split_once(": ")).map_or("", |(_, body)| body);
+    let known_by = &said[..said.floor_char_boundary(KNOWN_BY)];
+    match answered {
+        Some(answered) if !known_by.is_empty() && !reason.contains(known_by) => format!("{reason} [{answered}]"),
+        _ => reason,
+    }
 }
 
 /// The beginning of a text. The rest is given back at once: a guest's text may be as large as its memory.
@@ -568,11 +586,18 @@ pub(super) fn told(reason: String, redact: impl FnOnce(String) -> String) -> Str
     cut(cleaned, whole.min(REASON_SHOWN))
 }
 
-fn trapped(trap: &wasmtime::Error, guest: &Guest) -> FetchFailure {
+fn trapped(trap: &wasmtime::Error, guest: &mut Guest) -> FetchFailure {
     match guest.limit_reached(trap) {
         Some(limit) if limit.name == HOST_GUESTS => no_memory(limit),
         Some(limit) => FetchFailure::Limit { name: limit.name, value: limit.value },
-        None => FetchFailure::Crashed(reason_of_trap(trap, guest)),
+        None => {
+            let reason = reason_of_trap(trap, guest);
+            // A panic or an exception is only a trap to the engine; what it was, the guest wrote down before.
+            match guest.log.last_error() {
+                Some(said) => FetchFailure::Crashed(format!("{reason} [{said}]")),
+                None => FetchFailure::Crashed(reason),
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::json::RecordLimits;
 use crate::limits::Limits;
-use crate::store::{Lease, Scrap, ScrapState, StoreError};
+use crate::store::{Fault, Lease, Scrap, ScrapState, StoreError};
 
 use super::page_source::HeldVersion;
 use super::retry::RetryPolicy;
@@ -104,6 +104,10 @@ pub enum End {
         /// Whether the operator could grant it.
         grantable: bool,
     },
+    /// The source's certificate is not trusted.
+    Untrusted(String),
+    /// The connector asked the host for what cannot be.
+    ConnectorMistake(String),
     /// The connector trapped.
     ConnectorCrashed(String),
     /// The version that fetched the scrap was held on all hosts meanwhile.
@@ -170,6 +174,8 @@ impl End {
             | Self::Unauthorized(reason)
             | Self::SourceFailed(reason)
             | Self::NotGranted(reason)
+            | Self::Untrusted(reason)
+            | Self::ConnectorMistake(reason)
             | Self::ConnectorCrashed(reason) => Some(reason),
             _ => None,
         }
@@ -184,6 +190,8 @@ impl End {
             Self::AttemptsExhausted { .. } | Self::WaitTooLong { .. } | Self::VersionHeld(_) => {
                 ScrapState::Interrompido
             }
+            // When it is back, the same goes on.
+            Self::Store(error) if error.fault == Fault::Unavailable => ScrapState::Interrompido,
             Self::Unauthorized(_) => ScrapState::TokenRecusado,
             Self::Quota { .. } => ScrapState::Suspenso,
             Self::LeaseLost => ScrapState::Cancelado,
@@ -192,6 +200,8 @@ impl End {
             | Self::Repeating { .. }
             | Self::NotGranted(_)
             | Self::AddressRefused { .. }
+            | Self::Untrusted(_)
+            | Self::ConnectorMistake(_)
             | Self::ConnectorCrashed(_)
             | Self::Limit { .. }
             | Self::Store(_) => ScrapState::Falhou,

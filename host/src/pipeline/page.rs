@@ -306,6 +306,8 @@ fn end_of(failure: FetchFailure) -> End {
         FetchFailure::AddressRefused { host, address, class, grantable } => {
             End::AddressRefused { host, address, class, grantable }
         }
+        FetchFailure::Untrusted(reason) => End::Untrusted(reason),
+        FetchFailure::Mistake(reason) => End::ConnectorMistake(reason),
         FetchFailure::Crashed(reason) => End::ConnectorCrashed(reason),
         FetchFailure::Held(held) => End::VersionHeld(held),
         FetchFailure::Limit { name, value } => End::Limit { name, value },

@@ -107,6 +107,12 @@ pub enum FetchFailure {
         /// Whether the operator could grant it.
         grantable: bool,
     },
+    /// The source's certificate is not trusted.
+    #[error("the source's certificate is not trusted: {0}")]
+    Untrusted(String),
+    /// What the connector asked of the host cannot be: its own mistake.
+    #[error("the connector made a mistake: {0}")]
+    Mistake(String),
     /// The connector trapped.
     #[error("the connector crashed: {0}")]
     Crashed(String),
@@ -148,6 +154,8 @@ impl FetchFailure {
             Self::InvalidResponse(reason) => Self::InvalidResponse(change(reason)),
             Self::Fatal(reason) => Self::Fatal(change(reason)),
             Self::NotGranted(reason) => Self::NotGranted(change(reason)),
+            Self::Untrusted(reason) => Self::Untrusted(change(reason)),
+            Self::Mistake(reason) => Self::Mistake(change(reason)),
             Self::Crashed(reason) => Self::Crashed(change(reason)),
             Self::Limit { .. } | Self::AddressRefused { .. } | Self::Held(_) => self,
         }

@@ -13,6 +13,8 @@ use crate::store::{Fault, Lease, RecordRow, RejectedRow, Store, StoreError};
 
 /// The code of a record that the database itself refused.
 const REFUSED_BY_DATABASE: &str = "database";
+/// The code of a record that the database dropped without an error.
+const NOT_KEPT: &str = "not_kept";
 
 /// What a writer works with.
 pub(super) struct Writer {
@@ -50,9 +52,7 @@ impl Writer {
         while let Some(part) = parts.pop() {
             match self.insert(part).await {
                 Ok(()) => {}
-                Err(error) if !matches!(error.fault, Fault::Poison | Fault::Collision) => {
-                    return Err(error);
-                }
+                Err(error) if !self.is_a_records_fault(&error).await => return Err(error),
                 Err(error) => match part {
                     [record] => self.refuse(record, &error).await?,
                     _ => {
@@ -64,6 +64,19 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Whether an error is about one of the records, whatever the database calls it: then the same statement takes another
+    /// record. What the database is known to say of a record needs no trial.
+    async fn is_a_records_fault(&self, error: &StoreError) -> bool {
+        match error.fault {
+            Fault::Poison | Fault::NotKept | Fault::Collision => true,
+            Fault::Other | Fault::Schema | Fault::Missing => {
+                let tried = patiently(self.patience, self.observer.as_ref(), || self.store.try_insert(&self.lease));
+                tried.await.is_ok()
+            }
+            _ => false,
+        }
     }
 
     async fn insert(&self, part: &[&Queued]) -> Result<(), StoreError> {
@@ -98,8 +111,11 @@ impl Writer {
         let Record::Good { position, payload, .. } = &queued.record else {
             return Ok(());
         };
-        let reason = error.database_message();
-        self.reject(&[(queued, *position, REFUSED_BY_DATABASE, &reason, payload)]).await
+        let (code, reason) = match error.fault {
+            Fault::NotKept => (NOT_KEPT, error.detail().to_owned()),
+            _ => (REFUSED_BY_DATABASE, error.database_message()),
+        };
+        self.reject(&[(queued, *position, code, &reason, payload)]).await
     }
 
     async fn keep_rejected(&self, batch: &[&Queued]) -> Result<(), StoreError> {

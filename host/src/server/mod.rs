@@ -303,11 +303,13 @@ fn router(house: Arc<House>) -> Router {
         .with_state(house)
 }
 
-/// Whether scraps can be run: the database answers and has its tables.
+/// Whether scraps can be run: the database answers, has its tables, and takes writes.
 async fn ready(State(house): State<Arc<House>>) -> Response {
     let schema = tokio::time::timeout(READY_WITHIN, house.atlas.store().schema()).await;
     match schema {
-        Ok(Ok(schema)) if schema.is_ready() && !house.stop.is_cancelled() => "ready\n".into_response(),
+        Ok(Ok(schema)) if schema.is_ready() && house.atlas.writes() && !house.stop.is_cancelled() => {
+            "ready\n".into_response()
+        }
         _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
     }
 }

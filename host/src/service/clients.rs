@@ -159,7 +159,8 @@ pub(super) fn unknown(cliente_id: i32) -> Failure {
     Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential)
 }
 
-fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
+/// Fails for a client, or a change of one, that cannot be.
+pub fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     if cliente_id < 1 {
         return Err(Failure::usage(notice!("error-client-id", client = cliente_id)));
     }
@@ -169,7 +170,7 @@ fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     // What HTTP can carry in a header and every API takes in a token (RFC 6750, section 2.1, allows fewer still).
     let fits = |token: &Secret| token.expose().bytes().all(|b| b.is_ascii_graphic());
     if change.token.as_ref().is_some_and(|token| token.expose().len() > PART_MAX) {
-        return Err(Failure::usage(notice!("error-parts-value", name = "token")));
+        return Err(Failure::usage(notice!("error-parts-value", name = "token", file = "none")));
     }
     if change.token.as_ref().is_some_and(|token| !fits(token)) {
         return Err(Failure::usage(notice!("error-token-characters", client = cliente_id)));

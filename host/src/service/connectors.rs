@@ -59,7 +59,8 @@ impl Connectors {
 
     /// Loads one file, wherever it is.
     pub async fn inspect(&self, file: &Path) -> Result<Connector, Failure> {
-        let loaded = Registry::inspect(self.engine().await?, &self.limits, &self.trust, file).await;
+        let loaded =
+            Registry::inspect(self.engine().await?, &self.limits, &self.trust, self.folders.cache.clone(), file).await;
         loaded.map_err(|error| Failure::load(file, &error))
     }
 

@@ -11,7 +11,7 @@ use crate::config::{Config, ERROR_LOG};
 use crate::notice;
 use crate::notice::Notice;
 use crate::pipeline::client_budgets;
-use crate::store::Client;
+use crate::store::{Client, Concern};
 
 /// Clients whose usage is looked at: those with most rows.
 const USAGES_LOOKED_AT: i64 = 1_000;
@@ -86,6 +86,10 @@ impl Atlas {
         } else {
             findings.push(bad(notice!("doctor-hash-not-unique")));
         }
+        match self.store().concerns().await {
+            Ok(concerns) => findings.extend(concerns.iter().map(of_concern)),
+            Err(error) => findings.push(bad(Failure::store("op-connect", &error).notice)),
+        }
         match self.clients().await {
             Ok(clients) if clients.is_empty() => findings.push(warning(notice!("doctor-no-clients"))),
             Ok(clients) => {
@@ -127,6 +131,12 @@ impl Atlas {
         }
     }
 
+    /// What keeps records out of the table, or may, of a database that was there before.
+    pub async fn concerns(&self) -> Result<Vec<Finding>, Failure> {
+        let concerns = self.store().concerns().await.map_err(|error| Failure::store("op-init", &error))?;
+        Ok(concerns.iter().map(of_concern).collect())
+    }
+
     /// Whether what is sealed can be opened. One that cannot be is enough: there is one key for all.
     async fn look_at_secrets(&self, clients: &[Client], findings: &mut Vec<Finding>) {
         for client in clients {
@@ -162,6 +172,25 @@ impl Atlas {
         for api in unknown {
             findings.push(warning(notice!("doctor-api-of-nobody", api = api)));
         }
+    }
+}
+
+/// What a database's own ways mean for records.
+fn of_concern(concern: &Concern) -> Finding {
+    match concern {
+        Concern::Trigger(name) => warning(notice!("doctor-trigger", name = name)),
+        Concern::Rule(name) => bad(notice!("doctor-rule", name = name)),
+        Concern::Kind(kind @ "partitioned") => warning(notice!("doctor-table-kind", kind = kind)),
+        Concern::Kind(kind) => bad(notice!("doctor-table-kind", kind = kind)),
+        Concern::RowSecurity => warning(notice!("doctor-row-security")),
+        Concern::ColumnType { column, found, wanted } => {
+            let notice = notice!("doctor-column-type", column = column, found = found, wanted = wanted);
+            // An integer does for a long time.
+            if *column == "id" && found == "integer" { warning(notice) } else { bad(notice) }
+        }
+        Concern::NoDefault(column) => bad(notice!("doctor-column-default", column = column)),
+        Concern::Encoding(encoding) => bad(notice!("doctor-encoding", encoding = encoding)),
+        Concern::Right { on, right } => bad(notice!("doctor-right", on = on, right = right)),
     }
 }
 

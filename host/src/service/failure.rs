@@ -110,15 +110,27 @@ impl Failure {
         Self::new("op-connect", notice, Exit::Configuration).because(error)
     }
 
-    /// Parts of a credential that are none.
-    pub fn parts(error: &PartsError) -> Self {
-        Self::usage(match error {
-            PartsError::NotJson => notice!("error-parts-json"),
+    /// Parts of a credential that are none, in a file: `stdin` for standard input, empty where they
+    /// came by the page or the API.
+    pub fn parts(error: &PartsError, file: &str) -> Self {
+        let notice = match error {
+            PartsError::NotJson(line) => notice!("error-parts-json", line = line),
             PartsError::BadLine(line) => notice!("error-parts-line", line = line),
             PartsError::BadName => notice!("error-parts-name"),
             PartsError::BadValue(name) => notice!("error-parts-value", name = name),
             PartsError::Count => notice!("error-parts-count"),
-        })
+        };
+        Self::usage(notice.with("file", if file.is_empty() { "none" } else { file }))
+    }
+
+    /// There is no database file, and the command creates none.
+    pub fn no_database(file: &Path) -> Self {
+        Self::new("op-connect", notice!("error-no-database", file = file.display()), Exit::Configuration)
+    }
+
+    /// A command that runs scraps was given beside another installation.
+    pub fn elsewhere(file: &Path) -> Self {
+        Self::new("op-configure", notice!("error-elsewhere", file = file.display()), Exit::Configuration)
     }
 
     /// A file that is no connector.
@@ -212,6 +224,8 @@ impl Failure {
             End::Repeating { pages, cursor } => {
                 (notice!("end-repeating", pages = pages, cursor = cursor), Exit::Source)
             }
+            End::Untrusted(reason) => (notice!("end-untrusted", reason = reason), Exit::Configuration),
+            End::ConnectorMistake(reason) => (notice!("end-mistake", reason = reason), Exit::Connector),
             End::ConnectorCrashed(reason) => (notice!("end-crashed", reason = reason), Exit::Connector),
             End::VersionHeld(held) => (ended_process("end-ended-process", held), Exit::Connector),
             End::Limit { name, value } => limit_reached(name, *value, lease.cliente_id),
@@ -245,6 +259,16 @@ fn limit_reached(name: &'static str, value: u64, client: i32) -> (Notice, Exit) 
     };
     let exit = if key == "end-client-records" { Exit::Configuration } else { Exit::Connector };
     (Notice::new(key).with("client", &client).with("name", &name).with("value", &value), exit)
+}
+
+/// Which message begins the line that tells of a notice: an error, or what is none. A reservation is told of what was written
+/// all the same, and a pause is what somebody asked for.
+pub fn line_of(notice: &Notice) -> &'static str {
+    match notice.key.as_str() {
+        "end-stopped" | "end-paused" | "end-cancelled" => "asked-for-line",
+        key if key.starts_with("reservation-") => "reservation-line",
+        _ => "error-line",
+    }
 }
 
 /// A message about a version that ended a process.

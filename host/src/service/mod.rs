@@ -44,16 +44,17 @@ mod signing;
 mod worker;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
 pub use self::access::{Act, Principal};
-pub use self::clients::{ClientChange, Said};
+pub use self::clients::{ClientChange, Said, check as check_client};
 pub use self::connectors::Connectors;
 pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};
-pub use self::failure::{Exit, Failure};
+pub use self::failure::{Exit, Failure, line_of};
 pub use self::period::day;
 use self::presence::Presence;
 pub use self::preview::{Preview, TriedPage};
@@ -86,8 +87,15 @@ pub struct Atlas {
 }
 
 impl Atlas {
-    /// Opens the store, without touching its tables.
+    /// Opens the store, without touching its tables. Fails where there is no embedded database.
     pub async fn connect(config: Config) -> Result<Self, Failure> {
+        match config.store.missing_file() {
+            Some(file) => Err(Failure::no_database(&file)),
+            None => Self::connect_or_create(config).await,
+        }
+    }
+
+    async fn connect_or_create(config: Config) -> Result<Self, Failure> {
         let store = store::open_with(&config.store, config.key.clone(), config.db_connections)
             .await
             .map_err(|error| Failure::connecting(&config.store, &error))?;
@@ -104,11 +112,22 @@ impl Atlas {
         })
     }
 
-    /// Opens the store and sees to its tables: creates what is missing, adopts what is there.
+    /// Opens the store and sees to its tables: creates what is missing, adopts what is there. Fails
+    /// where there is no embedded database.
     pub async fn open(config: Config) -> Result<(Self, InitReport), Failure> {
-        let atlas = Self::connect(config).await?;
-        let report = atlas.store.init().await.map_err(|error| Failure::store("op-init", &error))?;
-        Ok((atlas, report))
+        Self::connect(config).await?.initialized().await
+    }
+
+    /// The same, and creates an embedded database that is not there: its file, if it was created.
+    pub async fn open_or_create(config: Config) -> Result<(Self, InitReport, Option<PathBuf>), Failure> {
+        let created = config.store.missing_file();
+        let (atlas, report) = Self::connect_or_create(config).await?.initialized().await?;
+        Ok((atlas, report, created))
+    }
+
+    async fn initialized(self) -> Result<(Self, InitReport), Failure> {
+        let report = self.store.init().await.map_err(|error| Failure::store("op-init", &error))?;
+        Ok((self, report))
     }
 
     /// Ends tidily: once tokens that are being renewed are stored.

@@ -25,6 +25,8 @@ pub(super) struct Presence {
 struct Steady {
     since: Instant,
     last: Instant,
+    /// Whether the last beat failed: the database takes no writes now.
+    failing: bool,
 }
 
 impl Presence {
@@ -37,7 +39,7 @@ impl Presence {
         };
         store.beat(&host).await?;
         let now = Instant::now();
-        let steady = Arc::new(Mutex::new(Steady { since: now, last: now }));
+        let steady = Arc::new(Mutex::new(Steady { since: now, last: now, failing: false }));
         let beating = AbortOnDropHandle::new(tokio::spawn(beat(store, host.clone(), Arc::clone(&steady))));
         Ok(Self { host, steady, beating })
     }
@@ -45,6 +47,11 @@ impl Presence {
     /// The process's id among hosts.
     pub(super) fn id(&self) -> &str {
         &self.host.id
+    }
+
+    /// Whether the database took the last beat: a write of this process, some seconds ago at most.
+    fn writes(&self) -> bool {
+        !self.steady.lock().unwrap_or_else(PoisonError::into_inner).failing
     }
 
     /// Whether this process knows who lives: it has itself been seen for as long as the others have to be. After an outage of the
@@ -61,7 +68,10 @@ async fn beat(store: Arc<dyn Store>, host: Host, steady: Arc<Mutex<Steady>>) {
     loop {
         ticks.tick().await;
         // On a connection that has fallen silent it would wait for ever, and the next beat gets another one.
-        match tokio::time::timeout(host.lease / 2, store.beat(&host)).await {
+        let beaten = tokio::time::timeout(host.lease / 2, store.beat(&host)).await;
+        let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
+        steady.failing = !matches!(beaten, Ok(Ok(())));
+        match beaten {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::debug!(%error, "this host could not say that it is alive");
@@ -73,7 +83,6 @@ async fn beat(store: Arc<dyn Store>, host: Host, steady: Arc<Mutex<Steady>>) {
             }
         }
         let now = Instant::now();
-        let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(steady.last) >= host.lease {
             steady.since = now;
         }
@@ -86,6 +95,11 @@ impl Atlas {
     pub(super) async fn presence(&self) -> Result<&Presence, Failure> {
         let begin = || Presence::begin(Arc::clone(&self.store), self.config.worker.lease);
         self.presence.get_or_try_init(begin).await.map_err(|error| Failure::store("op-run", &error))
+    }
+
+    /// Whether the database takes this process's writes, as far as its last beat tells; true before the first.
+    pub fn writes(&self) -> bool {
+        self.presence.get().is_none_or(Presence::writes)
     }
 
     /// Takes this process off the list, if it is there.

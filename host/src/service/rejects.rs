@@ -102,6 +102,9 @@ impl Atlas {
             Ok(Some(false)) => Ok(Replayed::Duplicate),
             Ok(None) => Ok(Replayed::Before),
             Err(error) if error.fault == Fault::Poison => Ok(Replayed::Rejected("database", error.database_message())),
+            Err(error) if error.fault == Fault::NotKept => {
+                Ok(Replayed::Rejected("not_kept", error.detail().to_owned()))
+            }
             Err(error) => Err(Failure::store("op-rejects", &error)),
         }
     }

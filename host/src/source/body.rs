@@ -4,10 +4,12 @@
 //! The share of the budget travels with the bytes: it comes back at that moment, whoever lets go of them. Records that a connector
 //! made itself are paid for in the same way.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use encoding_rs::{Encoding, UTF_8};
+use flate2::read::MultiGzDecoder;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::credentials::Redactor;
@@ -24,6 +26,8 @@ pub(super) enum Undecodable {
 
 /// The budget is counted in pieces of this size.
 const PIECE: usize = 16 * 1024;
+/// Bytes that are decoded at a time.
+const GZIP_STEP: usize = 64 * 1024;
 /// From this size on, a body is gone through where blocking is allowed.
 const LARGE_BODY: usize = 256 * 1024;
 
@@ -173,8 +177,29 @@ impl BodyInProgress {
         Ok(())
     }
 
-    /// The whole body, as UTF-8 if its charset says that it is something else, without the secrets that the source put into
-    /// it. `None`: the text grew past `limit`.
+    /// The same for gzip.
+    pub(super) async fn decode_gzip(&mut self, limit: usize) -> Result<(), Undecodable> {
+        let encoded = std::mem::take(&mut self.bytes);
+        let mut decoder = MultiGzDecoder::new(encoded.as_slice());
+        let mut step = vec![0; GZIP_STEP];
+        loop {
+            let read = decoder.read(&mut step).map_err(|error| Undecodable::Broken(error.to_string()))?;
+            if read == 0 {
+                return Ok(());
+            }
+            let decoded = self.bytes.len() + read;
+            if decoded > limit {
+                return Err(Undecodable::TooLarge);
+            }
+            self.paid.pay(encoded.len() + decoded).await;
+            self.bytes.extend_from_slice(&step[..read]);
+            // Others have their turn between two steps.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The whole body as UTF-8, without the secrets that the source put into it. Its charset is believed only where the bytes
+    /// are not UTF-8 as they stand. `None`: the text grew past `limit`.
     pub(super) async fn finish(
         mut self,
         charset: Option<&str>,
@@ -183,7 +208,7 @@ impl BodyInProgress {
     ) -> Option<Bytes> {
         let encoding = match Encoding::for_bom(&self.bytes) {
             Some((encoding, _)) => encoding,
-            None => charset.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8),
+            None => encoding_of(&self.bytes, charset),
         };
         // Before and after: as what an answer is labelled decides how it is read, and so how a secret in it looks.
         self.bytes = clean(self.bytes, redactor).await;
@@ -198,6 +223,20 @@ impl BodyInProgress {
         }
         Some(Bytes::from_owner(PaidBody { bytes: self.bytes, _paid: self.paid }))
     }
+}
+
+/// The encoding of bytes with this label. JSON is UTF-8 whatever its label says (RFC 8259, 8.1), and text in another encoding
+/// with letters beyond ASCII is hardly ever valid UTF-8; so valid UTF-8 is taken for what it is. Encodings that write ASCII in
+/// another way (UTF-16, ISO-2022-JP) could look like it, and are believed.
+fn encoding_of(bytes: &[u8], charset: Option<&str>) -> &'static Encoding {
+    let Some(labelled) = charset.and_then(|label| Encoding::for_label(label.as_bytes())) else { return UTF_8 };
+    if labelled == UTF_8 || !labelled.is_ascii_compatible() || simdutf8::basic::from_utf8(bytes).is_err() {
+        return labelled;
+    }
+    if !bytes.is_ascii() {
+        tracing::warn!("the source labels its answer as {}, and the bytes are UTF-8: read as UTF-8", labelled.name());
+    }
+    UTF_8
 }
 
 /// Takes secrets out, away from the workers if there is much to look through. No body grows by it.
@@ -266,6 +305,44 @@ mod tests {
         assert_eq!(budget.house.shared.available_permits(), 1);
         drop(slice);
         assert_eq!(budget.house.shared.available_permits(), 3);
+    }
+
+    async fn read_as(bytes: &[u8], charset: &str) -> String {
+        let mut body = BodyBudget::new(8 * PIECE, PIECE).begin();
+        body.push(bytes).await;
+        let text = body.finish(Some(charset), usize::MAX, &Arc::default()).await.expect("no limit");
+        String::from_utf8(text.to_vec()).expect("UTF-8")
+    }
+
+    #[tokio::test]
+    async fn a_charset_is_believed_only_where_the_bytes_are_not_utf8() {
+        let text = r#"{"nome":"São João – 日本"}"#;
+        for charset in ["ISO-8859-1", "windows-1252", "latin1", "us-ascii", "shift_jis", "gbk", "utf-8", "nenhum"] {
+            assert_eq!(read_as(text.as_bytes(), charset).await, text, "{charset}");
+        }
+        assert_eq!(read_as(b"{\"nome\":\"S\xe3o\"}", "ISO-8859-1").await, r#"{"nome":"São"}"#);
+        // Encodings whose bytes look like ASCII and are not.
+        assert_eq!(read_as(b"{\0}\0", "utf-16le").await, "{}");
+        assert_eq!(read_as(b"\x1b$BF|K\\\x1b(B", "iso-2022-jp").await, "日本");
+    }
+
+    #[tokio::test]
+    async fn a_gzip_body_is_decoded_within_its_limit_and_refused_when_it_is_cut() {
+        use std::io::Write as _;
+        let plain = b"[1,2,3]".repeat(20_000);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&plain).expect("it is memory");
+        let encoded = encoder.finish().expect("it is memory");
+        let budget = BodyBudget::new(64 * PIECE, 16 * PIECE);
+        let decoded = async |bytes: &[u8], limit: usize| {
+            let mut body = budget.begin();
+            body.push(bytes).await;
+            body.decode_gzip(limit).await.map(|()| body.bytes)
+        };
+        assert_eq!(decoded(&encoded, plain.len()).await, Ok(plain.clone()));
+        assert_eq!(decoded(&encoded, plain.len() - 1).await, Err(Undecodable::TooLarge));
+        assert!(matches!(decoded(&encoded[..encoded.len() - 9], plain.len()).await, Err(Undecodable::Broken(_))));
+        assert!(matches!(decoded(b"<html>", plain.len()).await, Err(Undecodable::Broken(_))));
     }
 
     #[tokio::test]

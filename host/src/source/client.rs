@@ -13,6 +13,7 @@ use url::Url;
 use super::body::{BodyBudget, Undecodable};
 use super::credentials::{Endpoint, Outgoing, Redactor};
 use super::egress::Pool;
+use super::headers::Coding;
 use super::message::{Answer, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
 use super::resolve::{self, AddressRefused, FilteringResolver};
@@ -111,13 +112,15 @@ impl HttpClient {
         let answer = self.send_within(endpoint, meter, request).await;
         // A source can write what it was sent into whatever an error tells of it: a redirect's host, a reason of HTTP/2.
         let answer = answer.map_err(|error| error.map_reason(|why| endpoint.redact(why)));
+        meter.answered = answer.as_ref().ok().map(Answer::beginning);
         meter.passing_fault = match &answer {
             Ok(answer) => answer.is_passing_fault(),
             Err(error) => error.is_passing_fault(),
         };
         meter.retry_after = answer.as_ref().ok().and_then(|a| a.retry_after);
         meter.refusal = answer.as_ref().err().and_then(Refusal::of);
-        meter.refused += u32::from(meter.refusal.is_some());
+        let is_refused = matches!(meter.refusal, Some(Refusal::NotGranted(_) | Refusal::Address(_)));
+        meter.refused += u32::from(is_refused);
         if let Err(SendError::Throttled(why, wait)) = &answer {
             meter.throttled = Some((why.clone(), *wait));
         }
@@ -240,7 +243,7 @@ impl HttpClient {
         redactor: &Arc<Redactor>,
     ) -> Result<Answer, SendError> {
         let status = response.status().as_u16();
-        let is_zstd = headers::is_zstd(response.headers());
+        let coding = headers::own_coding(response.headers());
         let headers = redactor.clean_headers(response.headers().clone());
         let mut body = self.budget.begin();
         while let Some(chunk) = response.chunk().await.map_err(sort_error)? {
@@ -251,14 +254,19 @@ impl HttpClient {
             self.count(meter, chunk.len())?;
             body.push(&chunk).await;
         }
-        if is_zstd {
+        if let Some(coding) = coding {
             let before = body.len();
-            body.decode_zstd(self.limits.body_bytes).await.map_err(|error| match error {
+            let decoded = match coding {
+                Coding::Zstd => body.decode_zstd(self.limits.body_bytes).await,
+                Coding::Gzip => body.decode_gzip(self.limits.body_bytes).await,
+            };
+            decoded.map_err(|error| match error {
                 Undecodable::TooLarge => {
                     meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
                     SendError::TooLarge(self.limits.body_bytes)
                 }
-                Undecodable::Broken(why) => SendError::Unreadable(why),
+                // As where the library decodes: the next answer may be whole.
+                Undecodable::Broken(why) => SendError::Interrupted(why),
             })?;
             self.count(meter, body.len().saturating_sub(before))?;
         }
@@ -333,6 +341,7 @@ fn sort_error(error: reqwest::Error) -> SendError {
     if let Some(refused) = refused_by_the_resolver(&error) {
         return refused.clone().into();
     }
+    let certificate = refused_certificate(&error);
     let (timeout, connect, builder) = (error.is_timeout(), error.is_connect(), error.is_builder());
     let mut text = String::new();
     let mut cause: Option<&dyn Error> = Some(&error);
@@ -349,6 +358,7 @@ fn sort_error(error: reqwest::Error) -> SendError {
         cause = e.source();
     }
     match () {
+        () if certificate.is_some() => SendError::Untrusted(text),
         () if builder => SendError::InvalidRequest(text),
         () if connect => SendError::Connect(text),
         () if timeout => SendError::Timeout(text),
@@ -364,6 +374,21 @@ fn refused_by_the_resolver(error: &reqwest::Error) -> Option<&AddressRefused> {
             return Some(refused);
         }
         cause = error.source();
+    }
+    None
+}
+
+/// What TLS has against the source's certificate, if that is what is behind an error.
+fn refused_certificate(error: &reqwest::Error) -> Option<&rustls::CertificateError> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // An I/O error with another inside gives that one's causes, not itself.
+        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = error.downcast_ref().or_else(|| inside.and_then(|inside| inside.downcast_ref()));
+        if let Some(rustls::Error::InvalidCertificate(why)) = tls {
+            return Some(why);
+        }
+        cause = inside.map_or_else(|| error.source(), |inside| Some(inside));
     }
     None
 }

@@ -127,7 +127,7 @@ pub(super) fn check_form(status: u16, headers: &HeaderMap) -> Result<(), SendErr
             .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(known))
             .map(|c| c.chars().take(40).collect())
     };
-    let content = other(CONTENT_ENCODING, "identity").filter(|_| !is_zstd(headers));
+    let content = other(CONTENT_ENCODING, "identity").filter(|_| own_coding(headers).is_none());
     let coding: Option<String> = content.or_else(|| other(TRANSFER_ENCODING, "chunked"));
     match coding {
         Some(coding) => Err(SendError::Unreadable(format!("it is encoded as {coding:?}"))),
@@ -136,12 +136,24 @@ pub(super) fn check_form(status: u16, headers: &HeaderMap) -> Result<(), SendErr
     }
 }
 
-/// Whether a body is in zstd, and in nothing else besides. The HTTP library decodes the other
-/// encodings, and takes the header away.
-pub(super) fn is_zstd(headers: &HeaderMap) -> bool {
+/// An encoding of bodies that is decoded here. The HTTP library decodes the others, and takes the header away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// RFC 8878
+    Zstd,
+    /// gzip under its old name (RFC 9110, 8.4.1.3), or in other letters than the library knows.
+    Gzip,
+}
+
+/// The encoding of a body that is in this one and in nothing else besides.
+pub(super) fn own_coding(headers: &HeaderMap) -> Option<Coding> {
     let mut values = headers.get_all(CONTENT_ENCODING).into_iter();
-    let only = values.next().and_then(|value| value.to_str().ok()).filter(|_| values.next().is_none());
-    only.is_some_and(|coding| coding.trim().eq_ignore_ascii_case(zstd::NAME))
+    let only = values.next().and_then(|value| value.to_str().ok()).filter(|_| values.next().is_none())?;
+    match only.trim().to_ascii_lowercase().as_str() {
+        zstd::NAME => Some(Coding::Zstd),
+        "gzip" | "x-gzip" => Some(Coding::Gzip),
+        _ => None,
+    }
 }
 
 /// Whether a header is the host's to set. Servers behind CGI make `_` of `-`, and some of all that is neither letter nor digit.
@@ -207,6 +219,23 @@ mod tests {
         ];
         for name in HOST_HEADERS.into_iter().chain(more) {
             assert!(of(name, "x").is_err_and(|e| e.to_string().contains("set by the host alone")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_body_in_one_known_encoding_is_decoded_whatever_its_name_looks_like() {
+        let coded = |names: &[&str]| {
+            let mut map = HeaderMap::new();
+            for name in names {
+                map.append(CONTENT_ENCODING, name.parse().unwrap_or_else(|e| panic!("{name}: {e}")));
+            }
+            own_coding(&map)
+        };
+        assert_eq!(coded(&["x-gzip"]), Some(Coding::Gzip));
+        assert_eq!(coded(&[" GZIP "]), Some(Coding::Gzip));
+        assert_eq!(coded(&["ZSTD"]), Some(Coding::Zstd));
+        for unknown in [&["x-gzip, x-gzip"][..], &["x-gzip", "x-gzip"], &["compress"], &[]] {
+            assert_eq!(coded(unknown), None, "{unknown:?}");
         }
     }
 

@@ -68,6 +68,8 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
 }
 
+/// Bytes of a body that are shown: enough for a message, too little for a page of HTML.
+const BEGINNING: usize = 200;
 /// Characters of a request's target that are shown.
 const TARGET_SHOWN: usize = 100;
 
@@ -151,6 +153,14 @@ impl Answer {
         Self { body: Bytes::copy_from_slice(&self.body), ..self.clone() }
     }
 
+    /// Its status and the beginning of its body, on one line: what a person needs to see what came.
+    pub(super) fn beginning(&self) -> String {
+        let cut = self.body.get(..BEGINNING).unwrap_or(&self.body);
+        let text = String::from_utf8_lossy(cut).split_whitespace().collect::<Vec<_>>().join(" ");
+        let more = if cut.len() < self.body.len() { "…" } else { "" };
+        format!("HTTP {}: {text}{more}", self.status)
+    }
+
     /// Whether the status means that the same request may well succeed later.
     pub fn is_passing_fault(&self) -> bool {
         matches!(self.status, 408 | 425 | 429 | 500..=599)
@@ -175,6 +185,9 @@ pub enum SendError {
     /// No connection.
     #[error("could not connect: {0}")]
     Connect(String),
+    /// The source's certificate is not trusted.
+    #[error("the source's certificate is not trusted: {0}")]
+    Untrusted(String),
     /// The connection broke before the answer was whole.
     #[error("the connection broke before the answer was whole: {0}")]
     Interrupted(String),
@@ -221,6 +234,7 @@ impl SendError {
             Self::RedirectDenied(why) => Self::RedirectDenied(change(why)),
             Self::InvalidRequest(why) => Self::InvalidRequest(change(why)),
             Self::Connect(why) => Self::Connect(change(why)),
+            Self::Untrusted(why) => Self::Untrusted(change(why)),
             Self::Interrupted(why) => Self::Interrupted(change(why)),
             Self::Timeout(why) => Self::Timeout(change(why)),
             Self::Unreadable(why) => Self::Unreadable(change(why)),
@@ -232,13 +246,19 @@ impl SendError {
     }
 }
 
-/// What a page's last request was refused for, where only the operator can do something about it.
+/// Why a page's last request has no answer, where that decides who is told, whatever the connector makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The connector asked for what was not granted.
     NotGranted(String),
     /// The host is at an address that was not granted.
     Address(AddressRefused),
+    /// The source's certificate is not trusted.
+    Untrusted(String),
+    /// The answer came in a form that is not read here.
+    Unreadable(String),
+    /// What the connector asked for is no request, or no pointer: its own mistake.
+    Mistake(String),
 }
 
 impl Refusal {
@@ -246,6 +266,9 @@ impl Refusal {
         match error {
             SendError::Denied(what) => Some(Self::NotGranted(what.clone())),
             SendError::AddressRefused(refused) => Some(Self::Address(refused.clone())),
+            SendError::Untrusted(why) => Some(Self::Untrusted(why.clone())),
+            SendError::Unreadable(why) => Some(Self::Unreadable(why.clone())),
+            SendError::InvalidRequest(why) => Some(Self::Mistake(why.clone())),
             _ => None,
         }
     }
@@ -264,6 +287,8 @@ pub struct PageMeter {
     pub throttled: Option<(String, Duration)>,
     /// The limit of the house that a request of this page went past, by name and value.
     pub limit: Option<(&'static str, u64)>,
+    /// Status and beginning of the last request's answer, if there was one.
+    pub answered: Option<String>,
     /// Whether the last request failed in a passing way.
     pub passing_fault: bool,
     /// The wait that the last answer asked for.

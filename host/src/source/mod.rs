@@ -3,6 +3,7 @@
 //!
 //! - `credentials`  secrets, which of a client's goes where, and what keeps them from everybody else
 //! - `token_request`  one request to a token URL
+//! - `token_answer`   what it answered, as other clients read it
 //! - `message`      requests, answers, and why there is none
 //! - `target`       from a connector's target to a URL
 //! - `egress`       what is granted, and whether a request is
@@ -35,6 +36,7 @@ mod retry_after;
 mod target;
 #[cfg(test)]
 mod tests;
+mod token_answer;
 mod token_request;
 mod zstd;
 

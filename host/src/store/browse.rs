@@ -234,7 +234,8 @@ pub(super) const HOSTS: &str = "SELECT h.nome, h.versao, CAST(h.iniciado_em AS T
        (SELECT COUNT(*) FROM scraps s WHERE s.host = h.id AND s.estado = 'executando') AS correndo \
      FROM atlas_hosts h ORDER BY h.visto_em DESC LIMIT $1";
 
-pub(super) const RECORD: &str = "SELECT id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+pub(super) const RECORD: &str = "SELECT CAST(id AS BIGINT) AS id, CAST(cliente_id AS INTEGER) AS cliente_id, origem, \
+       CAST(data_coleta AS TEXT) AS data_coleta, \
        CAST(payload AS TEXT) AS payload, hash_conteudo FROM dados_raw WHERE id = $1";
 
 pub(super) const NEWEST_PAGES: &str = "SELECT ordem, varredura, cursor, estado, iniciado, tentativas, lidos, inseridos, duplicados, \
@@ -275,7 +276,7 @@ macro_rules! impl_browse {
                 ") ORDER BY id LIMIT $2"
             );
             const DAYS: &str = concat!(
-                "SELECT cliente_id, origem, CAST(",
+                "SELECT CAST(cliente_id AS INTEGER) AS cliente_id, origem, CAST(",
                 $day,
                 " AS TEXT) AS dia, COUNT(*) AS registros FROM dados_raw WHERE data_coleta >= ",
                 $from,
@@ -291,18 +292,20 @@ macro_rules! impl_browse {
             );
             static RECORDS: LazyLock<String> = LazyLock::new(|| {
                 format!(
-                    "SELECT id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+                    "SELECT CAST(id AS BIGINT) AS id, CAST(cliente_id AS INTEGER) AS cliente_id, origem, \
+       CAST(data_coleta AS TEXT) AS data_coleta, \
                        SUBSTR(CAST(payload AS TEXT), 1, $7) AS payload, hash_conteudo{MEANT} AND id < $5 \
-                     ORDER BY id DESC LIMIT $6"
+                     ORDER BY dados_raw.id DESC LIMIT $6"
                 )
             });
             const SIZE: &str = "CAST(OCTET_LENGTH(CAST(payload AS TEXT)) AS BIGINT)";
-            const WHOLE: &str = "id, cliente_id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+            const WHOLE: &str = "CAST(id AS BIGINT) AS id, CAST(cliente_id AS INTEGER) AS cliente_id, origem, \
+                 CAST(data_coleta AS TEXT) AS data_coleta, \
                  CAST(payload AS TEXT) AS payload, hash_conteudo";
             static ONWARD: LazyLock<[String; 2]> =
-                LazyLock::new(|| [SIZE, WHOLE].map(|what| format!("SELECT {what}{MEANT} AND id > $5 ORDER BY id LIMIT $6")));
+                LazyLock::new(|| [SIZE, WHOLE].map(|what| format!("SELECT {what}{MEANT} AND id > $5 ORDER BY dados_raw.id LIMIT $6")));
             static BACK: LazyLock<[String; 2]> = LazyLock::new(|| {
-                [SIZE, WHOLE].map(|what| format!("SELECT {what}{MEANT} AND id < $5 ORDER BY id DESC LIMIT $6"))
+                [SIZE, WHOLE].map(|what| format!("SELECT {what}{MEANT} AND id < $5 ORDER BY dados_raw.id DESC LIMIT $6"))
             });
 
             /// Whole records, as many as may be read at a time: first it is asked how large they are.

@@ -10,6 +10,9 @@ pub enum Fault {
     Collision,
     /// The data itself was refused: with several records, find the one.
     Poison,
+    /// The database dropped a row without an error, as a trigger or a rule can: with several records,
+    /// find the one.
+    NotKept,
     /// No connection, or lost, or nothing left on the server to work with: the outcome may be unknown; try again later.
     Unavailable,
     /// A statement took longer than it may ([`STATEMENT_MAX`](super::STATEMENT_MAX)), and was ended: at once, the same
@@ -139,6 +142,8 @@ fn sqlite_fault(code: &str) -> Fault {
         (_, 8 | 10 | 13 | 14) => Fault::Unavailable, // READONLY, IOERR, FULL, CANTOPEN
         // SQLITE_INTERRUPT: nothing but our own time limit interrupts a statement
         (_, 9) => Fault::TooSlow,
+        // ABORT (a transaction rolled back meanwhile), NOMEM, PROTOCOL (the locks of WAL)
+        (_, 4 | 7 | 15) => Fault::Unavailable,
         (_, 1) => Fault::Schema, // SQLITE_ERROR: no such table
         _ => Fault::Other,
     }
@@ -153,8 +158,8 @@ mod tests {
         for code in ["53100", "53200", "53300", "57014", "57P01", "58030", "08006"] {
             assert_eq!(postgres_fault(code), Fault::Unavailable, "{code}");
         }
-        // SQLITE_IOERR, SQLITE_FULL
-        for code in ["10", "13"] {
+        // IOERR, FULL, NOMEM, IOERR_WRITE, ABORT_ROLLBACK
+        for code in ["10", "13", "7", "778", "516"] {
             assert_eq!(sqlite_fault(code), Fault::Unavailable, "{code}");
         }
         assert_eq!(postgres_fault("22001"), Fault::Poison);

@@ -5,6 +5,7 @@
 //!
 //! - `types`     the rows and values that go in and out
 //! - `error`     what can go wrong, by what to do about it
+//! - `concern`   what a database has or lacks that keeps records out
 //! - `credential_lock`  the lock under which access tokens are renewed
 //! - `access`    what opens the page and the API
 //! - `brief`     transactions whose statements may take only so long
@@ -27,6 +28,7 @@ mod brief;
 mod browse;
 mod budgets;
 mod clients;
+mod concern;
 mod credential_lock;
 mod error;
 mod postgres;
@@ -56,6 +58,7 @@ pub use self::browse::{
 };
 pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
 pub use self::clients::{ClientWrite, Clients};
+pub use self::concern::Concern;
 pub use self::error::{Fault, StoreError};
 pub use self::postgres::PostgresStore;
 pub use self::publications::{NewPublication, Publication, Publications, PublishedFile};
@@ -91,6 +94,9 @@ pub trait Store:
 
     /// What the database holds of our tables.
     async fn schema(&self) -> Result<SchemaStatus, StoreError>;
+
+    /// What keeps records out of `dados_raw`, or may. Empty while there is no such table.
+    async fn concerns(&self) -> Result<Vec<Concern>, StoreError>;
 
     // --- clients ------------------------------------------------------------------------------------------------------
 
@@ -175,8 +181,12 @@ pub trait Store:
 
     /// Inserts records, all or none, and says of each whether it is new: `false` means that a row with its hash was there.
     /// The caller gives them sorted by hash. [`Fault::Collision`]: the same again will do. [`Fault::Poison`]: one of them
-    /// cannot be stored; with a single record, that one.
+    /// cannot be stored; [`Fault::NotKept`]: one of them is not there, and no error said so; with a single record, that one.
     async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError>;
+
+    /// Tries the statement of [`insert`](Self::insert) with a record that nothing can be wrong with, and takes it back:
+    /// whether an error was the record's fault or will meet every other record as well.
+    async fn try_insert(&self, lease: &Lease) -> Result<(), StoreError>;
 
     /// Keeps records that the table cannot hold. Known ones are left as they are.
     async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError>;
@@ -189,7 +199,7 @@ pub trait Store:
     async fn rejected(&self, id: i64) -> Result<Option<Rejected>, StoreError>;
 
     /// Puts a rejected record into the table, and notes that it was: both or neither. Whether its row is new; `None`: it had been
-    /// put there before. [`Fault::Poison`]: the table cannot hold it.
+    /// put there before. [`Fault::Poison`] and [`Fault::NotKept`]: the table cannot hold it, or does not.
     async fn replay(&self, rejected: &Rejected, record: &RecordRow<'_>) -> Result<Option<bool>, StoreError>;
 
     // --- proof --------------------------------------------------------------------------------------------------------

@@ -248,9 +248,25 @@ pub(super) const PAGES_TOGETHER: &str = "SELECT CAST(COALESCE(SUM(lidos), 0) AS 
      WHERE scrap_id IN (SELECT id FROM scraps WHERE id = $1 OR fatia_de = $1) AND estado = 'feita'";
 
 /// The second: the newest rows, to look at.
-pub(super) const NEWEST: &str = "SELECT id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
+pub(super) const NEWEST: &str = "SELECT CAST(id AS BIGINT) AS id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
        CAST(payload AS TEXT) AS payload, hash_conteudo \
-     FROM dados_raw WHERE cliente_id = $1 ORDER BY id DESC LIMIT $2";
+     FROM dados_raw WHERE cliente_id = $1 ORDER BY dados_raw.id DESC LIMIT $2";
+
+/// Whether a row with this hash is there.
+pub(super) const IS_THERE: &str = "SELECT EXISTS (SELECT 1 FROM dados_raw WHERE hash_conteudo = $1)";
+
+/// A payload that no table refuses for what it is.
+pub(super) const HARMLESS: &str = "{}";
+
+/// A hash of no record, of the length that those of records have.
+pub(super) fn harmless_hash() -> String {
+    format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())
+}
+
+/// A row that is not there after it was inserted without an error.
+pub(super) fn not_kept(doing: &'static str) -> StoreError {
+    StoreError::new(Fault::NotKept, doing, "a trigger or a rule of dados_raw dropped the row")
+}
 
 #[derive(FromRow)]
 pub(super) struct ScrapRow {

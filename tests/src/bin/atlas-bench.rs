@@ -3,7 +3,7 @@
 //! Ratios are what counts: all jobs of a round run one after the other on the same server, and rounds are repeated, so that
 //! whatever else the machine does hits all of them. `cargo xtask bench` builds it, starts a server, and runs it.
 
-#![allow(clippy::print_stdout, reason = "a command-line tool")]
+#![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 
 use std::sync::Arc;
 use std::time::Instant;

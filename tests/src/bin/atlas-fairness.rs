@@ -4,7 +4,7 @@
 //! Rounds are repeated, and in each the three runs follow one another, so that whatever else the machine does hits all of
 //! them. `cargo xtask fairness` builds it and runs it.
 
-#![allow(clippy::print_stdout, reason = "a command-line tool")]
+#![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 
 use atlas_tests::{Atlas, FROM, Faults, SampleApi, Settings, TO, TOKEN};
 

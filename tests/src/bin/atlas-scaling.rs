@@ -4,7 +4,7 @@
 //! Rounds are repeated, and in each the fleets follow one another, so that whatever else the machine does hits all of them. `cargo
 //! xtask scaling` builds it, starts a server, and runs it.
 
-#![allow(clippy::print_stdout, reason = "a command-line tool")]
+#![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 
 use std::time::{Duration, Instant};
 

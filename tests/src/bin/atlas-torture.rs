@@ -6,7 +6,7 @@
 //! What is done and when follows from the seed; how it meets the processes does not, so a seed repeats the blows, not the bruises.
 //! `cargo xtask torture --minutes N --seed S` builds it, gives it a PostgreSQL, and runs it.
 
-#![allow(clippy::print_stdout, reason = "a command-line tool")]
+#![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 
 use std::time::Duration;
 

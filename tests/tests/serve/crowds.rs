@@ -117,7 +117,7 @@ async fn thousands_of_connections_hinder_no_scrap_and_are_gone_in_a_while() -> a
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let after = server.resident_kib()?;
-        #[allow(clippy::print_stderr)] // worth knowing
+        #[allow(clippy::disallowed_macros)] // worth knowing
         {
             eprintln!("{} connections; {before} KiB resident before, {after} KiB after", idle.len());
         }

@@ -87,7 +87,7 @@ async fn try_it(atlas: Atlas, base_url: String) -> anyhow::Result<()> {
     let tried = tokio::time::timeout(Duration::from_secs(180), command.output()).await.context("it does not end")??;
     let said = String::from_utf8_lossy(&tried.stdout).into_owned() + &String::from_utf8_lossy(&tried.stderr);
     ensure!(tried.status.success(), "{said}");
-    #[allow(clippy::print_stderr)] // worth knowing
+    #[allow(clippy::disallowed_macros)] // worth knowing
     {
         eprintln!(
             "{}",

@@ -442,5 +442,20 @@ async fn over_tls_the_cookie_is_for_this_host_alone_and_browsers_keep_to_tls() -
     server.stop().await?;
     let wrong = atlas.run(&["serve", "--listen", "127.0.0.1:0", "--tls-cert", &key, "--tls-key", &chain]).await?;
     assert_eq!(wrong.code, 3, "{}", wrong.stderr);
+    // As a source, one with such a certificate is not waited for; whoever trusts it says so.
+    let server = Server::start(&atlas, &["--tls-cert", &chain, "--tls-key", &key]).await?;
+    let mut puller = Atlas::on_sqlite()?;
+    let add = ["client", "add", "2151", "--token", "-", "--base-url", &server.url];
+    puller.run_with_input(&add, "token-da-origem").await?.expect(0)?;
+    for (lang, said) in [("en", "certificate is not trusted"), ("pt-BR", "não é confiável")] {
+        let run = puller.run_pedido(2151, &["--lang", lang]).await?.expect(3)?;
+        assert_eq!(run.text("status")?, "falhou");
+        assert!(run.stderr.contains(said) && run.stderr.contains("SSL_CERT_FILE"), "{}", run.stderr);
+        assert!(!run.stderr.contains("1/5"), "{}", run.stderr);
+    }
+    puller.set("SSL_CERT_FILE", &chain);
+    let run = puller.run_pedido(2151, &["--lang", "en"]).await?;
+    assert!(run.code != 3 && !run.stderr.contains("certificate"), "{}", run.stderr);
+    server.stop().await?;
     Ok(())
 }

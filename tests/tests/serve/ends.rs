@@ -159,3 +159,40 @@ async fn an_address_that_is_taken_is_said_to_be() -> anyhow::Result<()> {
     server.stop().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_not_ready_until_it_does_again() -> anyhow::Result<()> {
+    for mut atlas in Atlas::on_both().await? {
+        atlas.set("ATLAS_LEASE", "2");
+        atlas.run(&["db", "init"]).await?.expect(0)?;
+        let server = Server::start(&atlas, &[]).await?;
+        let stranger = server.stranger()?;
+        let until = async |status: StatusCode| {
+            let began = Instant::now();
+            while stranger.get("/readyz").await?.status() != status {
+                ensure!(began.elapsed() < Duration::from_secs(60), "not {status}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            anyhow::Ok(())
+        };
+        until(StatusCode::OK).await?;
+        let (refuse, take) = match atlas.database.is_postgres() {
+            true => (
+                "CREATE FUNCTION cheio() RETURNS trigger LANGUAGE plpgsql AS \
+                 'BEGIN RAISE EXCEPTION ''could not extend file'' USING ERRCODE = ''53100''; END'; \
+                 CREATE TRIGGER cheio BEFORE INSERT OR UPDATE ON atlas_hosts FOR EACH ROW EXECUTE FUNCTION cheio()",
+                "DROP TRIGGER cheio ON atlas_hosts",
+            ),
+            false => (
+                "CREATE TRIGGER cheio BEFORE UPDATE ON atlas_hosts BEGIN SELECT RAISE(ABORT, 'cheio'); END",
+                "DROP TRIGGER cheio",
+            ),
+        };
+        atlas.database.execute(refuse).await?;
+        until(StatusCode::SERVICE_UNAVAILABLE).await?;
+        atlas.database.execute(take).await?;
+        until(StatusCode::OK).await?;
+        server.stop().await?;
+    }
+    Ok(())
+}

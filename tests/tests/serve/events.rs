@@ -153,7 +153,7 @@ async fn two_hundred_listeners_are_told_everything_in_order_while_twenty_scraps_
                 ensure!(last.data[member] == scrap[member], "{member}: {last:?} {scrap}");
             }
         }
-        #[allow(clippy::print_stderr)] // worth knowing
+        #[allow(clippy::disallowed_macros)] // worth knowing
         {
             eprintln!(
                 "{LISTENERS} listeners, {} events each: {before} KiB resident before, {after} KiB after",

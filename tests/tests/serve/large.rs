@@ -70,7 +70,7 @@ async fn a_page_deep_among_a_hundred_thousand_is_as_fast_as_the_first() -> anyho
         let export = program.page("/api/v1/records/export").await?;
         ensure!(export.lines().count() == ROWS as usize, "{} lines", export.lines().count());
         let rate = f64::from(ROWS) / began.elapsed().as_secs_f64();
-        #[allow(clippy::print_stderr)] // worth knowing
+        #[allow(clippy::disallowed_macros)] // worth knowing
         {
             let database = if atlas.database.is_postgres() { "PostgreSQL" } else { "SQLite" };
             eprintln!("{ROWS} scraps on {database}:{figures}\n  export: {rate:.0} records/s");

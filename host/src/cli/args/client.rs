@@ -8,6 +8,16 @@ pub(in crate::cli) struct ClientArgs {
     pub(in crate::cli) command: ClientCommand,
 }
 
+impl ClientArgs {
+    /// The client that is registered, and its base URL, if the command registers one.
+    pub(in crate::cli) fn registers(&self) -> Option<(i32, &str)> {
+        match &self.command {
+            ClientCommand::Add { client, base_url, .. } => Some((*client, base_url)),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(in crate::cli) enum ClientCommand {
     /// Register a client, or one more API of it

@@ -51,7 +51,7 @@ impl From<SendError> for Failed {
             | SendError::AddressRefused(_)
             | SendError::CredentialRefused(_) => Self::Denied(why),
             SendError::InvalidRequest(_) => Self::InvalidRequest(why),
-            SendError::Connect(_) => Self::Connect(why),
+            SendError::Connect(_) | SendError::Untrusted(_) => Self::Connect(why),
             SendError::Interrupted(_) | SendError::Unreadable(_) | SendError::Renewal(_) | SendError::Throttled(..) => {
                 Self::Interrupted(why)
             }

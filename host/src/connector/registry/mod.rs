@@ -158,14 +158,17 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Loads one file, wherever it is.
+    /// Loads one file, wherever it is; `cache`: the folder of precompiled connectors.
     pub async fn inspect(
         engine: &Arc<ConnectorEngine>,
         limits: &Limits,
         trust: &Arc<TrustPolicy>,
+        cache: Option<PathBuf>,
         path: &Path,
     ) -> Result<Connector, LoadError> {
-        let (trust, cache, compiler) = (Arc::clone(trust), ComponentCache::open(None), Compiler::new(limits));
+        let opened = tokio::task::spawn_blocking(move || ComponentCache::open(cache.as_deref())).await;
+        let cache = opened.map_err(|error| LoadError::Unreadable(error.to_string()))?;
+        let (trust, compiler) = (Arc::clone(trust), Compiler::new(limits));
         let (engine, heavy) = (Arc::clone(engine), HeavyWork::default());
         Loader { engine, limits: *limits, trust, cache, compiler, heavy }.load(path, Origin::Named).await
     }

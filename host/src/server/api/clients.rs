@@ -175,7 +175,7 @@ pub(super) async fn set_api(
         return Ok(Json(one(&caller, id).await?));
     }
     let parts = Parts::of(new.partes.into_iter().map(|(name, value)| (name, Secret::new(value))));
-    let parts = parts.map_err(|error| caller.problem(&Failure::parts(&error)))?;
+    let parts = parts.map_err(|error| caller.problem(&Failure::parts(&error, "")))?;
     let set = caller.house.atlas.set_credential(id, &api, new.base_url.as_deref(), &parts, Said::OverTheNet).await;
     set.map_err(|f| caller.problem(&f))?;
     Ok(Json(one(&caller, id).await?))

@@ -473,7 +473,7 @@ async fn set_api(At(id): At<i32>, Posted { visit, fields }: Posted) -> Response 
             let change = ClientChange { api, base_url, said: Said::OverTheNet, ..ClientChange::default() };
             atlas.set_client(id, change).await?;
         } else {
-            let parts = Parts::of(parts).map_err(|error| Failure::parts(&error))?;
+            let parts = Parts::of(parts).map_err(|error| Failure::parts(&error, ""))?;
             atlas.set_credential(id, api, base_url, &parts, Said::OverTheNet).await?;
         }
         if !settings.is_empty() {

@@ -8,9 +8,9 @@ use super::visit::Visit;
 use crate::i18n::Catalogue;
 use crate::notice;
 use crate::notice::Notice;
-use crate::service::Failure;
+use crate::service::{Failure, line_of};
 
-/// How the names of reservations begin: such a scrap is done, but not simply.
+/// How the names of reservations begin, whose counts are written as the reader writes numbers.
 const RESERVATION: &str = "reservation-";
 
 /// What failed, and what to do.
@@ -36,7 +36,7 @@ pub(super) fn lone_alert(texts: &Catalogue, failure: &Failure) -> Markup {
 /// Why a scrap stands as it does, and what to do.
 pub(super) fn reason(visit: &Visit, scrap: i64, reason: &Notice) -> Markup {
     let reason = counted(visit, &reason.clone().with("id", &scrap));
-    let kind = if reason.key.starts_with(RESERVATION) { "reservation-line" } else { "error-line" };
+    let kind = line_of(&reason);
     html! {
         div.alert.note {
             p { strong { (line(visit.texts(), kind, "op-run", &reason)) } }
@@ -116,6 +116,7 @@ fn place(notice: &Notice) -> Option<(String, Notice)> {
         | "error-nothing-held"
         | "error-another-waits"
         | "end-crashed"
+        | "end-mistake"
         | "end-ended-process"
         | "end-beside-ended-process"
         | "connector-ended-process" => menu("/conectores", "web-connectors"),

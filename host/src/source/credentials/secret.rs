@@ -50,9 +50,8 @@ impl Parts {
 
     /// Reads a JSON object of texts, or lines `NAME=value`. An error never shows what was read.
     pub fn parse(text: &str) -> Result<Self, PartsError> {
-        let text = text.trim();
-        let parts = if text.starts_with('{') {
-            Self::from_json(text).ok_or(PartsError::NotJson)?
+        let parts = if text.trim_start().starts_with('{') {
+            Self::read_json(text).map_err(|error| PartsError::NotJson(error.line()))?
         } else {
             let mut parts = Self::default();
             for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -117,8 +116,12 @@ impl Parts {
 
     /// Reads what [`to_json`](Self::to_json) wrote.
     pub(crate) fn from_json(text: &str) -> Option<Self> {
-        let read: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
-        Some(Self(read.into_iter().map(|(name, part)| (name, Secret::new(part))).collect()))
+        Self::read_json(text).ok()
+    }
+
+    fn read_json(text: &str) -> serde_json::Result<Self> {
+        let read: BTreeMap<String, String> = serde_json::from_str(text)?;
+        Ok(Self(read.into_iter().map(|(name, part)| (name, Secret::new(part))).collect()))
     }
 }
 
@@ -126,8 +129,8 @@ impl Parts {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PartsError {
     /// It begins like a JSON object, and is not one of texts.
-    #[error("not a JSON object whose values are texts")]
-    NotJson,
+    #[error("line {0}: not a JSON object whose values are texts")]
+    NotJson(usize),
     /// A line without `=`.
     #[error("line {0} is not NAME=value")]
     BadLine(usize),
@@ -203,8 +206,8 @@ mod tests {
 
     #[test]
     fn parts_that_are_none_are_refused_without_showing_them() {
-        assert_eq!(parse(r#"{"token": 1}"#), Err(PartsError::NotJson));
-        assert_eq!(parse("a=1\nsegredo"), Err(PartsError::BadLine(2)));
+        assert_eq!(parse(r#"{"token": 1}"#), Err(PartsError::NotJson(1)));
+        assert_eq!(parse("\na=1\nsegredo"), Err(PartsError::BadLine(3)));
         assert_eq!(parse("Segredo Secreto=1"), Err(PartsError::BadName));
         assert_eq!(parse("token="), Err(PartsError::BadValue("token".into())));
         assert_eq!(parse(""), Err(PartsError::Count));

@@ -1,6 +1,7 @@
 //! PostgreSQL: the reference. Batches travel as array parameters (`unnest`), every conditional write is one statement, and
 //! each is one round trip.
 
+mod concerns;
 mod connect;
 mod credentials;
 mod ledger;
@@ -20,6 +21,7 @@ use super::brief::BEGIN_BRIEFLY;
 use super::browse::{fitting, impl_browse};
 use super::budgets::impl_budgets;
 use super::clients::impl_clients;
+use super::concern::Concern;
 use super::error::{Fault, StoreError};
 use super::publications::impl_publications;
 use super::quarantine::impl_quarantine;
@@ -185,6 +187,10 @@ impl Store for PostgresStore {
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         schema::status(&self.pool).await
+    }
+
+    async fn concerns(&self) -> Result<Vec<Concern>, StoreError> {
+        concerns::find(&self.pool).await
     }
 
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError> {
@@ -372,6 +378,10 @@ impl Store for PostgresStore {
         records::insert(&self.sessions, lease, records).await
     }
 
+    async fn try_insert(&self, lease: &Lease) -> Result<(), StoreError> {
+        records::try_insert(&self.sessions, lease).await
+    }
+
     async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
         records::reject(&self.sessions, lease, records).await
     }
@@ -422,8 +432,14 @@ impl Store for PostgresStore {
         .execute(&mut *tx)
         .await
         .map_err(sort())?;
+        let is_new = inserted.rows_affected() > 0;
+        let is_there: bool =
+            sqlx::query_scalar(rows::IS_THERE).bind(record.hash).fetch_one(&mut *tx).await.map_err(sort())?;
+        if !is_new && !is_there {
+            return Err(rows::not_kept("put a rejected record into the table"));
+        }
         tx.commit().await.map_err(sort())?;
-        Ok(Some(inserted.rows_affected() > 0))
+        Ok(Some(is_new))
     }
 
     async fn odd_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<OddPage>, StoreError> {

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Row};
 
 use super::super::error::StoreError;
+use super::super::rows::{HARMLESS, harmless_hash, not_kept};
 use super::super::types::{Lease, RecordRow, RejectedRow};
 use super::sessions::Sessions;
 
@@ -22,6 +23,10 @@ const INSERT_MANY: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, h
 /// Which of these rows this very transaction has inserted.
 const INSERTED_HERE: &str = "SELECT hash_conteudo FROM dados_raw \
      WHERE hash_conteudo = ANY($1) AND xmin = pg_current_xact_id()::xid";
+
+/// How many of these hashes are there, and whether the lease still holds: without it nothing is inserted.
+const ARE_THERE: &str = "SELECT (SELECT COUNT(DISTINCT hash_conteudo) FROM dados_raw WHERE hash_conteudo = ANY($1)), \
+     EXISTS (SELECT 1 FROM scraps WHERE id = $2 AND epoca = $3)";
 
 // The scrap's row is locked before the client's counters, as checkpoints do: the other way round, the two would wait for
 // each other.
@@ -48,14 +53,31 @@ pub(super) async fn insert(
         [record] => insert_one(&mut session.connection, lease, record).await,
         _ => insert_many(&mut session.connection, lease, records).await,
     };
-    session.settle(inserted).map_err(StoreError::sort(doing))
+    let inserted = session.settle(inserted).map_err(StoreError::sort(doing))?;
+    inserted.ok_or_else(|| not_kept(doing))
+}
+
+/// Inserts a record that nothing can be wrong with, and takes it back.
+pub(super) async fn try_insert(sessions: &Sessions, lease: &Lease) -> Result<(), StoreError> {
+    let doing = "try to insert a record";
+    let mut session = sessions.take().await.map_err(StoreError::sort(doing))?;
+    let hash = harmless_hash();
+    let tried = async {
+        let mut transaction = session.connection.begin().await?;
+        let inserted = insert_one(&mut transaction, lease, &RecordRow { payload: HARMLESS, hash: &hash }).await;
+        transaction.rollback().await?;
+        inserted
+    };
+    let tried = tried.await;
+    let inserted = session.settle(tried).map_err(StoreError::sort(doing))?;
+    inserted.map(drop).ok_or_else(|| not_kept(doing))
 }
 
 async fn insert_one(
     connection: &mut PgConnection,
     lease: &Lease,
     record: &RecordRow<'_>,
-) -> Result<Vec<bool>, sqlx::Error> {
+) -> Result<Option<Vec<bool>>, sqlx::Error> {
     let done = sqlx::query(INSERT_ONE)
         .bind(lease.cliente_id)
         .bind(&lease.origem)
@@ -63,9 +85,25 @@ async fn insert_one(
         .bind(record.hash)
         .bind(lease.scrap_id)
         .bind(lease.epoch)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(vec![done.rows_affected() == 1])
+    match done.rows_affected() {
+        1 => Ok(Some(vec![true])),
+        _ => Ok(are_there(connection, lease, &[record.hash]).await?.then(|| vec![false])),
+    }
+}
+
+/// Whether a row with each of these hashes is there, however it came there. True where the lease is lost: then nothing was to
+/// be inserted, and the run ends at its next checkpoint.
+pub(super) async fn are_there(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    hashes: &[&str],
+) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query(ARE_THERE).bind(hashes).bind(lease.scrap_id).bind(lease.epoch).fetch_one(connection).await?;
+    let (there, holds): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
+    let asked: HashSet<&str> = hashes.iter().copied().collect();
+    Ok(!holds || usize::try_from(there).is_ok_and(|there| there == asked.len()))
 }
 
 /// Nearly always all rows are new, or none is, and their number says so. `RETURNING` would say it too, but takes 3 µs a row,
@@ -74,12 +112,16 @@ async fn insert_many(
     connection: &mut PgConnection,
     lease: &Lease,
     records: &[RecordRow<'_>],
-) -> Result<Vec<bool>, sqlx::Error> {
+) -> Result<Option<Vec<bool>>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     match insert_and_tell(&mut transaction, lease, records).await {
-        Ok(inserted) => {
+        Ok(Some(inserted)) => {
             transaction.commit().await?;
-            Ok(inserted)
+            Ok(Some(inserted))
+        }
+        Ok(None) => {
+            transaction.rollback().await?;
+            Ok(None)
         }
         Err(error) => {
             // Now, not at the connection's next use: until then the server would hold the transaction open. It failed
@@ -94,7 +136,7 @@ async fn insert_and_tell(
     connection: &mut PgConnection,
     lease: &Lease,
     records: &[RecordRow<'_>],
-) -> Result<Vec<bool>, sqlx::Error> {
+) -> Result<Option<Vec<bool>>, sqlx::Error> {
     let payloads: Vec<&str> = records.iter().map(|r| r.payload).collect();
     let hashes: Vec<&str> = records.iter().map(|r| r.hash).collect();
     let done = sqlx::query(INSERT_MANY)
@@ -107,13 +149,19 @@ async fn insert_and_tell(
         .execute(&mut *connection)
         .await?;
     let all = usize::try_from(done.rows_affected()).is_ok_and(|rows| rows == records.len());
-    if all || done.rows_affected() == 0 {
-        return Ok(vec![all; records.len()]);
+    if all {
+        return Ok(Some(vec![true; records.len()]));
+    }
+    if !are_there(connection, lease, &hashes).await? {
+        return Ok(None);
+    }
+    if done.rows_affected() == 0 {
+        return Ok(Some(vec![false; records.len()]));
     }
     let inserted = sqlx::query_scalar(INSERTED_HERE).bind(&hashes).fetch_all(connection).await?;
     // A hash that stands in the batch twice is new once: the first takes it out of the set.
     let mut inserted: HashSet<String> = inserted.into_iter().collect();
-    Ok(hashes.into_iter().map(|hash| inserted.remove(hash)).collect())
+    Ok(Some(hashes.into_iter().map(|hash| inserted.remove(hash)).collect()))
 }
 
 pub(super) async fn reject(sessions: &Sessions, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {

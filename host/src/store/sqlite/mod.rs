@@ -1,9 +1,11 @@
 //! SQLite, embedded: nothing to install. WAL, `synchronous=FULL`, foreign keys on, and one writer: a database file takes one
 //! at a time, so more would only wait for each other. Readers have connections of their own and never wait.
 
+mod concerns;
 mod credentials;
 mod ledger;
 mod place;
+mod pools;
 mod queue;
 mod records;
 mod schema;
@@ -12,17 +14,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
 
 use self::place::DatabasePlace;
+use self::pools::pool_options;
 use super::access::impl_doors;
 use super::brief::STATEMENT_MAX;
 use super::browse::{fitting, impl_browse};
 use super::budgets::impl_budgets;
 use super::clients::impl_clients;
+use super::concern::Concern;
 use super::error::{Fault, StoreError};
 use super::publications::impl_publications;
 use super::quarantine::impl_quarantine;
@@ -74,7 +76,7 @@ impl SqliteStore {
         // A connection that is made later, by whichever pool, makes no new database in the place of one that is gone.
         let options = options.create_if_missing(false);
         pool.set_connect_options(options.clone());
-        let reading = |connections| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+        let reading = |connections| pool_options().max_connections(connections);
         let readers = reading(READERS).connect_lazy_with(options.clone());
         let looks = reading(LOOKS)
             .after_connect(|connection, _| Box::pin(end_within(STATEMENT_MAX, connection)))
@@ -99,10 +101,9 @@ async fn end_within(limit: Duration, connection: &mut SqliteConnection) -> Resul
 async fn open_writer(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
     let began = Instant::now();
     loop {
-        let pool = SqlitePoolOptions::new()
+        let pool = pool_options()
             .max_connections(1)
             .acquire_timeout(WRITER_PATIENCE)
-            .test_before_acquire(false)
             .connect_with(options.clone())
             .await
             .map_err(StoreError::sort("open the SQLite file"));
@@ -210,6 +211,10 @@ impl Store for SqliteStore {
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         self.in_place().await?;
         schema::status(&self.pool).await
+    }
+
+    async fn concerns(&self) -> Result<Vec<Concern>, StoreError> {
+        concerns::find(&self.pool).await
     }
 
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError> {
@@ -399,6 +404,10 @@ impl Store for SqliteStore {
         records::insert(&self.pool, lease, records).await
     }
 
+    async fn try_insert(&self, lease: &Lease) -> Result<(), StoreError> {
+        records::try_insert(&self.pool, lease).await
+    }
+
     async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {
         records::reject(&self.pool, lease, records).await
     }
@@ -449,8 +458,14 @@ impl Store for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(sort())?;
+        let is_new = inserted.rows_affected() > 0;
+        let is_there: bool =
+            sqlx::query_scalar(rows::IS_THERE).bind(record.hash).fetch_one(&mut *tx).await.map_err(sort())?;
+        if !is_new && !is_there {
+            return Err(rows::not_kept("put a rejected record into the table"));
+        }
         tx.commit().await.map_err(sort())?;
-        Ok(Some(inserted.rows_affected() > 0))
+        Ok(Some(is_new))
     }
 
     async fn odd_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<OddPage>, StoreError> {

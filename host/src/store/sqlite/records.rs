@@ -1,10 +1,13 @@
 //! Writing records: `dados_raw` and `dados_rejeitados`. SQLite runs inside the process, so a statement for each row costs
 //! no round trip; a batch is one transaction.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
-use sqlx::SqlitePool;
+use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::super::error::StoreError;
+use super::super::rows::{HARMLESS, harmless_hash, not_kept};
 use super::super::types::{Lease, RecordRow, RejectedRow};
 use super::super::usage::ClientUsage;
 use super::ledger::add_usage;
@@ -12,6 +15,11 @@ use super::ledger::add_usage;
 const INSERT: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) \
      SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM scraps WHERE id = $5 AND epoca = $6) \
      ON CONFLICT (hash_conteudo) DO NOTHING";
+
+/// How many of these hashes are there, and whether the lease still holds: without it nothing is inserted.
+const ARE_THERE: &str = "SELECT (SELECT COUNT(DISTINCT hash_conteudo) FROM dados_raw \
+       WHERE hash_conteudo IN (SELECT value FROM json_each($1))), \
+     EXISTS (SELECT 1 FROM scraps WHERE id = $2 AND epoca = $3)";
 
 const REJECT: &str = "INSERT INTO dados_rejeitados \
        (scrap_id, cliente_id, origem, cursor_hash, cursor, posicao, conteudo_hash, codigo, motivo, conteudo) \
@@ -23,8 +31,28 @@ pub(super) async fn insert(
     lease: &Lease,
     records: &[RecordRow<'_>],
 ) -> Result<Vec<bool>, StoreError> {
-    let sort = || StoreError::sort("insert records");
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(sort())?;
+    let doing = "insert records";
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
+    let inserted = insert_within(&mut tx, lease, records, doing).await?;
+    tx.commit().await.map_err(StoreError::sort(doing))?;
+    Ok(inserted)
+}
+
+/// Inserts a record that nothing can be wrong with, and takes it back.
+pub(super) async fn try_insert(pool: &SqlitePool, lease: &Lease) -> Result<(), StoreError> {
+    let doing = "try to insert a record";
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sort(doing))?;
+    insert_within(&mut tx, lease, &[RecordRow { payload: HARMLESS, hash: &harmless_hash() }], doing).await?;
+    tx.rollback().await.map_err(StoreError::sort(doing))
+}
+
+async fn insert_within(
+    connection: &mut SqliteConnection,
+    lease: &Lease,
+    records: &[RecordRow<'_>],
+    doing: &'static str,
+) -> Result<Vec<bool>, StoreError> {
+    let sort = || StoreError::sort(doing);
     let mut inserted = Vec::with_capacity(records.len());
     for record in records {
         let done = sqlx::query(INSERT)
@@ -34,13 +62,31 @@ pub(super) async fn insert(
             .bind(record.hash)
             .bind(lease.scrap_id)
             .bind(lease.epoch)
-            .execute(&mut *tx)
+            .execute(&mut *connection)
             .await
             .map_err(sort())?;
         inserted.push(done.rows_affected() == 1);
     }
-    tx.commit().await.map_err(sort())?;
+    let others = records.iter().zip(&inserted).filter(|(_, is_new)| !**is_new);
+    let others: BTreeSet<&str> = others.map(|(record, _)| record.hash).collect();
+    if !others.is_empty() && !are_there(connection, lease, &others).await.map_err(sort())? {
+        return Err(not_kept(doing));
+    }
     Ok(inserted)
+}
+
+/// Whether a row with each of these hashes is there. True where the lease is lost: then nothing was to be inserted, and the run
+/// ends at its next checkpoint.
+async fn are_there(
+    connection: &mut SqliteConnection,
+    lease: &Lease,
+    hashes: &BTreeSet<&str>,
+) -> Result<bool, sqlx::Error> {
+    // Hexadecimal digits: nothing to be escaped.
+    let list = format!("[\"{}\"]", hashes.iter().copied().collect::<Vec<_>>().join("\",\""));
+    let row = sqlx::query(ARE_THERE).bind(list).bind(lease.scrap_id).bind(lease.epoch).fetch_one(connection).await?;
+    let (there, holds): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(!holds || usize::try_from(there).is_ok_and(|there| there == hashes.len()))
 }
 
 pub(super) async fn reject(pool: &SqlitePool, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError> {

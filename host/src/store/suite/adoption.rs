@@ -141,3 +141,93 @@ async fn a_client_of_the_users_without_rows_can_be_removed() -> Result<()> {
     assert_eq!(fault(ground.store.remove_client(7).await), Some(Fault::InUse));
     Ok(())
 }
+
+/// What is said of a database that these statements were run on before it was adopted.
+async fn concerns_after(statements: &str) -> Result<Vec<Concern>> {
+    let ground = Ground::empty(Database::postgres().await?).await?;
+    ground.database.execute(TABLES).await?;
+    ground.database.execute(statements).await?;
+    ground.store.init().await?;
+    Ok(ground.store.concerns().await?)
+}
+
+#[tokio::test]
+async fn what_keeps_records_out_of_an_adopted_table_is_found() -> Result<()> {
+    assert_eq!(concerns_after(INDEXES).await?, []);
+    let trigger = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+         CREATE TRIGGER descarta BEFORE INSERT ON dados_raw FOR EACH ROW EXECUTE FUNCTION f(); \
+         CREATE TRIGGER depois AFTER DELETE ON dados_raw FOR EACH ROW EXECUTE FUNCTION f(); \
+         CREATE TRIGGER desligado BEFORE INSERT ON dados_raw FOR EACH ROW EXECUTE FUNCTION f(); \
+         ALTER TABLE dados_raw DISABLE TRIGGER desligado";
+    assert_eq!(concerns_after(trigger).await?, [Concern::Trigger("descarta".to_owned())]);
+    let rule = "CREATE RULE nada AS ON INSERT TO dados_raw DO INSTEAD NOTHING";
+    assert_eq!(concerns_after(rule).await?, [Concern::Rule("nada".to_owned())]);
+    let types = "ALTER TABLE dados_raw ALTER id TYPE integer, ALTER hash_conteudo TYPE varchar(32), \
+         ALTER origem TYPE varchar(80), ADD loja integer NOT NULL";
+    let of = |column, found: &str, wanted| Concern::ColumnType { column, found: found.to_owned(), wanted };
+    assert_eq!(
+        concerns_after(types).await?,
+        [
+            of("id", "integer", "bigint"),
+            of("hash_conteudo", "character varying(32)", "text"),
+            Concern::NoDefault("loja".to_owned()),
+        ]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_an_integer_breaks_neither_verify_nor_what_people_look_at() -> Result<()> {
+    let ground = Ground::empty(Database::postgres().await?).await?;
+    ground.database.execute(&TABLES.replace("id BIGSERIAL", "id SERIAL")).await?;
+    ground.store.init().await?;
+    let lease = ground.lease().await?;
+    for n in 1..=3 {
+        ground.store.insert(&lease, &[RecordRow { payload: &n.to_string(), hash: &hash(n) }]).await?;
+    }
+    let ids: Vec<i64> = ground.store.newest(CLIENT, 2).await?.iter().map(|row| row.id).collect();
+    assert_eq!(ids, [3, 2]);
+    assert_eq!(ground.store.record(2).await?.map(|record| record.payload).as_deref(), Some("2"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_right_that_the_programs_role_lacks_is_found() -> Result<()> {
+    let ground = Ground::ready(Database::postgres().await?).await?;
+    let (role, url) = ground.database.role().await?;
+    let grants = format!(
+        "GRANT USAGE ON SCHEMA public TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}; \
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    );
+    ground.database.execute(&grants).await?;
+    let store = open(&url, None).await?;
+    assert_eq!(store.concerns().await?, []);
+    let takes =
+        format!("REVOKE INSERT ON dados_raw FROM {role}; REVOKE USAGE ON SEQUENCE dados_raw_id_seq FROM {role}");
+    ground.database.execute(&takes).await?;
+    let lacks = |on: &str, right: &str| Concern::Right { on: on.to_owned(), right: right.to_owned() };
+    assert_eq!(store.concerns().await?, [lacks("dados_raw", "INSERT"), lacks("public.dados_raw_id_seq", "USAGE")]);
+    store.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_keeps_records_out_of_an_embedded_table_is_found() -> Result<()> {
+    let ground = Ground::empty(Database::sqlite()?).await?;
+    ground
+        .database
+        .execute(
+            "CREATE TABLE clientes_tokens (cliente_id INTEGER UNIQUE NOT NULL, token TEXT NOT NULL); \
+             CREATE TABLE dados_raw (id SERIAL PRIMARY KEY, cliente_id INTEGER, data_coleta TIMESTAMP, origem TEXT, \
+               payload TEXT, hash_conteudo TEXT UNIQUE, loja TEXT NOT NULL); \
+             CREATE TRIGGER descarta BEFORE INSERT ON dados_raw BEGIN SELECT RAISE(IGNORE); END",
+        )
+        .await?;
+    let concerns = ground.store.concerns().await?;
+    let id = Concern::ColumnType { column: "id", found: "SERIAL".to_owned(), wanted: "INTEGER PRIMARY KEY" };
+    let trigger = Concern::Trigger("descarta".to_owned());
+    assert_eq!(concerns, [trigger, id, Concern::NoDefault("loja".to_owned())]);
+    assert_eq!(Ground::ready(Database::sqlite()?).await?.store.concerns().await?, []);
+    Ok(())
+}

@@ -14,6 +14,8 @@ on_both!(ready:
     a_row_carries_its_client_its_route_and_when_it_came,
     a_hash_is_unique_across_clients,
     a_refused_record_takes_nothing_of_its_batch_along,
+    a_row_that_a_trigger_drops_is_not_taken_for_one_that_was_there,
+    an_error_that_only_one_record_meets_is_told_from_one_that_all_meet,
     rows_are_counted_by_route,
     the_newest_rows_come_first,
     a_missing_table_is_the_schemas_fault,
@@ -170,6 +172,64 @@ async fn a_refused_record_takes_nothing_of_its_batch_along(ground: &Ground) -> R
     assert_eq!(alone.fault, Fault::Poison);
     assert!(!alone.database_message().is_empty());
     assert_eq!(ground.store.insert(&lease, &[batch[0], batch[2]]).await?, [true, true]);
+    Ok(())
+}
+
+/// A trigger that drops what it is told to, without an error.
+async fn drop_silently(ground: &Ground) -> Result<()> {
+    let sqlite = "CREATE TRIGGER descarta BEFORE INSERT ON dados_raw WHEN NEW.payload LIKE '%gone%' \
+         BEGIN SELECT RAISE(IGNORE); END";
+    let postgres = "CREATE FUNCTION descarta() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN IF NEW.payload::text LIKE ''%gone%'' THEN RETURN NULL; END IF; RETURN NEW; END'; \
+         CREATE TRIGGER descarta BEFORE INSERT ON dados_raw FOR EACH ROW EXECUTE FUNCTION descarta()";
+    ground.database.execute_either(sqlite, postgres).await
+}
+
+async fn a_row_that_a_trigger_drops_is_not_taken_for_one_that_was_there(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let lease = ground.lease().await?;
+    store.insert(&lease, &rows(&[("1", hash(1)), ("2", hash(2))])).await?;
+    drop_silently(ground).await?;
+    let gone = r#""gone""#;
+    let batches = [
+        vec![(gone, hash(3))],
+        vec![(gone, hash(3)), (gone, hash(4))],
+        vec![("1", hash(1)), (gone, hash(3))],
+        vec![("1", hash(1)), (gone, hash(3)), ("5", hash(5))],
+    ];
+    for batch in &batches {
+        assert_eq!(fault(store.insert(&lease, &rows(batch)).await), Some(Fault::NotKept), "{batch:?}");
+        assert_eq!(ground.database.rows().await?, 2, "all or none");
+    }
+    // What is there is a duplicate, be it what the trigger drops now.
+    assert_eq!(store.insert(&lease, &rows(&[(gone, hash(1)), (gone, hash(2))])).await?, [false, false]);
+    assert_eq!(store.insert(&lease, &rows(&[("1", hash(1)), ("6", hash(6))])).await?, [false, true]);
+    // A rejected record is not noted as replayed either.
+    let reject = RejectedRow { page: page(0, None), cursor: None, position: 0, code: "c", reason: "r", content: b"5" };
+    store.reject(&lease, &[reject]).await?;
+    let rejected = store.rejects(None, 0, 10).await?;
+    let replayed = store.replay(&rejected[0], &RecordRow { payload: gone, hash: &hash(7) }).await;
+    assert_eq!(fault(replayed), Some(Fault::NotKept));
+    assert_eq!(store.rejected(rejected[0].id).await?.and_then(|rejected| rejected.replayed_at), None);
+    Ok(())
+}
+
+async fn an_error_that_only_one_record_meets_is_told_from_one_that_all_meet(ground: &Ground) -> Result<()> {
+    let lease = ground.lease().await?;
+    // An error of no class that is known to be about data: 0A000 (feature_not_supported), SQLITE_ERROR.
+    let sqlite = "CREATE TRIGGER falha BEFORE INSERT ON dados_raw WHEN NEW.payload LIKE '%odd%' \
+         BEGIN SELECT json('nenhum json'); END";
+    let postgres = "CREATE FUNCTION falha() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN IF NEW.payload::text LIKE ''%odd%'' THEN RAISE EXCEPTION ''no'' USING ERRCODE = ''0A000''; END IF; \
+          RETURN NEW; END'; \
+         CREATE TRIGGER falha BEFORE INSERT ON dados_raw FOR EACH ROW EXECUTE FUNCTION falha()";
+    ground.database.execute_either(sqlite, postgres).await?;
+    let odd = ground.store.insert(&lease, &rows(&[(r#""odd""#, hash(1))])).await;
+    assert!(!matches!(fault(odd), None | Some(Fault::Poison)), "it would be no test");
+    ground.store.try_insert(&lease).await?;
+    assert_eq!(ground.database.rows().await?, 0, "the trial was taken back");
+    ground.database.execute("DROP TABLE dados_raw").await?;
+    assert_eq!(fault(ground.store.try_insert(&lease).await), Some(Fault::Schema));
     Ok(())
 }
 
