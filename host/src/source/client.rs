@@ -1,37 +1,35 @@
 //! One request, one whole answer. Redirects are followed here, each held against what was granted, and nothing is ever
 //! repeated.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
+use http_body_util::Full;
 use url::Url;
 
 use super::body::{BodyBudget, Undecodable};
+use super::connection::{self, AnswerBody, ClientError, Connections};
 use super::credentials::{Endpoint, Outgoing, Redactor};
 use super::egress::Pool;
 use super::headers::Coding;
 use super::message::{Answer, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
-use super::resolve::{self, AddressRefused, FilteringResolver};
+use super::resolve::{self, FilteringResolver};
 use super::{headers, rate_headers, retry_after, target};
 use crate::limits::Limits;
 
 /// Redirects followed for one request.
 const REDIRECTS_MAX: usize = 5;
-/// A connection that takes longer is not coming.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest silence within an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The body of a request: records are fetched here, not delivered.
 const REQUEST_BODY_MAX: usize = 16 * 1024 * 1024;
 /// A token URL that takes longer for its whole answer is not answering: others wait for the token, and on SQLite for the file.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// A token URL's answer: a token and its description.
 const TOKEN_ANSWER_MAX: usize = 256 * 1024;
+/// What the host says that it is, where a connector does not.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("atlas-data-flow/", env!("CARGO_PKG_VERSION")));
 
 /// How much one page may ask for. Each has its row in the limits' table.
 #[derive(Debug, Clone, Copy)]
@@ -58,15 +56,15 @@ impl From<&Limits> for HttpLimits {
 /// addresses never serves a request without it.
 #[derive(Clone)]
 pub struct HttpClient {
-    public: reqwest::Client,
-    private: reqwest::Client,
+    public: Connections,
+    private: Connections,
     budget: BodyBudget,
     limits: HttpLimits,
 }
 
 impl HttpClient {
     /// Sets up the client. Environment proxies are off: where requests go is the operator's to say, not the shell's.
-    pub fn new(limits: HttpLimits, budget: BodyBudget) -> Result<Self, reqwest::Error> {
+    pub fn new(limits: HttpLimits, budget: BodyBudget) -> Result<Self, ClientError> {
         let public = FilteringResolver::new(resolve::system_lookup(), resolve::public_only);
         let private = FilteringResolver::new(resolve::system_lookup(), resolve::private_too);
         Self::resolving(public, private, limits, budget)
@@ -77,10 +75,10 @@ impl HttpClient {
         private: FilteringResolver,
         limits: HttpLimits,
         budget: BodyBudget,
-    ) -> Result<Self, reqwest::Error> {
-        // A second client in the same process finds it installed: that is fine, it is the same provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { public: pool(public)?, private: pool(private)?, budget, limits })
+    ) -> Result<Self, ClientError> {
+        let tls = connection::tls()?;
+        let (public, private) = (Connections::new(public, tls.clone()), Connections::new(private, tls));
+        Ok(Self { public, private, budget, limits })
     }
 
     /// The memory for bodies.
@@ -95,7 +93,7 @@ impl HttpClient {
         Self { public: self.public.clone(), private: self.private.clone(), budget, limits }
     }
 
-    fn connections(&self, pool: Pool) -> &reqwest::Client {
+    fn connections(&self, pool: Pool) -> &Connections {
         match pool {
             Pool::Public => &self.public,
             Pool::Private => &self.private,
@@ -192,9 +190,7 @@ impl HttpClient {
         endpoint: &Endpoint,
         pool: Pool,
         hop: &Hop,
-    ) -> Result<(reqwest::Response, Option<u64>), SendError> {
-        let method = reqwest::Method::from_bytes(hop.method.name().as_bytes())
-            .map_err(|e| SendError::InvalidRequest(e.to_string()))?;
+    ) -> Result<(http::Response<AnswerBody>, Option<u64>), SendError> {
         let (url, headers, body) = (hop.url.clone(), hop.headers.clone(), hop.body.clone());
         let mut outgoing = Outgoing { url, headers, body };
         outgoing.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
@@ -204,11 +200,8 @@ impl HttpClient {
         } else {
             None
         };
-        let mut builder = self.connections(pool).request(method, outgoing.url).headers(outgoing.headers);
-        if let Some(body) = outgoing.body {
-            builder = builder.body(body);
-        }
-        let response = builder.send().await.map_err(sort_error)?;
+        let request = request(hop.method.name(), &outgoing.url, outgoing.headers, outgoing.body.unwrap_or_default())?;
+        let response = self.connections(pool).send(request, self.limits.body_bytes).await?;
         headers::check_answer(response.headers())?;
         headers::check_form(response.status().as_u16(), response.headers())?;
         Ok((response, token))
@@ -223,33 +216,48 @@ impl HttpClient {
         headers: HeaderMap,
         form: Vec<u8>,
     ) -> Result<(u16, HeaderMap, Vec<u8>), SendError> {
-        let request = self.connections(pool).post(url).headers(headers).timeout(TOKEN_TIMEOUT).body(form);
-        let mut response = request.send().await.map_err(sort_error)?;
-        headers::check_answer(response.headers())?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(sort_error)? {
-            if body.len() + chunk.len() > TOKEN_ANSWER_MAX {
-                return Err(SendError::TooLarge(TOKEN_ANSWER_MAX));
+        let request = request("POST", &url, headers, form.into())?;
+        let exchange = async {
+            let response = self.connections(pool).send(request, TOKEN_ANSWER_MAX).await?;
+            headers::check_answer(response.headers())?;
+            let (head, mut answer) = response.into_parts();
+            let mut body = Vec::new();
+            while let Some(chunk) = answer.chunk().await? {
+                if body.len() + chunk.len() > TOKEN_ANSWER_MAX {
+                    return Err(SendError::TooLarge(TOKEN_ANSWER_MAX));
+                }
+                body.extend_from_slice(&chunk);
             }
-            body.extend_from_slice(&chunk);
-        }
-        Ok((response.status().as_u16(), response.headers().clone(), body))
+            Ok((head.status.as_u16(), head.headers, body))
+        };
+        let late = |_| SendError::Timeout(format!("no whole answer within {} s", TOKEN_TIMEOUT.as_secs()));
+        tokio::time::timeout(TOKEN_TIMEOUT, exchange).await.map_err(late)?
     }
 
     async fn read(
         &self,
         meter: &mut PageMeter,
-        mut response: reqwest::Response,
+        response: http::Response<AnswerBody>,
         redactor: &Arc<Redactor>,
     ) -> Result<Answer, SendError> {
-        let status = response.status().as_u16();
-        let coding = headers::own_coding(response.headers());
-        let headers = redactor.clean_headers(response.headers().clone());
+        let (head, mut answer) = response.into_parts();
+        let status = head.status.as_u16();
+        let coding = headers::own_coding(&head.headers);
+        let headers = redactor.clean_headers(head.headers);
         let mut body = self.budget.begin();
-        while let Some(chunk) = response.chunk().await.map_err(sort_error)? {
+        let too_large = |meter: &mut PageMeter| {
+            meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
+            SendError::TooLarge(self.limits.body_bytes)
+        };
+        loop {
+            let chunk = match answer.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(SendError::TooLarge(_)) => return Err(too_large(meter)),
+                Err(error) => return Err(error),
+            };
             if body.len() + chunk.len() > self.limits.body_bytes {
-                meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
-                return Err(SendError::TooLarge(self.limits.body_bytes));
+                return Err(too_large(meter));
             }
             self.count(meter, chunk.len())?;
             body.push(&chunk).await;
@@ -261,20 +269,15 @@ impl HttpClient {
                 Coding::Gzip => body.decode_gzip(self.limits.body_bytes).await,
             };
             decoded.map_err(|error| match error {
-                Undecodable::TooLarge => {
-                    meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
-                    SendError::TooLarge(self.limits.body_bytes)
-                }
+                Undecodable::TooLarge => too_large(meter),
                 // As where the library decodes: the next answer may be whole.
                 Undecodable::Broken(why) => SendError::Interrupted(why),
             })?;
             self.count(meter, body.len().saturating_sub(before))?;
         }
         let body =
-            body.finish(charset(&headers).as_deref(), self.limits.body_bytes, redactor).await.ok_or_else(|| {
-                meter.limit = Some(("body_bytes", self.limits.body_bytes as u64));
-                SendError::TooLarge(self.limits.body_bytes)
-            })?;
+            body.finish(charset(&headers).as_deref(), self.limits.body_bytes, redactor).await;
+        let body = body.ok_or_else(|| too_large(meter))?;
         let retry_after = headers
             .get(RETRY_AFTER)
             .and_then(|v| v.to_str().ok())
@@ -294,18 +297,18 @@ impl HttpClient {
     }
 }
 
-/// One pool of connections.
-fn pool(resolver: FilteringResolver) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .dns_resolver(resolver)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_max_header_list_size(u32::try_from(headers::ANSWER_HEADERS_BYTES_MAX).unwrap_or(u32::MAX))
-        .user_agent(concat!("atlas-data-flow/", env!("CARGO_PKG_VERSION")))
-        .build()
+/// A request as it goes onto the wire.
+fn request(
+    method: &str,
+    url: &Url,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<http::Request<Full<Bytes>>, SendError> {
+    let request = http::Request::builder().method(method).uri(url.as_str()).body(Full::new(body));
+    let mut request = request.map_err(|error| SendError::InvalidRequest(error.to_string()))?;
+    *request.headers_mut() = headers;
+    request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
+    Ok(request)
 }
 
 /// Holds a redirect against what was granted. That it leads astray is the source's doing, not the connector's.
@@ -334,66 +337,4 @@ fn charset(headers: &HeaderMap) -> Option<String> {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_owned())
     })
-}
-
-/// The client's error with its causes, and without the URL, whose query may be long or telling.
-fn sort_error(error: reqwest::Error) -> SendError {
-    if let Some(refused) = refused_by_the_resolver(&error) {
-        return refused.clone().into();
-    }
-    let certificate = refused_certificate(&error);
-    let (timeout, connect, builder) = (error.is_timeout(), error.is_connect(), error.is_builder());
-    let mut text = String::new();
-    let mut cause: Option<&dyn Error> = Some(&error);
-    let error_without_url;
-    if error.url().is_some() {
-        error_without_url = reqwest_without_url(&error);
-        text.push_str(&error_without_url);
-        cause = error.source();
-    }
-    while let Some(e) = cause {
-        let separator = if text.is_empty() { "" } else { ": " };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{separator}{e}");
-        cause = e.source();
-    }
-    match () {
-        () if certificate.is_some() => SendError::Untrusted(text),
-        () if builder => SendError::InvalidRequest(text),
-        () if connect => SendError::Connect(text),
-        () if timeout => SendError::Timeout(text),
-        () => SendError::Interrupted(text),
-    }
-}
-
-/// What the resolver had against the host, if that is what is behind an error.
-fn refused_by_the_resolver(error: &reqwest::Error) -> Option<&AddressRefused> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(refused) = error.downcast_ref() {
-            return Some(refused);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// What TLS has against the source's certificate, if that is what is behind an error.
-fn refused_certificate(error: &reqwest::Error) -> Option<&rustls::CertificateError> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // An I/O error with another inside gives that one's causes, not itself.
-        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = error.downcast_ref().or_else(|| inside.and_then(|inside| inside.downcast_ref()));
-        if let Some(rustls::Error::InvalidCertificate(why)) = tls {
-            return Some(why);
-        }
-        cause = inside.map_or_else(|| error.source(), |inside| Some(inside));
-    }
-    None
-}
-
-/// Host and port are enough for a person to see where it failed.
-fn reqwest_without_url(error: &reqwest::Error) -> String {
-    error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use percent_encoding::percent_decode;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
 use super::client::admit_redirect;

@@ -1,7 +1,7 @@
 //! Which headers pass between a connector and a source. A connector's headers say what it asks for; they decide neither who asks
 //! nor where the request goes, nor how the connection is used. An answer's headers do not carry a credential back.
 
-use reqwest::header::{
+use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
     USER_AGENT,
 };

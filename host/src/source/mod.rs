@@ -12,6 +12,7 @@
 //! - `resolve`      from a name to the addresses that may be connected to
 //! - `headers`      which headers pass, in either direction
 //! - `redirect`     what an answer that redirects asks for next
+//! - `connection`   connections to sources, and what they may read beside bodies
 //! - `client`       one request, one whole answer
 //! - `body`         bodies of bounded size, within one budget for the whole host, as UTF-8
 //! - `retry_after`  the wait that an answer asks for
@@ -22,6 +23,7 @@ mod address;
 mod body;
 mod budget;
 mod client;
+mod connection;
 mod credentials;
 mod egress;
 #[cfg(any(test, fuzzing))]
@@ -44,6 +46,7 @@ pub use self::address::{AddressClass, class};
 pub use self::body::BodyBudget;
 pub use self::budget::{Admission, Budget, BudgetOwner, Budgets, RATE_MIN, RateBudget, Throttled, WAIT_MAX, Waiting};
 pub use self::client::{HttpClient, HttpLimits};
+pub use self::connection::ClientError;
 pub use self::credentials::{
     AccessToken, AuthScheme, Credential, CredentialError, Endpoint, PART_MAX, Parts, PartsError, Placeholder, Position,
     SchemeError, Secret, TokenGrant, TokenSessions,

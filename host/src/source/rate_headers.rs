@@ -8,7 +8,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::HeaderMap;
+use http::header::HeaderMap;
 
 /// The longest wait that is taken at its word: budgets are daily at most.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

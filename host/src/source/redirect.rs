@@ -2,7 +2,7 @@
 //! so that each is held against what was granted, like the first request.
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use http::header::HeaderMap;
 use url::Url;
 
 use super::headers;

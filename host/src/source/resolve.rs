@@ -2,14 +2,17 @@
 //! are then connected to: a name that is looked up once for the check and once more for the connection could answer
 //! differently each time (DNS rebinding). Addresses that stand in a URL never come here; `egress` checks those.
 
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use thiserror::Error;
+use tower::Service;
 use url::{Host, Url};
 
 use super::address::{AddressClass, Reach, class};
@@ -68,8 +71,16 @@ pub(super) fn private_too(address: IpAddr) -> bool {
     class(address).reach() != Reach::ByItself
 }
 
-impl Resolve for FilteringResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for FilteringResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let host = name.as_str().to_owned();
         let (found, admits) = ((self.lookup)(host.clone()), self.admits);
         Box::pin(async move {
@@ -85,7 +96,7 @@ impl Resolve for FilteringResolver {
                 Some(address) if admitted.is_empty() => {
                     Err(AddressRefused { host, address, class: class(address) }.into())
                 }
-                _ => Ok(Box::new(admitted.into_iter()) as Addrs),
+                _ => Ok(admitted.into_iter()),
             }
         })
     }
@@ -127,7 +138,7 @@ pub(super) mod tests {
 
     async fn resolve(lookup: &Lookup, admits: fn(IpAddr) -> bool) -> Result<Vec<String>, String> {
         let name = "erp.example".parse().expect("a name");
-        let found = FilteringResolver::new(Arc::clone(lookup), admits).resolve(name).await;
+        let found = FilteringResolver::new(Arc::clone(lookup), admits).call(name).await;
         found.map(|addresses| addresses.map(|a| a.ip().to_string()).collect()).map_err(|e| e.to_string())
     }
 

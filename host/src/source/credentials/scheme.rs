@@ -1,7 +1,7 @@
 //! Where an API expects its credential, as connectors declare it. What they declare is checked here, since a header of the
 //! connection's own or of another name than the API's could lead a request astray.
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, ORIGIN, REFERER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, ORIGIN, REFERER};
 use thiserror::Error;
 
 use super::super::headers;
