@@ -1,14 +1,69 @@
-//! The ways in which an answer may write a character: as it is, as JSON escapes it (`\/`, `\u002f`), as a URL does (`%2f`) or as
-//! HTML does (`&#x2f;`), in any mixture. A [`View`] is a text with these read, that still knows where each of its bytes came from.
+//! The ways in which an answer may write a character: as it is, as JSON or a programming language
+//! escapes it (`\/`, `\u002f`, `\x2f`), as a URL does (`%2f`, `%u002f`) or as HTML does (`&#x2f;`,
+//! `&#47` before what is no digit, `&sol;`), in any mixture. A [`View`] is a text with these read, that still knows where each of its bytes came from.
 
 use std::ops::Range;
 
 use memchr::{memchr2, memchr3, memchr3_iter};
 
-/// The longest reference to a character that is read: `&#x0010ffff;`.
-const REFERENCE_MAX: usize = 12;
-/// The characters that HTML and XML give a name to because they mean something there.
-const NAMED: [(&[u8], u8); 5] = [(b"amp;", b'&'), (b"lt;", b'<'), (b"gt;", b'>'), (b"quot;", b'"'), (b"apos;", b'\'')];
+/// The longest reference to a character that is read: `&DiacriticalGrave;`. Zeros before a number may
+/// fill it.
+const REFERENCE_MAX: usize = 18;
+/// HTML's names of characters that mean something there. Browsers read these without a semicolon too
+/// (HTML, section 13.5).
+const MARKUP: [(&str, char); 8] =
+    [("amp", '&'), ("AMP", '&'), ("lt", '<'), ("LT", '<'), ("gt", '>'), ("GT", '>'), ("quot", '"'), ("QUOT", '"')];
+/// HTML's names of the characters from U+00A0 to U+00FF, in this order. As above.
+const LATIN_1: [&str; 96] = [
+    "nbsp", "iexcl", "cent", "pound", "curren", "yen", "brvbar", "sect", "uml", "copy", "ordf", "laquo", "not", "shy",
+    "reg", "macr", "deg", "plusmn", "sup2", "sup3", "acute", "micro", "para", "middot", "cedil", "sup1", "ordm",
+    "raquo", "frac14", "frac12", "frac34", "iquest", "Agrave", "Aacute", "Acirc", "Atilde", "Auml", "Aring", "AElig",
+    "Ccedil", "Egrave", "Eacute", "Ecirc", "Euml", "Igrave", "Iacute", "Icirc", "Iuml", "ETH", "Ntilde", "Ograve",
+    "Oacute", "Ocirc", "Otilde", "Ouml", "times", "Oslash", "Ugrave", "Uacute", "Ucirc", "Uuml", "Yacute", "THORN",
+    "szlig", "agrave", "aacute", "acirc", "atilde", "auml", "aring", "aelig", "ccedil", "egrave", "eacute", "ecirc",
+    "euml", "igrave", "iacute", "icirc", "iuml", "eth", "ntilde", "ograve", "oacute", "ocirc", "otilde", "ouml",
+    "divide", "oslash", "ugrave", "uacute", "ucirc", "uuml", "yacute", "thorn", "yuml",
+];
+/// HTML's names of all other characters of ASCII that have one.
+const ASCII: [(&str, char); 37] = [
+    ("Tab", '\t'),
+    ("NewLine", '\n'),
+    ("excl", '!'),
+    ("num", '#'),
+    ("dollar", '$'),
+    ("percnt", '%'),
+    ("apos", '\''),
+    ("lpar", '('),
+    ("rpar", ')'),
+    ("ast", '*'),
+    ("midast", '*'),
+    ("plus", '+'),
+    ("comma", ','),
+    ("period", '.'),
+    ("sol", '/'),
+    ("colon", ':'),
+    ("semi", ';'),
+    ("equals", '='),
+    ("quest", '?'),
+    ("commat", '@'),
+    ("lbrack", '['),
+    ("lsqb", '['),
+    ("bsol", '\\'),
+    ("rbrack", ']'),
+    ("rsqb", ']'),
+    ("Hat", '^'),
+    ("UnderBar", '_'),
+    ("lowbar", '_'),
+    ("DiacriticalGrave", '`'),
+    ("grave", '`'),
+    ("lbrace", '{'),
+    ("lcub", '{'),
+    ("VerticalLine", '|'),
+    ("verbar", '|'),
+    ("vert", '|'),
+    ("rbrace", '}'),
+    ("rcub", '}'),
+];
 
 /// A text with its escapes read.
 pub(super) struct View {
@@ -100,6 +155,7 @@ impl Character {
 /// The escape that a text begins with, and its length; `None` if that is none.
 fn read(text: &[u8]) -> Option<(Character, usize)> {
     match text[0] {
+        b'%' if text.get(1) == Some(&b'u') => return read_unicode(text),
         b'%' => return Some((Character::byte(u8::try_from(hex(text.get(1..3)?)?).ok()?), 3)),
         b'&' => return read_reference(text),
         _ => {}
@@ -111,35 +167,58 @@ fn read(text: &[u8]) -> Option<(Character, usize)> {
         b'n' => b'\n',
         b'r' => b'\r',
         b't' => b'\t',
+        b'u' if text.get(2) == Some(&b'{') => return read_braced(text),
         b'u' => return read_unicode(text),
+        b'x' => return Some((Character::byte(u8::try_from(hex(text.get(2..4)?)?).ok()?), 4)),
         _ => return None,
     };
     Some((Character::byte(byte), 2))
 }
 
-/// `&amp;`, `&#47;` or `&#x2f;`.
+/// `&amp;`, `&#47;` or `&#x2f;`. Browsers read numbers, and the oldest names, without the semicolon.
 fn read_reference(text: &[u8]) -> Option<(Character, usize)> {
     let rest = &text[1..text.len().min(REFERENCE_MAX)];
-    if let Some((name, byte)) = NAMED.iter().find(|(name, _)| rest.starts_with(name)) {
-        return Some((Character::byte(*byte), 1 + name.len()));
-    }
-    let length = rest.iter().position(|byte| *byte == b';')?;
-    let number = rest[..length].strip_prefix(b"#")?;
-    let code = match number {
-        [b'x' | b'X', digits @ ..] if !digits.is_empty() => hex(digits)?,
-        [] | [b'x' | b'X'] => return None,
-        digits => std::str::from_utf8(digits).ok()?.parse().ok()?,
+    let Some(number) = rest.strip_prefix(b"#") else { return read_name(rest) };
+    let (base, digits) = match number {
+        [b'x' | b'X', digits @ ..] => (16, digits),
+        digits => (10, digits),
     };
-    Some((Character::of(char::from_u32(code)?), length + 2))
+    let is_digit = |byte: &&u8| char::from(**byte).is_digit(base);
+    let digits = &digits[..digits.iter().take_while(is_digit).count()];
+    let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, base).ok()?;
+    let length = 1 + (rest.len() - number.len()) + usize::from(base == 16) + digits.len();
+    Some((Character::of(char::from_u32(code)?), length + usize::from(text.get(length) == Some(&b';'))))
 }
 
-/// `\u002f`, or two of them for a character beyond the first 65,536.
+/// A name, with its semicolon or, if it is one of the oldest, without. `rest` begins behind the `&`.
+fn read_name(rest: &[u8]) -> Option<(Character, usize)> {
+    let letters = &rest[..rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count()];
+    let ended = rest.get(letters.len()) == Some(&b';');
+    let latin_1 = || LATIN_1.iter().zip('\u{a0}'..).map(|(name, character)| (*name, character));
+    let mut oldest = MARKUP.into_iter().chain(latin_1());
+    if ended {
+        let mut all = oldest.chain(ASCII);
+        let (_, character) = all.find(|(name, _)| name.as_bytes() == letters)?;
+        return Some((Character::of(character), letters.len() + 2));
+    }
+    let (name, character) = oldest.find(|(name, _)| letters.starts_with(name.as_bytes()))?;
+    Some((Character::of(character), name.len() + 1))
+}
+
+/// `\u{2f}`.
+fn read_braced(text: &[u8]) -> Option<(Character, usize)> {
+    let digits = &text[3..text.len().min(REFERENCE_MAX)];
+    let digits = &digits[..digits.iter().position(|byte| *byte == b'}').filter(|length| *length > 0)?];
+    Some((Character::of(char::from_u32(hex(digits)?)?), digits.len() + 4))
+}
+
+/// `\u002f` or `%u002f`, or two of them for a character beyond the first 65,536.
 fn read_unicode(text: &[u8]) -> Option<(Character, usize)> {
     let unit = hex(text.get(2..6)?)?;
     if let Some(character) = char::from_u32(unit) {
         return Some((Character::of(character), 6));
     }
-    let low = text.get(6..8).filter(|start| *start == b"\\u").and_then(|_| hex(text.get(8..12)?));
+    let low = text.get(6..8).filter(|start| *start == &text[..2]).and_then(|_| hex(text.get(8..12)?));
     match low {
         Some(low @ 0xdc00..=0xdfff) if unit < 0xdc00 => {
             let character = char::from_u32(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00))?;
@@ -151,7 +230,8 @@ fn read_unicode(text: &[u8]) -> Option<(Character, usize)> {
 }
 
 fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
+    let add = |number: u32, digit: &u8| number.checked_mul(16)?.checked_add(char::from(*digit).to_digit(16)?);
+    digits.iter().try_fold(0, add)
 }
 
 #[cfg(test)]
@@ -169,13 +249,33 @@ mod tests {
         assert_eq!(seen(r"\u00e7\ud83d\ude00%C3%A7"), "ç😀ç");
         assert_eq!(seen(r"\\u0041"), r"\u0041");
         assert_eq!(seen("&amp;&lt;&gt;&quot;&apos;&#47;&#x2F;&#X2f;&#x1F600;"), "&<>\"'///😀");
+        assert_eq!(seen("&#115&#51&#x67z&#000000114;&amp#&ltx&ccedil&Ccedil;"), "s3gzr&#<xçÇ");
+        assert_eq!(seen("&plus;&sol;&lowbar;&equals;&commat;&DiacriticalGrave;&dollar;&NewLine;"), "+/_=@`$\n");
+        assert_eq!(seen(r"\x2f\u{2f}\u{1F600}%u002F%ud83d%ude00"), "//😀/😀");
     }
 
     #[test]
     fn what_is_no_escape_stays_as_it_is() {
-        for text in
-            ["100% de", "%zz", "\\x", "\\u12", "%4", "\\", "abc", "a & b", "&", "&#;", "&#x;", "&nbsp;", "&#x110000;"]
-        {
+        for text in [
+            "100% de",
+            "%zz",
+            "\\x",
+            "\\u12",
+            "%4",
+            "\\",
+            "abc",
+            "a & b",
+            "&",
+            "&#;",
+            "&#x;",
+            "&plus",
+            "&#x110000;",
+            "&a;",
+            "%u12",
+            "\\u{}",
+            "\\u{zz}",
+            "\\x4",
+        ] {
             assert_eq!(seen(text), text);
         }
         assert_eq!(seen(r"\ud83d\u0041\udc00"), "\u{fffd}A\u{fffd}");

@@ -1,7 +1,8 @@
 //! Secrets taken out of whatever a source answers, before a connector, a log or a row sees it. A source that echoes its
 //! request would otherwise hand the credential to a connector that nobody trusts.
 //!
-//! A secret is found as it is, in UTF-16 and UTF-32, in Base64 (both alphabets, at any offset in what was encoded, on one line or
+//! A secret is found as it is, in UTF-16 and UTF-32, in hexadecimal (of either case, its bytes
+//! together or apart), in Base64 (both alphabets, at any offset in what was encoded, on one line or
 //! several), and in each as JSON, URLs and HTML escape them, character by character and up to three times over. It is not found in pieces, hashed or encrypted: whoever
 //! the credential was sent to can always hand it on in a form that nobody recognises.
 
@@ -10,8 +11,8 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use memchr::memchr;
 use http::header::{HeaderMap, HeaderValue};
+use memchr::memchr;
 
 use super::escapes::View;
 use super::secret::Secret;
@@ -27,8 +28,11 @@ const TEXT_MIN: usize = 4;
 const LEVELS_MAX: usize = 3;
 /// Escapes are read in pieces of at least this size, so that the memory for it is bounded.
 const PIECE_MIN: usize = 256 * 1024;
-/// The most bytes that one byte is written with: `&#x41;`, each of whose characters may be escaped in turn (`\u0026`).
-const BYTES_A_BYTE: usize = 36;
+/// The most bytes that a secret's bytes are written with on average: `&lowbar;`, each of whose
+/// characters may be escaped in turn (`\u0026`).
+const BYTES_A_BYTE: usize = 48;
+/// What stands between two bytes in hexadecimal: nothing, as in tags and digests; or as in dumps.
+const HEX_SEPARATORS: [&str; 4] = ["", " ", ":", "-"];
 
 /// Finds a credential's secrets in answers and messages.
 #[derive(Default)]
@@ -95,6 +99,7 @@ impl Scanner {
         // One that looks escaped itself is read as such beside an escape.
         patterns.extend(secrets.iter().filter_map(|s| View::of(s)).map(|view| view.bytes).filter(|s| s.len() >= min));
         patterns.extend(secrets.iter().flat_map(|secret| in_wide_characters(secret)));
+        patterns.extend(secrets.iter().flat_map(|secret| in_hexadecimal(secret)));
         let base64_from = patterns.len();
         patterns.extend(secrets.iter().flat_map(|secret| in_base64(secret)));
         let in_urls = secrets.iter().map(|s| url::form_urlencoded::byte_serialize(s).collect::<String>());
@@ -196,6 +201,13 @@ fn in_wide_characters(secret: &[u8]) -> Vec<Vec<u8>> {
         characters().flat_map(u32::to_le_bytes).collect(),
         characters().flat_map(u32::to_be_bytes).collect(),
     ]
+}
+
+/// A secret in hexadecimal, of either case.
+fn in_hexadecimal(secret: &[u8]) -> Vec<Vec<u8>> {
+    let digits: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let lower = HEX_SEPARATORS.map(|separator| digits.join(separator));
+    lower.into_iter().flat_map(|text| [text.to_uppercase().into_bytes(), text.into_bytes()]).collect()
 }
 
 /// Puts the mark in the place of each range; ranges may overlap. Gives how many marks there are.
@@ -303,8 +315,29 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_as_html_writes_it() {
-        for way in ["s3gr&quot;do&#x2F;+&#231;~x", "s3gr&#34;do/&#43;&#xE7;~x", "&#x73;3gr&quot;do&#47;+ç~x"] {
+        for way in [
+            "s3gr&quot;do&sol;&plus;&ccedil;~x",
+            "s3gr&quotdo&#x2F;&plus;&ccedil~x",
+            "&#115&#51&#103&#114&#34&#100&#111&#47&#43&#231&#126&#120",
+            "&#x73&#x33&#x67&#x72&#x22&#x64&#x6f&#x2f&#x2b&#xe7&#x7e&#x78",
+            "s3gr&quot;do&#x2F;+&#231;~x",
+            "s3gr&#34;do/&#43;&#xE7;~x",
+            "&#x73;3gr&quot;do&#47;+ç~x",
+        ] {
             assert_eq!(cleaned(SECRET, &format!("<b>{way}</b>")), "<b>***</b>", "{way}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_hexadecimal() {
+        for separator in HEX_SEPARATORS {
+            let hex: Vec<String> = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let hex = hex.join(separator);
+            for way in [hex.to_uppercase(), hex.clone(), hex.replace('a', "\\u0061")] {
+                assert_eq!(cleaned(SECRET, &format!("W/\"{way}\"")), "W/\"***\"", "{way}");
+            }
+            let within = format!("0x75{separator}3a{separator}{hex}");
+            assert!(!cleaned(SECRET, &within).contains(&hex), "{within}");
         }
     }
 
@@ -349,23 +382,37 @@ mod tests {
         #[test]
         fn no_mixture_of_escapes_hides_a_secret(
             secret in "[!-~]{8,40}",
-            ways in prop::collection::vec(0_u8..7, 40),
+            ways in prop::collection::vec(0_u8..12, 40),
             before in "[a-z \"]{0,8}",
         ) {
             let mut written = String::new();
             for (c, way) in secret.chars().zip(ways) {
-                written.push_str(&match (way, c) {
+                let next = match (way, c) {
                     (0, c) => format!("\\u{:04x}", u32::from(c)),
                     (1, c) => format!("\\u{:04X}", u32::from(c)),
                     (2, c) => format!("%{:02x}", u32::from(c)),
                     (3, c) => format!("%{:02X}", u32::from(c)),
                     (4, c) => format!("&#{};", u32::from(c)),
                     (5, c) => format!("&#x{:X};", u32::from(c)),
+                    (6, c) => format!("&#{}", u32::from(c)),
+                    (7, c) => format!("&#x{:x}", u32::from(c)),
+                    (8, c) => format!("\\x{:02x}", u32::from(c)),
+                    (9, c) => format!("%u{:04x}", u32::from(c)),
+                    (10, '+') => "&plus;".to_owned(),
+                    (10, '_') => "&lowbar;".to_owned(),
+                    (10, '=') => "&equals;".to_owned(),
                     (_, '"' | '\\' | '/') => format!("\\{c}"),
                     (_, '%') => "%25".to_owned(),
                     (_, '&') => "&amp;".to_owned(),
                     (_, c) => c.to_string(),
-                });
+                };
+                // A number without its semicolon ends where no digit and no semicolon follows.
+                let number = written.rsplit("&#").next().filter(|rest| rest.len() < written.len());
+                let open = number.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit() || b == b'x'));
+                if open && next.starts_with(|c: char| c.is_ascii_hexdigit() || c == ';' || c == 'x') {
+                    written.push(';');
+                }
+                written.push_str(&next);
             }
             let body = cleaned(&secret, &format!("{before}{written}|fim"));
             prop_assert_eq!(body, format!("{}***|fim", before));
