@@ -332,6 +332,20 @@ end-source = The source did not answer as it should: { $reason }
 end-not-granted = The connector asked for something that was not granted to it: { $reason }
     .fix = If you trust it with that, write a [[grant]] into atlas.toml (see atlas_example.toml); what it does not declare, only its author can add. Then go on with: atlas scrap resume { $id }.
     .page = If you trust it with that, the server's machine needs a [[grant]] in atlas.toml (see atlas_example.toml); what it does not declare, only its author can add. Then use Resume.
+end-header = The connector sets { $number ->
+        [one] a header that was not granted
+       *[other] headers that were not granted
+    } for the API { $api }: { $headers }
+    .fix =
+        If the API asks for that, write these lines into atlas.toml, and go on with: atlas scrap resume { $id }
+        {"[[grant]]"}
+        api = "{ $api }"
+        headers = {"["}{ $headers }{"]"}
+    .page =
+        If the API asks for that, atlas.toml on the server's machine needs these lines. Then use Resume.
+        {"[[grant]]"}
+        api = "{ $api }"
+        headers = {"["}{ $headers }{"]"}
 end-address = The API is at { $place }, which is not a public address ({ $class ->
         [private] private
         [loopback] this machine itself
@@ -787,6 +801,15 @@ error-page-late = the page did not come within { $seconds } s
     .fix = The source is slow or the budget of requests is spent: try later.
 error-page-private = client { $client }'s API is at an address that was not granted: { $reason }
     .fix = If it is meant to be, grant it on the server's machine: `atlas client set { $client } --allow-private`. A URL given on the page grants nothing.
+error-page-header = The connector sets { $number ->
+        [one] a header that was not granted
+       *[other] headers that were not granted
+    } for the API { $api }: { $headers }
+    .fix =
+        If the API asks for that, atlas.toml on the server's machine needs these lines:
+        {"[[grant]]"}
+        api = "{ $api }"
+        headers = {"["}{ $headers }{"]"}
 web-scraps = Scraps
 web-clients = Clients & Tokens
 web-connectors = Connectors

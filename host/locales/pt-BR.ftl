@@ -348,6 +348,20 @@ end-source = A origem não respondeu como deveria: { $reason }
 end-not-granted = O conector pediu algo que não lhe foi concedido: { $reason }
     .fix = Se você confia nele para isso, escreva um [[grant]] no atlas.toml (veja atlas_example.toml); o que ele não declara, só quem o fez pode acrescentar. Depois continue com: atlas scrap resume { $id }.
     .page = Se você confia nele para isso, a máquina do servidor precisa de um [[grant]] no atlas.toml (veja atlas_example.toml); o que ele não declara, só quem o fez pode acrescentar. Depois use Retomar.
+end-header = O conector define { $number ->
+        [one] um cabeçalho que não foi concedido
+       *[other] cabeçalhos que não foram concedidos
+    } para a API { $api }: { $headers }
+    .fix =
+        Se a API pede isso, escreva estas linhas no atlas.toml e continue com: atlas scrap resume { $id }
+        {"[[grant]]"}
+        api = "{ $api }"
+        headers = {"["}{ $headers }{"]"}
+    .page =
+        Se a API pede isso, o atlas.toml na máquina do servidor precisa destas linhas. Depois use Retomar.
+        {"[[grant]]"}
+        api = "{ $api }"
+        headers = {"["}{ $headers }{"]"}
 end-address = A API fica em { $place }, que não é um endereço público ({ $class ->
         [private] privado
         [loopback] a própria máquina
@@ -820,6 +834,15 @@ error-page-late = a página não veio em { $seconds } s
     .fix = A origem está lenta ou o orçamento de requisições está gasto: tente mais tarde.
 error-page-private = A API do cliente { $client } está em endereço que não foi concedido: { $reason }
     .fix = Se é de propósito, conceda na máquina do servidor: `atlas client set { $client } --allow-private`. Uma URL dada pela página não concede nada.
+error-page-header = O conector define { $number ->
+        [one] um cabeçalho que não foi concedido
+       *[other] cabeçalhos que não foram concedidos
+    } para a API { $api }: { $headers }
+    .fix =
+        Se a API pede isso, o atlas.toml na máquina do servidor precisa destas linhas:
+        {"[[grant]]"}
+        api = "{ $api }"
+        headers = {"["}{ $headers }{"]"}
 web-scraps = Scraps
 web-clients = Clientes & Tokens
 web-connectors = Conectores

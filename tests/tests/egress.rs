@@ -164,6 +164,51 @@ async fn a_post_needs_the_connectors_word_and_the_operators() -> anyhow::Result<
 }
 
 #[tokio::test]
+async fn a_header_of_the_vendors_own_is_set_once_the_lines_that_the_refusal_prints_are_in_the_settings()
+-> anyhow::Result<()> {
+    let mut said = String::new();
+    for (lang, request) in [("pt-BR", "GET /clientes tenantId"), ("en", "GET /clientes tenantId Accept X-Company")] {
+        let source = Source::that_wants(&[request]).await?;
+        let atlas = ready(&source, "").await?;
+        let run = atlas.run(&[&PEDE[..], &["--lang", lang]].concat()).await?.expect(7)?;
+        assert_eq!((run.text("status")?.as_str(), source.asked().len()), ("falhou", 0));
+        let end = run.said(lang)?.lines().skip_while(|line| !line.starts_with("⚠️")).collect::<Vec<_>>().join("\n");
+        said.push_str(&end);
+
+        let printed = run.stderr.lines().map(str::trim).skip_while(|line| *line != "[[grant]]");
+        let grant: Vec<&str> = printed.take_while(|line| !line.is_empty()).take(3).collect();
+        std::fs::write(atlas.folder().join("atlas.toml"), grant.join("\n"))?;
+        atlas.run(&["scrap", "resume", "1"]).await?.expect(0)?;
+        assert_eq!(source.asked(), ["GET /v1/clientes"]);
+        let heads = source.seen.lock().expect("no task panics").concat();
+        assert!(heads.contains("tenantid: 7"), "{heads}");
+    }
+    for line in [
+        "O conector define um cabeçalho que não foi concedido para a API bling: \"tenantId\"",
+        "The connector sets headers that were not granted for the API bling: \"tenantId\", \"X-Company\"",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_header_that_says_who_asks_cannot_be_granted() -> anyhow::Result<()> {
+    let source = Source::that_wants(&["GET /clientes"]).await?;
+    for lang in LANGUAGES {
+        for header in ["X-Forwarded-For", "Remote_User", "X-HTTP-Verb", "não"] {
+            let atlas = ready(&source, "").await?;
+            let grant = format!("[[grant]]\napi = \"bling\"\nheaders = [\"{header}\"]\n");
+            std::fs::write(atlas.folder().join("atlas.toml"), grant)?;
+            let run = atlas.run(&[&PEDE[..], &["--lang", lang]].concat()).await?.expect(3)?;
+            assert!(run.stderr.contains("grant.headers") && run.stderr.contains(header), "{}", run.stderr);
+        }
+    }
+    assert!(source.asked().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_connector_reaches_another_origin_only_where_it_is_granted_and_without_the_credential() -> anyhow::Result<()>
 {
     let files = Source::that_wants(&[]).await?;

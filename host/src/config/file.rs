@@ -60,6 +60,8 @@ pub(super) struct GrantSettings {
     #[serde(default)]
     pub(super) requests: Vec<String>,
     #[serde(default)]
+    pub(super) headers: Vec<String>,
+    #[serde(default)]
     pub(super) private: bool,
 }
 
@@ -114,6 +116,9 @@ impl BudgetSettings {
     }
 }
 
+/// What a granted header is not: one that says who asks, how the request travels, or what is meant.
+const GRANTABLE: &str = "tenantId, X-Tenant (not X-User, X-Forwarded-For, X-HTTP-Method, Cookie, …)";
+
 impl GrantSettings {
     pub(super) fn check(&self) -> Result<Grant, ConfigError> {
         let origin = |text: &String| {
@@ -122,11 +127,13 @@ impl GrantSettings {
         let request = |text: &String| {
             RequestPattern::parse(text).map_err(|_| bad("grant.requests", text, "POST /PATH, POST /PATH/*"))
         };
+        let header = |text: &String| Grant::parse_header(text).ok_or_else(|| bad("grant.headers", text, GRANTABLE));
         Ok(Grant {
             api: self.api.clone(),
             client: self.client,
             origins: self.origins.iter().map(origin).collect::<Result<_, _>>()?,
             requests: self.requests.iter().map(request).collect::<Result<_, _>>()?,
+            headers: self.headers.iter().map(header).collect::<Result<_, _>>()?,
             private: self.private,
         })
     }

@@ -215,6 +215,7 @@ fn http_error(error: SendError) -> HttpError {
         SendError::AddressRefused(refused) => {
             HttpError::Denied(format!("{} is at an address that was not granted", refused.host))
         }
+        ungranted @ SendError::HeadersNotGranted(_) => HttpError::Denied(ungranted.to_string()),
         SendError::InvalidRequest(why) => HttpError::InvalidRequest(why),
         SendError::Connect(why) => HttpError::Connect(why),
         untrusted @ SendError::Untrusted(_) => HttpError::Connect(untrusted.to_string()),

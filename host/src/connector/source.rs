@@ -409,7 +409,7 @@ impl PageCall {
                     Err(no_memory(reached))
                 }
             },
-            Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter))),
+            Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter), &self.connector.descriptor.api)),
             Err(trap) => {
                 let failure = trapped(&trap, guest);
                 cut_short = matches!(failure, FetchFailure::Passing { .. });
@@ -513,7 +513,7 @@ fn within(name: &'static str, found: usize, limit: usize) -> Result<(), FetchFai
 
 /// The connector's verdict, with what the host itself saw: an answer that was a passing fault stays one if the connector
 /// took it for a broken contract, and the wait that it asked for holds whatever the connector said.
-fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
+fn failure(error: wit::FetchError, meter: Option<&PageMeter>, api: &str) -> FetchFailure {
     // A limit is the operator's to raise, whatever the connector makes of it; trying again would only meet it again.
     if let Some((name, value)) = meter.and_then(|m| m.limit) {
         return FetchFailure::Limit { name, value };
@@ -521,6 +521,9 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>) -> FetchFailure {
     // So is what was not granted, be it ever so passing to the connector.
     match meter.and_then(|m| m.refusal.clone()) {
         Some(Refusal::NotGranted(what)) => return FetchFailure::NotGranted(what),
+        Some(Refusal::Headers(headers)) => {
+            return FetchFailure::HeadersNotGranted { api: api.to_owned(), headers };
+        }
         Some(Refusal::Address(refused)) => {
             return FetchFailure::AddressRefused {
                 host: refused.host,
@@ -642,11 +645,11 @@ mod tests {
     #[test]
     fn a_text_of_a_guests_is_cut_where_it_leaves_it() {
         let long = "é".repeat(8 * 1024 * 1024);
-        let FetchFailure::Fatal(reason) = failure(wit::FetchError::Fatal(long.clone()), None) else { panic!("fatal") };
+        let FetchFailure::Fatal(reason) = failure(wit::FetchError::Fatal(long.clone()), None, "api") else { panic!("fatal") };
         assert!(reason.len() <= REASON_READ && reason.capacity() <= 2 * REASON_READ);
         assert_eq!(told(reason, |reason| reason).len(), REASON_SHOWN);
         let hint = wit::QuotaHint { reason: long.clone(), until: Some(long) };
-        let FetchFailure::Quota { reason, until } = failure(wit::FetchError::Quota(hint), None) else {
+        let FetchFailure::Quota { reason, until } = failure(wit::FetchError::Quota(hint), None, "api") else {
             panic!("quota")
         };
         assert_eq!((reason.len(), until.map(|until| until.len())), (REASON_READ, Some(UNTIL_SHOWN)));

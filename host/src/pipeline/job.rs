@@ -93,6 +93,13 @@ pub enum End {
     },
     /// The connector asked for what nobody granted it.
     NotGranted(String),
+    /// The connector set headers that no grant of its API names.
+    HeadersNotGranted {
+        /// The API.
+        api: String,
+        /// The headers, as the connector writes them.
+        headers: Vec<String>,
+    },
     /// The source is at an address that was not granted.
     AddressRefused {
         /// The host.
@@ -199,6 +206,7 @@ impl End {
             | Self::Loop { .. }
             | Self::Repeating { .. }
             | Self::NotGranted(_)
+            | Self::HeadersNotGranted { .. }
             | Self::AddressRefused { .. }
             | Self::Untrusted(_)
             | Self::ConnectorMistake(_)

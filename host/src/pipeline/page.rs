@@ -303,6 +303,7 @@ fn end_of(failure: FetchFailure) -> End {
         FetchFailure::Quota { reason, until } => End::Quota { reason, until },
         FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => End::SourceFailed(reason),
         FetchFailure::NotGranted(reason) => End::NotGranted(reason),
+        FetchFailure::HeadersNotGranted { api, headers } => End::HeadersNotGranted { api, headers },
         FetchFailure::AddressRefused { host, address, class, grantable } => {
             End::AddressRefused { host, address, class, grantable }
         }

@@ -95,6 +95,14 @@ pub enum FetchFailure {
     /// The connector asked for what nobody granted it.
     #[error("not granted: {0}")]
     NotGranted(String),
+    /// The connector set headers that no grant of its API names.
+    #[error("no grant names the header {}", .headers.join(", "))]
+    HeadersNotGranted {
+        /// The API.
+        api: String,
+        /// The headers, as the connector writes them.
+        headers: Vec<String>,
+    },
     /// The source is at an address that was not granted.
     #[error("{host} is at {address}, an address that was not granted")]
     AddressRefused {
@@ -157,7 +165,7 @@ impl FetchFailure {
             Self::Untrusted(reason) => Self::Untrusted(change(reason)),
             Self::Mistake(reason) => Self::Mistake(change(reason)),
             Self::Crashed(reason) => Self::Crashed(change(reason)),
-            Self::Limit { .. } | Self::AddressRefused { .. } | Self::Held(_) => self,
+            Self::HeadersNotGranted { .. } | Self::Limit { .. } | Self::AddressRefused { .. } | Self::Held(_) => self,
         }
     }
 }

@@ -211,6 +211,9 @@ impl Failure {
             }
             End::SourceFailed(reason) => (notice!("end-source", reason = reason), Exit::Source),
             End::NotGranted(reason) => (notice!("end-not-granted", reason = reason), Exit::Connector),
+            End::HeadersNotGranted { api, headers } => {
+                (ungranted_headers("end-header", api, headers), Exit::Connector)
+            }
             End::AddressRefused { host, address, class, grantable } => {
                 let at = address.to_string();
                 let place = if host.trim_matches(['[', ']']) == at { at } else { format!("{host} ({at})") };
@@ -269,6 +272,12 @@ pub fn line_of(notice: &Notice) -> &'static str {
         key if key.starts_with("reservation-") => "reservation-line",
         _ => "error-line",
     }
+}
+
+/// A message about headers that no grant names, with the grant to write.
+pub(super) fn ungranted_headers(key: &str, api: &str, headers: &[String]) -> Notice {
+    let quoted: Vec<String> = headers.iter().map(|header| format!("\"{header}\"")).collect();
+    Notice::new(key).with("api", &api).with("headers", &quoted.join(", ")).with("number", &headers.len())
 }
 
 /// A message about a version that ended a process.

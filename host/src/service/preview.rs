@@ -99,12 +99,16 @@ impl Atlas {
 fn not_fetched(request: &ScrapRequest, failure: &FetchFailure) -> Failure {
     let exit = match failure {
         FetchFailure::Unauthorized(_) => Exit::Credential,
-        FetchFailure::Crashed(_) | FetchFailure::Limit { .. } | FetchFailure::NotGranted(_) => Exit::Connector,
+        FetchFailure::Crashed(_) | FetchFailure::Limit { .. } => Exit::Connector,
+        FetchFailure::NotGranted(_) | FetchFailure::HeadersNotGranted { .. } => Exit::Connector,
         _ => Exit::Source,
     };
     let notice = match failure {
         FetchFailure::AddressRefused { .. } => {
             notice!("error-page-private", client = request.cliente_id, reason = failure)
+        }
+        FetchFailure::HeadersNotGranted { api, headers } => {
+            super::failure::ungranted_headers("error-page-header", api, headers)
         }
         FetchFailure::Unauthorized(reason) => {
             notice!("error-page-token", client = request.cliente_id, reason = reason)

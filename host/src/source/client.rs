@@ -117,7 +117,8 @@ impl HttpClient {
         };
         meter.retry_after = answer.as_ref().ok().and_then(|a| a.retry_after);
         meter.refusal = answer.as_ref().err().and_then(Refusal::of);
-        let is_refused = matches!(meter.refusal, Some(Refusal::NotGranted(_) | Refusal::Address(_)));
+        let is_refused =
+            matches!(meter.refusal, Some(Refusal::NotGranted(_) | Refusal::Headers(_) | Refusal::Address(_)));
         meter.refused += u32::from(is_refused);
         if let Err(SendError::Throttled(why, wait)) = &answer {
             meter.throttled = Some((why.clone(), *wait));
@@ -146,7 +147,7 @@ impl HttpClient {
         let mut hop = Hop {
             method: request.method,
             url: target::resolve(&endpoint.egress, &request.target, &request.query)?,
-            headers: headers::of_connector(&request.headers)?,
+            headers: headers::of_connector(&request.headers, endpoint.egress.headers())?,
             body: request.body.map(Bytes::from),
         };
         let mut pool = endpoint.egress.check(hop.method, &hop.url)?;

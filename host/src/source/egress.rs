@@ -5,9 +5,11 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use url::{Host, Origin, Url};
+use http::HeaderName;
+use url::{Host, Origin, Url, form_urlencoded};
 
 use super::address::{Reach, class};
+use super::headers;
 use super::message::{Method, SendError};
 use super::pattern::RequestPattern;
 use super::resolve::AddressRefused;
@@ -24,6 +26,8 @@ pub struct Grant {
     pub origins: Vec<Origin>,
     /// Further kinds of request below the base URL. Only what the connector declares too is granted.
     pub requests: Vec<RequestPattern>,
+    /// Headers of the vendor's own that a connector may set.
+    pub headers: Vec<HeaderName>,
     /// Whether these origins, and the base URL, may be at addresses that are not public.
     pub private: bool,
 }
@@ -34,6 +38,11 @@ impl Grant {
         // A `*` would be taken for a host's name, and grant nothing.
         let is_origin = |url: &Url| url.path() == "/" && !text.contains('*');
         target::parse_base_url(text).filter(is_origin).map(|url| url.origin())
+    }
+
+    /// Reads a header's name. None: it is none, or one that no connector sets, whatever is granted.
+    pub fn parse_header(text: &str) -> Option<HeaderName> {
+        headers::grantable(text)
     }
 }
 
@@ -58,12 +67,15 @@ pub struct Egress {
     origins: Vec<(Origin, bool)>,
     granted: Vec<RequestPattern>,
     declared: Vec<RequestPattern>,
+    /// Headers that a connector may set beside those that need no grant.
+    headers: Vec<HeaderName>,
 }
 
 impl Egress {
     /// GET and HEAD below the base URL, and nothing else.
     pub(super) fn at(base: Url, private: bool) -> Self {
-        Self { base, private, by_itself: private, origins: Vec::new(), granted: Vec::new(), declared: Vec::new() }
+        let (origins, granted, declared, headers) = Default::default();
+        Self { base, private, by_itself: private, origins, granted, declared, headers }
     }
 
     /// The same, with what the operator grants beyond that.
@@ -73,6 +85,7 @@ impl Egress {
             self.private |= grant.private;
             self.origins.extend(grant.origins.iter().map(|origin| (origin.clone(), grant.private)));
             self.granted.extend_from_slice(&grant.requests);
+            self.headers.extend_from_slice(&grant.headers);
         }
         self
     }
@@ -82,6 +95,11 @@ impl Egress {
     pub(super) fn declaring(mut self, declared: &[RequestPattern]) -> Self {
         self.declared = declared.to_vec();
         self
+    }
+
+    /// The headers that were granted.
+    pub(super) fn headers(&self) -> &[HeaderName] {
+        &self.headers
     }
 
     /// The base URL.
@@ -208,15 +226,44 @@ impl Egress {
 }
 
 /// A parameter by which frameworks take a request for one of another method than it has, whatever was granted for that: WordPress,
-/// Rails, Laravel and Symfony read `_method`.
+/// Rails, Laravel and Symfony read `_method`, Google's servers `$httpMethod`, others the names of the headers of that meaning.
 fn method_in_query(method: Method, url: &Url) -> Option<String> {
-    const NAMES: [&str; 5] = ["method", "httpmethod", "methodoverride", "xhttpmethod", "xhttpmethodoverride"];
+    // Parts of names that mean nothing else: any value but the request's own method is another.
+    const OVERRIDES: [&str; 8] = [
+        "httpmethod",
+        "httpverb",
+        "methodoverride",
+        "overridemethod",
+        "overrideverb",
+        "tunneledmethod",
+        "tunneledverb",
+        "verboverride",
+    ];
+    // Names that mean other things too (`verb=ListRecords`): there the value has to be a method.
+    const NAMES: [&str; 9] = [
+        "datamethod",
+        "formmethod",
+        "method",
+        "realmethod",
+        "requestmethod",
+        "requestverb",
+        "verb",
+        "xmethod",
+        "xverb",
+    ];
+    const NEVER_GRANTED: [&str; 4] = ["OPTIONS", "TRACE", "CONNECT", "MERGE"];
     let asks = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
         let letters: String = name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
-        let other = Method::ALL.iter().any(|other| *other != method && value.trim().eq_ignore_ascii_case(other.name()));
-        (NAMES.contains(&letters.as_str()) && other).then(|| name.into_owned())
+        let value = value.trim();
+        let is = |name: &str| value.eq_ignore_ascii_case(name);
+        let is_method = || Method::ALL.iter().map(|other| other.name()).chain(NEVER_GRANTED).any(is);
+        let overrides = OVERRIDES.iter().any(|part| letters.contains(part));
+        let asks = !is(method.name()) && (overrides || NAMES.contains(&letters.as_str()) && is_method());
+        asks.then(|| name.into_owned())
     };
-    url.query_pairs().find_map(asks)
+    // Some servers end a parameter at a semicolon, as HTML 4 advised (appendix B.2.2).
+    let query = url.query().unwrap_or_default().replace(';', "&");
+    form_urlencoded::parse(query.as_bytes()).find_map(&asks).or_else(|| url.query_pairs().find_map(&asks))
 }
 
 #[cfg(test)]
@@ -236,7 +283,7 @@ mod tests {
     fn grant(origins: &[&str], requests: &[&str], private: bool) -> Grant {
         let origin = |text: &&str| Grant::parse_origin(text).unwrap_or_else(|| panic!("{text} is no origin"));
         let origins = origins.iter().map(origin).collect();
-        Grant { api: "bling".into(), client: None, origins, requests: patterns(requests), private }
+        Grant { api: "bling".into(), client: None, origins, requests: patterns(requests), headers: Vec::new(), private }
     }
 
     fn told(result: Result<Pool, SendError>) -> String {
@@ -281,10 +328,32 @@ mod tests {
             "X-HTTP-Method-Override=PATCH",
             "%5Fmethod=POST",
             "_method=POST",
+            "verb=DELETE",
+            "_verb=delete",
+            "http_verb=PUT",
+            "X-HTTP-Verb=PUT",
+            "X-Tunneled-Method=DELETE",
+            "$httpMethod=DELETE",
+            "x-http-method=MERGE",
+            "X_HTTP_METHOD_OVERRIDE=whatever",
+            "data[_method]=DELETE",
+            "requestMethod=DELETE",
+            "a=1;_method=DELETE",
+            "a=1;verb=DELETE;b=2",
+            "%5fmethod=%20delete",
+            "_method=TRACE",
         ] {
             assert!(matches!(ask(Method::Get, query), Err(SendError::Denied(_))), "{query}");
         }
-        for query in ["method=list", "_method=GET", "metodo=DELETE", "payment_method=delete"] {
+        for query in [
+            "method=list",
+            "_method=GET",
+            "metodo=DELETE",
+            "payment_method=delete",
+            "verb=ListRecords",
+            "X-HTTP-Method=get",
+            "a=1;b=2",
+        ] {
             assert!(ask(Method::Get, query).is_ok(), "{query}");
         }
     }

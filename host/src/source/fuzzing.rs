@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use percent_encoding::percent_decode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode;
 use url::{Host, Url};
 
 use super::client::admit_redirect;
@@ -83,6 +83,7 @@ fn setup(base: &str, private: bool, origins: &[&str], reached: &'static [&'stati
         client: None,
         origins: origins.iter().map(|origin| Grant::parse_origin(origin).expect("an origin")).collect(),
         requests: ["POST /pedidos/*", "PUT /pedidos/*"].map(pattern).into(),
+        headers: Vec::new(),
         private: false,
     };
     let endpoint = Endpoint::resolve(access, "erp", &AuthScheme::Bearer).expect("an endpoint");
@@ -127,8 +128,9 @@ fn asks_where_it_may(setup: &Setup, target: &str, name: &str, value: &str) {
 }
 
 fn follows_where_it_may(setup: &Setup, location: &str) {
-    const HEADERS: [&str; 5] = ["accept", "content-type", "x-tenant", "x-api-key", "referer"];
-    let headers = of_connector(&HEADERS.map(|name| (name.to_owned(), "v".to_owned()))).expect("headers");
+    const HEADERS: [&str; 4] = ["accept", "content-type", "x-tenant", "prefer"];
+    const GRANTED: [HeaderName; 1] = [HeaderName::from_static("x-tenant")];
+    let headers = of_connector(&HEADERS.map(|name| (name.to_owned(), "v".to_owned())), &GRANTED).expect("headers");
     let url = setup.endpoint.egress.base().join("pedidos/7").expect("a URL");
     for (method, status) in [Method::Get, Method::Post].into_iter().flat_map(|m| [(m, 302), (m, 303), (m, 307)]) {
         let hop = Hop { method, url: url.clone(), headers: headers.clone(), body: Some(Bytes::from_static(b"{}")) };
@@ -283,7 +285,7 @@ fn asks_as_it_may(given: &[(String, String)]) {
         "x-real-ip",
         "x-rewrite-url",
     ];
-    let passed = match of_connector(given) {
+    let passed = match of_connector(given, &[]) {
         Ok(passed) => passed,
         Err(error) => return is_shown_on_one_line(&error),
     };

@@ -11,58 +11,205 @@ use super::zstd;
 
 /// Headers of one request; more than any API asks for.
 const HEADERS_MAX: usize = 64;
+/// Bytes of one name.
+const NAME_MAX: usize = 128;
 /// Their names and values together. Servers take 8 KiB as a rule.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Names and values of an answer's headers together. HTTP/1 is also held to hyper's 100 headers.
 pub(super) const ANSWER_HEADERS_BYTES_MAX: usize = 64 * 1024;
 
-/// What a connector may not set: who asks, for which host, how long the message is and how it travels; whose request it says to
-/// be; which method or path the server should take it for, past the one that was granted; and what would have the answer come in a
-/// form, or in pieces, in which nobody finds a credential in it.
-const HOST_HEADERS: [&str; 40] = [
+/// What a connector sets without a grant, beside `Accept-*` and `If-*`: what it asks for, and who
+/// wrote it. All else is a server's own, and only the operator knows what it obeys.
+const FREE: [&str; 5] = ["accept", "content-type", "idempotency-key", "prefer", "user-agent"];
+const FREE_PREFIXES: [&str; 2] = ["accept-", "if-"];
+
+/// How the message travels, and in which form and pieces the answer comes: the host's own, also
+/// because nobody finds a credential in an answer that comes in another form (RFC 9110, 9111, 9112).
+const FRAMING: [&str; 28] = [
     "accept-charset",
     "accept-encoding",
-    "authorization",
+    "age",
+    "alt-used",
     "connection",
     "content-encoding",
     "content-length",
+    "content-range",
+    "content-transfer-encoding",
     "cookie",
     "cookie2",
+    "date",
+    "early-data",
     "expect",
-    "forwarded",
-    "host",
     "http2-settings",
     "if-range",
     "keep-alive",
+    "max-forwards",
+    "priority",
     "range",
     "request-range",
     "te",
     "trailer",
+    "trailers",
     "transfer-encoding",
     "upgrade",
     "via",
-    "alt-used",
-    "client-ip",
-    "cf-connecting-ip",
-    "fastly-client-ip",
-    "true-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-host",
-    "x-original-host",
-    "x-original-method",
-    "x-original-uri",
-    "x-original-url",
-    "x-real-ip",
-    "x-remote-user",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-rewrite-url",
-    "x-script-name",
+    "x-range",
 ];
-/// Whole families of them.
-const HOST_PREFIXES: [&str; 2] = ["proxy-", "x-forwarded"];
+
+/// Words of names by which servers and the proxies before them take a request for another one's, or
+/// for another request: the peer's address, the host, the path, the method.
+const ROUTING_WORDS: [&str; 38] = [
+    "addr",
+    "address",
+    "cert",
+    "certificate",
+    "cf",
+    "destination",
+    "forward",
+    "fwd",
+    "host",
+    "hostname",
+    "https",
+    "ip",
+    "ips",
+    "ipv4",
+    "ipv6",
+    "method",
+    "orig",
+    "origin",
+    "original",
+    "originating",
+    "override",
+    "path",
+    "proto",
+    "protocol",
+    "proxy",
+    "redirect",
+    "referer",
+    "referrer",
+    "remote",
+    "rewrite",
+    "scheme",
+    "sec",
+    "ssl",
+    "tls",
+    "uri",
+    "url",
+    "verb",
+    "via",
+];
+/// Parts of such names, however their words are separated or run together.
+const ROUTING_PARTS: [&str; 33] = [
+    "accesscontrol",
+    "akamai",
+    "amzn",
+    "appengine",
+    "arrclient",
+    "azureclient",
+    "azurefdid",
+    "azuresocket",
+    "cfconnecting",
+    "clientcert",
+    "clientdn",
+    "clientip",
+    "clientverify",
+    "connectingip",
+    "destinationurl",
+    "envoy",
+    "fastly",
+    "forwarde",
+    "forwardfor",
+    "hostname",
+    "httpmethod",
+    "httpverb",
+    "methodoverride",
+    "proxy",
+    "realip",
+    "remoteaddr",
+    "remoteuser",
+    "scriptname",
+    "servername",
+    "sourceip",
+    "sslclient",
+    "trueclient",
+    "tunneled",
+];
+
+/// Words of names by which servers take a request for a certain user's or program's.
+const IDENTITY_WORDS: [&str; 39] = [
+    "acting",
+    "actor",
+    "admin",
+    "anonymous",
+    "assertion",
+    "auth",
+    "bearer",
+    "behalf",
+    "caller",
+    "consumer",
+    "delegate",
+    "delegated",
+    "email",
+    "eppn",
+    "from",
+    "groups",
+    "identity",
+    "internal",
+    "iv",
+    "jwt",
+    "login",
+    "mellon",
+    "oidc",
+    "password",
+    "permissions",
+    "pomerium",
+    "requester",
+    "role",
+    "roles",
+    "saml",
+    "secret",
+    "session",
+    "sm",
+    "subject",
+    "sudo",
+    "tailscale",
+    "uid",
+    "user",
+    "username",
+];
+/// Parts of such names.
+const IDENTITY_PARTS: [&str; 30] = [
+    "accesstoken",
+    "actas",
+    "apikey",
+    "appkey",
+    "authenticat",
+    "authentik",
+    "authori",
+    "authtoken",
+    "authuser",
+    "cookie",
+    "credential",
+    "googiap",
+    "idtoken",
+    "impersonat",
+    "msclient",
+    "mstoken",
+    "onbehalf",
+    "principal",
+    "privatetoken",
+    "runas",
+    "sessionid",
+    "shibboleth",
+    "siteminder",
+    "smuser",
+    "useremail",
+    "userid",
+    "userinfo",
+    "username",
+    "webauth",
+    "xtoken",
+];
 
 /// Headers that a connector never sees. They carry a credential: one that the source sets, or the one that was sent and came
 /// back. Challenges are among them, since they are for whoever authenticates, which a connector does not, and some quote the
@@ -94,8 +241,8 @@ pub(super) fn is_withheld(name: &str) -> bool {
     WITHHELD_HEADERS.contains(&name)
 }
 
-/// The connector's headers, checked.
-pub(super) fn of_connector(headers: &[(String, String)]) -> Result<HeaderMap, SendError> {
+/// The connector's headers, checked. Beside the free ones it sets those that the operator granted.
+pub(super) fn of_connector(headers: &[(String, String)], granted: &[HeaderName]) -> Result<HeaderMap, SendError> {
     if headers.len() > HEADERS_MAX {
         return Err(SendError::InvalidRequest(format!("more than {HEADERS_MAX} headers")));
     }
@@ -103,18 +250,30 @@ pub(super) fn of_connector(headers: &[(String, String)]) -> Result<HeaderMap, Se
         return Err(SendError::InvalidRequest(format!("headers of more than {HEADERS_BYTES_MAX} bytes")));
     }
     let mut map = HeaderMap::with_capacity(headers.len());
+    let mut ungranted = Vec::new();
     for (name, value) in headers {
         let invalid = |what: &str| SendError::InvalidRequest(format!("header {name:?}: {what}"));
         let key: HeaderName = name.parse().map_err(|_| invalid("not a header name"))?;
+        if name.len() > NAME_MAX {
+            return Err(SendError::InvalidRequest(format!("a header's name of more than {NAME_MAX} bytes")));
+        }
         if is_hosts(key.as_str()) {
             return Err(invalid("set by the host alone"));
         }
         // What is not ASCII has no meaning there (RFC 9110, section 5.5), and to some servers that of a line break.
         let value = Some(value).filter(|value| value.is_ascii()).and_then(|value| HeaderValue::from_str(value).ok());
         let value = value.ok_or_else(|| invalid("not a header value"))?;
+        if !is_free(key.as_str()) && !granted.contains(&key) && !ungranted.contains(name) {
+            ungranted.push(name.clone());
+        }
         map.append(key, value);
     }
-    Ok(map)
+    if ungranted.is_empty() { Ok(map) } else { Err(SendError::HeadersNotGranted(ungranted)) }
+}
+
+/// A header that the operator names in a grant, unless it is one that no connector sets.
+pub(super) fn grantable(name: &str) -> Option<HeaderName> {
+    name.parse().ok().filter(|name: &HeaderName| !is_hosts(name.as_str()))
 }
 
 /// Whether an answer is whole, and in no form but those that were asked for and read: nobody could look for a credential in
@@ -156,10 +315,33 @@ pub(super) fn own_coding(headers: &HeaderMap) -> Option<Coding> {
     }
 }
 
-/// Whether a header is the host's to set. Servers behind CGI make `_` of `-`, and some of all that is neither letter nor digit.
-pub(super) fn is_hosts(name: &str) -> bool {
-    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    HOST_HEADERS.contains(&name.as_str()) || HOST_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+/// Whether a header needs no grant. The name is in lower case.
+fn is_free(name: &str) -> bool {
+    FREE.contains(&name) || FREE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether no connector may set a header, whatever was granted.
+fn is_hosts(name: &str) -> bool {
+    !FREE.contains(&name) && (leads_astray(name) || has(name, &IDENTITY_WORDS, &IDENTITY_PARTS))
+}
+
+/// Whether a header says how the message travels, where it comes from or goes, or which method or
+/// path is really meant. A credential may stand in none of these either.
+pub(super) fn leads_astray(name: &str) -> bool {
+    FRAMING.contains(&dashed(name).as_str()) || has(name, &ROUTING_WORDS, &ROUTING_PARTS)
+}
+
+/// Whether a name has one of these words, or one of these parts once nothing separates its words.
+fn has(name: &str, words: &[&str], parts: &[&str]) -> bool {
+    let dashed = dashed(name);
+    let together = dashed.replace('-', "");
+    dashed.split('-').any(|word| words.contains(&word)) || parts.iter().any(|part| together.contains(part))
+}
+
+/// A name in one spelling. Servers behind CGI make `_` of `-`, and some of all that is neither
+/// letter nor digit.
+fn dashed(name: &str) -> String {
+    name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
 /// Leaves what may be told to any origin.
@@ -192,33 +374,49 @@ mod tests {
     use super::*;
 
     fn of(name: &str, value: &str) -> Result<HeaderMap, SendError> {
-        of_connector(&[(name.to_owned(), value.to_owned())])
+        of_connector(&[(name.to_owned(), value.to_owned())], &[])
     }
+
+    /// Names that servers obey about who asks, for whom, from where, and what is really meant.
+    const OBEYED: &str = include_str!("headers/obeyed.txt");
 
     #[test]
     fn what_an_api_asks_for_passes() {
-        for name in
-            ["Accept", "Content-Type", "X-Tenant", "If-Modified-Since", "Prefer", "User-Agent", "Idempotency-Key"]
-        {
+        for name in [
+            "Accept",
+            "Accept-Language",
+            "Content-Type",
+            "If-Modified-Since",
+            "If-None-Match",
+            "Prefer",
+            "User-Agent",
+            "Idempotency-Key",
+        ] {
             assert!(of(name, "x").is_ok(), "{name}");
         }
     }
 
     #[test]
+    fn a_vendors_own_header_needs_a_grant() {
+        for name in ["tenantId", "X-Tenant", "Company-Id", "X-Api-Version", "x-csrf-token", "Cache-Control", "empresa"]
+        {
+            assert_eq!(of(name, "x"), Err(SendError::HeadersNotGranted(vec![name.to_owned()])), "{name}");
+            let granted = grantable(name).unwrap_or_else(|| panic!("{name} cannot be granted"));
+            assert!(of_connector(&[(name.to_owned(), "x".to_owned())], &[granted]).is_ok(), "{name}");
+        }
+        let asked = ["tenantId", "accept", "X-Api-Version", "tenantId"].map(|name| (name.to_owned(), "x".to_owned()));
+        let missing = ["tenantId", "X-Api-Version"].map(str::to_owned).to_vec();
+        assert_eq!(of_connector(&asked, &[]), Err(SendError::HeadersNotGranted(missing)));
+    }
+
+    #[test]
     fn a_connector_sets_neither_who_asks_nor_how_the_message_travels() {
-        let more = [
-            "HOST",
-            "Proxy-Authorization",
-            "PROXY-Connection",
-            "X-Forwarded-For",
-            "x-forwarded-host",
-            "X_Forwarded_For",
-            "x~forwarded!for",
-            "Content_Length",
-            "Transfer.Encoding",
-        ];
-        for name in HOST_HEADERS.into_iter().chain(more) {
-            assert!(of(name, "x").is_err_and(|e| e.to_string().contains("set by the host alone")), "{name}");
+        for name in OBEYED.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let spelt = [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")];
+            for name in spelt {
+                assert!(of(&name, "x").is_err_and(|e| e.to_string().contains("set by the host alone")), "{name}");
+                assert_eq!(grantable(&name), None, "{name}");
+            }
         }
     }
 
@@ -242,26 +440,27 @@ mod tests {
     #[test]
     fn no_line_break_and_no_other_control_character_passes() {
         for value in ["a\r\nHost: evil", "a\nb", "a\rb", "a\0b", "a\u{7f}", "a\u{85}b", "a\u{2028}b"] {
-            assert!(of("x-note", value).is_err(), "{value:?}");
+            assert!(matches!(of("prefer", value), Err(SendError::InvalidRequest(_))), "{value:?}");
         }
         for name in ["", " ", "a b", "a:", ":authority", "a\r\nb", "a\0", "ação", "host ", "\thost"] {
-            assert!(of(name, "x").is_err(), "{name:?}");
+            assert!(matches!(of(name, "x"), Err(SendError::InvalidRequest(_))), "{name:?}");
         }
     }
 
     #[test]
     fn the_number_and_the_size_of_headers_have_an_end() {
-        let header = |n: usize| (format!("x-{n}"), "v".to_owned());
-        assert!(of_connector(&(0..HEADERS_MAX).map(header).collect::<Vec<_>>()).is_ok());
-        assert!(of_connector(&(0..=HEADERS_MAX).map(header).collect::<Vec<_>>()).is_err());
-        assert!(of("x", &"v".repeat(HEADERS_BYTES_MAX)).is_err());
+        let header = |n: usize| (format!("accept-{n}"), "v".to_owned());
+        assert!(of_connector(&(0..HEADERS_MAX).map(header).collect::<Vec<_>>(), &[]).is_ok());
+        assert!(of_connector(&(0..=HEADERS_MAX).map(header).collect::<Vec<_>>(), &[]).is_err());
+        assert!(of("accept", &"v".repeat(HEADERS_BYTES_MAX)).is_err());
     }
 
     #[test]
     fn only_what_kind_of_answer_is_wanted_goes_to_another_origin() {
-        let headers = [("accept", "a"), ("x-tenant", "7"), ("x-api-key", "k"), ("content-type", "t"), ("referer", "r")];
+        let headers = [("accept", "a"), ("x-tenant", "7"), ("prefer", "p"), ("content-type", "t")];
         let owned: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let mut map = of_connector(&owned).unwrap_or_else(|e| panic!("{e}"));
+        let granted = [HeaderName::from_static("x-tenant")];
+        let mut map = of_connector(&owned, &granted).unwrap_or_else(|e| panic!("{e}"));
         keep_harmless(&mut map);
         let mut names: Vec<_> = map.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();

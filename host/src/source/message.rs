@@ -173,6 +173,9 @@ pub enum SendError {
     /// The connector asked for what was not granted.
     #[error("the request was not granted: {0}")]
     Denied(String),
+    /// The connector set headers that no grant names.
+    #[error("the request was not granted: no grant names the header {}", .0.join(", "))]
+    HeadersNotGranted(Vec<String>),
     /// The source redirected to where it must not be followed.
     #[error("the request was not granted: {0}")]
     RedirectDenied(String),
@@ -241,7 +244,11 @@ impl SendError {
             Self::Exhausted(why) => Self::Exhausted(change(why)),
             Self::Renewal(why) => Self::Renewal(change(why)),
             Self::CredentialRefused(why) => Self::CredentialRefused(change(why)),
-            Self::AddressRefused(_) | Self::TooLarge(_) | Self::HeadTooLarge(_) | Self::Throttled(..) => self,
+            Self::HeadersNotGranted(_)
+            | Self::AddressRefused(_)
+            | Self::TooLarge(_)
+            | Self::HeadTooLarge(_)
+            | Self::Throttled(..) => self,
         }
     }
 }
@@ -251,6 +258,8 @@ impl SendError {
 pub enum Refusal {
     /// The connector asked for what was not granted.
     NotGranted(String),
+    /// The connector set headers that no grant names.
+    Headers(Vec<String>),
     /// The host is at an address that was not granted.
     Address(AddressRefused),
     /// The source's certificate is not trusted.
@@ -265,6 +274,7 @@ impl Refusal {
     pub(super) fn of(error: &SendError) -> Option<Self> {
         match error {
             SendError::Denied(what) => Some(Self::NotGranted(what.clone())),
+            SendError::HeadersNotGranted(names) => Some(Self::Headers(names.clone())),
             SendError::AddressRefused(refused) => Some(Self::Address(refused.clone())),
             SendError::Untrusted(why) => Some(Self::Untrusted(why.clone())),
             SendError::Unreadable(why) => Some(Self::Unreadable(why.clone())),

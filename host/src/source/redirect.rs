@@ -55,11 +55,14 @@ pub(super) fn follow(hop: &Hop, status: u16, location: Option<&str>) -> Result<O
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     fn hop(method: Method, url: &str) -> Hop {
         let named = |name: &str| (name.to_owned(), "v".to_owned());
-        let headers = headers::of_connector(&["content-type", "x-tenant", "accept"].map(named));
+        let granted = [HeaderName::from_static("x-tenant")];
+        let headers = headers::of_connector(&["content-type", "x-tenant", "accept"].map(named), &granted);
         Hop {
             method,
             url: Url::parse(url).unwrap_or_else(|e| panic!("{e}")),

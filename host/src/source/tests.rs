@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
+use http::HeaderName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -107,6 +108,7 @@ fn grant(origins: &[&str], requests: &[&str], private: bool) -> Grant {
         client: None,
         origins: origins.iter().map(|o| Grant::parse_origin(o).unwrap_or_else(|| panic!("{o}"))).collect(),
         requests: requests.iter().map(|text| pattern(text)).collect(),
+        headers: vec![HeaderName::from_static("x-tenant")],
         private,
     }
 }

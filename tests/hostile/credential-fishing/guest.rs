@@ -10,12 +10,20 @@ hostile::fetch!(|scrap, _| {
     let page = || Request::get(format!("{}/cliente", scrap.client_id)).query("per_page", 3);
     let asks = [
         page(),
-        page().header("X-Echo", "Authorization").header("Access-Control-Expose-Headers", "Authorization"),
+        page().header("Prefer", "echo=Authorization").header("Accept-Echo", "Authorization"),
         page().query("token", "{token}").query("authorization", "${ATLAS_KEY}"),
-        page().header("X-Token", "{{token}}"),
+        page().header("User-Agent", "{{token}}"),
     ];
-    // In these forms, or in pieces, nobody would find it.
-    for (name, value) in [("Accept-Encoding", "bzip2"), ("Accept-Charset", "utf-32"), ("Range", "bytes=0-119")] {
+    // In these forms, or in pieces, it would not be found; by these headers it is asked for.
+    let others = [
+        ("Accept-Encoding", "bzip2"),
+        ("Accept-Charset", "utf-32"),
+        ("Range", "bytes=0-119"),
+        ("X-Echo", "Authorization"),
+        ("Access-Control-Expose-Headers", "Authorization"),
+        ("X-Token", "{{token}}"),
+    ];
+    for (name, value) in others {
         if page().header(name, value).send().is_ok() {
             return Err(FetchError::InvalidResponse(format!("let through: {name}: {value}")));
         }

@@ -47,6 +47,7 @@ impl From<SendError> for Failed {
         let why = error.to_string();
         match error {
             SendError::Denied(_)
+            | SendError::HeadersNotGranted(_)
             | SendError::RedirectDenied(_)
             | SendError::AddressRefused(_)
             | SendError::CredentialRefused(_) => Self::Denied(why),

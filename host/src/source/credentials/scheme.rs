@@ -1,7 +1,7 @@
 //! Where an API expects its credential, as connectors declare it. What they declare is checked here, since a header of the
 //! connection's own or of another name than the API's could lead a request astray.
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, ORIGIN, REFERER};
+use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use thiserror::Error;
 
 use super::super::headers;
@@ -113,12 +113,8 @@ fn check_header(name: &str) -> Result<(), SchemeError> {
     let header: HeaderName = name.parse().map_err(|_| bad())?;
     // What says how the connection is used or whose the request is, a connector may not even choose for the credential: a source
     // that takes a header for its own name writes it into redirects.
-    let refused = headers::is_hosts(header.as_str()) && header != AUTHORIZATION;
-    if name.len() > NAME_MAX || refused || matches!(header, CONTENT_TYPE | LOCATION | REFERER | ORIGIN) {
-        Err(bad())
-    } else {
-        Ok(())
-    }
+    let refused = headers::leads_astray(header.as_str());
+    if name.len() > NAME_MAX || refused || matches!(header, CONTENT_TYPE | LOCATION) { Err(bad()) } else { Ok(()) }
 }
 
 fn check_name(name: &str) -> Result<(), SchemeError> {

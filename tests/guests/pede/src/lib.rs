@@ -1,5 +1,6 @@
 //! A connector that asks for whatever the source tells it to, as one might that somebody has taken over: the first page is the
-//! plan, `{"requests": ["POST /pedidos/1", …]}`, and each of its requests is a page.
+//! plan, `{"requests": ["POST /pedidos/1", "GET /clientes tenantId", …]}`, and each of its requests is a page. What stands behind
+//! the target are names of headers, which it sets.
 
 use atlas_connector_sdk::{Connector, Descriptor, FetchError, Method, Page, Request, RequestPattern, Scrap};
 
@@ -29,7 +30,10 @@ impl Connector for Pede {
             _ => Method::Get,
         };
         // Taken for a passing fault, whatever it is: what is refused for good must not be tried again all the same.
-        let answer = Request::new(method, target).send().map_err(|error| FetchError::retry(format!("{error:?}")))?;
+        let mut words = target.split(' ');
+        let request = Request::new(method, words.next().unwrap_or_default());
+        let request = words.fold(request, |request, header| request.header(header, "7"));
+        let answer = request.send().map_err(|error| FetchError::retry(format!("{error:?}")))?;
         Ok(Page::json(vec![format!("{{\"request\": {asked:?}, \"status\": {}}}", answer.status())]))
     }
 }
