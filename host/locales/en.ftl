@@ -98,6 +98,8 @@ error-output = The result could not be written to standard output: { $reason }
     .fix = Check that there is room on the disk, and give the command again; what stands in the file is incomplete.
 error-engine = The connector engine did not start: { $reason }
     .fix = Check that there is memory, and that the system does not limit the address space (ulimit -v).
+error-no-files = The HTTP client did not start: no file descriptor is left
+    .fix = Raise the limit of open files (ulimit -n; LimitNOFILE= for a service), or let this host run fewer scraps (--scraps).
 error-http = The HTTP client did not start: { $reason }
     .fix = Check the system's root certificates (package ca-certificates).
 
@@ -1265,6 +1267,10 @@ error-page-wait = The API of client { $client } asks to wait { $seconds } s: { $
     .fix = The token was not refused: wait, and test again. A scrap waits by itself.
 web-json-path-costly = “{ $path }” is too complex a path for this search
     .fix = Use at most one .., one simple filter, such as ?@.total > 10, and four commas.
+web-too-many-listeners = Too many listen to events already
+    .fix = End some of the listeners of this token or session, and try again.
+web-full = The server has as many connections as it takes
+    .fix = Close connections that are not needed; people who are signed in, signing in and /healthz are still answered.
 web-busy = Too many heavy questions are under way
     .fix = Wait some seconds, and try again.
 web-verify-3 = Verification 3: read = inserted + duplicate + found again + rejected

@@ -98,6 +98,8 @@ error-output = Não foi possível gravar o resultado na saída padrão: { $reaso
     .fix = Confira se há espaço em disco e repita o comando; o que foi gravado no arquivo está incompleto.
 error-engine = O motor de conectores não iniciou: { $reason }
     .fix = Confira se há memória disponível e se o sistema não limita o espaço de endereços (ulimit -v).
+error-no-files = O cliente HTTP não iniciou: não resta descritor de arquivo
+    .fix = Aumente o limite de arquivos abertos (ulimit -n; LimitNOFILE= em um serviço), ou deixe esta máquina executar menos scraps (--scraps).
 error-http = O cliente HTTP não iniciou: { $reason }
     .fix = Confira os certificados raiz do sistema (pacote ca-certificates).
 
@@ -1301,6 +1303,10 @@ error-page-wait = A API do cliente { $client } pede para esperar { $seconds } s:
     .fix = O token não foi recusado: espere, e teste de novo. Um scrap espera sozinho.
 web-json-path-costly = “{ $path }” é um caminho complexo demais para esta busca
     .fix = Use no máximo um .., um filtro simples, como ?@.total > 10, e quatro vírgulas.
+web-too-many-listeners = Já há ouvintes de eventos demais
+    .fix = Encerre alguns dos ouvintes deste token ou desta sessão e tente de novo.
+web-full = O servidor tem todas as conexões que aceita
+    .fix = Feche conexões que não são necessárias; quem já entrou, a página de entrada e /healthz ainda são atendidos.
 web-busy = Há consultas pesadas demais em andamento
     .fix = Espere alguns segundos e tente de novo.
 web-verify-3 = Verificação 3: lidos = inseridos + duplicados + reencontrados + rejeitados

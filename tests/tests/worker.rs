@@ -419,3 +419,61 @@ async fn four_workers_share_the_scraps_of_twenty_clients_fairly_and_run_none_twi
     }
     Ok(())
 }
+
+/// The sources of one client's scraps dribble; another client's scrap, of a source that does not, waits for a slot.
+async fn a_quick_scrap_beside_slow_ones(atlas: &Atlas, slots: i64) -> anyhow::Result<()> {
+    let dribbling = Faults {
+        random_rate: 1.0,
+        random_kinds: vec![FaultKind::SlowBody],
+        slow_chunk: 4,
+        slow_pause_ms: 50,
+        ..Faults::default()
+    };
+    let (slow, quick) = (api(4, dribbling).await?, api(4, Faults::default()).await?);
+    atlas.register(1, &slow).await?;
+    atlas.register(2, &quick).await?;
+    let insert = |client: u32, count: i64| {
+        let rows = vec![format!("({client}, 'pedido', '{FROM}', '{FROM}', 2)"); usize::try_from(count).unwrap_or(1)];
+        let into = "INSERT INTO scraps (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina) VALUES";
+        format!("{into} {}", rows.join(", "))
+    };
+    atlas.database.execute(&insert(1, slots)).await?;
+    let scraps = slots.to_string();
+    let worker = atlas.start(&["worker", "--scraps", &scraps, "--concurrency", "1", "-q"])?;
+    let until = async |what: &str, sql: &str, wanted: i64| -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        while atlas.database.number(sql).await? != wanted {
+            anyhow::ensure!(begun.elapsed() < Duration::from_secs(60), "{what} after {:?}", begun.elapsed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(begun.elapsed())
+    };
+    let running = "SELECT COUNT(*) FROM scraps WHERE estado = 'executando'";
+    until("the slots are not all taken", running, slots).await?;
+    atlas.database.execute(&insert(2, 1)).await?;
+    let done = "SELECT COUNT(*) FROM scraps WHERE cliente_id = 2 AND estado = 'concluido'";
+    let took = until("the quick scrap waits", done, 1).await?;
+    #[allow(clippy::print_stderr)] // worth knowing
+    {
+        eprintln!("{slots} slots: the quick scrap was done after {took:?}");
+    }
+    // What was handed back is no failure, and its slot is its own again.
+    assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scraps WHERE falhas <> 0 OR motivo IS NOT NULL").await?, 0);
+    until("what was handed back is not taken again", running, slots).await?;
+    slow.set_faults(Faults::default())?;
+    until("they do not end", "SELECT COUNT(*) FROM scraps WHERE estado = 'concluido'", slots + 1).await?;
+    worker.signal("INT").await?;
+    worker.finish().await?;
+    for (client, api) in [(1, &slow), (2, &quick)] {
+        atlas.database.expect_exactly(client, "pedido", &api.records(client, Rota::Pedido, FROM, FROM)?).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_whose_sources_dribble_does_not_keep_another_ones_scrap_waiting() -> anyhow::Result<()> {
+    for (atlas, slots) in Atlas::on_both().await?.into_iter().zip([4, 1]) {
+        a_quick_scrap_beside_slow_ones(&atlas, slots).await?;
+    }
+    Ok(())
+}

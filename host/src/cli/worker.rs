@@ -10,7 +10,7 @@ use super::report;
 use super::run::run_one;
 use super::signals::stop_on_interrupt;
 use crate::notice;
-use crate::service::{Atlas, Exit, Failure, RunFor, WorkUntil};
+use crate::service::{Atlas, Exit, Failure, RunFor, Taken, WorkUntil};
 use crate::store::InitReport;
 
 pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
@@ -30,9 +30,9 @@ pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, out
         location = atlas.config().store.location(),
         scraps = worker.scraps
     )));
-    let run = async |lease: crate::store::Lease| {
+    let run = async |taken: Taken| {
         let stop = stop.clone();
-        run_one(atlas, lease.scrap_id, RunFor::Queue(&lease), init, output, &console, stop).await;
+        run_one(atlas, taken.lease.scrap_id, RunFor::Queue(&taken), init, output, &console, stop).await;
     };
     let worked = atlas.work(until, &stop, run, complain).await;
     console.finish();

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use wasmtime::Store;
 
 use super::bindings::atlas::connector::types as wit;
@@ -101,6 +102,12 @@ impl ConnectorSource {
         Self { registry, connector, unsuited, client, endpoint, limits, facts, share, waiting }
     }
 
+    /// The same, for a run whose slot may be asked back: then nothing is waited for that may take long.
+    #[must_use]
+    pub fn until_asked_back(self, asked_back: CancellationToken) -> Self {
+        Self { client: self.client.until_asked_back(asked_back), ..self }
+    }
+
     /// The version that fetches the next page: the one that serves, unless the scrap's cursors mean nothing to it.
     async fn current(&self) -> Arc<Connector> {
         let current = Arc::clone(&locked(&self.connector));
@@ -184,7 +191,14 @@ impl PageSource for ConnectorSource {
     async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
         let mut admissions = Vec::new();
         for budget in self.endpoint.budgets() {
-            let admitted = budget.admit(self.waiting.as_ref()).await;
+            let admitted = tokio::select! {
+                biased;
+                admitted = budget.admit(self.waiting.as_ref()) => admitted,
+                () = self.client.asked_back().cancelled() => {
+                    let reason = "the slot was asked back while the page waited for the budget".to_owned();
+                    return Err(FetchFailure::Passing { reason, wait: None });
+                }
+            };
             admissions.push(admitted.map_err(|spent| later(spent.why, spent.wait))?);
         }
         // Held until the page is there: a version that takes over meanwhile takes the next one.
@@ -409,7 +423,9 @@ impl PageCall {
                     Err(no_memory(reached))
                 }
             },
-            Ok(Err(error)) => Err(failure(error, guest.http.as_ref().map(|http| &http.meter), &self.connector.descriptor.api)),
+            Ok(Err(error)) => {
+                Err(failure(error, guest.http.as_ref().map(|http| &http.meter), &self.connector.descriptor.api))
+            }
             Err(trap) => {
                 let failure = trapped(&trap, guest);
                 cut_short = matches!(failure, FetchFailure::Passing { .. });
@@ -645,7 +661,9 @@ mod tests {
     #[test]
     fn a_text_of_a_guests_is_cut_where_it_leaves_it() {
         let long = "é".repeat(8 * 1024 * 1024);
-        let FetchFailure::Fatal(reason) = failure(wit::FetchError::Fatal(long.clone()), None, "api") else { panic!("fatal") };
+        let FetchFailure::Fatal(reason) = failure(wit::FetchError::Fatal(long.clone()), None, "api") else {
+            panic!("fatal")
+        };
         assert!(reason.len() <= REASON_READ && reason.capacity() <= 2 * REASON_READ);
         assert_eq!(told(reason, |reason| reason).len(), REASON_SHOWN);
         let hint = wit::QuotaHint { reason: long.clone(), until: Some(long) };

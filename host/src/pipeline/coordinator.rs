@@ -70,7 +70,8 @@ pub async fn run(
         store,
         observer,
     });
-    let coordinator = Coordinator { shared, pages: JoinSet::new(), writers, offers, stop, sweep, end: None };
+    let coordinator =
+        Coordinator { shared, pages: JoinSet::new(), writers, offers, stop, sweep, left_over: false, end: None };
     coordinator.run().await
 }
 
@@ -81,6 +82,8 @@ struct Coordinator {
     offers: mpsc::Receiver<Ahead>,
     stop: CancellationToken,
     sweep: i32,
+    /// Whether a page was left in the store's frontier that this run took out of its own.
+    left_over: bool,
     /// The first thing that ended the run; what follows from it does not matter.
     end: Option<End>,
 }
@@ -133,12 +136,18 @@ impl Coordinator {
         let mut lease_check = tokio::time::interval(LEASE_CHECK);
         lease_check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let halt = self.shared.halt.clone();
+        let asked_back = self.shared.job.asked_back.clone();
         loop {
             let halted = halt.is_cancelled();
             if !halted {
                 self.fill_window().await?;
             }
-            let may_open = !halted && self.pages.len() < OPEN_PAGES_MAX;
+            let asked = asked_back.is_cancelled();
+            if asked && !halted && self.pages.is_empty() && (self.left_over || self.shared.frontier().has_next()) {
+                self.ends(End::HandedBack);
+                return Ok(look);
+            }
+            let may_open = !halted && !asked && self.pages.len() < OPEN_PAGES_MAX;
             let has_next = may_open && self.shared.frontier().has_next();
             if self.pages.is_empty() && !has_next {
                 return Ok(look);
@@ -171,6 +180,7 @@ impl Coordinator {
                 Some(offer) = self.offers.recv(), if may_open => self.take_offer(offer),
                 Ok(slot) = slots.acquire_owned(), if has_next => self.open_next(slot).await?,
                 () = halt.cancelled(), if !halted => {}
+                () = asked_back.cancelled(), if !asked => {}
                 _ = lease_check.tick() => {
                     match answered(self.shared.store.standing(&self.shared.job.lease)).await {
                         Ok(Standing::Lost) => self.ends(End::LeaseLost),
@@ -260,7 +270,8 @@ impl Coordinator {
     fn stopped(&mut self, stop: PageStop) {
         match stop {
             PageStop::Ends(end) => self.ends(end),
-            PageStop::Halted | PageStop::TornDown => {}
+            PageStop::Halted => self.left_over = true,
+            PageStop::TornDown => {}
         }
     }
 

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::json::RecordLimits;
 use crate::limits::Limits;
 use crate::store::{Fault, Lease, Scrap, ScrapState, StoreError};
@@ -18,6 +20,9 @@ pub struct Job {
     pub lease: Lease,
     /// The scrap as it stood when it was claimed.
     pub scrap: Scrap,
+    /// Cancelled when the slot is wanted for another client's scrap: the run ends when the pages
+    /// in flight have.
+    pub asked_back: CancellationToken,
 }
 
 /// How a run goes about it.
@@ -54,6 +59,8 @@ pub enum End {
     Stopped,
     /// Somebody asked, wherever, for this scrap to be paused.
     Paused,
+    /// The scrap gave its slot to another client's, and goes on when there is one for it.
+    HandedBack,
     /// A page's attempts ran out.
     AttemptsExhausted {
         /// How many there were.
@@ -194,6 +201,7 @@ impl End {
             Self::Done => ScrapState::Concluido,
             Self::DoneWithReservations(_) => ScrapState::ConcluidoComRessalva,
             Self::Stopped | Self::Paused => ScrapState::Pausado,
+            Self::HandedBack => ScrapState::Pendente,
             Self::AttemptsExhausted { .. } | Self::WaitTooLong { .. } | Self::VersionHeld(_) => {
                 ScrapState::Interrompido
             }

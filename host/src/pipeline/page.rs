@@ -268,6 +268,8 @@ async fn fetch(
         };
         let (reason, asked) = match fetched {
             Ok(page) => return Ok((page, attempt, slot)),
+            // It stays in the frontier. The attempt is not counted: asking back may have ended it.
+            Err(FetchFailure::Passing { .. }) if shared.job.asked_back.is_cancelled() => return Err(PageStop::Halted),
             Err(FetchFailure::Passing { reason, wait }) => (reason, wait),
             Err(failure) => return Err(PageStop::Ends(end_of(failure))),
         };
@@ -289,6 +291,7 @@ async fn wait_for_slot(shared: &Arc<Shared>, wait: Duration) -> Result<OwnedSema
     tokio::select! {
         biased;
         () = shared.halt.cancelled() => Err(PageStop::Halted),
+        () = shared.job.asked_back.cancelled() => Err(PageStop::Halted),
         slot = async {
             tokio::time::sleep(wait).await;
             shared.slots.clone().acquire_owned().await

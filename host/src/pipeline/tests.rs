@@ -111,6 +111,37 @@ impl PageSource for Keeps {
     }
 }
 
+/// Six pages of one record each, in a chain, two of them at a time side by side. Whoever asks for the fourth has the slot asked
+/// back, and is answered, or told of a passing fault.
+struct AskedBack {
+    token: Mutex<CancellationToken>,
+    fails: bool,
+}
+
+#[async_trait]
+impl PageSource for AskedBack {
+    async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
+        let page: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(1);
+        if page == 4 {
+            let token = self.token.lock().unwrap_or_else(|e| panic!("{e}")).clone();
+            let is_first = !token.is_cancelled();
+            token.cancel();
+            if self.fails && is_first {
+                return Err(FetchFailure::Passing { reason: "it dribbles".to_owned(), wait: None });
+            }
+        }
+        let next = if page == 1 { vec!["2".to_owned(), "3".to_owned()] } else { vec![(page + 2).to_string()] };
+        Ok(FetchedPage {
+            records: vec![Bytes::from(format!("{{\"id\":{page}}}"))],
+            next: next.into_iter().filter(|next| next.parse().is_ok_and(|next: usize| next <= 6)).collect(),
+            after_commit: Vec::new(),
+            total_records: Some(6),
+            fetched_by: fetcher(),
+            held: Held::default(),
+        })
+    }
+}
+
 fn fetcher() -> Arc<Fetcher> {
     let key = vec![Pointer::parse("/id").unwrap_or_else(|e| panic!("{e}"))];
     Arc::new(Fetcher { sha256: "ab".repeat(32), key, unhashed: Vec::new() })
@@ -132,6 +163,16 @@ async fn run_to_the_end(source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<
 }
 
 async fn run_within(limits: Limits, source: Arc<dyn PageSource>) -> Result<(End, Scrap, Vec<String>)> {
+    let mut runs = run_again_and_again(limits, source, &[CancellationToken::new()]).await?;
+    runs.pop().ok_or_else(|| anyhow::anyhow!("no run"))
+}
+
+/// Runs a scrap once for each token, by which its slot may be asked back. After each run: how it ended, the scrap, the table.
+async fn run_again_and_again(
+    limits: Limits,
+    source: Arc<dyn PageSource>,
+    tokens: &[CancellationToken],
+) -> Result<Vec<(End, Scrap, Vec<String>)>> {
     let folder = tempfile::tempdir()?;
     let store = store::open(&StoreUrl::Sqlite(folder.path().join("atlas.db")), None).await?;
     store.init().await?;
@@ -150,16 +191,20 @@ async fn run_within(limits: Limits, source: Arc<dyn PageSource>) -> Result<(End,
     };
     let id = store.create_scrap(&scrap).await?;
     let stamp = ConnectorStamp { version: "1.0.0".to_owned(), sha256: "ab".repeat(32), cursor_format: 1 };
-    let lease = store.claim(id, &stamp, "este").await?;
     let read = async |id| store.scrap(id).await?.ok_or_else(|| anyhow::anyhow!("scrap {id} is gone"));
-    let job = Job { lease, scrap: read(id).await? };
     let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO).ok_or_else(|| anyhow::anyhow!("no policy"))?;
     let settings = RunSettings { batch: 10, concurrency: 4, sweeps: 1, retry, limits, db_patience: Duration::ZERO };
-    let end = run(job, settings, source, Arc::clone(&store), Arc::new(Nobody), CancellationToken::new()).await;
-    let scrap = read(id).await?;
-    let mut rows: Vec<String> = store.newest(7, 100).await?.into_iter().map(|row| row.payload).collect();
-    rows.sort();
-    Ok((end, scrap, rows))
+    let mut runs = Vec::new();
+    for token in tokens {
+        let lease = store.claim(id, &stamp, "este").await?;
+        let job = Job { lease, scrap: read(id).await?, asked_back: token.clone() };
+        let (source, stop) = (Arc::clone(&source), CancellationToken::new());
+        let end = run(job, settings.clone(), source, Arc::clone(&store), Arc::new(Nobody), stop).await;
+        let mut rows: Vec<String> = store.newest(7, 100).await?.into_iter().map(|row| row.payload).collect();
+        rows.sort();
+        runs.push((end, read(id).await?, rows));
+    }
+    Ok(runs)
 }
 
 #[tokio::test]
@@ -234,6 +279,25 @@ async fn a_source_that_hands_out_until_it_is_acknowledged_is_done_when_nothing_i
         let read = 5 + coming - events.waiting.len() - events.coming.len();
         assert_eq!((rows.len(), scrap.counts.lidos), (read, i64::try_from(read)?), "{coming}");
         assert!(events.waiting.len() <= 1, "{coming}: what is left came after the last look");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_whose_slot_is_asked_back_ends_at_a_page_and_the_next_one_goes_on_from_there() -> Result<()> {
+    for fails in [false, true] {
+        let tokens = [CancellationToken::new(), CancellationToken::new()];
+        let source = AskedBack { token: Mutex::new(tokens[0].clone()), fails };
+        let runs = run_again_and_again(Limits::default(), Arc::new(source), &tokens).await?;
+        let [(first, half, some), (second, whole, all)] = &runs[..] else { panic!("two runs") };
+        assert!(matches!(first, End::HandedBack), "{fails}: {first:?}");
+        assert_eq!(first.state().name(), "pendente");
+        // What was in flight is in the table, if it came.
+        assert!(some.len() < 6 && half.counts.add_up(), "{fails}: {some:?}");
+        assert_eq!(some.contains(&r#"{"id":4}"#.to_owned()), !fails);
+        assert!(matches!(second, End::Done), "{fails}: {second:?}");
+        assert_eq!(all.len(), 6, "{fails}: {all:?}");
+        assert_eq!((whole.counts.lidos, whole.counts.inseridos), (6, 6), "{fails}");
     }
     Ok(())
 }

@@ -7,8 +7,7 @@ use super::events::{Happening, Journal};
 use crate::connector::{RegistryEvent, RegistryObserver};
 use crate::notice;
 use crate::notice::Notice;
-use crate::service::{Failure, RunFor, WorkUntil, event_failure, event_notices, hold_notice};
-use crate::store::Lease;
+use crate::service::{Failure, RunFor, Taken, WorkUntil, event_failure, event_notices, hold_notice};
 
 impl House {
     /// Takes scraps from the queue and runs them, until the server stops.
@@ -18,19 +17,19 @@ impl House {
         }
         let told = Arc::new(ConnectorsTold { journal: Arc::clone(&self.journal) });
         let _watching = self.atlas.watch_connectors(told).await?;
-        let run = async |lease: Lease| self.run(lease, complain).await;
+        let run = async |taken: Taken| self.run(taken, complain).await;
         self.atlas.work(WorkUntil::Stopped, &self.stop, run, |failure| complain(failure, "serve")).await
     }
 
-    async fn run(&self, lease: Lease, complain: &(dyn Fn(&Failure, &str) + Send + Sync)) {
-        let id = lease.scrap_id;
+    async fn run(&self, taken: Taken, complain: &(dyn Fn(&Failure, &str) + Send + Sync)) {
+        let id = taken.lease.scrap_id;
         let observer = self.runs.watch(id);
         let begins = |announced: &crate::service::Announcement| {
             let pages = announced.scrap.pages;
             self.runs.say(id, notice!("web-line-begins", id = id, pages = pages, location = announced.location));
             self.watch.look_at(id);
         };
-        let ran = self.atlas.run_scrap(id, RunFor::Queue(&lease), observer, self.stop.clone(), begins).await;
+        let ran = self.atlas.run_scrap(id, RunFor::Queue(&taken), observer, self.stop.clone(), begins).await;
         let failure = match ran {
             Ok(report) => {
                 self.metrics.ended(&report);

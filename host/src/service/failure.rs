@@ -196,6 +196,8 @@ impl Failure {
             }
             End::Stopped => (notice!("end-stopped"), Exit::Interrupted),
             End::Paused => (notice!("end-paused"), Exit::Interrupted),
+            // The worker goes on with it by itself.
+            End::HandedBack => return None,
             End::AttemptsExhausted { attempts, reason } => {
                 (notice!("end-attempts", attempts = attempts, reason = reason), Exit::Source)
             }
@@ -211,9 +213,7 @@ impl Failure {
             }
             End::SourceFailed(reason) => (notice!("end-source", reason = reason), Exit::Source),
             End::NotGranted(reason) => (notice!("end-not-granted", reason = reason), Exit::Connector),
-            End::HeadersNotGranted { api, headers } => {
-                (ungranted_headers("end-header", api, headers), Exit::Connector)
-            }
+            End::HeadersNotGranted { api, headers } => (ungranted_headers("end-header", api, headers), Exit::Connector),
             End::AddressRefused { host, address, class, grantable } => {
                 let at = address.to_string();
                 let place = if host.trim_matches(['[', ']']) == at { at } else { format!("{host} ({at})") };

@@ -41,6 +41,7 @@ mod schedules;
 mod scraps;
 mod settings;
 mod signing;
+mod slots;
 mod worker;
 
 use std::collections::HashMap;
@@ -61,7 +62,7 @@ pub use self::preview::{Preview, TriedPage};
 pub use self::rejects::Replayed;
 pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;
-pub use self::runs::{Announcement, RunFor};
+pub use self::runs::{Announcement, RunFor, Taken};
 pub use self::schedules::ScheduleRequest;
 pub use self::scraps::{PAGE_SIZE_MAX, ScrapRequest};
 pub use self::signing::Signed;
@@ -69,7 +70,7 @@ pub use self::worker::WorkUntil;
 use crate::config::Config;
 use crate::limits::Limits;
 use crate::notice;
-use crate::source::{BodyBudget, Budgets, HttpClient, TokenSessions};
+use crate::source::{BodyBudget, Budgets, ClientError, HttpClient, TokenSessions};
 use crate::store::{self, InitReport, Store};
 
 /// An open installation: settings, store, connectors.
@@ -161,7 +162,10 @@ impl Atlas {
                 let largest = house.body_bytes.max(house.call_bytes);
                 let budget = BodyBudget::new(house.host_bodies, largest);
                 HttpClient::new(house.into(), budget).map_err(|error| {
-                    let notice = notice!("error-http", reason = error);
+                    let notice = match &error {
+                        ClientError::NoFiles(_) => notice!("error-no-files"),
+                        ClientError::NoCertificates(reason) => notice!("error-http", reason = reason),
+                    };
                     Failure::new("op-run", notice, Exit::Configuration).because(&error)
                 })
             })

@@ -32,12 +32,21 @@ const QUOTA_WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 const HELD_WAIT: Duration = Duration::from_secs(2);
 
 /// Whom a scrap is run for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum RunFor<'a> {
     /// An operator, who waits for it.
     Operator,
-    /// The queue, which it was taken from under this lease: what ends it before it is done decides when it is taken again.
-    Queue(&'a Lease),
+    /// The queue, which it was taken from: what ends it before it is done decides when it is taken again.
+    Queue(&'a Taken),
+}
+
+/// A scrap that was taken from the queue.
+#[derive(Debug)]
+pub struct Taken {
+    /// The lease under which it was taken.
+    pub lease: Lease,
+    /// Cancelled when its slot is wanted for another client's scrap.
+    pub asked_back: CancellationToken,
 }
 
 /// How long a run waits for a database that does not answer: once it is told to stop, not much longer.
@@ -97,8 +106,8 @@ impl Atlas {
         announce: impl FnOnce(&Announcement),
     ) -> Result<RunReport, Failure> {
         let ran = self.run_checked(id, run_for, Arc::clone(&observer), stop, announce).await;
-        if let (RunFor::Queue(lease), Err(failure)) = (run_for, &ran) {
-            self.give_up(lease, failure, observer.as_ref()).await;
+        if let (RunFor::Queue(taken), Err(failure)) = (run_for, &ran) {
+            self.give_up(&taken.lease, failure, observer.as_ref()).await;
         }
         ran
     }
@@ -117,7 +126,11 @@ impl Atlas {
         if scrap.state.is_done() {
             return Ok(RunReport::of(&scrap));
         }
-        if run_for == RunFor::Operator {
+        let asked_back = match run_for {
+            RunFor::Operator => CancellationToken::new(),
+            RunFor::Queue(taken) => taken.asked_back.clone(),
+        };
+        if matches!(run_for, RunFor::Operator) {
             tokio::select! {
                 settled = self.settle_crashes() => self.tell_later(settled?).await?,
                 // What was not found out is left to the next process.
@@ -128,8 +141,8 @@ impl Atlas {
         let held = patience.wait(|| self.store().quarantined()).await;
         let held = self.hold(held.map_err(|error| Failure::store("op-run", &error))?).await?;
         self.tell_later(held).await?;
-        if let (RunFor::Queue(lease), Some(held)) = (run_for, self.quarantined_of(&scrap).await?) {
-            return Err(self.wait_for_another_version(lease, &scrap, &held, patience).await);
+        if let (RunFor::Queue(taken), Some(held)) = (run_for, self.quarantined_of(&scrap).await?) {
+            return Err(self.wait_for_another_version(&taken.lease, &scrap, &held, patience).await);
         }
         let connector = self.connector_for(&scrap).await?;
         let facts = ScrapFacts {
@@ -140,6 +153,7 @@ impl Atlas {
             settings: scrap.settings.clone(),
         };
         let source = self.source(Arc::clone(&connector), facts, patience, Arc::clone(&observer)).await?;
+        let source = source.until_asked_back(asked_back.clone());
         let limits = self.config().limits_of(&scrap.rota, scrap.cliente_id);
         let lease = match self.claim(id, run_for, &connector, patience).await {
             Ok(lease) => lease,
@@ -154,7 +168,7 @@ impl Atlas {
         announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
         let began = Instant::now();
         let before = scrap.clone();
-        let job = Job { lease: lease.clone(), scrap };
+        let job = Job { lease: lease.clone(), scrap, asked_back };
         let settings = own_settings(&before, RunSettings { limits, ..self.config().run.clone() });
         let store = Arc::clone(self.store());
         let end = pipeline::run(job, settings, Arc::new(source), store, Arc::clone(&observer), stop.clone()).await;
@@ -265,7 +279,7 @@ impl Atlas {
         let claimed = match run_for {
             RunFor::Operator => patience.wait(|| self.store().claim(id, &stamp, host)).await,
             // Not whoever has it: this process may have slept since it took the scrap, and another may run it.
-            RunFor::Queue(taken) => self.store().claim_taken(taken, &stamp, host).await,
+            RunFor::Queue(taken) => self.store().claim_taken(&taken.lease, &stamp, host).await,
         };
         claimed.map_err(|error| match error.fault {
             Fault::LeaseLost => Failure::new("op-run", notice!("end-lease-lost", id = id), Exit::Interrupted),
@@ -431,6 +445,7 @@ impl Again<'_> {
                 wait => (end.state(), wait, 0),
             },
             End::VersionHeld(_) => (end.state(), Some(HELD_WAIT), self.before.failures),
+            End::HandedBack => (end.state(), None, self.before.failures),
             End::WaitTooLong { seconds, .. } if is_queues => {
                 (end.state(), Some(Duration::from_secs(*seconds).min(QUOTA_WAIT_MAX)), 0)
             }

@@ -1,6 +1,6 @@
 //! Taking scraps from the queue and running them, for as long as it is wanted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Mutex;
@@ -14,11 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::Atlas;
 use super::failure::Failure;
 use super::report::write_reasons;
+use super::runs::Taken;
+use super::slots::Slots;
 use crate::notice;
-use crate::store::{Fault, Lease, Offer, StoreError, TAKE_OVERS_MAX};
+use crate::store::{Fault, Lease, Offer, Store, StoreError, TAKE_OVERS_MAX};
 
 /// How often a worker with room looks whether there is something for it.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often one without room looks whose scraps wait for it.
+const WAITING_LOOK: Duration = Duration::from_secs(1);
 /// How often it looks whether a schedule is due.
 const SCHEDULES_LOOK: Duration = Duration::from_secs(1);
 /// How often it looks for published connectors, and how long after one that it could not take.
@@ -58,7 +62,7 @@ impl Atlas {
         &self,
         until: WorkUntil,
         stop: &CancellationToken,
-        run: impl Fn(Lease) -> F,
+        run: impl Fn(Taken) -> F,
         complain: impl Fn(&Failure),
     ) -> Result<(), Failure> {
         self.presence().await?;
@@ -70,16 +74,17 @@ impl Atlas {
             // What was not found out is left to the next process.
             () = stop.cancelled() => return Ok(()),
         }
-        let running = Mutex::new(BTreeSet::new());
-        let is_running = || running.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = async |lease: Lease| {
-            let id = lease.scrap_id;
-            run(lease).await;
-            is_running().remove(&id);
+        let slots = Mutex::new(Slots::default());
+        let slots = || slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = async |taken: Taken| {
+            let id = taken.lease.scrap_id;
+            run(taken).await;
+            slots().free(id);
         };
         let mut runs = FuturesUnordered::new();
         let mut pause = LOOK;
         let mut looked = None;
+        let mut waiting_at = Instant::now();
         let mut published_at = Instant::now();
         let mut others = Others::default();
         while !stop.is_cancelled() {
@@ -115,7 +120,7 @@ impl Atlas {
                 }
             }
             let room = runs.len() < self.config().worker.scraps;
-            let busy: Vec<i64> = is_running().iter().copied().collect();
+            let busy = slots().scraps();
             let taken = if room {
                 let taking = pin!(self.take(&busy));
                 tokio::select! {
@@ -124,14 +129,28 @@ impl Atlas {
                     // What it may have taken all the same is anybody's once this process leaves.
                     () = stop.cancelled() => break,
                 }
+            } else if waiting_at <= Instant::now() {
+                waiting_at = Instant::now() + WAITING_LOOK;
+                let looking = pin!(self.waiting(&busy));
+                let waiting = tokio::select! {
+                    waiting = alongside(looking, &mut runs) => waiting,
+                    () = stop.cancelled() => break,
+                };
+                waiting.map(|waiting| {
+                    // A run may have ended while it was looked.
+                    if runs.len() >= self.config().worker.scraps {
+                        slots().ask_back(&waiting, Instant::now());
+                    }
+                    None
+                })
             } else {
                 Ok(None)
             };
             match taken {
                 Ok(Some(lease)) => {
                     pause = LOOK;
-                    is_running().insert(lease.scrap_id);
-                    runs.push(run(lease));
+                    let asked_back = slots().hold(lease.scrap_id, lease.cliente_id, Instant::now());
+                    runs.push(run(Taken { lease, asked_back }));
                     continue;
                 }
                 Ok(None)
@@ -157,6 +176,20 @@ impl Atlas {
     }
 
     async fn take(&self, running: &[i64]) -> Result<Option<Lease>, Failure> {
+        self.offering(running, async |store, offer| store.take(offer).await).await
+    }
+
+    /// The clients whose scraps would be taken if there were room.
+    async fn waiting(&self, running: &[i64]) -> Result<Vec<i32>, Failure> {
+        self.offering(running, async |store, offer| store.waiting(offer).await).await
+    }
+
+    /// Asks the queue something in view of what this process can run.
+    async fn offering<T>(
+        &self,
+        running: &[i64],
+        ask: impl AsyncFnOnce(&dyn Store, &Offer<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, Failure> {
         let presence = self.presence().await?;
         let registry = self.connectors().registry().await?;
         let (routes, connectors) = (registry.routes(), registry.versions().await);
@@ -170,9 +203,9 @@ impl Atlas {
             may_take_over: presence.knows_who_lives(),
             reason_to_give_up: &why,
         };
-        let taken = tokio::time::timeout(TAKE_MAX, self.store().take(&offer)).await;
-        let silent = |_| StoreError::new(Fault::Unavailable, "take the next scrap", "the database does not answer");
-        taken.map_err(silent).and_then(|taken| taken).map_err(|error| Failure::store("op-run", &error))
+        let asked = tokio::time::timeout(TAKE_MAX, ask(self.store().as_ref(), &offer)).await;
+        let silent = |_| StoreError::new(Fault::Unavailable, "look into the queue", "the database does not answer");
+        asked.map_err(silent).and_then(|taken| taken).map_err(|error| Failure::store("op-run", &error))
     }
 
     /// Whether there may be scraps of dead hosts that this process can take later: as soon as it knows who lives, or when the

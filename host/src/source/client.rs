@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
 use http_body_util::Full;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::body::{BodyBudget, Undecodable};
@@ -60,6 +61,9 @@ pub struct HttpClient {
     private: Connections,
     budget: BodyBudget,
     limits: HttpLimits,
+    /// Cancelled when another client waits for what this one holds: bodies must come faster than
+    /// the lowest rate then.
+    asked_back: CancellationToken,
 }
 
 impl HttpClient {
@@ -78,7 +82,7 @@ impl HttpClient {
     ) -> Result<Self, ClientError> {
         let tls = connection::tls()?;
         let (public, private) = (Connections::new(public, tls.clone()), Connections::new(private, tls));
-        Ok(Self { public, private, budget, limits })
+        Ok(Self { public, private, budget, limits, asked_back: CancellationToken::new() })
     }
 
     /// The memory for bodies.
@@ -90,7 +94,18 @@ impl HttpClient {
     /// the memory for bodies.
     #[must_use]
     pub fn within(&self, limits: HttpLimits, budget: BodyBudget) -> Self {
-        Self { public: self.public.clone(), private: self.private.clone(), budget, limits }
+        Self { budget, limits, ..self.clone() }
+    }
+
+    /// The same client for one run, whose slot may be asked back.
+    #[must_use]
+    pub fn until_asked_back(self, asked_back: CancellationToken) -> Self {
+        Self { asked_back, ..self }
+    }
+
+    /// Cancelled when the run's slot is asked back.
+    pub fn asked_back(&self) -> &CancellationToken {
+        &self.asked_back
     }
 
     fn connections(&self, pool: Pool) -> &Connections {
@@ -223,7 +238,9 @@ impl HttpClient {
             headers::check_answer(response.headers())?;
             let (head, mut answer) = response.into_parts();
             let mut body = Vec::new();
-            while let Some(chunk) = answer.chunk().await? {
+            // Others wait for the token too: it is never given up for a slot.
+            let never = CancellationToken::new();
+            while let Some(chunk) = answer.chunk(&never).await? {
                 if body.len() + chunk.len() > TOKEN_ANSWER_MAX {
                     return Err(SendError::TooLarge(TOKEN_ANSWER_MAX));
                 }
@@ -251,7 +268,7 @@ impl HttpClient {
             SendError::TooLarge(self.limits.body_bytes)
         };
         loop {
-            let chunk = match answer.chunk().await {
+            let chunk = match answer.chunk(&self.asked_back).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
                 Err(SendError::TooLarge(_)) => return Err(too_large(meter)),
@@ -276,8 +293,7 @@ impl HttpClient {
             })?;
             self.count(meter, body.len().saturating_sub(before))?;
         }
-        let body =
-            body.finish(charset(&headers).as_deref(), self.limits.body_bytes, redactor).await;
+        let body = body.finish(charset(&headers).as_deref(), self.limits.body_bytes, redactor).await;
         let body = body.ok_or_else(|| too_large(meter))?;
         let retry_after = headers
             .get(RETRY_AFTER)
@@ -299,12 +315,7 @@ impl HttpClient {
 }
 
 /// A request as it goes onto the wire.
-fn request(
-    method: &str,
-    url: &Url,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<http::Request<Full<Bytes>>, SendError> {
+fn request(method: &str, url: &Url, headers: HeaderMap, body: Bytes) -> Result<http::Request<Full<Bytes>>, SendError> {
     let request = http::Request::builder().method(method).uri(url.as_str()).body(Full::new(body));
     let mut request = request.map_err(|error| SendError::InvalidRequest(error.to_string()))?;
     *request.headers_mut() = headers;

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -28,13 +28,14 @@ use rustls_native_certs::ErrorKind;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use tower::timeout::Timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceExt, service_fn};
 use tower_http::decompression::{Decompression, DecompressionBody};
 
 use super::message::SendError;
-use super::resolve::{AddressRefused, FilteringResolver};
+use super::resolve::{AddressRefused, FilteringResolver, is_out_of_files};
 
 /// The longest that a connection may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +56,12 @@ const OVERHEAD_PER_BYTE: u64 = 8;
 const PIECES_FREE: u64 = 64 * 1024;
 /// The mean size that they have to have beyond those, in bytes.
 const PIECE_MEAN_MIN: u64 = 16;
+
+/// Bytes a second below which a body ends when another client waits for the slot that its page
+/// holds: at this rate a page of 100 records takes a minute.
+const LOWEST_RATE: u64 = 1024;
+/// How long that rate is measured for, again and again, before a body ends by it.
+const RATE_WINDOW: Duration = Duration::from_secs(3);
 
 /// The source sent too much that is not content.
 #[derive(Debug, Error)]
@@ -102,12 +109,6 @@ pub(super) fn tls() -> Result<ClientConfig, ClientError> {
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Whether an error says that no file descriptor is left, in this process or in the system.
-pub(super) fn is_out_of_files(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    error.raw_os_error().is_some_and(|code| code == Errno::MFILE.raw_os_error() || code == Errno::NFILE.raw_os_error())
-}
-
 type Stream = MaybeHttpsStream<TokioIo<Metered>>;
 type Connector = BoxCloneSyncService<Uri, Stream, Box<dyn Error + Send + Sync>>;
 
@@ -142,7 +143,8 @@ impl Connections {
         encoded_max: usize,
     ) -> Result<Response<AnswerBody>, SendError> {
         let uri = request.uri();
-        let origin = format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |a| a.as_str()));
+        let origin =
+            format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |a| a.as_str()));
         let client = self.client.clone();
         let measured = service_fn(move |request| {
             let answer = client.request(request);
@@ -150,7 +152,7 @@ impl Connections {
         });
         let sent = Decompression::new(measured).oneshot(request);
         match tokio::time::timeout(READ_TIMEOUT, sent).await {
-            Ok(Ok(answer)) => Ok(answer.map(|body| AnswerBody(Box::pin(body)))),
+            Ok(Ok(answer)) => Ok(answer.map(|body| AnswerBody { body: Box::pin(body), window: None })),
             Ok(Err(error)) => Err(sort(&error, &origin, error.is_connect())),
             Err(_) => Err(SendError::Timeout(format!("{origin}: {}", silence()))),
         }
@@ -158,13 +160,36 @@ impl Connections {
 }
 
 /// An answer's body, decoded.
-pub(super) struct AnswerBody(Pin<Box<DecompressionBody<Measured>>>);
+pub(super) struct AnswerBody {
+    body: Pin<Box<DecompressionBody<Measured>>>,
+    /// Since when its rate is measured, and from which byte on.
+    window: Option<(Instant, u64)>,
+}
 
 impl AnswerBody {
-    /// The next bytes; none at the end.
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, SendError> {
+    /// The next bytes; none at the end. Once `asked_back` is cancelled, they have to come at the
+    /// lowest rate.
+    pub(super) async fn chunk(&mut self, asked_back: &CancellationToken) -> Result<Option<Bytes>, SendError> {
         loop {
-            let frame = tokio::time::timeout(READ_TIMEOUT, self.0.frame()).await;
+            let received = self.body.get_ref().bytes;
+            let window = &mut self.window;
+            let measured = async {
+                asked_back.cancelled().await;
+                let (since, from) = *window.get_or_insert_with(|| (Instant::now(), received));
+                tokio::time::sleep_until((since + RATE_WINDOW).into()).await;
+                received - from
+            };
+            let frame = tokio::select! {
+                biased;
+                bytes = measured => {
+                    if bytes < LOWEST_RATE * RATE_WINDOW.as_secs() {
+                        return Err(SendError::Timeout(dribbles()));
+                    }
+                    self.window = None;
+                    continue;
+                }
+                frame = tokio::time::timeout(READ_TIMEOUT, self.body.frame()) => frame,
+            };
             match frame.map_err(|_| SendError::Timeout(silence()))? {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(sort(error.as_ref(), "", false)),
@@ -177,6 +202,10 @@ impl AnswerBody {
             }
         }
     }
+}
+
+fn dribbles() -> String {
+    format!("it came at less than {LOWEST_RATE} bytes a second while another client waited")
 }
 
 fn silence() -> String {
@@ -196,6 +225,9 @@ fn sort(error: &(dyn Error + 'static), origin: &str, connect: bool) -> SendError
     }
     let mut text = origin.to_owned();
     let mut cause = Some(error);
+    if find::<io::Error>(error).is_some_and(is_out_of_files) {
+        return SendError::Connect(format!("{origin}: this host has no file descriptor left (ulimit -n)"));
+    }
     while let Some(error) = cause {
         if !text.is_empty() {
             text.push_str(": ");

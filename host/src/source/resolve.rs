@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hyper_util::client::legacy::connect::dns::Name;
+use rustix::io::Errno;
 use thiserror::Error;
 use tower::Service;
 use url::{Host, Url};
@@ -41,10 +42,23 @@ pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec
 pub(super) fn system_lookup() -> Lookup {
     Arc::new(|host| {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((host, 0)).await?;
+            let found = tokio::net::lookup_host((host, 0)).await;
+            // The system says then that there is no such name.
+            let found = found.map_err(|error| out_of_files().unwrap_or(error))?;
             Ok(found.map(|address| address.ip()).collect())
         })
     })
+}
+
+/// Whether an error says that no file descriptor is left, in this process or in the system.
+pub(super) fn is_out_of_files(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| code == Some(errno.raw_os_error()))
+}
+
+/// The error, if no file descriptor is left.
+fn out_of_files() -> Option<io::Error> {
+    std::fs::File::open("/dev/null").err().filter(is_out_of_files)
 }
 
 /// Looks names up for one of the two pools of connections.

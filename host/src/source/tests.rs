@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::HeaderName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -95,7 +96,8 @@ fn endpoint(base: &str, private: bool, grants: &[Grant], declared: &[&str]) -> E
     };
     let declared: Vec<_> = declared.iter().map(|text| pattern(text)).collect();
     let endpoint = Endpoint::resolve(access, "bling", &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
-    endpoint.granting(grants).declaring(&declared)
+    // What `request` sets, beside what the test grants.
+    endpoint.granting([&grant(&[], &[], false)]).granting(grants).declaring(&declared)
 }
 
 fn pattern(text: &str) -> RequestPattern {
@@ -460,4 +462,110 @@ async fn a_body_on_a_request_that_reads_has_to_be_declared_and_granted() {
     assert!(server.seen().is_empty());
     let granted = [grant(&[], &["GET /busca"], true)];
     assert!(ask(&endpoint(&base, true, &granted, &["GET /busca"])).await.is_ok());
+}
+
+/// A server that sends this, and then the same bytes again and again, for as long as it is read;
+/// and how many bytes it has sent.
+async fn endless(begin: &'static [u8], again: &'static [u8]) -> (String, tokio::task::JoinHandle<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let sending = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut asked = [0; 4096];
+        let _ = stream.read(&mut asked).await;
+        let _ = stream.write_all(begin).await;
+        let block = again.repeat(4096);
+        let mut sent = begin.len();
+        while let Ok(written @ 1..) = stream.write(&block).await {
+            sent += written;
+        }
+        sent
+    });
+    (url, sending)
+}
+
+#[tokio::test]
+async fn a_source_that_sends_no_content_without_end_is_left_and_its_connection_closed() {
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    const GZIP: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-encoding: gzip\r\n\r\n\
+        a\r\n\x1f\x8b\x08\0\0\0\0\0\0\x03\r\n";
+    // Empty blocks of deflate (RFC 1951, section 3.2.4), which decode to nothing.
+    const EMPTY_BLOCKS: &[u8] = b"14\r\n\0\0\0\xff\xff\0\0\0\xff\xff\0\0\0\xff\xff\0\0\0\xff\xff\r\n";
+    let lookup = answers(&[&["127.0.0.1"]]);
+    for (what, begin, again) in [
+        ("informational answers", b"".as_slice(), b"HTTP/1.1 100 Continue\r\n\r\n".as_slice()),
+        ("early hints", b"", b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"),
+        ("chunks of one byte", HEAD, b"1\r\nx\r\n"),
+        ("zeros of a chunk's size", HEAD, b"0000"),
+        ("blanks behind a chunk's size", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1", b"    "),
+        ("blocks of nothing", GZIP, EMPTY_BLOCKS),
+    ] {
+        let (url, sending) = endless(begin, again).await;
+        let (client, endpoint) = (client(&lookup), endpoint(&url, true, &[], &[]));
+        let asked = tokio::time::timeout(Duration::from_secs(20), get(&client, &endpoint, "x"));
+        let answer = asked.await.unwrap_or_else(|_| panic!("{what}: it is still read"));
+        assert!(matches!(&answer, Err(SendError::Unreadable(_) | SendError::TooLarge(_))), "{what}: {answer:?}");
+        // It ends because the connection is closed, though the client lives.
+        let sent = tokio::time::timeout(Duration::from_secs(20), sending).await;
+        let sent = sent.unwrap_or_else(|_| panic!("{what}: it is still sent")).expect("no server panics");
+        assert!(sent < 32 << 20, "{what}: {sent} bytes were taken");
+    }
+}
+
+#[tokio::test]
+async fn chunks_as_small_as_a_servers_that_flushes_each_word_are_content() {
+    let mut answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+    let words = "\"uma \", palavra ".split_inclusive(' ').collect::<Vec<_>>();
+    for word in words.iter().cycle().take(40_000) {
+        answer.push_str(&format!("{:x}\r\n{word}\r\n", word.len()));
+    }
+    answer.push_str("0\r\n\r\n");
+    let server = Server::on_loopback(&[("/x", answer)]).await;
+    let lookup = answers(&[&["127.0.0.1"]]);
+    let answer = get(&client(&lookup), &endpoint(&server.url("127.0.0.1"), true, &[], &[]), "x").await;
+    assert!(answer.is_ok_and(|answer| answer.body.len() > 200_000));
+}
+
+#[tokio::test]
+async fn no_source_is_offered_another_protocol_than_http_1() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let hello = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut hello = vec![0; 4096];
+        let read = stream.read(&mut hello).await.expect("a hello");
+        hello.truncate(read);
+        hello
+    });
+    let lookup = answers(&[&["127.0.0.1"]]);
+    assert!(get(&client(&lookup), &endpoint(&url, true, &[], &[]), "x").await.is_err());
+    let hello = hello.await.expect("no server panics");
+    assert_eq!(hello.first(), Some(&22), "a TLS handshake");
+    assert!(!hello.windows(3).any(|name| name == b"\x02h2"), "HTTP/2 was offered");
+}
+
+#[tokio::test]
+async fn a_body_that_dribbles_ends_when_its_slot_is_asked_back_and_not_before() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut asked = [0; 4096];
+        let _ = stream.read(&mut asked).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let asked_back = tokio_util::sync::CancellationToken::new();
+    let client = client(&answers(&[&["127.0.0.1"]])).until_asked_back(asked_back.clone());
+    let endpoint = endpoint(&url, true, &[], &[]);
+    let mut fetching = Box::pin(get(&client, &endpoint, "x"));
+    assert!(
+        tokio::time::timeout(Duration::from_secs(4), &mut fetching).await.is_err(),
+        "it ended before its slot was asked back"
+    );
+    asked_back.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(20), fetching).await.expect("it ends");
+    assert!(matches!(&ended, Err(SendError::Timeout(why)) if why.contains("another client waited")), "{ended:?}");
 }

@@ -70,6 +70,9 @@ pub enum Asked {
 /// Scraps of dead hosts that are named at a time.
 pub(super) const ORPHANS_MAX: i64 = 100;
 
+/// Clients whose scraps wait that are named at a time.
+pub(super) const WAITING_MAX: i64 = 100;
+
 /// Taking scraps, and telling those who run them. Every call is atomic.
 #[async_trait]
 pub trait Queue: Send + Sync {
@@ -82,6 +85,10 @@ pub trait Queue: Send + Sync {
     /// Takes the scrap that comes next, if there is one: of the client that has fewest running, among those the one that has waited
     /// longest, and of its scraps the oldest. Nobody else gets it for as long as the process is seen, until the lease is finished.
     async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError>;
+
+    /// The clients that have a scrap which this worker would be given if it had room, in the order
+    /// in which [`Queue::take`] would give them, at most `WAITING_MAX`.
+    async fn waiting(&self, offer: &Offer<'_>) -> Result<Vec<i32>, StoreError>;
 
     /// Scraps that are marked as running by a host that is not seen any more, the oldest first, at most `ORPHANS_MAX`.
     async fn orphans(&self) -> Result<Vec<i64>, StoreError>;

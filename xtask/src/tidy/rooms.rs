@@ -4,7 +4,7 @@ use super::{Fault, Source};
 
 const PIPELINE: &str = "host/src/pipeline";
 /// The pipeline is handed a page source and a store; it can be tested without these.
-const UNKNOWN_TO_PIPELINE: [&str; 3] = ["wasmtime", "reqwest", "sqlx"];
+const UNKNOWN_TO_PIPELINE: [&str; 3] = ["wasmtime", "hyper", "sqlx"];
 /// All SQL of the product stands here, and in `migrations/`.
 const STORE: &str = "host/src/store";
 

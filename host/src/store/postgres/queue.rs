@@ -4,7 +4,7 @@ use sqlx::postgres::PgPool;
 
 use super::super::brief::{BEGIN_BRIEFLY, Brief};
 use super::super::error::StoreError;
-use super::super::queue::{Asked, Host, ORPHANS_MAX, Offer, Standing, TAKE_OVERS_MAX};
+use super::super::queue::{Asked, Host, ORPHANS_MAX, Offer, Standing, TAKE_OVERS_MAX, WAITING_MAX};
 use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
@@ -39,7 +39,9 @@ const HOLDERS: &str = "SELECT h.id, CAST(h.visto_em AS TEXT) FROM atlas_hosts h 
 
 /// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
 /// once more for the sake of the index. Others change scraps without the lock: the row has to be as it was when it was chosen.
-const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > NOW() - make_interval(secs => validade_s)), \
+macro_rules! first_of_each_client {
+    () => {
+        "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > NOW() - make_interval(secs => validade_s)), \
      correndo AS (SELECT cliente_id, COUNT(*) AS n FROM scraps \
        WHERE estado = 'executando' AND (NOT $6 OR host = $1 OR host IN (SELECT id FROM vivos)) \
          AND NOT (host = $1 AND id <> ALL($4)) \
@@ -56,13 +58,27 @@ const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > N
                OR $6 AND s.host NOT IN (SELECT id FROM vivos))) \
          ORDER BY s.id LIMIT 1) AS id \
        FROM clientes_tokens c LEFT JOIN correndo r ON r.cliente_id = c.cliente_id \
-       WHERE COALESCE(c.ativo, TRUE) AND COALESCE(r.n, 0) < $5), \
-     escolhido AS (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
+       WHERE COALESCE(c.ativo, TRUE) AND COALESCE(r.n, 0) < $5)"
+    };
+}
+
+/// Takes the first of them.
+const TAKE: &str = concat!(
+    first_of_each_client!(),
+    ", escolhido AS (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
          (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT 1) \
      UPDATE scraps s SET estado = 'executando', epoca = s.epoca + 1, host = $1, retirado_em = clock_timestamp(), \
        retomar_em = NULL, motivo = NULL, falhas = s.falhas + CASE WHEN s.estado = 'executando' THEN 1 ELSE 0 END \
      FROM escolhido e JOIN scraps visto ON visto.id = e.id \
-     WHERE s.id = e.id AND s.epoca = visto.epoca AND s.estado = visto.estado AND s.pedido IS NULL RETURNING s.id, s.epoca, s.cliente_id, s.rota";
+     WHERE s.id = e.id AND s.epoca = visto.epoca AND s.estado = visto.estado AND s.pedido IS NULL RETURNING s.id, s.epoca, s.cliente_id, s.rota"
+);
+
+/// Whose they are. The order is that of `TAKE`.
+const WAITING: &str = concat!(
+    first_of_each_client!(),
+    " SELECT p.cliente_id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
+       (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT $7"
+);
 
 const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive THEN 'pausar' END, \
        estado = CASE WHEN v.vive THEN s.estado ELSE 'pausado' END, \
@@ -120,6 +136,24 @@ pub(super) async fn take(pool: &PgPool, offer: &Offer<'_>) -> Result<Option<Leas
         .map_err(tx.sort())?;
     tx.commit().await?;
     Ok(taken.map(Lease::from))
+}
+
+/// The clients whose scraps could be taken.
+pub(super) async fn waiting(pool: &PgPool, offer: &Offer<'_>) -> Result<Vec<i32>, StoreError> {
+    let mut tx = Brief::begin(pool, BEGIN_BRIEFLY, "look whose scraps wait").await?;
+    let waiting = sqlx::query_scalar(WAITING)
+        .bind(offer.host)
+        .bind(offer.routes)
+        .bind(offer.connectors)
+        .bind(offer.running)
+        .bind(offer.per_client)
+        .bind(offer.may_take_over)
+        .bind(WAITING_MAX)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(tx.sort())?;
+    tx.commit().await?;
+    Ok(waiting)
 }
 
 /// Takes a scrap for running, if it still has this epoch, or whatever epoch it has. None: no such scrap.

@@ -141,6 +141,10 @@ impl Queue for SqliteStore {
         queue::take(&self.pool, offer).await
     }
 
+    async fn waiting(&self, offer: &Offer<'_>) -> Result<Vec<i32>, StoreError> {
+        queue::waiting(&self.pool, offer).await
+    }
+
     async fn orphans(&self) -> Result<Vec<i64>, StoreError> {
         queue::orphans(&self.pool).await
     }

@@ -3,7 +3,7 @@
 use sqlx::SqlitePool;
 
 use super::super::error::StoreError;
-use super::super::queue::{Asked, Host, ORPHANS_MAX, Offer, Standing, TAKE_OVERS_MAX};
+use super::super::queue::{Asked, Host, ORPHANS_MAX, Offer, Standing, TAKE_OVERS_MAX, WAITING_MAX};
 use super::super::rows;
 use super::super::types::{ConnectorStamp, CursorId, Lease, RunEnd};
 
@@ -32,7 +32,9 @@ const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'executando' A
 
 /// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
 /// once more for the sake of the index.
-const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts \
+macro_rules! first_of_each_client {
+    () => {
+        "WITH vivos AS (SELECT id FROM atlas_hosts \
        WHERE visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || validade_s || ' seconds')), \
      correndo AS (SELECT cliente_id, COUNT(*) AS n FROM scraps \
        WHERE estado = 'executando' AND (NOT $6 OR host = $1 OR host IN (SELECT id FROM vivos)) \
@@ -52,13 +54,27 @@ const TAKE: &str = "WITH vivos AS (SELECT id FROM atlas_hosts \
                OR $6 AND s.host NOT IN (SELECT id FROM vivos))) \
          ORDER BY s.id LIMIT 1) AS id \
        FROM clientes_tokens c LEFT JOIN correndo r ON r.cliente_id = c.cliente_id \
-       WHERE COALESCE(c.ativo, TRUE) AND COALESCE(r.n, 0) < $5) \
-     UPDATE scraps SET estado = 'executando', epoca = epoca + 1, host = $1, \
+       WHERE COALESCE(c.ativo, TRUE) AND COALESCE(r.n, 0) < $5)"
+    };
+}
+
+/// Takes the first of them.
+const TAKE: &str = concat!(
+    first_of_each_client!(),
+    " UPDATE scraps SET estado = 'executando', epoca = epoca + 1, host = $1, \
        retirado_em = strftime('%Y-%m-%d %H:%M:%f', 'now'), retomar_em = NULL, motivo = NULL, \
        falhas = falhas + CASE WHEN estado = 'executando' THEN 1 ELSE 0 END \
      WHERE id = (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
        (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT 1) \
-     RETURNING id, epoca, cliente_id, rota";
+     RETURNING id, epoca, cliente_id, rota"
+);
+
+/// Whose they are. The order is that of `TAKE`.
+const WAITING: &str = concat!(
+    first_of_each_client!(),
+    " SELECT p.cliente_id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
+       (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT $7"
+);
 
 const PAUSE: &str = "UPDATE scraps SET pedido = CASE WHEN v.vive THEN 'pausar' END, \
        estado = CASE WHEN v.vive THEN estado ELSE 'pausado' END, \
@@ -122,6 +138,24 @@ pub(super) async fn take(pool: &SqlitePool, offer: &Offer<'_>) -> Result<Option<
         .map_err(sort())?;
     tx.commit().await.map_err(sort())?;
     Ok(taken.map(Lease::from))
+}
+
+/// The clients whose scraps could be taken.
+pub(super) async fn waiting(pool: &SqlitePool, offer: &Offer<'_>) -> Result<Vec<i32>, StoreError> {
+    let doing = "look whose scraps wait";
+    let list = |list: serde_json::Result<String>| {
+        list.map_err(|error| StoreError::new(super::super::Fault::Other, doing, error.to_string()))
+    };
+    let waiting = sqlx::query_scalar(WAITING)
+        .bind(offer.host)
+        .bind(list(serde_json::to_string(offer.routes))?)
+        .bind(list(serde_json::to_string(offer.connectors))?)
+        .bind(list(serde_json::to_string(offer.running))?)
+        .bind(offer.per_client)
+        .bind(offer.may_take_over)
+        .bind(WAITING_MAX)
+        .fetch_all(pool);
+    waiting.await.map_err(StoreError::sort(doing))
 }
 
 /// Takes a scrap for running, if it still has this epoch, or whatever epoch it has. None: no such scrap.

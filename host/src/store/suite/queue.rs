@@ -9,6 +9,7 @@ use super::*;
 on_both!(ready:
     a_scrap_is_taken_once_and_the_oldest_first,
     clients_take_turns_and_none_has_more_than_its_share_running,
+    whose_scraps_wait_is_told_in_the_order_in_which_they_would_be_taken,
     what_a_host_cannot_run_is_left_to_others,
     a_dead_hosts_scraps_are_anybodys_and_it_writes_nothing_more,
     a_host_that_left_has_nothing_and_one_that_is_seen_keeps_its_own,
@@ -59,17 +60,19 @@ impl Asking {
     }
 
     async fn lease(&self, store: &Arc<dyn Store>) -> Result<Option<Lease>> {
-        Ok(store
-            .take(&Offer {
-                host: &self.host,
-                routes: &self.routes,
-                connectors: &self.connectors,
-                running: &self.running,
-                per_client: self.per_client,
-                may_take_over: self.may_take_over,
-                reason_to_give_up: "todos morreram",
-            })
-            .await?)
+        Ok(store.take(&self.offer()).await?)
+    }
+
+    fn offer(&self) -> Offer<'_> {
+        Offer {
+            host: &self.host,
+            routes: &self.routes,
+            connectors: &self.connectors,
+            running: &self.running,
+            per_client: self.per_client,
+            may_take_over: self.may_take_over,
+            reason_to_give_up: "todos morreram",
+        }
     }
 
     async fn beat(&self, store: &Arc<dyn Store>, lease: Duration) -> Result<()> {
@@ -105,6 +108,31 @@ async fn a_scrap_is_taken_once_and_the_oldest_first(ground: &Ground) -> Result<(
     assert_eq!(one.take(store).await?, Some(ids[2]));
     assert_eq!((one.take(store).await?, two.take(store).await?), (None, None));
     assert_eq!(ground.read(ids[0]).await?.state, ScrapState::Executando);
+    Ok(())
+}
+
+async fn whose_scraps_wait_is_told_in_the_order_in_which_they_would_be_taken(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    let mut one = seen(store, "um").await?;
+    assert!(store.waiting(&one.offer()).await?.is_empty());
+    let ids = [scraps(ground, 1, 2).await?, scraps(ground, 2, 1).await?, scraps(ground, 3, 1).await?].concat();
+    assert_eq!(store.waiting(&one.offer()).await?, [1, 2, 3]);
+    assert_eq!(one.take(store).await?, Some(ids[0]));
+    assert_eq!(store.waiting(&one.offer()).await?, [2, 3, 1]);
+    // Nobody waits for a host that cannot run it, nor beside as many of its own as may run.
+    let strange = Asking { routes: vec!["outra".to_owned()], ..host("um") };
+    assert!(store.waiting(&strange.offer()).await?.is_empty());
+    one.per_client = 1;
+    assert_eq!(store.waiting(&one.offer()).await?, [2, 3]);
+    // One that was handed back is taken again, and counts as no failure.
+    let lease = store.claim(ids[0], &stamp("1"), "um").await?;
+    assert!(store.finish(&lease, &end(ScrapState::Pendente, None, 1)).await?);
+    one.running.clear();
+    assert_eq!(store.waiting(&one.offer()).await?, [2, 3, 1]);
+    for expected in [ids[2], ids[3], ids[0]] {
+        assert_eq!(one.take(store).await?, Some(expected));
+    }
+    assert_eq!(ground.read(ids[0]).await?.failures, 0);
     Ok(())
 }
 

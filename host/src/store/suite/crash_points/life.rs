@@ -44,7 +44,7 @@ pub(super) async fn live(
         Err(_) if look().await?.state.is_done() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let job = Job { lease: lease.clone(), scrap: look().await? };
+    let job = Job { lease: lease.clone(), scrap: look().await?, asked_back: CancellationToken::new() };
     let settings = RunSettings {
         batch,
         concurrency: 4,
