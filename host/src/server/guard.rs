@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::House;
 use super::problem::Problem;
+use super::room::SeatKind;
 use crate::notice;
 use crate::service::{Exit, Failure};
 
@@ -47,7 +48,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=15552000");
 
 pub(super) async fn guard(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
-    let mut response = match check(&house, &request) {
+    let is_kept = request.extensions().get::<SeatKind>() == Some(&SeatKind::Kept);
+    let checked = match check(&house, &request) {
+        Ok(()) if is_kept => is_kept_for(&house, request.uri().path(), request.headers()).await,
+        checked => checked,
+    };
+    let mut response = match checked {
         Ok(()) => next.run(in_time(request)).await,
         Err(failure) => {
             let texts = house.texts.of(super::language(request.headers()));
@@ -66,6 +72,9 @@ pub(super) async fn guard(State(house): State<Arc<House>>, request: Request, nex
     if house.is_tls {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
     }
+    if is_kept {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
@@ -82,6 +91,19 @@ fn in_time(request: Request) -> Request {
         });
         Body::from_stream(parts)
     })
+}
+
+/// Whether a request is one that seats are kept for: whether the server lives, signing in, and what
+/// people who are signed in ask for. Programs, and listeners, come back when there is room.
+async fn is_kept_for(house: &House, path: &str, headers: &HeaderMap) -> Result<(), Failure> {
+    let is_listener = path == "/api/v1/events";
+    if ["/healthz", "/readyz", "/entrar"].contains(&path) || path.starts_with("/assets/") {
+        return Ok(());
+    }
+    if !is_listener && super::session::session(house, headers).await?.is_some() {
+        return Ok(());
+    }
+    Err(Failure::new("op-access", notice!("web-full"), Exit::Configuration))
 }
 
 fn check(house: &House, request: &Request) -> Result<(), Failure> {

@@ -51,7 +51,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::counting::Counting;
-use self::events::{Journal, Runs, Watch};
+use self::events::{Journal, Listeners, Runs, Watch};
 use self::metrics::Metrics;
 use self::room::Room;
 use self::throttle::Throttle;
@@ -127,6 +127,7 @@ struct House {
     atlas: Arc<Atlas>,
     texts: Arc<Texts>,
     journal: Arc<Journal>,
+    listeners: Listeners,
     runs: Arc<Runs>,
     watch: Arc<Watch>,
     metrics: Arc<Metrics>,
@@ -251,6 +252,7 @@ impl House {
             texts: Arc::new(Texts::new()),
             throttle: Throttle::default(),
             counting: Counting::new(),
+            listeners: Listeners::default(),
             searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             hosts: settings.hosts.clone(),

@@ -60,7 +60,7 @@ pub(super) fn status(failure: &Failure) -> StatusCode {
         key if IN_THE_WAY.contains(&key) => StatusCode::CONFLICT,
         "web-not-signed-in" => StatusCode::UNAUTHORIZED,
         "web-not-allowed" | "web-foreign-page" | "web-form-expired" => StatusCode::FORBIDDEN,
-        "web-throttled" => StatusCode::TOO_MANY_REQUESTS,
+        "web-throttled" | "web-too-many-listeners" => StatusCode::TOO_MANY_REQUESTS,
         "web-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "web-other-media" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "web-other-method" => StatusCode::METHOD_NOT_ALLOWED,

@@ -1,5 +1,7 @@
 //! Room for connections: who opens thousands of them must not take the files and sockets that running scraps need, and who opens them
-//! and does nothing must not keep others out.
+//! and does nothing must not keep others out. When the ordinary seats are taken, or an address has its
+//! share of them, there are some more for one request each: of people who are signed in, for signing
+//! in, and for `/healthz` (`guard` looks at what is asked).
 
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -10,11 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
+use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+use tower::Layer;
 
 use super::throttle::of_one_subscriber;
 
@@ -23,6 +28,12 @@ use super::throttle::of_one_subscriber;
 const CONNECTIONS_MAX: usize = 600;
 /// Connections from one address: half of them, so that nobody has all.
 const FROM_ONE_MAX: usize = CONNECTIONS_MAX / 2;
+/// Connections beside those that serve one request of somebody who is signed in or signs in, or tell
+/// whether the server lives; and how many of them one address has.
+const KEPT_MAX: usize = 40;
+const KEPT_FROM_ONE_MAX: usize = KEPT_MAX / 2;
+/// How long one of these may take until it sends something.
+const KEPT_FIRST_MAX: Duration = Duration::from_secs(2);
 /// How long a connection may be without a byte in either direction: longer than any request takes. Listeners get some every 15 seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// How long somebody may take nothing of what is sent to them.
@@ -31,35 +42,63 @@ const STALL_MAX: Duration = Duration::from_secs(60);
 /// reader who is only slow would seem to take nothing.
 const UNSENT_MAX: usize = 512 * 1024;
 
+/// Seats of one kind, and how many each address has of them.
+#[derive(Clone)]
+struct Seats {
+    free: Arc<Semaphore>,
+    /// None where all come from one proxy.
+    by_address: Option<Shares>,
+    from_one_max: usize,
+}
+
 /// How many connections each address has.
 type Shares = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// What kind of seat a request's connection has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SeatKind {
+    /// Any request is answered, and the next one too.
+    Ordinary,
+    /// One request is, if it is of those that these are kept for.
+    Kept,
+}
 
 /// Lets connections in while there is room; those beyond are closed at once.
 #[derive(Clone)]
 pub(super) struct Room {
-    seats: Arc<Semaphore>,
-    /// How many each address has; none where all come from one proxy.
-    by_address: Option<Shares>,
+    ordinary: Seats,
+    kept: Seats,
 }
 
 impl Room {
     pub(super) fn new(behind_proxy: bool) -> Self {
-        let by_address = (!behind_proxy).then(Arc::default);
-        Self { seats: Arc::new(Semaphore::new(CONNECTIONS_MAX)), by_address }
+        let seats = |number, from_one_max| Seats {
+            free: Arc::new(Semaphore::new(number)),
+            by_address: (!behind_proxy).then(Arc::default),
+            from_one_max,
+        };
+        Self { ordinary: seats(CONNECTIONS_MAX, FROM_ONE_MAX), kept: seats(KEPT_MAX, KEPT_FROM_ONE_MAX) }
     }
 
-    fn seat(&self, stream: &TcpStream) -> Result<Seat> {
-        let full = |_| Error::other("too many connections");
-        let permit = Arc::clone(&self.seats).try_acquire_owned().map_err(full)?;
-        let Some(by_address) = &self.by_address else { return Ok(Seat { _permit: permit, share: None }) };
-        let address = of_one_subscriber(stream.peer_addr()?.ip());
+    fn seat(&self, peer: IpAddr) -> Result<(Seat, SeatKind)> {
+        let ordinary = self.ordinary.take(peer).map(|seat| (seat, SeatKind::Ordinary));
+        let kept = || self.kept.take(peer).map(|seat| (seat, SeatKind::Kept));
+        ordinary.or_else(kept).ok_or_else(|| Error::other("too many connections"))
+    }
+}
+
+impl Seats {
+    fn take(&self, peer: IpAddr) -> Option<Seat> {
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        let Some(by_address) = &self.by_address else { return Some(Seat { _permit: permit, share: None }) };
+        let address = of_one_subscriber(peer);
         let mut all = by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = all.entry(address).or_default();
-        if *taken >= FROM_ONE_MAX {
-            return Err(Error::other("too many connections from one address"));
+        if *taken >= self.from_one_max {
+            return None;
         }
         *taken += 1;
-        Ok(Seat { _permit: permit, share: Some((Arc::clone(by_address), address)) })
+        Some(Seat { _permit: permit, share: Some((Arc::clone(by_address), address)) })
     }
 }
 
@@ -84,18 +123,22 @@ impl Drop for Seat {
 
 impl<S> Accept<TcpStream, S> for Room {
     type Stream = Seated;
-    type Service = S;
-    type Future = Ready<Result<(Seated, S)>>;
+    type Service = AddExtension<S, SeatKind>;
+    type Future = Ready<Result<(Seated, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         // Events are small, and nobody waits for more of them.
-        let seated = self.seat(&stream).and_then(|seat| {
+        let seated = stream.peer_addr().and_then(|peer| self.seat(peer.ip())).and_then(|(seat, kind)| {
             stream.set_nodelay(true)?;
             rustix::net::sockopt::set_socket_send_buffer_size(&stream, UNSENT_MAX)?;
-            let silent = Box::pin(tokio::time::sleep(SILENCE_MAX));
-            Ok(Seated { stream, silent, stalled: None, _seat: seat })
+            let first = match kind {
+                SeatKind::Ordinary => SILENCE_MAX,
+                SeatKind::Kept => KEPT_FIRST_MAX,
+            };
+            let silent = Box::pin(tokio::time::sleep(first));
+            Ok((Seated { stream, silent, stalled: None, _seat: seat }, Extension(kind).layer(service)))
         });
-        ready(seated.map(|seated| (seated, service)))
+        ready(seated)
     }
 }
 
@@ -162,5 +205,31 @@ impl AsyncWrite for Seated {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_that_takes_all_it_can_leaves_seats_to_the_others_and_some_to_itself() {
+        let room = Room::new(false);
+        let [hog, other] = ["127.0.0.1", "192.0.2.7"].map(|text| text.parse::<IpAddr>().unwrap());
+        let held: Vec<_> = (0..).map_while(|_| room.seat(hog).ok()).collect();
+        let kept = held.iter().filter(|(_, kind)| *kind == SeatKind::Kept).count();
+        assert_eq!((held.len() - kept, kept), (FROM_ONE_MAX, KEPT_FROM_ONE_MAX));
+        assert!(room.seat(other).is_ok_and(|(_, kind)| kind == SeatKind::Ordinary));
+        drop(held);
+        assert!(room.seat(hog).is_ok_and(|(_, kind)| kind == SeatKind::Ordinary));
+    }
+
+    #[test]
+    fn behind_a_proxy_seats_are_kept_too() {
+        let room = Room::new(true);
+        let proxy = "192.0.2.1".parse().unwrap();
+        let held: Vec<_> = (0..).map_while(|_| room.seat(proxy).ok()).collect();
+        assert_eq!(held.iter().filter(|(_, kind)| *kind == SeatKind::Kept).count(), KEPT_MAX);
+        assert_eq!(held.len(), CONNECTIONS_MAX + KEPT_MAX);
     }
 }

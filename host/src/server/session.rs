@@ -96,10 +96,21 @@ pub(super) struct Caller {
     pub(super) house: Arc<House>,
 }
 
+/// A caller who may look. Handlers take one of these first, so that whoever may not is refused (403)
+/// before a path, a query or a body of theirs is read.
+pub(super) struct Looking(pub(super) Caller);
+
+/// A caller who may run, pause and cancel.
+pub(super) struct Operating(pub(super) Caller);
+
+/// A caller who may set up clients and connectors.
+pub(super) struct Configuring(pub(super) Caller);
+
 impl Caller {
-    /// Goes on only if they may.
-    pub(super) fn need(&self, act: Act) -> Result<(), Problem> {
-        if self.principal.may(act) { Ok(()) } else { Err(self.problem(&not_allowed())) }
+    /// The caller, if they may do this.
+    async fn allowed(parts: &mut Parts, house: &Arc<House>, act: Act) -> Result<Self, Problem> {
+        let caller = Self::from_request_parts(parts, house).await?;
+        if caller.principal.may(act) { Ok(caller) } else { Err(caller.problem(&not_allowed())) }
     }
 
     /// A failure in their language.
@@ -121,6 +132,30 @@ impl FromRequestParts<Arc<House>> for Caller {
             Ok(principal) => Ok(Self { principal, lang, house: Arc::clone(house) }),
             Err(failure) => Err(Problem::of(&failure, house.texts.of(lang))),
         }
+    }
+}
+
+impl FromRequestParts<Arc<House>> for Looking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
+        Caller::allowed(parts, house, Act::Look).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<House>> for Operating {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
+        Caller::allowed(parts, house, Act::Operate).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<House>> for Configuring {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
+        Caller::allowed(parts, house, Act::Configure).await.map(Self)
     }
 }
 

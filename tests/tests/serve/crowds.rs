@@ -141,7 +141,7 @@ async fn who_listens_and_never_reads_costs_nothing_and_holds_nobody_up() -> anyh
     let first = program.create(1, json!({})).await?;
     program.until(first, "concluido").await?;
     let mut deaf = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..60 {
         let mut stream = TcpStream::connect(server.address()).await?;
         let ask = format!(
             "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {bearer}\r\n\r\n",
@@ -164,6 +164,49 @@ async fn who_listens_and_never_reads_costs_nothing_and_holds_nobody_up() -> anyh
     let after = server.resident_kib()?;
     ensure!(after < before + 48 * 1024, "{before} KiB before, {after} KiB after");
     drop(deaf);
+    server.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_token_to_read_takes_neither_all_listeners_nor_all_seats() -> anyhow::Result<()> {
+    let atlas = Atlas::on_sqlite()?;
+    let server = Server::start(&atlas, &[]).await?;
+    let reader = server.program(&atlas, false).await?;
+    let bearer = reader.bearer.clone().context("a token")?;
+    let ask = |path: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {bearer}\r\n\r\n", server.address())
+    };
+    let status = async |stream: &mut TcpStream| -> anyhow::Result<String> {
+        let mut head = vec![0; 1024];
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut head)).await.context("no answer")?;
+        let head = String::from_utf8_lossy(&head[..read.unwrap_or_default()]).into_owned();
+        Ok(head.split(' ').nth(1).unwrap_or("closed").to_owned())
+    };
+    let mut held = Vec::new();
+    let mut answered = std::collections::BTreeMap::new();
+    for n in 0..360 {
+        let mut stream = TcpStream::connect(server.address()).await?;
+        // The first hundred to listen, the others to stay.
+        let path = if n < 100 { "/api/v1/events" } else { "/api/v1/scraps" };
+        let _ = stream.write_all(ask(path).as_bytes()).await;
+        *answered.entry((n < 100, status(&mut stream).await?)).or_insert(0) += 1;
+        held.push(stream);
+    }
+    let count = |listens: bool, status: &str| answered.get(&(listens, status.to_owned())).copied().unwrap_or(0);
+    assert_eq!((count(true, "200"), count(true, "429")), (64, 36), "{answered:?}");
+    // One address has its seats, and no more; on those that are kept it is told so.
+    ensure!(count(false, "200") <= 200 && count(false, "503") >= 50, "{answered:?}");
+
+    // From the very same address: whether the server lives, signing in, and what comes after.
+    server.stranger()?.page("/healthz").await?;
+    let operator = server.browser().await?;
+    operator.page("/scraps").await?;
+    let refused = server.stranger()?.get("/api/v1/scraps").await?;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let problem: serde_json::Value = serde_json::from_str(&refused.text().await?)?;
+    assert_eq!(problem["type"], "urn:atlas:web-full");
+    drop(held);
     server.stop().await?;
     Ok(())
 }

@@ -387,6 +387,17 @@ async fn a_token_to_read_changes_nothing_and_one_that_is_taken_away_is_out_at_on
             assert!(status == StatusCode::OK || status == StatusCode::NOT_FOUND, "{path}: {status}");
         } else {
             assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}");
+            // Whoever may not is told so, before what they sent is looked at.
+            let nonsense = path.replace("2151", "x").replace("/1", "/x");
+            for (path, kind, body) in [
+                (&path, "application/json", "{\"a\":"),
+                (&path, "text/plain", ""),
+                (&nonsense, "application/json", "{}"),
+            ] {
+                let asked =
+                    reader.ask(method.clone(), &format!("/api/v1{path}")).header("content-type", kind).body(body);
+                assert_eq!(asked.send().await?.status(), StatusCode::FORBIDDEN, "{method} {path}: {body}");
+            }
         }
     }
     assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scraps").await?, 0);

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use super::ask::{At, Body};
 use crate::server::problem::Problem;
-use crate::server::session::Caller;
-use crate::service::{Act, ClientChange, Failure, Said};
+use crate::server::session::{Caller, Configuring, Looking};
+use crate::service::{ClientChange, Failure, Said};
 use crate::source::{Parts, Secret};
 use crate::store::Client;
 
@@ -52,8 +52,7 @@ impl From<Client> for ClientView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(caller: Caller) -> Result<Json<Vec<ClientView>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ClientView>>, Problem> {
     let clients = caller.house.atlas.clients().await.map_err(|f| caller.problem(&f))?;
     Ok(Json(clients.into_iter().map(ClientView::from).collect()))
 }
@@ -74,8 +73,7 @@ pub(super) struct NewClient {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn add(caller: Caller, Body(new): Body<NewClient>) -> Result<Response, Problem> {
-    caller.need(Act::Configure)?;
+pub(super) async fn add(Configuring(caller): Configuring, Body(new): Body<NewClient>) -> Result<Response, Problem> {
     let id = new.cliente_id;
     let change = ClientChange {
         token: Some(Secret::new(new.token)),
@@ -115,11 +113,10 @@ pub(super) struct ChangedClient {
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn change(
-    caller: Caller,
+    Configuring(caller): Configuring,
     At(id): At<i32>,
     Body(changed): Body<ChangedClient>,
 ) -> Result<Json<ClientView>, Problem> {
-    caller.need(Act::Configure)?;
     let change = ClientChange {
         api: None,
         token: changed.token.map(Secret::new),
@@ -138,8 +135,7 @@ pub(super) async fn change(
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn remove(caller: Caller, At(id): At<i32>) -> Result<StatusCode, Problem> {
-    caller.need(Act::Configure)?;
+pub(super) async fn remove(Configuring(caller): Configuring, At(id): At<i32>) -> Result<StatusCode, Problem> {
     caller.house.atlas.remove_client(id, None).await.map_err(|f| caller.problem(&f))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -163,11 +159,10 @@ pub(super) struct NewApi {
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn set_api(
-    caller: Caller,
+    Configuring(caller): Configuring,
     At((id, api)): At<(i32, String)>,
     Body(new): Body<NewApi>,
 ) -> Result<Json<ClientView>, Problem> {
-    caller.need(Act::Configure)?;
     if new.partes.is_empty() {
         let change =
             ClientChange { api: Some(api), base_url: new.base_url, said: Said::OverTheNet, ..ClientChange::default() };
@@ -188,10 +183,9 @@ pub(super) async fn set_api(
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn settings(
-    caller: Caller,
+    Looking(caller): Looking,
     At((id, api)): At<(i32, String)>,
 ) -> Result<Json<Map<String, Value>>, Problem> {
-    caller.need(Act::Look)?;
     Ok(Json(caller.house.atlas.settings(id, &api).await.map_err(|f| caller.problem(&f))?))
 }
 
@@ -203,11 +197,10 @@ pub(super) async fn settings(
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn set_settings(
-    caller: Caller,
+    Configuring(caller): Configuring,
     At((id, api)): At<(i32, String)>,
     Body(settings): Body<Map<String, Value>>,
 ) -> Result<Json<Map<String, Value>>, Problem> {
-    caller.need(Act::Configure)?;
     caller.house.atlas.set_settings(id, &api, &settings).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(settings))
 }
@@ -218,8 +211,10 @@ pub(super) async fn set_settings(
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn remove_api(caller: Caller, At((id, api)): At<(i32, String)>) -> Result<StatusCode, Problem> {
-    caller.need(Act::Configure)?;
+pub(super) async fn remove_api(
+    Configuring(caller): Configuring,
+    At((id, api)): At<(i32, String)>,
+) -> Result<StatusCode, Problem> {
     caller.house.atlas.remove_client(id, Some(&api)).await.map_err(|f| caller.problem(&f))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,8 +7,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::ask::{Asked, At};
 use crate::connector::{Registry, RegistryEntry, Standing};
 use crate::server::problem::Problem;
-use crate::server::session::Caller;
-use crate::service::{Act, Failure, hold_notice};
+use crate::server::session::{Caller, Configuring, Looking};
+use crate::service::{Failure, hold_notice};
 
 /// A connector's file.
 #[derive(Debug, Serialize, ToSchema)]
@@ -76,8 +76,7 @@ fn view(caller: &Caller, registry: &Registry, entry: &RegistryEntry) -> Connecto
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(caller: Caller) -> Result<Json<Vec<ConnectorView>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ConnectorView>>, Problem> {
     let registry = caller.house.atlas.connectors().registry().await.map_err(|f| caller.problem(&f))?;
     Ok(Json(registry.entries().iter().map(|entry| view(&caller, registry, entry)).collect()))
 }
@@ -105,11 +104,10 @@ pub(super) struct VersionView {
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn accept(
-    caller: Caller,
+    Configuring(caller): Configuring,
     At(route): At<String>,
     Asked(version): Asked<Version>,
 ) -> Result<Json<VersionView>, Problem> {
-    caller.need(Act::Configure)?;
     let accepted = caller.house.atlas.connectors().accept(&route, version.sha256.as_deref()).await;
     let accepted = accepted.map_err(|f| caller.problem(&f))?;
     let (versao, sha256) = (accepted.version, accepted.sha256);
@@ -123,11 +121,10 @@ pub(super) async fn accept(
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn roll_back(
-    caller: Caller,
+    Configuring(caller): Configuring,
     At(route): At<String>,
     Asked(version): Asked<Version>,
 ) -> Result<Json<VersionView>, Problem> {
-    caller.need(Act::Configure)?;
     let earlier = caller.house.atlas.connectors().roll_back(&route, version.sha256.as_deref()).await;
     let earlier = earlier.map_err(|f| caller.problem(&f))?;
     Ok(Json(VersionView { rota: route, versao: earlier.version, sha256: earlier.sha256 }))

@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::Asked;
+use crate::notice;
 use crate::server::events::{EventId, Wanted, stream};
 use crate::server::problem::Problem;
-use crate::server::session::Caller;
+use crate::server::session::Looking;
 use crate::server::{House, LET_IN_STILL, page};
-use crate::service::{Act, Health};
+use crate::service::{Exit, Failure, Health};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -39,19 +40,24 @@ pub(super) struct Which {
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn events(
-    caller: Caller,
+    Looking(caller): Looking,
     headers: HeaderMap,
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
-    caller.need(Act::Look)?;
     let last = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     // One that is none is one of which nothing is known: whoever names it is told that events may be missing.
     let unknown = EventId { process: 0, number: u64::MAX };
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
     let wanted = Wanted { seen, scrap: which.scrap_id, lang: caller.lang };
     let house = &caller.house;
+    let too_many = || Failure::new("op-access", notice!("web-too-many-listeners"), Exit::Usage);
+    let place = house.listeners.admit(caller.principal.access).ok_or_else(|| caller.problem(&too_many()))?;
     let events = stream(Arc::clone(&house.journal), Arc::clone(&house.texts), wanted, house.stop.clone());
     let events = events.take_until(shut_out(Arc::clone(house), caller.principal.access));
+    let events = events.map(move |event| {
+        let _held = &place;
+        event
+    });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -82,8 +88,7 @@ pub(super) struct FindingView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn health(caller: Caller) -> Result<Json<Vec<FindingView>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn health(Looking(caller): Looking) -> Result<Json<Vec<FindingView>>, Problem> {
     let findings = caller.house.findings().await;
     let view = |finding: &crate::service::Finding| FindingView {
         saude: match finding.health {

@@ -12,9 +12,9 @@ use super::ask::{Asked, At, Listed, cursor, limit};
 use crate::notice;
 use crate::server::export::{Format, export, large_json};
 use crate::server::problem::Problem;
-use crate::server::session::Caller;
+use crate::server::session::{Caller, Looking};
 use crate::server::view::rfc3339;
-use crate::service::{Act, Failure};
+use crate::service::Failure;
 use crate::store::{OrigemTotal, RawRecord, RecordFilter};
 
 /// Characters of a payload in a listing.
@@ -56,8 +56,10 @@ impl From<OrigemTotal> for TotalView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn totals(caller: Caller, Asked(of): Asked<OfClient>) -> Result<Json<Vec<TotalView>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn totals(
+    Looking(caller): Looking,
+    Asked(of): Asked<OfClient>,
+) -> Result<Json<Vec<TotalView>>, Problem> {
     let atlas = &caller.house.atlas;
     atlas.known_client(of.cliente_id).await.map_err(|f| caller.problem(&f))?;
     let counted = caller.house.counting.overview(atlas, of.cliente_id).await.map_err(|f| caller.problem(&f))?;
@@ -123,8 +125,10 @@ impl From<RawRecord> for RecordView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(caller: Caller, Asked(which): Asked<Which>) -> Result<Json<Listed<RecordView>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn list(
+    Looking(caller): Looking,
+    Asked(which): Asked<Which>,
+) -> Result<Json<Listed<RecordView>>, Problem> {
     let filter = filter(&caller, &which)?;
     let before = cursor(&caller, which.cursor.as_deref())?.unwrap_or(i64::MAX);
     let limit = limit(which.limite);
@@ -153,8 +157,7 @@ pub(super) struct WholeRecord {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(caller: Caller, At(id): At<i64>) -> Result<Response, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Response, Problem> {
     let turn = caller.house.reading().map_err(|f| caller.problem(&f))?;
     let record = caller.house.atlas.record(id).await.map_err(|f| caller.problem(&f))?;
     let unreadable = |_| caller.problem(&Failure::usage(notice!("web-record-unknown", id = id)));
@@ -175,8 +178,7 @@ pub(super) async fn show(caller: Caller, At(id): At<i64>) -> Result<Response, Pr
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn export_all(caller: Caller, Asked(which): Asked<Which>) -> Result<Response, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn export_all(Looking(caller): Looking, Asked(which): Asked<Which>) -> Result<Response, Problem> {
     let filter = filter(&caller, &which)?;
     let name = which.formato.as_deref().filter(|name| !name.is_empty()).unwrap_or("jsonl");
     let unknown = || caller.problem(&Failure::usage(notice!("web-format-unknown", format = name)));

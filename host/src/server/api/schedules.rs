@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::ask::{At, Body};
 use crate::server::problem::Problem;
-use crate::server::session::Caller;
-use crate::service::{Act, ScheduleRequest};
+use crate::server::session::{Looking, Operating};
+use crate::service::ScheduleRequest;
 use crate::store::Schedule;
 
 /// A schedule.
@@ -57,8 +57,7 @@ impl From<Schedule> for ScheduleView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(caller: Caller) -> Result<Json<Vec<ScheduleView>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ScheduleView>>, Problem> {
     let schedules = caller.house.atlas.schedules().await.map_err(|f| caller.problem(&f))?;
     Ok(Json(schedules.into_iter().map(ScheduleView::from).collect()))
 }
@@ -92,8 +91,7 @@ pub(super) struct ScheduleId {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn add(caller: Caller, Body(new): Body<NewSchedule>) -> Result<Response, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn add(Operating(caller): Operating, Body(new): Body<NewSchedule>) -> Result<Response, Problem> {
     let request = ScheduleRequest {
         cliente_id: new.cliente_id,
         rota: new.rota,
@@ -122,11 +120,10 @@ pub(super) struct ChangedSchedule {
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn change(
-    caller: Caller,
+    Operating(caller): Operating,
     At(id): At<i64>,
     Body(changed): Body<ChangedSchedule>,
 ) -> Result<StatusCode, Problem> {
-    caller.need(Act::Operate)?;
     caller.house.atlas.set_schedule(id, changed.ativa).await.map_err(|f| caller.problem(&f))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -137,8 +134,7 @@ pub(super) async fn change(
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn remove(caller: Caller, At(id): At<i64>) -> Result<StatusCode, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn remove(Operating(caller): Operating, At(id): At<i64>) -> Result<StatusCode, Problem> {
     caller.house.atlas.remove_schedule(id).await.map_err(|f| caller.problem(&f))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -155,8 +151,7 @@ pub(super) struct CreatedScrap {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn run(caller: Caller, At(id): At<i64>) -> Result<Response, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn run(Operating(caller): Operating, At(id): At<i64>) -> Result<Response, Problem> {
     let scrap_id = caller.house.atlas.run_schedule(id).await.map_err(|f| caller.problem(&f))?;
     Ok((StatusCode::CREATED, Json(CreatedScrap { scrap_id })).into_response())
 }

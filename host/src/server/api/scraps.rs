@@ -10,9 +10,9 @@ use super::ask::{Asked, At, Body, Listed, cursor, limit};
 use crate::server::events::Point;
 use crate::server::export::large_json;
 use crate::server::problem::Problem;
-use crate::server::session::Caller;
+use crate::server::session::{Caller, Configuring, Looking, Operating};
 use crate::server::view::{ScrapView, rfc3339};
-use crate::service::{Act, Failure, Preview, Replayed, ScrapRequest, TriedPage};
+use crate::service::{Failure, Preview, Replayed, ScrapRequest, TriedPage};
 use crate::store::{PageRow, Rejected, ScrapFilter, ScrapState};
 
 /// Rejected records of one answer, where nobody says and at most: each may have megabytes.
@@ -42,8 +42,10 @@ pub(super) struct Which {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(caller: Caller, Asked(which): Asked<Which>) -> Result<Json<Listed<ScrapView>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn list(
+    Looking(caller): Looking,
+    Asked(which): Asked<Which>,
+) -> Result<Json<Listed<ScrapView>>, Problem> {
     let state = match which.estado.as_deref() {
         None | Some("") => None,
         Some(name) => Some(
@@ -110,8 +112,7 @@ impl From<NewScrap> for ScrapRequest {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn create(caller: Caller, Body(new): Body<NewScrap>) -> Result<Response, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn create(Operating(caller): Operating, Body(new): Body<NewScrap>) -> Result<Response, Problem> {
     let atlas = &caller.house.atlas;
     let id = atlas.create_scrap(&new.into()).await.map_err(|f| caller.problem(&f))?;
     let scrap = now(&caller, id).await?;
@@ -156,8 +157,10 @@ impl From<Preview> for PreviewView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn preview(caller: Caller, Body(new): Body<NewScrap>) -> Result<Json<PreviewView>, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn preview(
+    Operating(caller): Operating,
+    Body(new): Body<NewScrap>,
+) -> Result<Json<PreviewView>, Problem> {
     let preview = caller.house.atlas.preview(&new.into()).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(preview.into()))
 }
@@ -192,8 +195,10 @@ impl From<TriedPage> for TriedView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn try_page(caller: Caller, Body(new): Body<NewScrap>) -> Result<Json<TriedView>, Problem> {
-    caller.need(Act::Configure)?;
+pub(super) async fn try_page(
+    Configuring(caller): Configuring,
+    Body(new): Body<NewScrap>,
+) -> Result<Json<TriedView>, Problem> {
     let page = caller.house.atlas.try_page(&new.into()).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(page.into()))
 }
@@ -204,8 +209,7 @@ pub(super) async fn try_page(caller: Caller, Body(new): Body<NewScrap>) -> Resul
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(caller: Caller, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
     let scrap = caller.house.atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(ScrapView::of(&scrap, caller.texts())))
 }
@@ -216,8 +220,7 @@ pub(super) async fn show(caller: Caller, At(id): At<i64>) -> Result<Json<ScrapVi
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn run(caller: Caller, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn run(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
     caller.house.atlas.requeue_scrap(id).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(now(&caller, id).await?))
 }
@@ -228,8 +231,7 @@ pub(super) async fn run(caller: Caller, At(id): At<i64>) -> Result<Json<ScrapVie
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn pause(caller: Caller, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn pause(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
     caller.house.atlas.pause_scrap(id).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(now(&caller, id).await?))
 }
@@ -240,8 +242,7 @@ pub(super) async fn pause(caller: Caller, At(id): At<i64>) -> Result<Json<ScrapV
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn cancel(caller: Caller, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn cancel(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
     caller.house.atlas.cancel_scrap(id).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(now(&caller, id).await?))
 }
@@ -308,11 +309,10 @@ impl From<PageRow> for PageView {
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn pages(
-    caller: Caller,
+    Looking(caller): Looking,
     At(id): At<i64>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Listed<PageView>>, Problem> {
-    caller.need(Act::Look)?;
     let (after, limit) = (cursor(&caller, part.cursor.as_deref())?.unwrap_or(0), limit(part.limite));
     let atlas = &caller.house.atlas;
     atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
@@ -327,8 +327,7 @@ pub(super) async fn pages(
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn plot(caller: Caller, At(id): At<i64>) -> Result<Json<Vec<Point>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn plot(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<Vec<Point>>, Problem> {
     caller.house.atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(caller.house.watch.plot(id)))
 }
@@ -346,8 +345,7 @@ pub(super) struct LineView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn log(caller: Caller, At(id): At<i64>) -> Result<Json<Vec<LineView>>, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn log(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<Vec<LineView>>, Problem> {
     caller.house.atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
     let lines = caller.house.runs.lines(id).into_iter();
     Ok(Json(lines.map(|line| LineView { em: line.at, texto: caller.texts().text(&line.notice) }).collect()))
@@ -411,8 +409,7 @@ pub(super) struct WhichRejects {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn rejects(caller: Caller, Asked(which): Asked<WhichRejects>) -> Result<Response, Problem> {
-    caller.need(Act::Look)?;
+pub(super) async fn rejects(Looking(caller): Looking, Asked(which): Asked<WhichRejects>) -> Result<Response, Problem> {
     let turn = caller.house.reading().map_err(|f| caller.problem(&f))?;
     let after = cursor(&caller, which.cursor.as_deref())?.unwrap_or(0);
     let limit = which.limite.unwrap_or(REJECTS).clamp(1, REJECTS_MAX);
@@ -444,8 +441,7 @@ pub(super) struct ReplayView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn replay(caller: Caller, At(id): At<i64>) -> Result<Json<ReplayView>, Problem> {
-    caller.need(Act::Operate)?;
+pub(super) async fn replay(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ReplayView>, Problem> {
     let mut view = ReplayView { id, resultado: "rejeitado", motivo: None };
     let tell = |_: &Rejected, replayed: &Replayed| match replayed {
         Replayed::Inserted => view.resultado = "inserido",

@@ -6,14 +6,17 @@
 //! - `journal`  the events, kept for those who come back
 //! - `runs`     what this process's runs say of themselves
 //! - `watch`    scraps that change
+//! - `listeners`  how many listen at once
 //! - `stream`   the events as server-sent events
 
 mod journal;
+mod listeners;
 mod runs;
 mod stream;
 mod watch;
 
 pub(super) use self::journal::{EventId, Journal};
+pub(super) use self::listeners::Listeners;
 pub(super) use self::runs::Runs;
 pub(super) use self::stream::{Wanted, stream};
 pub(super) use self::watch::{Point, Watch};
