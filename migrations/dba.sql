@@ -326,12 +326,38 @@ ALTER TABLE scraps ADD COLUMN IF NOT EXISTS fronteira_bytes BIGINT NOT NULL DEFA
 UPDATE scraps SET fronteira_bytes = (SELECT COALESCE(SUM(OCTET_LENGTH(c.cursor)), 0) FROM scrap_cursores c
     WHERE c.scrap_id = scraps.id AND c.estado = 'pendente') WHERE fronteira > 0 AND fronteira_bytes = 0;
 
+-- What a scrap's runs said of themselves: the last lines of its log, each a message's key and its arguments (`aviso`, JSON). A line
+-- takes the place (`lugar`) of the one that is too old. By client first, so that the oldest scraps' are found.
+CREATE TABLE IF NOT EXISTS scrap_linhas (
+    cliente_id INTEGER NOT NULL,
+    scrap_id BIGINT NOT NULL REFERENCES scraps(id) ON DELETE CASCADE,
+    lugar BIGINT NOT NULL,
+    -- The how many-th line it is.
+    ordem BIGINT NOT NULL,
+    -- In milliseconds since 1970.
+    em BIGINT NOT NULL,
+    aviso TEXT NOT NULL,
+    PRIMARY KEY (cliente_id, scrap_id, lugar)
+);
+
+-- How a scrap went, every two seconds that it ran; of a long one, fewer points.
+CREATE TABLE IF NOT EXISTS scrap_ritmo (
+    cliente_id INTEGER NOT NULL,
+    scrap_id BIGINT NOT NULL REFERENCES scraps(id) ON DELETE CASCADE,
+    ordem BIGINT NOT NULL,
+    em BIGINT NOT NULL,
+    por_segundo DOUBLE PRECISION NOT NULL,
+    -- Null: no page came.
+    pagina_ms DOUBLE PRECISION,
+    PRIMARY KEY (cliente_id, scrap_id, ordem)
+);
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos, clientes_configuracoes, atlas_quarentena, atlas_uso TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos, clientes_configuracoes, atlas_quarentena, atlas_uso, scrap_linhas, scrap_ritmo TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores, dados_rejeitados TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,

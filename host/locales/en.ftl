@@ -992,7 +992,7 @@ web-when = When
 web-size = Size
 web-exact-bytes = Download the exact bytes
 web-log = Log
-web-log-none = Nothing since this server began.
+web-log-none = Nothing yet.
 web-details = Details
 web-created = Created
 web-ran = Ran for
@@ -1122,7 +1122,7 @@ web-doubles = Doubles
 web-first-collected = First collected
 web-last-collected = Last collected
 web-payload = Payload
-web-by-day = Rows by client, route and day (30 days)
+web-by-day = Rows by route and day (30 days)
 web-by-day-none = Nothing was collected in the last 30 days.
 web-browse-records = Search records
 web-records-title = Records
@@ -1135,7 +1135,30 @@ web-json-path-field = JSON path
 web-value = Value
 web-json-path = “{ $path }” is no JSON path (RFC 9535)
     .fix = A path begins with $: for example $.cliente.nome or $.itens[0].codigo.
-web-searched = { $count } records looked at.
+web-searched = { $n ->
+    [one] { $count } record looked at.
+   *[other] { $count } records looked at.
+}
+web-password-lacks = Nobody has set a password yet: without one, the next sign-in needs a link from the server’s command line.
+web-password-set-one = Set a password
+error-path-prefix = “{ $value }” is no path that a server can have in front of its own
+    .fix = Give a path such as /atlas: letters, digits, -, _, . and ~ between slashes.
+web-times-in = Times in { $zone }
+web-by-day-others = { $count ->
+    [one] One more route has fewer rows: choose it to see it.
+   *[other] { $count } more routes have fewer rows: choose one to see it.
+}
+web-searched-back-to = Back to the one collected on
+web-searched-all = No more are left.
+web-search-on = Search on
+web-search-stop = Stop
+web-searching = searching on…
+web-query-unknown = this address takes no parameter “{ $name }”
+    .fix = It takes: { $known }.
+web-query-none = this address takes no parameters, and “{ $name }” is one
+    .fix = Leave out all that follows the question mark.
+web-query-twice = “{ $name }” is given twice
+    .fix = Give it once: only one value can be meant.
 web-export = Export:
 web-payload-cut = Shown up to { $shown } of { $size }; download it to see all.
 web-whole-payload = Download it whole
@@ -1281,5 +1304,8 @@ web-all-routes = All
 doctor-late = The diagnosis did not end within { $seconds } s
     .fix = Some program must be holding the database: see which, and load again.
 web-detail = Technical detail: { $text }
-web-too-large-to-search = { $count } have more than { $max } and were not looked at.
+web-too-large-to-search = { $n ->
+    [one] { $count } has more than { $max } and was not looked into.
+   *[other] { $count } have more than { $max } and were not looked into.
+}
 web-counted-at = Counted at

@@ -1028,7 +1028,7 @@ web-when = Quando
 web-size = Tamanho
 web-exact-bytes = Baixar os bytes exatos
 web-log = Histórico do scrap
-web-log-none = Nada desde que este servidor iniciou.
+web-log-none = Nada ainda.
 web-details = Detalhes
 web-created = Criado em
 web-ran = Executou por
@@ -1158,7 +1158,7 @@ web-doubles = Repetidos
 web-first-collected = Primeira coleta
 web-last-collected = Última coleta
 web-payload = Payload
-web-by-day = Registros coletados por cliente, rota e dia (30 dias)
+web-by-day = Registros coletados por rota e dia (30 dias)
 web-by-day-none = Nada foi coletado nos últimos 30 dias.
 web-browse-records = Procurar registros
 web-records-title = Registros
@@ -1171,7 +1171,30 @@ web-json-path-field = Caminho JSON
 web-value = Valor
 web-json-path = “{ $path }” não é um caminho JSON (RFC 9535)
     .fix = Um caminho começa com $: por exemplo $.cliente.nome ou $.itens[0].codigo.
-web-searched = { $count } registros examinados.
+web-searched = { $n ->
+    [one] { $count } registro examinado.
+   *[other] { $count } registros examinados.
+}
+web-password-lacks = Ainda não há senha: sem ela, a próxima entrada precisa de um link criado na linha de comando do servidor.
+web-password-set-one = Definir uma senha
+error-path-prefix = “{ $value }” não é um caminho que um servidor possa ter à frente dos seus
+    .fix = Informe um caminho como /atlas: letras, dígitos, -, _, . e ~ entre barras.
+web-times-in = Horários em { $zone }
+web-by-day-others = { $count ->
+    [one] Mais uma rota tem menos registros: escolha-a para ver.
+   *[other] Outras { $count } rotas têm menos registros: escolha uma para ver.
+}
+web-searched-back-to = Até o que foi coletado em
+web-searched-all = Não há mais nenhum.
+web-search-on = Continuar a busca
+web-search-stop = Parar
+web-searching = continuando a busca…
+web-query-unknown = este endereço não aceita o parâmetro “{ $name }”
+    .fix = Ele aceita: { $known }.
+web-query-none = este endereço não aceita parâmetros, e “{ $name }” é um
+    .fix = Tire tudo o que vem depois do ponto de interrogação.
+web-query-twice = “{ $name }” está repetido
+    .fix = Informe uma vez só: um único valor pode valer.
 web-export = Exportar:
 web-payload-cut = Mostrado até { $shown } de { $size }; baixe para ver inteiro.
 web-whole-payload = Baixar inteiro
@@ -1317,5 +1340,8 @@ web-all-routes = Todas
 doctor-late = O diagnóstico não terminou em { $seconds } s
     .fix = Um programa deve estar segurando o banco: veja qual, e recarregue.
 web-detail = Detalhe técnico: { $text }
-web-too-large-to-search = { $count } passam de { $max } e não foram examinados.
+web-too-large-to-search = { $n ->
+    [one] { $count } passa de { $max } e não foi examinado por dentro.
+   *[other] { $count } passam de { $max } e não foram examinados por dentro.
+}
 web-counted-at = Contado em

@@ -67,6 +67,7 @@ struct Row {
 }
 
 async fn list(atlas: &Atlas, output: &Output) -> Result<(), Failure> {
+    let zone = atlas.config().zone();
     let rows: Vec<Row> = atlas
         .tokens()
         .await?
@@ -75,7 +76,7 @@ async fn list(atlas: &Atlas, output: &Output) -> Result<(), Failure> {
             id: access.id,
             nome: access.name,
             escopo: access.scope,
-            criado_em: access.created_at,
+            criado_em: zone.rfc3339(&access.created_at),
             visto_em: access.seen,
         })
         .collect();

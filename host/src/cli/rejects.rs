@@ -10,6 +10,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure, Replayed};
 use crate::store::Rejected;
+use crate::zone::Zone;
 
 /// Bytes of a record that a list shows.
 const SHOWN: usize = 60;
@@ -18,15 +19,15 @@ pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Re
     match args.command {
         RejectsCommand::Show { id } => {
             // Its bytes may be anything, and a terminal acts on some of them: as JSON they are what they are.
-            output.json(&Exported::of(atlas.rejected(id).await?));
+            output.json(&Exported::of(atlas.rejected(id).await?, atlas.config().zone()));
         }
         RejectsCommand::Replay { ids, scrap } => return replay(&ids, scrap, atlas, output).await,
         RejectsCommand::Export { scrap } => {
-            atlas.each_rejected(scrap, |rejected| output.json(&Exported::of(rejected))).await?
+            atlas.each_rejected(scrap, |rejected| output.json(&Exported::of(rejected, atlas.config().zone()))).await?
         }
         RejectsCommand::List { scrap } => {
             let mut rows = Vec::new();
-            atlas.each_rejected(scrap, |rejected| rows.push(Listed::of(&rejected))).await?;
+            atlas.each_rejected(scrap, |rejected| rows.push(Listed::of(&rejected, atlas.config().zone()))).await?;
             let headings = [
                 "heading-id",
                 "heading-scrap",
@@ -105,7 +106,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn of(rejected: &Rejected) -> Self {
+    fn of(rejected: &Rejected, zone: Zone) -> Self {
         let text = String::from_utf8_lossy(&rejected.content);
         let start: String = text.chars().take(SHOWN).collect();
         Self {
@@ -117,7 +118,7 @@ impl Listed {
             posicao: rejected.position,
             codigo: rejected.code.clone(),
             motivo: rejected.reason.clone(),
-            reprocessado_em: rejected.replayed_at.clone(),
+            reprocessado_em: rejected.replayed_at.as_deref().map(|at| zone.rfc3339(at)),
             bytes: rejected.content.len(),
             inicio: printable(&start),
         }
@@ -144,7 +145,7 @@ struct Exported {
 }
 
 impl Exported {
-    fn of(rejected: Rejected) -> Self {
+    fn of(rejected: Rejected, zone: Zone) -> Self {
         let (text, base64) = match String::from_utf8(rejected.content) {
             Ok(text) => (Some(text), None),
             Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
@@ -158,8 +159,8 @@ impl Exported {
             posicao: rejected.position,
             codigo: rejected.code,
             motivo: rejected.reason,
-            criado_em: rejected.created_at,
-            reprocessado_em: rejected.replayed_at,
+            criado_em: zone.rfc3339(&rejected.created_at),
+            reprocessado_em: rejected.replayed_at.map(|at| zone.rfc3339(&at)),
             conteudo: text,
             conteudo_base64: base64,
         }

@@ -9,6 +9,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure, ScheduleRequest};
 use crate::store::Schedule;
+use crate::zone::Zone;
 
 pub(super) async fn run(args: ScheduleArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
@@ -18,7 +19,7 @@ pub(super) async fn run(args: ScheduleArgs, atlas: &Atlas, output: &Output) -> R
                     cliente_id: args.client,
                     rota: args.route,
                     cron: args.cron,
-                    timezone: args.timezone,
+                    timezone: args.timezone.or_else(|| atlas.config().timezone.map(|zone| zone.name().to_owned())),
                     window: args.window,
                     page_size: args.page_size,
                     overlap: args.overlap,
@@ -31,7 +32,7 @@ pub(super) async fn run(args: ScheduleArgs, atlas: &Atlas, output: &Output) -> R
                 output.remark(&notice!("schedule-added", id = id));
             }
         }
-        ScheduleCommand::List => list(&atlas.schedules().await?, output),
+        ScheduleCommand::List => list(&atlas.schedules().await?, atlas.config().zone(), output),
         ScheduleCommand::Pause { id } => {
             atlas.set_schedule(id, false).await?;
             output.remark(&notice!("schedule-paused", id = id));
@@ -67,15 +68,15 @@ struct Listed<'a> {
     janela_dias: Option<i32>,
     sobrepor: bool,
     ativa: bool,
-    /// RFC 3339, UTC.
+    /// RFC 3339.
     proxima: String,
     ultimo_scrap: Option<i64>,
 }
 
-fn list(schedules: &[Schedule], output: &Output) {
+fn list(schedules: &[Schedule], zone: Zone, output: &Output) {
     let listed = |schedule: &Schedule| {
         let next = DateTime::from_timestamp(schedule.next, 0);
-        next.map(|next| next.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
+        next.map(|next| zone.local(next).to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
     };
     let rows: Vec<Listed<'_>> = schedules
         .iter()

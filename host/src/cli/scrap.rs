@@ -98,6 +98,7 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
         output.json(&report);
         return Ok(Exit::Done);
     }
+    let zone = atlas.config().zone();
     let none = || "-".to_owned();
     let slices = scrap_slices(&scrap);
     let lines = [
@@ -108,7 +109,7 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
         ("heading-state", output.text(&Notice::new(&format!("state-{}", report.status)))),
         ("heading-slices", slices),
         ("heading-reason", report.motivo.clone().unwrap_or_else(none)),
-        ("heading-resumes", scrap.again_at.unwrap_or_else(none)),
+        ("heading-resumes", scrap.again_at.map_or_else(none, |at| zone.shown(&at))),
         ("heading-pages", report.paginas.to_string()),
         ("heading-frontier", scrap.frontier.to_string()),
         ("heading-read", report.lidos.to_string()),
@@ -119,7 +120,7 @@ async fn show(atlas: &Atlas, id: i64, output: &Output) -> Result<Exit, Failure> 
         ("heading-declared", report.total_declarado.map_or_else(none, |n| n.to_string())),
         ("heading-seconds", format!("{:.1}", report.duracao_ms as f64 / 1000.0)),
         ("heading-connector", report.conector.map_or_else(none, |c| format!("{} {}", c.versao, c.sha256))),
-        ("heading-created", scrap.created_at),
+        ("heading-created", zone.shown(&scrap.created_at)),
     ];
     for (heading, value) in lines.into_iter().filter(|(heading, value)| *heading != "heading-slices" || value != "-") {
         output.line(&format!("{}: {value}", output.text(&Notice::new(heading))));

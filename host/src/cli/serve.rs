@@ -14,8 +14,13 @@ use crate::service::{Atlas, Exit, Failure};
 pub(super) async fn run(args: ServeArgs, atlas: &Arc<Atlas>, output: &Output) -> Result<Exit, Failure> {
     let tls = args.tls_cert.zip(args.tls_key);
     let is_tls = tls.is_some();
-    let listening =
-        Listening::at(ServeSettings { listen: args.listen, hosts: args.host, tls, behind_proxy: args.behind_proxy })?;
+    let listening = Listening::at(ServeSettings {
+        listen: args.listen,
+        hosts: args.host,
+        tls,
+        path_prefix: args.path_prefix,
+        behind_proxy: args.behind_proxy,
+    })?;
     let url = listening.url();
     let link = atlas.make_link().await?;
     let link = format!("{url}/entrar?chave={}", link.expose());

@@ -143,6 +143,7 @@ pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
     if let Some(scrap) = args.scrap {
         return pages(scrap, args, atlas, output).await;
     }
+    let zone = atlas.config().zone();
     let totals = atlas.store().totals(args.client).await.map_err(failed)?;
     let newest = atlas.store().newest(args.client, NEWEST).await.map_err(failed)?;
     let scraps = atlas.scraps(&ScrapFilter { cliente_id: Some(args.client), ..ScrapFilter::default() }, SCRAPS).await?;
@@ -153,8 +154,8 @@ pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
             repetidos: total.repetidos,
             rota: total.origem,
             registros: total.registros,
-            primeira_coleta: total.primeira_coleta,
-            ultima_coleta: total.ultima_coleta,
+            primeira_coleta: total.primeira_coleta.map(|at| zone.rfc3339(&at)),
+            ultima_coleta: total.ultima_coleta.map(|at| zone.rfc3339(&at)),
         })
         .collect();
     let newest: Vec<Newest> = newest
@@ -162,7 +163,7 @@ pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
         .map(|row| Newest {
             id: row.id,
             rota: row.origem,
-            data_coleta: row.data_coleta,
+            data_coleta: row.data_coleta.map(|at| zone.rfc3339(&at)),
             hash_conteudo: row.hash_conteudo,
             inicio: printable(&row.payload.chars().take(SHOWN).collect::<String>()),
         })
@@ -209,17 +210,20 @@ pub(super) async fn run(args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
 }
 
 fn show(client: i32, origins: &[Origem], newest: &[Newest], accounts: &[Account], output: &Output) {
-    let dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    let time = |at: &Option<String>| {
+        let at = at.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
+        at.map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%d %H:%M:%S %:z").to_string())
+    };
     output.line(&output.text(&notice!("verify-by-route", client = client)));
     let headings = ["heading-route", "heading-records", "heading-twice", "heading-first", "heading-last"];
     output.list(&headings, origins, |row| {
-        let (first, last) = (dash(&row.primeira_coleta), dash(&row.ultima_coleta));
+        let (first, last) = (time(&row.primeira_coleta), time(&row.ultima_coleta));
         vec![row.rota.clone(), row.registros.to_string(), row.repetidos.to_string(), first, last]
     });
     output.line(&output.text(&notice!("verify-newest", client = client)));
     let headings = ["heading-id", "heading-route", "heading-collected", "heading-content"];
     output.list(&headings, newest, |row| {
-        vec![row.id.to_string(), row.rota.clone(), dash(&row.data_coleta), row.inicio.clone()]
+        vec![row.id.to_string(), row.rota.clone(), time(&row.data_coleta), row.inicio.clone()]
     });
     output.line(&output.text(&notice!("verify-scraps", client = client)));
     let headings = [

@@ -29,6 +29,7 @@ pub(super) struct FileSettings {
     pub(super) db_connections: Option<usize>,
     pub(super) worker: WorkerFile,
     pub(super) lang: Option<String>,
+    pub(super) timezone: Option<String>,
     pub(super) limits: Limits,
     pub(super) grant: Vec<GrantSettings>,
     pub(super) budget: Vec<BudgetSettings>,

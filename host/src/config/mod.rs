@@ -23,6 +23,7 @@ use crate::pipeline::{RetryPolicy, RunSettings};
 use crate::source::{Grant, RateBudget, Secret};
 use crate::store::{CONNECTIONS, CONNECTIONS_WITHIN, StoreKey, StoreUrl};
 use crate::text_file::TextError;
+use crate::zone::Zone;
 
 /// The file of settings, in the working directory.
 pub const FILE: &str = "atlas.toml";
@@ -62,6 +63,8 @@ pub struct Flags {
     pub sweeps: Option<String>,
     /// `--lang`
     pub lang: Option<String>,
+    /// `--timezone`
+    pub timezone: Option<String>,
     /// `--db-patience`
     pub db_patience: Option<String>,
     /// `worker --scraps`
@@ -98,6 +101,8 @@ pub struct Config {
     pub run: RunSettings,
     /// How workers do.
     pub worker: WorkerSettings,
+    /// The time zone that was chosen for everybody; none: each reader's own.
+    pub timezone: Option<Zone>,
     grants: Vec<Grant>,
     budgets: Vec<OwnBudget>,
     connector_limits: BTreeMap<String, OwnLimits>,
@@ -315,11 +320,17 @@ impl Config {
                 db_patience: Duration::from_secs(db_patience),
             },
             worker,
+            timezone: timezone(pick(&flags.timezone, "ATLAS_TIMEZONE", "--timezone"), &file)?,
             budgets: file.budget.iter().map(BudgetSettings::check).collect::<Result<_, _>>()?,
             grants: file.grant.iter().map(GrantSettings::check).collect::<Result<_, _>>()?,
             client_limits: client_limits(&file)?,
             connector_limits: file.connector.into_iter().map(|(route, own)| (route, own.limits)).collect(),
         })
+    }
+
+    /// The zone of times that are told to nobody in particular: the one that was chosen, else this machine's.
+    pub fn zone(&self) -> Zone {
+        self.timezone.unwrap_or_else(Zone::of_this_machine)
     }
 
     /// What connectors of an API may do for a client beyond reading below the base URL.
@@ -417,6 +428,14 @@ fn check_language(flags: &Flags, environment: &Environment, file: &FileSettings)
         [("--lang", flags.lang.clone()), ("ATLAS_LANG", environment.get("ATLAS_LANG")), ("lang", file.lang.clone())];
     let wrong = named.into_iter().find_map(|(name, lang)| Some((name, lang.filter(|l| Lang::parse(l).is_none())?)));
     wrong.map_or(Ok(()), |(name, lang)| Err(bad(name, &lang, "pt-BR, en")))
+}
+
+/// The time zone that a flag or the environment names, else the file.
+fn timezone(named: Option<(String, String)>, file: &FileSettings) -> Result<Option<Zone>, ConfigError> {
+    let Some((name, zone)) = named.or_else(|| Some(("timezone".to_owned(), file.timezone.clone()?))) else {
+        return Ok(None);
+    };
+    Zone::parse(&zone).map(Some).ok_or_else(|| bad(&name, &zone, "America/Sao_Paulo, UTC"))
 }
 
 /// A number from a flag or the environment, else the file's, which goes by its key there, else the default, within its range.

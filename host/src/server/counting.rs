@@ -12,19 +12,20 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 
 use crate::notice;
-use crate::service::{Atlas, Exit, Failure};
-use crate::store::{DayTotal, NewestRow, OrigemTotal, ScrapSums};
+use crate::service::{Atlas, DayTotal, Exit, Failure};
+use crate::store::{NewestRow, OrigemTotal, ScrapSums};
+use crate::zone::Zone;
 
 /// How long somebody waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer is good that somebody did not wait for.
 const GOOD_FOR: Duration = Duration::from_secs(60);
-/// Clients that are asked about at a time, and whose answers are kept.
+/// Questions at a time, and whose answers are kept.
 const QUESTIONS_MAX: usize = 100;
 /// Newest rows of the second verification query, as the document has it.
 const NEWEST: i64 = 5;
 /// Days of which records are counted.
-pub(super) const DAYS: i32 = 30;
+pub(super) const DAYS: u32 = 30;
 
 /// What the two verification queries say of a client, and what came lately.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(super) struct Overview {
     pub(super) newest: Vec<NewestRow>,
     /// What its scraps came to.
     pub(super) sums: ScrapSums,
-    /// Of all clients, the last [`DAYS`] days.
+    /// Of the last [`DAYS`] days.
     pub(super) days: Vec<DayTotal>,
 }
 
@@ -63,18 +64,18 @@ impl Question {
 /// What is being counted.
 pub(super) struct Counting {
     turn: Arc<Semaphore>,
-    by_client: Mutex<BTreeMap<i32, Question>>,
+    asked: Mutex<BTreeMap<(i32, &'static str), Question>>,
 }
 
 impl Counting {
     pub(super) fn new() -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), by_client: Mutex::default() }
+        Self { turn: Arc::new(Semaphore::new(1)), asked: Mutex::default() }
     }
 
-    /// What a client has. Fails with `web-counting` where that takes longer than anybody waits.
-    pub(super) async fn overview(&self, atlas: &Arc<Atlas>, cliente_id: i32) -> Answer {
+    /// What a client has, by days of a zone. Fails with `web-counting` where that takes longer than anybody waits.
+    pub(super) async fn overview(&self, atlas: &Arc<Atlas>, cliente_id: i32, zone: Zone) -> Answer {
         let late = || Failure::new("op-browse", notice!("web-counting", client = cliente_id), Exit::Configuration);
-        let mut answer = self.ask(atlas, cliente_id).ok_or_else(late)?;
+        let mut answer = self.ask(atlas, cliente_id, zone).ok_or_else(late)?;
         let answered = tokio::time::timeout(PATIENCE, answer.wait_for(Option::is_some)).await;
         match answered.as_ref().map(|found| found.as_deref()) {
             Ok(Ok(Some((_, answer)))) => answer.clone(),
@@ -83,33 +84,38 @@ impl Counting {
     }
 
     /// Asks it, unless somebody has; none: too much is being asked.
-    fn ask(&self, atlas: &Arc<Atlas>, cliente_id: i32) -> Option<watch::Receiver<Option<(Instant, Answer)>>> {
-        let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
-        by_client.retain(|_, question| question.stands());
-        if let Some(question) = by_client.get(&cliente_id) {
+    fn ask(
+        &self,
+        atlas: &Arc<Atlas>,
+        cliente_id: i32,
+        zone: Zone,
+    ) -> Option<watch::Receiver<Option<(Instant, Answer)>>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.retain(|_, question| question.stands());
+        if let Some(question) = asked.get(&(cliente_id, zone.name())) {
             return Some(question.answer.clone());
         }
-        if by_client.len() >= QUESTIONS_MAX {
+        if asked.len() >= QUESTIONS_MAX {
             return None;
         }
         let (say, answer) = watch::channel(None);
         let (turn, atlas) = (Arc::clone(&self.turn), Arc::clone(atlas));
         tokio::spawn(async move {
             let Ok(_turn) = turn.acquire().await else { return };
-            let answer = counted(&atlas, cliente_id).await;
+            let answer = counted(&atlas, cliente_id, zone).await;
             say.send_replace(Some((Instant::now(), answer)));
         });
-        by_client.insert(cliente_id, Question { begun: Instant::now(), answer: answer.clone() });
+        asked.insert((cliente_id, zone.name()), Question { begun: Instant::now(), answer: answer.clone() });
         Some(answer)
     }
 }
 
-async fn counted(atlas: &Atlas, cliente_id: i32) -> Answer {
+async fn counted(atlas: &Atlas, cliente_id: i32, zone: Zone) -> Answer {
     Ok(Arc::new(Overview {
         at: Utc::now(),
         totals: atlas.totals(cliente_id).await?,
         newest: atlas.newest_rows(cliente_id, NEWEST).await?,
         sums: atlas.scrap_sums(cliente_id).await?,
-        days: atlas.days(DAYS).await?,
+        days: atlas.rows_by_day(cliente_id, DAYS, zone).await?,
     }))
 }

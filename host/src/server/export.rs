@@ -8,13 +8,15 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::search::{Search, matching};
 use super::{House, LET_IN_STILL};
 use crate::service::Failure;
-use crate::store::{RawRecord, RecordFilter};
+use crate::store::RawRecord;
+use crate::zone::Zone;
 
 /// Bytes of a piece.
 const PIECE: usize = 64 * 1024;
@@ -58,58 +60,96 @@ impl Format {
     }
 }
 
-/// Every record that is meant, oldest first, each number as it is written. A failure ends it in the middle, and so does the end of what let
-/// its reader in (`access`): nobody takes a part for the whole, for the transfer is broken off. Fails where too many are under way.
+/// Every record that a search finds, oldest first, each number as it is written and each time with its zone's offset. A failure ends it in the middle, and so does the end of
+/// what let its reader in (`access`): nobody takes a part for the whole, for the transfer is broken off. Fails where too many are under way.
 pub(super) fn export(
-    house: &House,
+    house: &Arc<House>,
     access: i64,
-    filter: RecordFilter,
+    search: Search,
     format: Format,
-) -> Result<impl Stream<Item = Result<Bytes, std::io::Error>> + use<>, Failure> {
-    let atlas = Arc::clone(&house.atlas);
+    zone: Zone,
+) -> Result<impl Stream<Item = std::io::Result<Bytes>> + use<>, Failure> {
     let turn = house.reading()?;
     let header = match format {
         Format::JsonLines => Bytes::new(),
         Format::Csv => Bytes::from_static(b"id,cliente_id,origem,data_coleta,hash_conteudo,payload\r\n"),
         Format::Excel => Bytes::from_static(b"\xef\xbb\xbfid;cliente_id;origem;data_coleta;hash_conteudo;payload\r\n"),
     };
-    let begun = Place { after: 0, seen_in: Instant::now(), _turn: turn };
-    let parts = stream::unfold(Some(begun), move |place| {
-        let (atlas, filter) = (Arc::clone(&atlas), filter.clone());
-        async move {
-            let mut place = place?;
-            if place.seen_in.elapsed() >= LET_IN_STILL {
+    let export = Export {
+        house: Arc::clone(house),
+        access,
+        search,
+        format,
+        zone,
+        after: 0,
+        seen_in: Instant::now(),
+        _turn: turn,
+    };
+    let parts = stream::unfold(Some(export), async |export| {
+        let mut export = export?;
+        match export.part().await {
+            Ok(Some(part)) => Some((Ok(part), Some(export))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    // What compresses may ask again after the end.
+    Ok(stream::once(async move { Ok(header) }).chain(parts).fuse())
+}
+
+/// An export, and how far it has come.
+struct Export {
+    house: Arc<House>,
+    access: i64,
+    search: Search,
+    format: Format,
+    /// The zone that times are written in.
+    zone: Zone,
+    /// The last record that was read.
+    after: i64,
+    /// When it was looked last whether its reader may go on.
+    seen_in: Instant,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Export {
+    /// The next records that are wanted, written; none: there are no more.
+    async fn part(&mut self) -> std::io::Result<Option<Bytes>> {
+        let mut text = String::new();
+        while text.is_empty() {
+            if self.seen_in.elapsed() >= LET_IN_STILL {
                 // A database that does not answer shuts nobody out.
-                if matches!(atlas.is_let_in(access).await, Ok(false)) {
-                    return Some((Err(std::io::Error::other("the access was taken away")), None));
+                if matches!(self.house.atlas.is_let_in(self.access).await, Ok(false)) {
+                    return Err(std::io::Error::other("the access was taken away"));
                 }
-                place.seen_in = Instant::now();
+                self.seen_in = Instant::now();
             }
-            let records = match atlas.export(&filter, place.after, READ).await {
-                Ok(records) => records,
-                Err(failure) => return Some((Err(broken_off(&failure)), None)),
-            };
-            let last = records.last()?.id;
-            let mut text = String::new();
-            for record in &records {
-                match format {
+            let read = self.house.atlas.export(&self.search.filter, self.after, READ).await;
+            let records = read.map_err(|failure| broken_off(&failure))?;
+            let Some(last) = records.last() else { return Ok(None) };
+            self.after = last.id;
+            let matching = matching(&self.house, &self.search, records).await;
+            for mut record in matching.map_err(|failure| broken_off(&failure))? {
+                record.data_coleta = record.data_coleta.map(|at| self.zone.rfc3339(&at));
+                let record = &record;
+                match self.format {
                     Format::JsonLines => json_line(record, &mut text),
                     Format::Csv => csv_row(record, b',', &mut text),
                     Format::Excel => csv_row(record, b';', &mut text),
                 }
             }
-            Some((Ok(Bytes::from(text)), Some(Place { after: last, ..place })))
         }
-    });
-    Ok(futures_util::StreamExt::chain(stream::once(async move { Ok(header) }), parts))
+        Ok(Some(Bytes::from(text)))
+    }
 }
 
 /// A large answer, in pieces: its turn lasts until the last one is taken.
 pub(super) fn in_pieces(answer: Bytes, turn: OwnedSemaphorePermit) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold((answer, turn), |(mut rest, turn)| async move {
+    let pieces = stream::unfold((answer, turn), |(mut rest, turn)| async move {
         let piece = rest.split_to(rest.len().min(PIECE));
         (!piece.is_empty()).then_some((Ok(piece), (rest, turn)))
-    })
+    });
+    pieces.fuse()
 }
 
 /// The same of something that is told as JSON.
@@ -121,14 +161,6 @@ pub(super) fn large_json(answer: &impl Serialize, turn: OwnedSemaphorePermit) ->
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-}
-
-/// How far an export has come.
-struct Place {
-    after: i64,
-    /// When it was looked last whether its reader may go on.
-    seen_in: Instant,
-    _turn: OwnedSemaphorePermit,
 }
 
 fn broken_off(failure: &Failure) -> std::io::Error {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use super::House;
 use super::problem::Problem;
 use super::room::SeatKind;
+use super::session::Kept;
 use crate::notice;
 use crate::service::{Exit, Failure};
 
@@ -47,10 +48,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Browsers keep to HTTPS for half a year.
 const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=15552000");
 
-pub(super) async fn guard(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
+    let kept = Kept::default();
+    request.extensions_mut().insert(kept.clone());
     let is_kept = request.extensions().get::<SeatKind>() == Some(&SeatKind::Kept);
     let checked = match check(&house, &request) {
-        Ok(()) if is_kept => is_kept_for(&house, request.uri().path(), request.headers()).await,
+        Ok(()) if is_kept => is_kept_for(&house, request.uri().path(), request.headers(), request.extensions()).await,
         checked => checked,
     };
     let mut response = match checked {
@@ -66,6 +69,10 @@ pub(super) async fn guard(State(house): State<Arc<House>>, request: Request, nex
         }
     };
     let headers = response.headers_mut();
+    // Whoever signs out, or in, has been told already.
+    if let Some(cookie) = kept.cookie() {
+        headers.entry(header::SET_COOKIE).or_insert_with(|| cookie.clone());
+    }
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -95,12 +102,12 @@ fn in_time(request: Request) -> Request {
 
 /// Whether a request is one that seats are kept for: whether the server lives, signing in, and what
 /// people who are signed in ask for. Programs, and listeners, come back when there is room.
-async fn is_kept_for(house: &House, path: &str, headers: &HeaderMap) -> Result<(), Failure> {
+async fn is_kept_for(house: &House, path: &str, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Failure> {
     let is_listener = path == "/api/v1/events";
     if ["/healthz", "/readyz", "/entrar"].contains(&path) || path.starts_with("/assets/") {
         return Ok(());
     }
-    if !is_listener && super::session::session(house, headers).await?.is_some() {
+    if !is_listener && super::session::session(house, headers, extensions).await?.is_some() {
         return Ok(());
     }
     Err(Failure::new("op-access", notice!("web-full"), Exit::Configuration))

@@ -1,4 +1,4 @@
-//! What Prometheus is told (`/metrics`, in OpenMetrics' text format): of this process, since it began. No label has values that a
+//! What Prometheus is told (`/metrics`, in OpenMetrics' text format or in Prometheus' own): of this process, since it began. No label has values that a
 //! stranger chooses: routes are those of connectors that serve, outcomes and states are ours.
 
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,6 +19,43 @@ use crate::service::RunReport;
 
 /// Bounds of how long pages and batches take, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 60.0];
+
+/// A text format of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus' own, version 0.0.4, which older scrapers and `promtool` read.
+    Prometheus,
+}
+
+impl Format {
+    /// The format that a caller asks for (`Accept`, RFC 9110, section 12.5.1): Prometheus' own, unless OpenMetrics is named and not
+    /// less wanted than plain text.
+    pub(super) fn accepted(accept: &str) -> Self {
+        let weight = |kind: &str| {
+            let named = accept
+                .split(',')
+                .map(str::trim)
+                .filter(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(kind)));
+            let weights = named.map(|range| {
+                let q = range.split(';').skip(1).find_map(|part| part.trim().strip_prefix("q="));
+                q.map_or(1.0, |q| q.trim().parse::<f32>().unwrap_or_default())
+            });
+            weights.fold(0.0, f32::max)
+        };
+        let open = weight("application/openmetrics-text");
+        if open > 0.0 && open >= weight("text/plain") { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    /// Its media type.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Prometheus => prometheus_text::CONTENT_TYPE,
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
@@ -143,7 +180,7 @@ impl Metrics {
     }
 
     /// All of it, with how many scraps are in each state, and what each route's connectors used.
-    pub(super) fn encode(&self, scraps: &[(String, i64)], routes: &[(String, Usage)]) -> String {
+    pub(super) fn encode(&self, format: Format, scraps: &[(String, i64)], routes: &[(String, Usage)]) -> String {
         let _alone = self.encoding.lock().unwrap_or_else(PoisonError::into_inner);
         self.queue.clear();
         for (state, count) in scraps {
@@ -159,7 +196,50 @@ impl Metrics {
         }
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = match format {
+            Format::OpenMetrics => text::encode(&mut text, &self.registry),
+            Format::Prometheus => prometheus_text::encode(&mut text, &self.registry),
+        };
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_the_one_that_is_asked_for() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+                          text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for accept in
+            [prometheus, "application/openmetrics-text", "text/plain;q=0.1, application/openmetrics-text; q=1"]
+        {
+            assert_eq!(Format::accepted(accept), Format::OpenMetrics, "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "text/plain",
+            "text/plain, application/openmetrics-text;q=0.5",
+            "application/openmetrics-text;q=0",
+        ] {
+            assert_eq!(Format::accepted(accept), Format::Prometheus, "{accept}");
+        }
+    }
+
+    #[test]
+    fn every_metric_says_what_it_is_under_the_name_that_it_has() {
+        let metrics = Metrics::new();
+        let routes = [("pedido".to_owned(), Usage::default())];
+        let text = metrics.encode(Format::Prometheus, &[("pendente".to_owned(), 2)], &routes);
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            assert!(text.contains(&format!("# HELP {family} ")), "{line}");
+            assert!(text.contains(&format!("# TYPE {family} ")), "{line}");
+        }
+        assert!(text.contains("\natlas_scraps{state=\"pendente\"} 2\n") && !text.contains("# EOF"), "{text}");
+        assert!(metrics.encode(Format::OpenMetrics, &[], &[]).ends_with("# EOF\n"));
     }
 }

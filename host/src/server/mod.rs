@@ -13,9 +13,12 @@
 //! - `export`   records as a file
 //! - `metrics`  what Prometheus is told
 //! - `view`     how things look to programs
+//! - `prefix`   a path in front of all others
 //! - `problem`  failures as HTTP tells them
 //! - `room`     how many connections there are
+//! - `query`    the names that queries may have
 //! - `run`      the runs of this process
+//! - `search`   records that are searched by what they hold
 //! - `tls`      the certificate
 
 mod api;
@@ -25,9 +28,12 @@ mod export;
 mod guard;
 mod metrics;
 mod page;
+mod prefix;
 mod problem;
+mod query;
 mod room;
 mod run;
+mod search;
 mod session;
 mod throttle;
 mod tls;
@@ -36,6 +42,7 @@ mod view;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -49,6 +56,8 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use self::counting::Counting;
 use self::events::{Journal, Listeners, Runs, Watch};
@@ -58,6 +67,7 @@ use self::throttle::Throttle;
 use crate::i18n::{Catalogue, Lang};
 use crate::notice;
 use crate::service::{Atlas, Exit, Failure, Finding, Health};
+use crate::zone::Zone;
 
 /// Bytes of a request's body: forms and JSON are small. Connectors are uploaded by other means.
 const BODY_MAX: usize = 1024 * 1024;
@@ -89,6 +99,8 @@ pub struct ServeSettings {
     pub hosts: Vec<String>,
     /// Certificate chain and key, PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The path in front of all others, as it was typed; empty: none.
+    pub path_prefix: String,
     /// Whether a proxy with TLS stands before it, and every request comes from there: it says for whom (`X-Forwarded-For`).
     pub behind_proxy: bool,
 }
@@ -98,6 +110,7 @@ pub struct Listening {
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     settings: ServeSettings,
+    prefix: Option<Arc<str>>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -137,7 +150,13 @@ struct House {
     searches: Arc<Semaphore>,
     /// Exports and large answers that are under way.
     readings: Arc<Semaphore>,
+    /// The zone of everybody who has not chosen another.
+    zone: Zone,
     hosts: Vec<String>,
+    /// The path in front of all others.
+    prefix: Option<Arc<str>>,
+    /// Whether there is a password: once there is one, there always is.
+    has_password: AtomicBool,
     /// Whether browsers come over TLS, to here or to the proxy before it.
     is_tls: bool,
     behind_proxy: bool,
@@ -147,6 +166,7 @@ struct House {
 impl Listening {
     /// Takes the address, and reads the certificate.
     pub fn at(settings: ServeSettings) -> Result<Self, Failure> {
+        let prefix = prefix::parse(&settings.path_prefix)?;
         let tls = settings.tls.as_ref().map(|(chain, key)| tls::config(chain, key)).transpose()?;
         let listen = settings.listen;
         let unusable = |error: std::io::Error| {
@@ -156,11 +176,15 @@ impl Listening {
         let listener = TcpListener::bind(listen).map_err(unusable)?;
         listener.set_nonblocking(true).map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
-        Ok(Self { listener, tls, settings, address })
+        Ok(Self { listener, tls, settings, prefix, address })
     }
 
     /// Its address, as a browser is given it.
     pub fn url(&self) -> String {
+        format!("{}{}", self.origin(), self.prefix.as_deref().unwrap_or_default())
+    }
+
+    fn origin(&self) -> String {
         let name = self.settings.hosts.first().cloned();
         if let (true, Some(name)) = (self.settings.behind_proxy, &name) {
             return format!("https://{name}");
@@ -182,7 +206,7 @@ impl Listening {
         stop: CancellationToken,
         complain: impl Fn(&Failure, &str) + Send + Sync + 'static,
     ) -> Result<(), Failure> {
-        let house = House::new(atlas, &self.settings, stop.clone());
+        let house = House::new(atlas, &self.settings, self.prefix.clone(), stop.clone());
         let handle = axum_server::Handle::new();
         let stopping = (handle.clone(), stop.clone());
         tokio::spawn(async move {
@@ -243,10 +267,15 @@ fn broken(error: &std::io::Error) -> Failure {
 }
 
 impl House {
-    fn new(atlas: Arc<Atlas>, settings: &ServeSettings, stop: CancellationToken) -> Arc<Self> {
+    fn new(
+        atlas: Arc<Atlas>,
+        settings: &ServeSettings,
+        prefix: Option<Arc<str>>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
         let journal = Arc::new(Journal::new());
         let metrics = Arc::new(Metrics::new());
-        let runs = Arc::new(Runs::new(Arc::clone(&journal), Arc::clone(&metrics)));
+        let runs = Arc::new(Runs::new(Arc::clone(&journal), Arc::clone(&metrics), atlas.config().zone()));
         let watch = Watch::begin(Arc::clone(atlas.store()), Arc::clone(&journal), Arc::clone(&runs), stop.clone());
         Arc::new(Self {
             texts: Arc::new(Texts::new()),
@@ -255,7 +284,10 @@ impl House {
             listeners: Listeners::default(),
             searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            zone: atlas.config().zone(),
             hosts: settings.hosts.clone(),
+            prefix,
+            has_password: AtomicBool::new(false),
             is_tls: settings.tls.is_some() || settings.behind_proxy,
             behind_proxy: settings.behind_proxy,
             atlas,
@@ -280,6 +312,17 @@ impl House {
         tokio::time::timeout(EXAMINE_MAX, self.atlas.examine()).await.unwrap_or_else(|_| late())
     }
 
+    /// Whether nobody has set a password yet: then the next sign-in needs a link from the command line.
+    async fn lacks_password(&self) -> bool {
+        if self.has_password.load(Ordering::Relaxed) {
+            return false;
+        }
+        // A database that does not answer says nothing.
+        let has_password = self.atlas.has_password().await.unwrap_or(true);
+        self.has_password.store(has_password, Ordering::Relaxed);
+        !has_password
+    }
+
     /// Waits for one's turn to search the records, if that does not take too long.
     async fn search_turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
         let turn = tokio::time::timeout(SEARCH_WAIT, Arc::clone(&self.searches).acquire_owned()).await;
@@ -293,16 +336,27 @@ impl House {
 }
 
 fn router(house: Arc<House>) -> Router {
-    Router::new()
+    let prefix = house.prefix.clone();
+    let routes = Router::new()
         .merge(page::router())
-        .nest("/api/v1", api::router(Arc::clone(&house)))
+        .nest(api::PLACE, api::router(Arc::clone(&house)))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .fallback(page::unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), guard::guard))
-        .with_state(house)
+        .with_state(house);
+    let routes = match prefix {
+        Some(prefix) => {
+            // Around all routes, so that the address is changed before it is looked for.
+            Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(prefix, prefix::within))
+        }
+        None => routes,
+    };
+    // Exports are compressed as they stream; events and what is small are not (the layer's own defaults). As fast as may be: the
+    // cores are for scraps.
+    routes.layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 
 /// Whether scraps can be run: the database answers, has its tables, and takes writes.
@@ -317,18 +371,33 @@ async fn ready(State(house): State<Arc<House>>) -> Response {
 }
 
 /// For Prometheus, which asks without signing in: only numbers, and nobody's names but routes'.
-async fn metrics(State(house): State<Arc<House>>) -> Response {
+async fn metrics(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
     let scraps = house.atlas.store().scraps_by_state().await.unwrap_or_default();
     let routes = match house.atlas.connectors().registry().await {
         Ok(registry) => registry.routes().into_iter().map(|route| (route.clone(), registry.usage(&route))).collect(),
         Err(_) => Vec::new(),
     };
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], house.metrics.encode(&scraps, &routes)).into_response()
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = metrics::Format::accepted(accept);
+    let kind = [(header::CONTENT_TYPE, format.kind()), (header::VARY, "accept")];
+    (kind, house.metrics.encode(format, &scraps, &routes)).into_response()
 }
 
 /// The cookie with the language that somebody chose.
 const LANGUAGE_COOKIE: &str = "atlas_lang";
+
+/// The cookie with the browser's time zone, which its script sets.
+const ZONE_COOKIE: &str = "atlas_fuso";
+
+/// The time zone of a browser: the one that the operator chose for everybody, else its own.
+fn zone(house: &House, headers: &HeaderMap) -> Zone {
+    if let Some(chosen) = house.atlas.config().timezone {
+        return chosen;
+    }
+    // As the script writes it: the slash of a zone's name is escaped.
+    let of_browser = session::cookie(headers, ZONE_COOKIE).map(|name| name.replace("%2F", "/"));
+    of_browser.and_then(|name| Zone::parse(&name)).unwrap_or(house.zone)
+}
 
 /// The language of whoever asks: what they chose, else what their browser says, else the users' own.
 fn language(headers: &HeaderMap) -> Lang {

@@ -64,7 +64,7 @@ pub(super) fn status(failure: &Failure) -> StatusCode {
         "web-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "web-other-media" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "web-other-method" => StatusCode::METHOD_NOT_ALLOWED,
-        "web-bad-request" => StatusCode::BAD_REQUEST,
+        "web-bad-request" | "web-query-unknown" | "web-query-none" | "web-query-twice" => StatusCode::BAD_REQUEST,
         _ => match failure.exit {
             Exit::Configuration => StatusCode::SERVICE_UNAVAILABLE,
             Exit::Source => StatusCode::BAD_GATEWAY,

@@ -3,12 +3,12 @@
 //! A form carries a token that is made of its session's secret, which no other page can know: beside the cookie's `SameSite=Strict`
 //! and the check of `Origin`, so that none of the three has to be the only one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::{Cookie, SameSite};
@@ -16,9 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::House;
 use super::problem::{Problem, not_allowed, not_signed_in};
+use super::{api, query};
 use crate::i18n::{Catalogue, Lang};
 use crate::notice;
-use crate::service::{Act, Exit, Failure, Principal};
+use crate::service::{Act, Exit, Failure, Principal, SESSION_S};
 use crate::source::Secret;
 
 /// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis, section 4.1.3.2).
@@ -36,13 +37,31 @@ pub(super) struct Session {
     pub(super) form_token: String,
 }
 
+/// Where a request that belongs to a session leaves the cookie that its browser is to keep for as long as the session lasts from now.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Arc<OnceLock<HeaderValue>>);
+
+impl Kept {
+    /// The cookie, if there was a session.
+    pub(super) fn cookie(&self) -> Option<&HeaderValue> {
+        self.0.get()
+    }
+}
+
 /// Finds the session that a request belongs to.
-pub(super) async fn session(house: &House, headers: &HeaderMap) -> Result<Option<Session>, Failure> {
+pub(super) async fn session(
+    house: &House,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Option<Session>, Failure> {
     let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
     let Some(secret) = cookie(headers, name).map(Secret::new) else { return Ok(None) };
     let late = || Failure::new("op-connect", notice!("error-database-silent"), Exit::Configuration);
     let found = tokio::time::timeout(ANSWER_WITHIN, house.atlas.session(&secret)).await;
     let principal = found.map_err(|_| late())?.map_err(|failure| Failure { operation: "op-connect", ..failure })?;
+    if let (Some(_), Some(kept)) = (&principal, extensions.get::<Kept>()) {
+        let _ = kept.0.set(begin(house, &secret));
+    }
     Ok(principal.map(|principal| Session { principal, form_token: form_token(&secret) }))
 }
 
@@ -75,6 +94,8 @@ fn set(house: &House, value: String, gone: bool) -> HeaderValue {
     cookie.set_same_site(SameSite::Strict);
     cookie.set_path("/");
     cookie.set_secure(house.is_tls);
+    // As long as the session itself.
+    cookie.set_max_age(cookie::time::Duration::seconds(SESSION_S));
     if gone {
         cookie.make_removal();
     }
@@ -107,10 +128,18 @@ pub(super) struct Operating(pub(super) Caller);
 pub(super) struct Configuring(pub(super) Caller);
 
 impl Caller {
-    /// The caller, if they may do this.
+    /// The caller, if they may do this, and asked for nothing that the operation does not know.
     async fn allowed(parts: &mut Parts, house: &Arc<House>, act: Act) -> Result<Self, Problem> {
         let caller = Self::from_request_parts(parts, house).await?;
-        if caller.principal.may(act) { Ok(caller) } else { Err(caller.problem(&not_allowed())) }
+        if !caller.principal.may(act) {
+            return Err(caller.problem(&not_allowed()));
+        }
+        let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+        let known = api::query_names(&parts.method, route);
+        match query::check(parts.uri.query().unwrap_or_default(), known) {
+            Ok(()) => Ok(caller),
+            Err(fault) => Err(caller.problem(&fault)),
+        }
     }
 
     /// A failure in their language.
@@ -128,7 +157,7 @@ impl FromRequestParts<Arc<House>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
         let lang = super::language(&parts.headers);
-        match who(house, &parts.method, &parts.headers).await {
+        match who(house, parts).await {
             Ok(principal) => Ok(Self { principal, lang, house: Arc::clone(house) }),
             Err(failure) => Err(Problem::of(&failure, house.texts.of(lang))),
         }
@@ -159,14 +188,15 @@ impl FromRequestParts<Arc<House>> for Configuring {
     }
 }
 
-async fn who(house: &House, method: &Method, headers: &HeaderMap) -> Result<Principal, Failure> {
+async fn who(house: &House, parts: &Parts) -> Result<Principal, Failure> {
+    let (method, headers) = (&parts.method, &parts.headers);
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         let token = given.to_str().ok().and_then(|given| given.split_once(' '));
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let token = token.map(|(_, token)| Secret::new(token.trim().to_owned())).ok_or_else(not_signed_in)?;
         return house.atlas.program(&token).await?.ok_or_else(not_signed_in);
     }
-    let session = session(house, headers).await?.ok_or_else(not_signed_in)?;
+    let session = session(house, headers, &parts.extensions).await?.ok_or_else(not_signed_in)?;
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let sent = headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
     if !reads && sent != Some(session.form_token.as_str()) {

@@ -1,5 +1,6 @@
 //! How things look to programs: the same for the API's answers and for events. Names are those of the tables.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -8,6 +9,7 @@ use crate::i18n::Catalogue;
 use crate::notice::Notice;
 use crate::service::RunReport;
 use crate::store::Scrap;
+use crate::zone::moment;
 
 /// A scrap.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -123,12 +125,8 @@ impl LiveView {
 /// A time as either database writes it (`2026-11-29 10:00:00.5+00`, `2026-11-29 10:00:00`: then it is UTC), as RFC 3339 has it. What
 /// is none is given as it is.
 pub(super) fn rfc3339(text: &str) -> String {
-    use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
-
-    let aware = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").map(|time| time.to_utc());
-    let naive = || NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").map(|time| time.and_utc());
     let shown = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
-    aware.or_else(|_| naive()).map_or_else(|_| text.to_owned(), shown)
+    moment(text).map_or_else(|| text.to_owned(), shown)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::store::{AccessKind, AccessRow, NewAccess, Scope};
 /// How long a one-time link can be used.
 const LINK_S: i64 = 15 * 60;
 /// How long a session lasts after it was used last.
-const SESSION_S: i64 = 12 * 60 * 60;
+pub const SESSION_S: i64 = 12 * 60 * 60;
 /// How often its use is written down.
 const SESSION_NOTED_S: i64 = 5 * 60;
 /// How long an answer is kept for who asks the same again.

@@ -1,11 +1,27 @@
 //! Looking at pages and records, a part at a time.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use crate::notice;
 use crate::store::{
-    DayTotal, HostRow, NewestRow, OrigemTotal, PageRow, RawRecord, RecordFilter, Rejected, ScrapSums, StoreError,
+    HostRow, NewestRow, OrigemTotal, PageRow, RawRecord, RecordFilter, Rejected, ScrapSums, StepTotal, StoreError,
 };
+use crate::zone::Zone;
+
+/// A client's rows of one route and day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayTotal {
+    /// The route.
+    pub origem: String,
+    /// The day, of the zone that was asked for.
+    pub dia: NaiveDate,
+    /// Rows.
+    pub registros: i64,
+}
 
 fn failed(error: StoreError) -> Failure {
     Failure::store("op-browse", &error)
@@ -79,8 +95,19 @@ impl Atlas {
         self.store().scrap_sums(cliente_id).await.map_err(failed)
     }
 
-    /// Rows by client, route and day, of the last days.
-    pub async fn days(&self, days: i32) -> Result<Vec<DayTotal>, Failure> {
-        self.store().days(days).await.map_err(failed)
+    /// A client's rows by route and by day of a zone: those of the last `days` days, today included.
+    pub async fn rows_by_day(&self, cliente_id: i32, days: u32, zone: Zone) -> Result<Vec<DayTotal>, Failure> {
+        let now = Utc::now();
+        let first = zone.local(now).date_naive().checked_sub_days(Days::new(u64::from(days.saturating_sub(1))));
+        let since = zone.begin_of(first.unwrap_or_default());
+        let step = zone.step(since, now);
+        let text = since.format("%Y-%m-%d %H:%M:%S").to_string();
+        let steps = self.store().rows_by_step(cliente_id, &text, step).await.map_err(failed)?;
+        let mut by_day: BTreeMap<(String, NaiveDate), i64> = BTreeMap::new();
+        for StepTotal { origem, passo, registros } in steps {
+            let Some(begin) = DateTime::from_timestamp(passo.saturating_mul(step), 0) else { continue };
+            *by_day.entry((origem, zone.local(begin).date_naive())).or_default() += registros;
+        }
+        Ok(by_day.into_iter().map(|((origem, dia), registros)| DayTotal { origem, dia, registros }).collect())
     }
 }

@@ -10,6 +10,7 @@
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, looking at, cancelling, pausing
 //! - `runs`        running them
+//! - `history`     what scraps said of themselves, and their pace
 //! - `period`      periods, and the slices of a long one
 //! - `presence`    this process among the hosts
 //! - `preview`     what a scrap would ask for, and one page of it
@@ -29,6 +30,7 @@ mod crashes;
 mod credentials;
 mod doctor;
 mod failure;
+mod history;
 mod period;
 mod presence;
 mod preview;
@@ -50,13 +52,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-pub use self::access::{Act, Principal};
+pub use self::access::{Act, Principal, SESSION_S};
+pub use self::browse::DayTotal;
 pub use self::clients::{ClientChange, Said, check as check_client};
 pub use self::connectors::Connectors;
 pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};
 pub use self::failure::{Exit, Failure, line_of};
-pub use self::period::day;
+use self::history::Recorders;
+pub(crate) use self::history::{Complaints, Saying, paced};
+pub use self::history::{HistoryLine, HistoryPoint};
+pub use self::period::collected;
 use self::presence::Presence;
 pub use self::preview::{Preview, TriedPage};
 pub use self::rejects::Replayed;
@@ -85,6 +91,7 @@ pub struct Atlas {
     budgets: Budgets,
     presence: OnceCell<Presence>,
     crashes_settled: OnceCell<()>,
+    recorders: Recorders,
 }
 
 impl Atlas {
@@ -110,6 +117,7 @@ impl Atlas {
             budgets: Budgets::default(),
             presence: OnceCell::new(),
             crashes_settled: OnceCell::new(),
+            recorders: Recorders::default(),
         })
     }
 

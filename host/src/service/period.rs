@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::scraps::ScrapRequest;
 use crate::connector::Descriptor;
 use crate::notice;
+use crate::zone::Zone;
 
 /// Slices of one scrap.
 const SLICES_MAX: usize = 1_000;
@@ -65,9 +66,19 @@ fn date(text: &str) -> Result<NaiveDate, Failure> {
     date.ok_or_else(|| Failure::usage(notice!("error-date", value = text)))
 }
 
-/// A day as it was typed, written as ISO 8601 has it.
-pub fn day(text: &str) -> Result<String, Failure> {
-    date(text).map(|date| date.to_string())
+/// The moments between which records were collected that lie on these days of a zone, both included, as the tables write times.
+pub fn collected(
+    zone: Zone,
+    first: Option<&str>,
+    last: Option<&str>,
+) -> Result<(Option<String>, Option<String>), Failure> {
+    let (from, to) = (first.map(date).transpose()?, last.map(date).transpose()?);
+    if let (Some(from), Some(to)) = (from, to)
+        && from > to
+    {
+        return Err(Failure::usage(notice!("error-period-turned", from = from, to = to)));
+    }
+    Ok(zone.between(from, to))
 }
 
 /// One slice after the other, of so many days; the last may be shorter.
@@ -116,9 +127,9 @@ mod tests {
 
     #[test]
     fn a_day_is_one_that_every_database_has() {
-        assert_eq!(day("2025-10-20").ok().as_deref(), Some("2025-10-20"));
+        assert!(date("2025-10-20").is_ok());
         for text in ["0000-01-01", "-001-01-01", "+200-01-01", "+12345-01-01", "2025-1-20", "20/10/2025", ""] {
-            assert!(day(text).is_err(), "{text}");
+            assert!(date(text).is_err(), "{text}");
         }
     }
 

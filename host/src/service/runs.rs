@@ -8,11 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
 use super::failure::{Exit, Failure, ended_process, reservation_notice};
+use super::history::Recorder;
 use super::report::{RunReport, write_reasons};
 use super::scraps::{PAGE_SIZE_MAX, no_token};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::memory;
 use crate::notice;
+use crate::notice::Notice;
 use crate::pipeline::{self, End, HeldVersion, Job, Observer, RunSettings, patiently};
 use crate::source::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
 use crate::store::{Access, Account, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, StoreError};
@@ -105,10 +107,29 @@ impl Atlas {
         stop: CancellationToken,
         announce: impl FnOnce(&Announcement),
     ) -> Result<RunReport, Failure> {
-        let ran = self.run_checked(id, run_for, Arc::clone(&observer), stop, announce).await;
+        let recorder = Recorder::new(id, self.config().zone(), observer);
+        self.recorders.add(&recorder);
+        let begins = |announced: &Announcement| {
+            let (pages, location) = (announced.scrap.pages, &announced.location);
+            recorder.say(notice!("web-line-begins", id = id, pages = pages, location = location));
+            announce(announced);
+        };
+        let ran = tokio::select! {
+            ran = self.run_checked(id, run_for, Arc::clone(&recorder) as _, stop, begins) => ran,
+            never = recorder.keep(self.store().as_ref()) => match never {},
+        };
         if let (RunFor::Queue(taken), Err(failure)) = (run_for, &ran) {
-            self.give_up(&taken.lease, failure, observer.as_ref()).await;
+            self.give_up(&taken.lease, failure, recorder.as_ref()).await;
         }
+        match &ran {
+            Ok(report) => {
+                recorder.say(Notice::new(&format!("web-line-ended-{}", report.status)).with("id", &id));
+                report.reasons.iter().for_each(|reason| recorder.say(reason.clone()));
+                recorder.take_point();
+            }
+            Err(failure) => recorder.say(failure.notice.clone()),
+        }
+        recorder.write(self.store().as_ref()).await;
         ran
     }
 

@@ -30,10 +30,10 @@ pub struct RecordFilter {
     pub cliente_id: Option<i32>,
     /// Of this route.
     pub origem: Option<String>,
-    /// Collected on this day (ISO 8601, as the database counts days) or later.
+    /// Collected at this time or later: `2026-11-29 03:00:00`, UTC.
     pub from: Option<String>,
-    /// Collected on this day or before.
-    pub to: Option<String>,
+    /// Collected before this time.
+    pub until: Option<String>,
 }
 
 /// A page of a scrap.
@@ -94,15 +94,13 @@ pub struct HostRow {
     pub correndo: i64,
 }
 
-/// Rows of one client, route and day.
+/// Rows of one route and of one step of time.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct DayTotal {
-    /// The client.
-    pub cliente_id: i32,
+pub struct StepTotal {
     /// The route.
     pub origem: String,
-    /// The day, ISO 8601.
-    pub dia: Option<String>,
+    /// How many steps of time lie between 1970 and it.
+    pub passo: i64,
     /// Rows.
     pub registros: i64,
 }
@@ -135,8 +133,8 @@ impl ScrapSums {
 
 /// Processes that are listed.
 pub(super) const HOSTS_MAX: i64 = 1_000;
-/// Rows of clients, routes and days that are counted: of 100 clients with six routes, a month.
-pub(super) const DAY_TOTALS_MAX: i64 = 20_000;
+/// Rows of routes and steps that are counted: of 26 routes that are collected every hour, a month by the hour.
+pub(super) const STEP_TOTALS_MAX: i64 = 20_000;
 
 /// Looking. Nothing here changes anything.
 #[async_trait]
@@ -184,8 +182,9 @@ pub trait Browse: Send + Sync {
     /// What a client's scraps came to together.
     async fn scrap_sums(&self, cliente_id: i32) -> Result<ScrapSums, StoreError>;
 
-    /// Rows by client, route and day, of the last `days` days, the last day first, at most `DAY_TOTALS_MAX`.
-    async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError>;
+    /// A client's rows that were collected since a time (`2026-11-29 03:00:00`, UTC), by route and by steps of so many seconds,
+    /// the last step first, at most `STEP_TOTALS_MAX`.
+    async fn rows_by_step(&self, cliente_id: i32, since: &str, step: i64) -> Result<Vec<StepTotal>, StoreError>;
 }
 
 /// Bytes of records that are read at a time: each may have as many as the limit `record_bytes` says.
@@ -254,14 +253,14 @@ pub const VERIFY_NEWEST: &str =
 macro_rules! impl_browse {
     (
         for $store:ty, reads: $reads:ident, begin: $begin:expr, moments_ago: $moments_ago:literal,
-        day: $day:literal, from: $from:literal, until: $until:literal
+        epoch: $epoch:literal, from: $from:literal, until: $until:literal
     ) => {
         const _: () = {
             use crate::store::brief::Brief;
             use crate::store::browse;
             use crate::store::rows::scrap_columns;
-            use crate::store::{Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter};
-            use crate::store::{Scrap, ScrapSums, StoreError, rows};
+            use crate::store::{Browse, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter};
+            use crate::store::{Scrap, ScrapSums, StepTotal, StoreError, rows};
             use async_trait::async_trait;
             use sqlx::AssertSqlSafe;
             use std::sync::LazyLock;
@@ -275,14 +274,14 @@ macro_rules! impl_browse {
                 $moments_ago,
                 ") ORDER BY id LIMIT $2"
             );
-            const DAYS: &str = concat!(
-                "SELECT CAST(cliente_id AS INTEGER) AS cliente_id, origem, CAST(",
-                $day,
-                " AS TEXT) AS dia, COUNT(*) AS registros FROM dados_raw WHERE data_coleta >= ",
+            const BY_STEP: &str = concat!(
+                "SELECT origem, ",
+                $epoch,
+                " / $3 AS passo, COUNT(*) AS registros FROM dados_raw WHERE data_coleta >= ",
                 $from,
-                " GROUP BY 1, 2, 3 ORDER BY 3 DESC, 1, 2 LIMIT $2"
+                " AND cliente_id = $2 GROUP BY 1, 2 ORDER BY 2 DESC, 1 LIMIT $4"
             );
-            /// Which records: what they share. `$1` is the first day, `$2` the last.
+            /// Which records: what they share. They were collected from `$1` on, and before `$2`.
             const MEANT: &str = concat!(
                 " FROM dados_raw WHERE ($1 IS NULL OR data_coleta >= ",
                 $from,
@@ -320,7 +319,7 @@ macro_rules! impl_browse {
                 let mut look = Brief::begin(&store.$reads, $begin, doing).await?;
                 let sizes: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sizes.as_str()))
                     .bind(&filter.from)
-                    .bind(&filter.to)
+                    .bind(&filter.until)
                     .bind(filter.cliente_id)
                     .bind(&filter.origem)
                     .bind(from)
@@ -330,7 +329,7 @@ macro_rules! impl_browse {
                     .map_err(look.sort())?;
                 let records = sqlx::query_as(AssertSqlSafe(records.as_str()))
                     .bind(&filter.from)
-                    .bind(&filter.to)
+                    .bind(&filter.until)
                     .bind(filter.cliente_id)
                     .bind(&filter.origem)
                     .bind(from)
@@ -410,7 +409,7 @@ macro_rules! impl_browse {
                 ) -> Result<Vec<RawRecord>, StoreError> {
                     let records = sqlx::query_as(AssertSqlSafe(RECORDS.as_str()))
                         .bind(&filter.from)
-                        .bind(&filter.to)
+                        .bind(&filter.until)
                         .bind(filter.cliente_id)
                         .bind(&filter.origem)
                         .bind(before)
@@ -461,11 +460,21 @@ macro_rules! impl_browse {
                     Ok(sums)
                 }
 
-                async fn days(&self, days: i32) -> Result<Vec<DayTotal>, StoreError> {
-                    let since = chrono::Utc::now() - chrono::TimeDelta::days(i64::from(days));
-                    let since = since.format("%Y-%m-%d").to_string();
+                async fn rows_by_step(
+                    &self,
+                    cliente_id: i32,
+                    since: &str,
+                    step: i64,
+                ) -> Result<Vec<StepTotal>, StoreError> {
                     let mut look = Brief::begin(&self.$reads, $begin, "count records by day").await?;
-                    let totals = sqlx::query_as(DAYS).bind(since).bind(browse::DAY_TOTALS_MAX).fetch_all(&mut *look).await.map_err(look.sort())?;
+                    let totals = sqlx::query_as(BY_STEP)
+                        .bind(since)
+                        .bind(cliente_id)
+                        .bind(step)
+                        .bind(browse::STEP_TOTALS_MAX)
+                        .fetch_all(&mut *look)
+                        .await
+                        .map_err(look.sort())?;
                     look.commit().await?;
                     Ok(totals)
                 }

@@ -11,6 +11,7 @@
 //! - `brief`     transactions whose statements may take only so long
 //! - `browse`    what people look at: scraps, pages and records, a part at a time
 //! - `budgets`   budgets of requests, shared by all hosts
+//! - `history`   what scraps said of themselves, and their pace
 //! - `clients`   changes of clients, each of them whole
 //! - `publications`  connectors that were published to all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
@@ -31,6 +32,7 @@ mod clients;
 mod concern;
 mod credential_lock;
 mod error;
+mod history;
 mod postgres;
 mod publications;
 mod quarantine;
@@ -54,12 +56,13 @@ use async_trait::async_trait;
 pub use self::access::{Access as AccessRow, AccessKind, Doors, Earlier, NewAccess, Scope};
 pub use self::brief::STATEMENT_MAX;
 pub use self::browse::{
-    Browse, DayTotal, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter, ScrapSums, VERIFY_NEWEST, VERIFY_TOTALS,
+    Browse, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter, ScrapSums, StepTotal, VERIFY_NEWEST, VERIFY_TOTALS,
 };
 pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
 pub use self::clients::{ClientWrite, Clients};
 pub use self::concern::Concern;
 pub use self::error::{Fault, StoreError};
+pub use self::history::{HISTORIES_KEPT, History, HistoryPlace, LINES_KEPT, LogLine, POINTS_KEPT, PacePoint};
 pub use self::postgres::PostgresStore;
 pub use self::publications::{NewPublication, Publication, Publications, PublishedFile};
 pub use self::quarantine::{NewQuarantine, Quarantine, QuarantineRow};
@@ -75,7 +78,7 @@ use crate::source::{AccessToken, Parts};
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
 pub trait Store:
-    Queue + Budgets + Schedules + Publications + Quarantine + Doors + Browse + Settings + Clients + Usages
+    Queue + Budgets + Schedules + Publications + Quarantine + Doors + Browse + Settings + Clients + Usages + History
 {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
@@ -298,6 +301,8 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0014_quarentena.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0015_uso.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0016_historico.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -329,4 +334,6 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0014_quarentena.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0015_uso.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0016_historico.sql"),
 );

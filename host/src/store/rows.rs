@@ -14,7 +14,7 @@ use super::types::{
 use crate::source::{AccessToken, Parts};
 
 /// The tables, in the order in which migrations create them.
-pub(super) const TABLES: [&str; 17] = [
+pub(super) const TABLES: [&str; 19] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -32,6 +32,8 @@ pub(super) const TABLES: [&str; 17] = [
     "clientes_configuracoes",
     "atlas_quarentena",
     "atlas_uso",
+    "scrap_linhas",
+    "scrap_ritmo",
 ];
 
 /// Columns that later migrations add to them.
@@ -44,6 +46,31 @@ pub(super) const COLUMNS: [(&str, &str); 7] = [
     ("scraps", "tentativas_max"),
     ("scraps", "fronteira_bytes"),
 ];
+
+/// The statements of our SQL that create a table, a column or an index, each of which may be there already.
+pub(super) fn definitions(sql: &str) -> impl Iterator<Item = String> {
+    let lines = sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let statements: Vec<String> = text.split(';').map(|statement| statement.trim().to_owned()).collect();
+    let defines = |statement: &String| {
+        let begins = |what: &str| statement.starts_with(what);
+        begins("CREATE TABLE IF NOT EXISTS ")
+            || begins("CREATE INDEX IF NOT EXISTS ")
+            || begins("CREATE UNIQUE INDEX IF NOT EXISTS ")
+            || begins("ALTER TABLE ") && statement.contains(" ADD COLUMN ")
+    };
+    statements.into_iter().filter(defines)
+}
+
+/// The names of the indexes that our SQL creates.
+pub(super) fn indexes(sql: &str) -> Vec<String> {
+    let created = definitions(sql).filter(|statement| !statement.starts_with("ALTER "));
+    let named = created.filter_map(|statement| {
+        let (_, rest) = statement.split_once("INDEX IF NOT EXISTS ")?;
+        rest.split_whitespace().next().map(str::to_owned)
+    });
+    named.collect()
+}
 
 /// The columns of [`ScrapRow`], for `concat!`.
 macro_rules! scrap_columns {

@@ -59,13 +59,36 @@ async fn whatever_is_shown_is_shown_and_never_taken_for_html() -> anyhow::Result
         }
         browser.post("/acessos/tokens", &format!("nome={}&escopo=leitura", encoded(HTML))).await?;
         let query = encoded(HTML);
-        let typed = format!(
-            "?cliente={query}&rota={query}&estado={query}&de={query}&ate={query}&caminho={query}&valor={query}&api={query}&versao={query}&feito={query}&depois={query}&antes={query}&fatias={query}&volta={query}&chave={query}"
-        );
+        let names = [
+            "cliente",
+            "rota",
+            "estado",
+            "de",
+            "ate",
+            "caminho",
+            "valor",
+            "api",
+            "sha256",
+            "feito",
+            "cursor",
+            "fatia_de",
+            "nome",
+            "cron",
+            "fuso",
+            "janela",
+            "fatia",
+            "lote",
+            "tamanho_pagina",
+            "formato",
+            "volta",
+            "chave",
+            &query,
+        ];
         let mut looked_at = 0;
-        for page in PAGES.iter().chain(&["/scraps?antes=9", "/dados/registros?cliente=2151", "/nothing", "/entrar"]) {
+        for page in PAGES.iter().chain(&["/scraps?cursor=9", "/dados/registros?cliente=2151", "/nothing", "/entrar"]) {
             let path = page.split('?').next().unwrap_or_default();
-            for place in [(*page).to_owned(), format!("{path}{typed}"), format!("/{query}{path}")] {
+            let typed = names.iter().map(|name| format!("{path}?{name}={query}"));
+            for place in [(*page).to_owned(), format!("/{query}{path}")].into_iter().chain(typed) {
                 let mut answer = browser.get(&place).await?;
                 expect_guarded(&answer)?;
                 if path == "/entrar" {
@@ -227,16 +250,16 @@ async fn numbers_names_and_bodies_that_make_no_sense_are_refused_and_nothing_bre
                 "/scraps/N/rejeitados",
                 "/scraps/N/cancelar",
                 "/scraps/1?parte=N",
-                "/scraps?antes=N",
+                "/scraps?cursor=N",
                 "/scraps?cliente=N",
-                "/scraps?fatias=N",
+                "/scraps?fatia_de=N",
                 "/scraps?estado=N&rota=N",
                 "/clientes/N",
                 "/clientes/1/api?api=N",
                 "/dados?cliente=N",
                 "/dados/registros/N",
                 "/dados/registros/N/json",
-                "/dados/registros?antes=N",
+                "/dados/registros?cursor=N",
                 "/dados/registros?rota=N&caminho=N&valor=N",
                 "/dados/exportar?rota=N&de=N",
                 "/conectores/N",

@@ -1,13 +1,15 @@
 //! How it starts, stops and dies, and what those who watch over it are told.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use atlas_tests::{Atlas, FROM, Faults, Rota, TO, api};
+use atlas_tests::{Atlas, FROM, Faults, Rota, TO, api, closed_port};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
-use crate::client::{Caller, Server, header};
+use crate::client::{Caller, PATIENCE, Server, client, header};
 
 const CLIENT: u32 = 2151;
 
@@ -83,8 +85,54 @@ async fn sessions_tokens_and_answers_outlive_a_server_that_is_killed() -> anyhow
     Ok(())
 }
 
+/// Has Prometheus' own tool look at metrics. It complains of what has no `HELP`, and of names that are not as its conventions have them.
+async fn expect_checked(metrics: &str) -> anyhow::Result<()> {
+    let mut promtool = tokio::process::Command::new("promtool");
+    let promtool =
+        promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool.kill_on_drop(true).spawn().context("start promtool (Debian: prometheus)")?;
+    let mut stdin = promtool.stdin.take().context("standard input")?;
+    stdin.write_all(metrics.as_bytes()).await?;
+    drop(stdin);
+    let said = promtool.wait_with_output().await?;
+    let text = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
+    ensure!(said.status.success() && text.trim().is_empty(), "{text}\n{metrics}");
+    Ok(())
+}
+
+/// Has Prometheus itself ask for metrics, and asks it what it got.
+async fn expect_scraped(server: &Server) -> anyhow::Result<()> {
+    let (folder, port) = (tempfile::tempdir()?, closed_port()?);
+    let settings = format!(
+        "global: {{ scrape_interval: 200ms }}\nscrape_configs: [{{ job_name: atlas, static_configs: [{{ targets: ['{}'] }}] }}]\n",
+        server.address()
+    );
+    let file = folder.path().join("prometheus.yml");
+    std::fs::write(&file, settings)?;
+    let mut prometheus = tokio::process::Command::new("prometheus");
+    prometheus.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    prometheus.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+    prometheus.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut prometheus = prometheus.spawn().context("start prometheus (Debian: prometheus)")?;
+    let asker = client().build()?;
+    let began = Instant::now();
+    loop {
+        ensure!(began.elapsed() < PATIENCE, "Prometheus has got no metrics");
+        let asked = asker.get(format!("http://127.0.0.1:{port}/api/v1/query?query=atlas_pages_total")).send().await;
+        if let Ok(answer) = asked {
+            let got: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
+            if got["data"]["result"][0]["value"][1].as_str().is_some_and(|pages| pages != "0") {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    prometheus.kill().await?;
+    Ok(())
+}
+
 #[tokio::test]
-async fn metrics_are_open_metrics_and_count_what_happened() -> anyhow::Result<()> {
+async fn metrics_are_prometheus_and_count_what_happened() -> anyhow::Result<()> {
     let api = api(20, Faults::default()).await?;
     for atlas in Atlas::on_both().await? {
         atlas.register(CLIENT, &api).await?;
@@ -93,10 +141,16 @@ async fn metrics_are_open_metrics_and_count_what_happened() -> anyhow::Result<()
         let id = program.create(CLIENT, json!({})).await?;
         let scrap = program.until(id, "concluido").await?;
         let stranger = server.stranger()?;
-        let answer = stranger.get("/metrics").await?;
+        let open = stranger.ask(reqwest::Method::GET, "/metrics").header("accept", "application/openmetrics-text");
+        let answer = open.send().await?;
         assert!(header(&answer, "content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+        assert!(answer.text().await?.ends_with("# EOF\n"));
+        // Who asks for nothing, or for plain text, gets Prometheus' own format.
+        let answer = stranger.get("/metrics").await?;
+        assert!(header(&answer, "content-type").starts_with("text/plain; version=0.0.4"));
         let text = answer.text().await?;
-        assert!(text.ends_with("# EOF\n"));
+        expect_checked(&text).await?;
+        expect_scraped(&server).await?;
         for line in text.lines().filter(|line| !line.starts_with("# ")) {
             let (name, value) = line.rsplit_once(' ').with_context(|| line.to_owned())?;
             ensure!(name.starts_with("atlas_") && value.parse::<f64>().is_ok(), "{line}");

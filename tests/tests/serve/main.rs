@@ -11,8 +11,11 @@
 //! - `document` the API against its own document
 //! - `greedy`   who wants more than their share
 //! - `large`    a hundred thousand scraps
+//! - `asked`    what was asked for, and nothing else: searches, exports, names, days
+//! - `shape`    how answers come: compressed, below a path, for as long as was promised
 
 mod api;
+mod asked;
 mod attacks;
 mod client;
 mod clients;
@@ -23,3 +26,4 @@ mod ends;
 mod events;
 mod greedy;
 mod large;
+mod shape;

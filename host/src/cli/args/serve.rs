@@ -22,6 +22,9 @@ pub(in crate::cli) struct ServeArgs {
     /// A proxy with TLS stands before it, and every request comes from there: the last address in X-Forwarded-For is the client's
     #[arg(long, alias = "atras-de-proxy", requires = "host", conflicts_with = "tls_cert")]
     pub(in crate::cli) behind_proxy: bool,
+    /// A path in front of all others, where a proxy gives this server a part of its name: /atlas
+    #[arg(long, alias = "prefixo", value_name = "PATH", default_value = "")]
+    pub(in crate::cli) path_prefix: String,
     /// Scraps that this process runs at once [default: ATLAS_WORKER_SCRAPS, else 4]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) scraps: Option<String>,

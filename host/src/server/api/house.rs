@@ -27,7 +27,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
     /// Only those of this scrap and its slices.
-    scrap_id: Option<i64>,
+    #[serde(alias = "scrap_id")]
+    scrap: Option<i64>,
     /// Those after this one; the header `Last-Event-ID` says the same, and comes first.
     since: Option<String>,
 }
@@ -48,7 +49,7 @@ pub(super) async fn events(
     // One that is none is one of which nothing is known: whoever names it is told that events may be missing.
     let unknown = EventId { process: 0, number: u64::MAX };
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
-    let wanted = Wanted { seen, scrap: which.scrap_id, lang: caller.lang };
+    let wanted = Wanted { seen, scrap: which.scrap, lang: caller.lang };
     let house = &caller.house;
     let too_many = || Failure::new("op-access", notice!("web-too-many-listeners"), Exit::Usage);
     let place = house.listeners.admit(caller.principal.access).ok_or_else(|| caller.problem(&too_many()))?;
@@ -58,7 +59,9 @@ pub(super) async fn events(
         let _held = &place;
         event
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    // nginx would keep them until it has a buffer full (`proxy_buffering`).
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    Ok((unbuffered, Sse::new(events).keep_alive(KeepAlive::default())).into_response())
 }
 
 /// Ends when what let a listener in is taken away, or expires.
@@ -107,6 +110,11 @@ pub(super) fn documents() -> Router<Arc<House>> {
     Router::new().route("/openapi.json", get(document)).route("/docs", get(page::api_docs))
 }
 
-async fn document(State(_): State<Arc<House>>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], super::OPENAPI.as_str()).into_response()
+async fn document(State(house): State<Arc<House>>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    let place = |prefix: &str| format!("\"url\": \"{prefix}{}\"", super::PLACE);
+    match &house.prefix {
+        Some(prefix) => (kind, super::OPENAPI.replacen(&place(""), &place(prefix), 1)).into_response(),
+        None => (kind, super::OPENAPI.as_str()).into_response(),
+    }
 }

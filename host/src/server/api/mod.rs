@@ -19,14 +19,21 @@ mod records;
 mod schedules;
 mod scraps;
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use axum::http::Method;
 use axum::{Router, middleware};
+use serde_json::Value;
 use utoipa::OpenApi;
+use utoipa::openapi::{PathItem, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::House;
+
+/// Where it is.
+pub(super) const PLACE: &str = "/api/v1";
 
 /// What the document says of the whole.
 #[derive(OpenApi)]
@@ -87,9 +94,59 @@ fn routes() -> OpenApiRouter<Arc<House>> {
 
 /// The document, as JSON.
 pub(super) static OPENAPI: LazyLock<String> = LazyLock::new(|| {
-    let (_, document) = routes().split_for_parts();
+    let (_, mut document) = routes().split_for_parts();
+    describe(&mut document);
     document.to_pretty_json().unwrap_or_default()
 });
+
+/// Gives every operation a name of its own, and every answer a description, which OpenAPI demands (3.1, sections 4.8.10 and 4.8.17): a
+/// success is what its operation is for.
+fn describe(document: &mut utoipa::openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        for operation in [get, put, post, delete, patch].into_iter().flatten() {
+            let room = operation.tags.iter().flatten().next();
+            if let (Some(room), Some(name)) = (room, &operation.operation_id) {
+                operation.operation_id = Some(format!("{room}_{name}"));
+            }
+            let purpose = operation.summary.clone().unwrap_or_default();
+            for (status, response) in &mut operation.responses.responses {
+                let RefOr::T(response) = response else { continue };
+                if response.description.is_empty() {
+                    response.description = match status.as_bytes().first() {
+                        Some(b'4') => "Refused: the problem says why, and what to do about it.".to_owned(),
+                        Some(b'5') => "Failed for now: the problem says why, and what to do about it.".to_owned(),
+                        _ => purpose.clone(),
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// The query names of each operation, by its method and address.
+static QUERY_NAMES: LazyLock<HashMap<(String, String), Vec<String>>> = LazyLock::new(|| {
+    let document: Value = serde_json::from_str(&OPENAPI).unwrap_or_default();
+    let names = |operation: &Value| {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let of_query = parameters.filter(|parameter| parameter["in"] == "query");
+        of_query.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
+    };
+    let mut all = HashMap::new();
+    for (path, operations) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in operations.as_object().into_iter().flatten() {
+            all.insert((method.to_uppercase(), path.clone()), names(operation));
+        }
+    }
+    all
+});
+
+/// The query names that an operation takes, as the document says; `route` is its address as the router has it.
+pub(super) fn query_names(method: &Method, route: &str) -> &'static [String] {
+    let method = if method == Method::HEAD { Method::GET } else { method.clone() };
+    let path = route.strip_prefix(PLACE).unwrap_or(route);
+    QUERY_NAMES.get(&(method.to_string(), path.to_owned())).map_or(&[], Vec::as_slice)
+}
 
 pub(super) fn router(house: Arc<House>) -> Router<Arc<House>> {
     let (router, _) = routes().split_for_parts();

@@ -8,14 +8,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::ask::{Asked, At, Listed, cursor, limit};
+use super::ask::{Asked, At, cursor, limit};
+use super::scraps::Part;
 use crate::notice;
 use crate::server::export::{Format, export, large_json};
 use crate::server::problem::Problem;
+use crate::server::search::{Search, find};
 use crate::server::session::{Caller, Looking};
 use crate::server::view::rfc3339;
-use crate::service::Failure;
+use crate::service::{Failure, collected};
 use crate::store::{OrigemTotal, RawRecord, RecordFilter};
+use crate::zone::Zone;
 
 /// Characters of a payload in a listing.
 const EXCERPT: i64 = 1_000;
@@ -24,7 +27,8 @@ const EXCERPT: i64 = 1_000;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct OfClient {
-    cliente_id: i32,
+    #[serde(alias = "cliente_id")]
+    cliente: i32,
 }
 
 /// What a client has of a route.
@@ -61,8 +65,9 @@ pub(super) async fn totals(
     Asked(of): Asked<OfClient>,
 ) -> Result<Json<Vec<TotalView>>, Problem> {
     let atlas = &caller.house.atlas;
-    atlas.known_client(of.cliente_id).await.map_err(|f| caller.problem(&f))?;
-    let counted = caller.house.counting.overview(atlas, of.cliente_id).await.map_err(|f| caller.problem(&f))?;
+    atlas.known_client(of.cliente).await.map_err(|f| caller.problem(&f))?;
+    let counted =
+        caller.house.counting.overview(atlas, of.cliente, caller.house.zone).await.map_err(|f| caller.problem(&f))?;
     Ok(Json(counted.totals.iter().cloned().map(TotalView::from).collect()))
 }
 
@@ -70,28 +75,47 @@ pub(super) async fn totals(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    cliente_id: Option<i32>,
-    origem: Option<String>,
+    #[serde(alias = "cliente_id")]
+    cliente: Option<i32>,
+    #[serde(alias = "origem")]
+    rota: Option<String>,
     /// Collected on this day or later, YYYY-MM-DD.
     de: Option<String>,
     /// Collected on this day or before.
     ate: Option<String>,
-    /// `proximo` of the answer before.
-    cursor: Option<String>,
-    /// How many, at most 1,000.
-    #[param(minimum = 1, maximum = 1000)]
-    limite: Option<i64>,
-    /// Of an export: `jsonl`, `csv`, or `excel` (CSV with semicolons and a byte order mark).
+    /// The time zone (`America/Sao_Paulo`) in which days begin and times are written; where nothing is said, the server's.
+    fuso: Option<String>,
+    /// With something at this JSON path (RFC 9535), or member of this name. Records of more than 2 MiB are not looked into.
+    caminho: Option<String>,
+    /// With this there. Numbers are equal however they are written.
+    valor: Option<String>,
+}
+
+/// How an export is written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct As {
+    /// `jsonl` (where nothing is said), `csv`, or `excel` (CSV with semicolons and a byte order mark).
     formato: Option<String>,
 }
 
-fn filter(caller: &Caller, which: &Which) -> Result<RecordFilter, Problem> {
-    let day = |text: &Option<String>| match text.as_deref() {
-        None | Some("") => Ok(None),
-        Some(text) => crate::service::day(text).map(Some).map_err(|f| caller.problem(&f)),
+/// The zone that is asked for, else the server's.
+fn zone(caller: &Caller, which: &Which) -> Result<Zone, Problem> {
+    let Some(name) = which.fuso.as_deref().filter(|name| !name.trim().is_empty()) else {
+        return Ok(caller.house.zone);
     };
-    let origem = which.origem.clone().filter(|origem| !origem.is_empty());
-    Ok(RecordFilter { cliente_id: which.cliente_id, origem, from: day(&which.de)?, to: day(&which.ate)? })
+    let unknown = || caller.problem(&Failure::usage(notice!("error-timezone", value = name)));
+    Zone::parse(name).ok_or_else(unknown)
+}
+
+fn search(caller: &Caller, which: &Which) -> Result<Search, Problem> {
+    // What is empty is not said.
+    let said = |text: &'_ Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let days = collected(zone(caller, which)?, said(&which.de).as_deref(), said(&which.ate).as_deref());
+    let (from, until) = days.map_err(|f| caller.problem(&f))?;
+    let filter = RecordFilter { cliente_id: which.cliente, origem: said(&which.rota), from, until };
+    let (path, value) = (said(&which.caminho), said(&which.valor));
+    Search::new(filter, path.as_deref(), value.as_deref()).map_err(|f| caller.problem(&f))
 }
 
 /// A record, its payload perhaps cut.
@@ -104,38 +128,62 @@ pub(super) struct RecordView {
     hash_conteudo: Option<String>,
     /// How the payload begins.
     inicio: String,
+    /// What stands where the search looked.
+    encontrado: Option<String>,
 }
 
-impl From<RawRecord> for RecordView {
-    fn from(record: RawRecord) -> Self {
+impl RecordView {
+    fn of(record: RawRecord, found: Option<String>, zone: Zone) -> Self {
+        let cut = |text: String| match text.char_indices().nth(usize::try_from(EXCERPT).unwrap_or(usize::MAX)) {
+            Some((at, _)) => text[..at].to_owned(),
+            None => text,
+        };
         Self {
             id: record.id,
             cliente_id: record.cliente_id,
             origem: record.origem,
-            data_coleta: record.data_coleta.as_deref().map(rfc3339),
+            data_coleta: record.data_coleta.map(|at| zone.rfc3339(&at)),
             hash_conteudo: record.hash_conteudo,
-            inicio: record.payload,
+            inicio: cut(record.payload),
+            encontrado: found.map(cut),
         }
     }
 }
 
+/// Some of the records that were asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FoundRecords {
+    /// These. A search by a path may find none in the part of the table that one request reads.
+    itens: Vec<RecordView>,
+    /// `cursor` of the next ones, or from where the search goes on; none: all records were looked at.
+    proximo: Option<String>,
+    /// How many records were looked at.
+    examinados: usize,
+    /// How many of them have more than 2 MiB, and were not looked into.
+    grandes_demais: usize,
+}
+
 /// Records, the newest first, with the beginnings of their payloads.
-#[utoipa::path(get, path = "/records", tag = "records", params(Which), responses(
-    (status = OK, body = Listed<RecordView>),
+#[utoipa::path(get, path = "/records", tag = "records", params(Which, Part), responses(
+    (status = OK, body = FoundRecords),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     Looking(caller): Looking,
     Asked(which): Asked<Which>,
-) -> Result<Json<Listed<RecordView>>, Problem> {
-    let filter = filter(&caller, &which)?;
-    let before = cursor(&caller, which.cursor.as_deref())?.unwrap_or(i64::MAX);
-    let limit = limit(which.limite);
-    let _turn = caller.house.search_turn().await.map_err(|f| caller.problem(&f))?;
-    let records = caller.house.atlas.records(&filter, before, limit, EXCERPT).await.map_err(|f| caller.problem(&f))?;
-    let next = records.last().filter(|_| records.len() as i64 == limit).map(|last| last.id.to_string());
-    Ok(Json(Listed { itens: records.into_iter().map(RecordView::from).collect(), proximo: next }))
+    Asked(part): Asked<Part>,
+) -> Result<Json<FoundRecords>, Problem> {
+    let (search, zone) = (search(&caller, &which)?, zone(&caller, &which)?);
+    let before = cursor(&caller, part.cursor.as_deref())?.unwrap_or(i64::MAX);
+    let limit = usize::try_from(limit(part.limite)).unwrap_or_default();
+    let found = find(&caller.house, &search, before, limit, EXCERPT).await.map_err(|f| caller.problem(&f))?;
+    Ok(Json(FoundRecords {
+        itens: found.records.into_iter().map(|(record, at)| RecordView::of(record, at, zone)).collect(),
+        proximo: found.next.map(|id| id.to_string()),
+        examinados: found.searched,
+        grandes_demais: found.too_large,
+    }))
 }
 
 /// A record, whole.
@@ -173,17 +221,22 @@ pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Re
 }
 
 /// All records that are meant, the oldest first, as JSON Lines or CSV.
-#[utoipa::path(get, path = "/records/export", tag = "records", params(Which), responses(
+#[utoipa::path(get, path = "/records/export", tag = "records", params(Which, As), responses(
     (status = OK, description = "The records", content((String = "application/jsonl"), (String = "text/csv"))),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn export_all(Looking(caller): Looking, Asked(which): Asked<Which>) -> Result<Response, Problem> {
-    let filter = filter(&caller, &which)?;
-    let name = which.formato.as_deref().filter(|name| !name.is_empty()).unwrap_or("jsonl");
+pub(super) async fn export_all(
+    Looking(caller): Looking,
+    Asked(which): Asked<Which>,
+    Asked(written): Asked<As>,
+) -> Result<Response, Problem> {
+    let (search, zone) = (search(&caller, &which)?, zone(&caller, &which)?);
+    let name = written.formato.as_deref().filter(|name| !name.is_empty()).unwrap_or("jsonl");
     let unknown = || caller.problem(&Failure::usage(notice!("web-format-unknown", format = name)));
     let format = Format::from_name(name).ok_or_else(unknown)?;
-    let records = export(&caller.house, caller.principal.access, filter, format).map_err(|f| caller.problem(&f))?;
+    let records = export(&caller.house, caller.principal.access, search, format, zone);
+    let records = records.map_err(|f| caller.problem(&f))?;
     let body = Streamed::from_stream(records);
     Ok(([(header::CONTENT_TYPE, format.kind())], body).into_response())
 }

@@ -3,16 +3,16 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Asked, At, Body, Listed, cursor, limit};
-use crate::server::events::Point;
 use crate::server::export::large_json;
 use crate::server::problem::Problem;
 use crate::server::session::{Caller, Configuring, Looking, Operating};
 use crate::server::view::{ScrapView, rfc3339};
-use crate::service::{Failure, Preview, Replayed, ScrapRequest, TriedPage};
+use crate::service::{Failure, HistoryLine, HistoryPoint, Preview, Replayed, ScrapRequest, TriedPage};
 use crate::store::{PageRow, Rejected, ScrapFilter, ScrapState};
 
 /// Rejected records of one answer, where nobody says and at most: each may have megabytes.
@@ -23,7 +23,9 @@ const REJECTS_MAX: i64 = 100;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    cliente_id: Option<i32>,
+    #[serde(alias = "cliente_id")]
+    cliente: Option<i32>,
+    #[serde(alias = "origem")]
     rota: Option<String>,
     /// A scrap in this state, or with a slice that is.
     estado: Option<String>,
@@ -54,7 +56,7 @@ pub(super) async fn list(
         ),
     };
     let filter = ScrapFilter {
-        cliente_id: which.cliente_id,
+        cliente_id: which.cliente,
         rota: which.rota.filter(|rota| !rota.is_empty()),
         state,
         slice_of: which.fatia_de,
@@ -321,15 +323,36 @@ pub(super) async fn pages(
     Ok(Json(Listed { itens: pages.into_iter().map(PageView::from).collect(), proximo: next }))
 }
 
-/// How a scrap went lately, twice a second while it ran.
+/// How a scrap went for a moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Point {
+    /// When (RFC 3339).
+    at: String,
+    /// Records a second.
+    rate: f64,
+    /// Mean time of a page in milliseconds; none: none came.
+    page_ms: Option<f64>,
+}
+
+/// How a scrap went while it ran, whichever process ran it: a point every two seconds, and fewer of a long one.
 #[utoipa::path(get, path = "/scraps/{id}/plot", tag = "scraps", params(("id" = i64, Path)), responses(
     (status = OK, body = Vec<Point>),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn plot(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<Vec<Point>>, Problem> {
-    caller.house.atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
-    Ok(Json(caller.house.watch.plot(id)))
+    let (_, points) = history(&caller, id).await?;
+    let point = |point: HistoryPoint| {
+        let at = point.at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Point { at, rate: point.rate, page_ms: point.page_ms }
+    };
+    Ok(Json(points.into_iter().map(point).collect()))
+}
+
+async fn history(caller: &Caller, id: i64) -> Result<(Vec<HistoryLine>, Vec<HistoryPoint>), Problem> {
+    let atlas = &caller.house.atlas;
+    let scrap = atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
+    atlas.history(scrap.cliente_id, id).await.map_err(|f| caller.problem(&f))
 }
 
 /// A line of a scrap's log.
@@ -339,16 +362,19 @@ pub(super) struct LineView {
     texto: String,
 }
 
-/// What is kept of a scrap's log, since this server began: the last lines, the oldest first.
+/// What is kept of a scrap's log, whichever process ran it: the last lines, the oldest first.
 #[utoipa::path(get, path = "/scraps/{id}/log", tag = "scraps", params(("id" = i64, Path)), responses(
     (status = OK, body = Vec<LineView>),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn log(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<Vec<LineView>>, Problem> {
-    caller.house.atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
-    let lines = caller.house.runs.lines(id).into_iter();
-    Ok(Json(lines.map(|line| LineView { em: line.at, texto: caller.texts().text(&line.notice) }).collect()))
+    let (lines, _) = history(&caller, id).await?;
+    let line = |line: HistoryLine| {
+        let em = line.at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        LineView { em, texto: caller.texts().text(&line.notice) }
+    };
+    Ok(Json(lines.into_iter().map(line).collect()))
 }
 
 /// A rejected record.
@@ -395,7 +421,8 @@ impl From<Rejected> for RejectView {
 #[into_params(parameter_in = Query)]
 pub(super) struct WhichRejects {
     /// Of this scrap.
-    scrap_id: Option<i64>,
+    #[serde(alias = "scrap_id")]
+    scrap: Option<i64>,
     /// `proximo` of the answer before.
     cursor: Option<String>,
     /// How many, at most 100, and fewer where they are large.
@@ -413,10 +440,10 @@ pub(super) async fn rejects(Looking(caller): Looking, Asked(which): Asked<WhichR
     let turn = caller.house.reading().map_err(|f| caller.problem(&f))?;
     let after = cursor(&caller, which.cursor.as_deref())?.unwrap_or(0);
     let limit = which.limite.unwrap_or(REJECTS).clamp(1, REJECTS_MAX);
-    let rejects = caller.house.atlas.rejects(which.scrap_id, after, limit).await.map_err(|f| caller.problem(&f))?;
+    let rejects = caller.house.atlas.rejects(which.scrap, after, limit).await.map_err(|f| caller.problem(&f))?;
     let next = match rejects.last().map(|last| last.id) {
         Some(last) => {
-            let more = caller.house.atlas.rejects(which.scrap_id, last, 1).await.map_err(|f| caller.problem(&f))?;
+            let more = caller.house.atlas.rejects(which.scrap, last, 1).await.map_err(|f| caller.problem(&f))?;
             (!more.is_empty()).then(|| last.to_string())
         }
         None => None,

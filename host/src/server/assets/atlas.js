@@ -2,22 +2,17 @@
 "use strict";
 
 const page = document.body.dataset;
+// The path in front of all others, where there is one.
+const prefix = new URL(document.currentScript.src).pathname.replace(/\/assets\/[^/]*$/, "");
 const locale = document.documentElement.lang;
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
 const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
-const moment = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium", timeZone: page.zone });
 
-// Times are rendered in UTC; here they become the reader's.
-function localTimes(within) {
-  for (const time of within.querySelectorAll("time[data-time], time[data-clock]")) {
-    const at = new Date(time.dateTime);
-    if (Number.isNaN(at.getTime())) continue;
-    time.title = time.dateTime;
-    time.textContent = ("clock" in time.dataset ? clock : moment).format(at);
-  }
-}
+// The server renders times and counts days in the browser's zone once it knows it. A zone is a setting, not a secret.
+const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (ownZone) document.cookie = `atlas_fuso=${encodeURIComponent(ownZone)}; path=/; max-age=31536000; samesite=strict`;
 
 function seconds(s) {
   if (s === null || s === undefined) return "–";
@@ -68,7 +63,6 @@ async function again(place, address) {
     if (fresh) {
       const focused = place.contains(document.activeElement) ? document.activeElement : null;
       const same = focused?.getAttribute("href");
-      localTimes(holder.content);
       place.replaceWith(fresh);
       atEnd(fresh);
       cards(document);
@@ -111,7 +105,7 @@ function onUnderway() {
 function onScrap(scrap) {
   for (const place of document.querySelectorAll(`[data-scrap="${scrap.id}"]`)) {
     if (place.dataset.state !== scrap.estado) {
-      const address = "whole" in place.dataset ? `/scraps/${scrap.id}?parte=1` : `/scraps/${scrap.id}/linha`;
+      const address = "whole" in place.dataset ? `${prefix}/scraps/${scrap.id}?parte=1` : `${prefix}/scraps/${scrap.id}/linha`;
       again(place, address);
     } else {
       show(place, scrap);
@@ -144,12 +138,62 @@ function onLine(line, list) {
   if (wasAtEnd) list.scrollTop = list.scrollHeight;
 }
 
+// A search reads a part of the table at a time. It goes on by itself until there is a page of records, all were looked at, or it
+// is stopped; a page that is hidden waits.
+async function searchOn() {
+  const state = document.getElementById("busca");
+  const button = document.getElementById("parar");
+  if (!button) return;
+  let stopped = false;
+  let [looked, count] = [Number(state.dataset.examinados), Number(state.dataset.achados)];
+  let onward = state.dataset.continua;
+  button.addEventListener("click", () => { stopped = true; });
+  button.hidden = count >= Number(state.dataset.cheia);
+  while (onward && !stopped && count < Number(state.dataset.cheia)) {
+    if (document.hidden) {
+      await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
+      continue;
+    }
+    state.querySelector("nav a").textContent = page.searching;
+    let next;
+    try {
+      const answer = await fetch(onward, { headers: { accept: "text/html" } });
+      if (!answer.ok || answer.redirected) break;
+      next = new DOMParser().parseFromString(await answer.text(), "text/html");
+    } catch {
+      break;
+    }
+    const part = next.getElementById("busca");
+    if (!part) break;
+    const status = part.querySelector("[role=status]");
+    const ofPart = Number(part.dataset.examinados);
+    looked += ofPart;
+    count += Number(part.dataset.achados);
+    status.firstElementChild.textContent = status.firstElementChild.textContent.replace(whole.format(ofPart), whole.format(looked));
+    status.append(...state.querySelectorAll("[data-grandes]"));
+    state.querySelector("[role=status]").replaceChildren(...status.childNodes);
+    const [rows, table] = [next.querySelectorAll("#achados tbody tr"), document.querySelector("#achados tbody")];
+    if (table) table.append(...rows);
+    else document.getElementById("achados").append(...next.getElementById("achados").children);
+    cards(document);
+    onward = part.dataset.continua;
+  }
+  button.hidden = true;
+  const link = state.querySelector("nav a");
+  if (onward) {
+    link.href = onward;
+    link.textContent = page.searchOn;
+  } else {
+    link.closest("nav").remove();
+  }
+}
+
 // Records a second, and how long pages take.
 const points = new WeakMap();
 async function plot(figure) {
   points.set(figure, []);
   try {
-    const answer = await fetch(`/api/v1/scraps/${figure.dataset.plot}/plot`);
+    const answer = await fetch(`${prefix}/api/v1/scraps/${figure.dataset.plot}/plot`);
     if (answer.ok) points.set(figure, await answer.json());
   } catch {
     // What comes from now on is shown all the same.
@@ -225,7 +269,7 @@ function live() {
   const open = () => {
     events?.close();
     if (document.hidden) return;
-    events = new EventSource(`/api/v1/events?since=${encodeURIComponent(seen)}`);
+    events = new EventSource(`${prefix}/api/v1/events?since=${encodeURIComponent(seen)}`);
     events.onopen = () => {
       wait = 1000;
       say(true);
@@ -330,7 +374,7 @@ for (const form of document.querySelectorAll("form[data-try]")) {
     const timer = setTimeout(() => stop.abort(), 5000);
     let text = "";
     try {
-      const answer = await fetch(`/api/v1${path}${query.size ? `?${query}` : ""}`, { method, headers, body, signal: stop.signal });
+      const answer = await fetch(`${prefix}/api/v1${path}${query.size ? `?${query}` : ""}`, { method, headers, body, signal: stop.signal });
       text = `${answer.status} ${answer.statusText}\n\n`;
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
@@ -356,7 +400,6 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     button.textContent = page.copied;
   });
 }
-localTimes(document);
 keepTyped();
 periods();
 for (const figure of document.querySelectorAll("[data-plot]")) plot(figure);
@@ -364,4 +407,5 @@ atEnd(document);
 cards(document);
 addEventListener("resize", () => document.querySelectorAll("[data-plot]").forEach(draw));
 document.querySelector("form[data-send]")?.requestSubmit();
+searchOn();
 live();

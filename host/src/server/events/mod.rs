@@ -19,7 +19,7 @@ pub(super) use self::journal::{EventId, Journal};
 pub(super) use self::listeners::Listeners;
 pub(super) use self::runs::Runs;
 pub(super) use self::stream::{Wanted, stream};
-pub(super) use self::watch::{Point, Watch};
+pub(super) use self::watch::Watch;
 use crate::notice::Notice;
 use crate::store::Scrap;
 

@@ -1,16 +1,14 @@
 //! Looks twice a second which scraps have changed, whoever changed them: this process, another host, a command.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{SecondsFormat, Utc};
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
 
 use super::{Happening, Journal, Live, Runs};
+use crate::service::paced;
 use crate::store::{Scrap, ScrapState, Store, StoreError};
 
 /// How often it is looked, and how often after a look that failed: well within the time for which a look sees what has ended.
@@ -18,27 +16,10 @@ const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long a look may take: then the database is said not to answer.
 const LOOK_MAX: Duration = Duration::from_secs(5);
-/// Over how long a pace is a mean: pages come in bursts.
-const PACE_SPAN: f64 = 4.0;
 /// Scraps that one look reads.
 const SCRAPS_MAX: i64 = 1_000;
 /// Scraps that somebody asked to be looked at and that wait for it.
 const ASKED_MAX: usize = 1_024;
-/// Points of a scrap's plot, one a look: ten minutes.
-const POINTS_KEPT: usize = 1_200;
-/// Scraps whose plots are kept.
-const PLOTS_KEPT: usize = 64;
-
-/// How a scrap went between two looks.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(in crate::server) struct Point {
-    /// When (RFC 3339).
-    at: String,
-    /// Records a second.
-    rate: f64,
-    /// Mean time of a page in milliseconds, where it ran in this process.
-    page_ms: Option<f64>,
-}
 
 /// A scrap as it was told of last.
 struct Told {
@@ -55,7 +36,6 @@ pub(in crate::server) struct Watch {
     journal: Arc<Journal>,
     runs: Arc<Runs>,
     asked: mpsc::Sender<i64>,
-    plots: Mutex<BTreeMap<i64, VecDeque<Point>>>,
 }
 
 impl Watch {
@@ -67,7 +47,7 @@ impl Watch {
         stop: CancellationToken,
     ) -> Arc<Self> {
         let (asked, mut asks) = mpsc::channel(ASKED_MAX);
-        let watch = Arc::new(Self { journal, runs, asked, plots: Mutex::default() });
+        let watch = Arc::new(Self { journal, runs, asked });
         let looking = Arc::clone(&watch);
         tokio::spawn(async move {
             let mut known = BTreeMap::new();
@@ -112,12 +92,6 @@ impl Watch {
     pub(in crate::server) fn look_at(&self, scrap_id: i64) {
         // If so many wait, the next look sees it, or nobody would notice among so many.
         let _ = self.asked.try_send(scrap_id);
-    }
-
-    /// How a scrap went lately.
-    pub(in crate::server) fn plot(&self, scrap_id: i64) -> Vec<Point> {
-        let plots = self.plots.lock().unwrap_or_else(PoisonError::into_inner);
-        plots.get(&scrap_id).map(|points| points.iter().cloned().collect()).unwrap_or_default()
     }
 
     async fn look(
@@ -186,9 +160,6 @@ impl Watch {
         let left_s = if runs { time_left(since, share) } else { None };
         let (page_ms, throttled_until, attempts) = (lately.page_ms, lately.throttled_until, lately.attempts);
         let live = Live { scrap, rate, page_ms, left_s, throttled_until, attempts };
-        if runs {
-            self.plot_point(id, &live);
-        }
         let is_new = before.is_none_or(|told| told.live != live);
         if is_new {
             self.journal.tell(Happening::Scrap(Box::new(live.clone())));
@@ -196,27 +167,6 @@ impl Watch {
         known.insert(id, Told { live, at: Instant::now(), since, seen });
         is_new
     }
-
-    fn plot_point(&self, id: i64, live: &Live) {
-        let mut plots = self.plots.lock().unwrap_or_else(PoisonError::into_inner);
-        if !plots.contains_key(&id) && plots.len() >= PLOTS_KEPT {
-            plots.pop_first();
-        }
-        let points = plots.entry(id).or_default();
-        let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        points.push_back(Point { at, rate: live.rate, page_ms: live.page_ms });
-        if points.len() > POINTS_KEPT {
-            points.pop_front();
-        }
-    }
-}
-
-/// The pace, given the one before and what came since: it decays as time passes, so that a burst is neither a peak nor forgotten.
-fn paced(earlier: f64, lately: f64, passed: f64) -> f64 {
-    let weight = 1.0 - (-passed / PACE_SPAN).exp();
-    let pace = earlier + weight * (lately - earlier);
-    // Below what is shown.
-    if pace < 0.05 { 0.0 } else { pace }
 }
 
 /// How much of a scrap is done: by records where the source declared how many, else by the pages that are known.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
-use super::format::{moment, sent, time};
+use super::format::sent;
 use super::layout::{ask, done, field, page, token, told};
 use super::remedy::alert;
 use super::visit::{At, Posted, Visit};
@@ -41,7 +41,7 @@ async fn shown(visit: &Visit, status: StatusCode, above: &Markup) -> Response {
 }
 
 async fn accesses(visit: &Visit, above: &Markup) -> Result<Markup, Failure> {
-    let (atlas, lang) = (&visit.house.atlas, visit.lang);
+    let atlas = &visit.house.atlas;
     let (tokens, has_password) = (atlas.tokens().await?, atlas.has_password().await?);
     Ok(html! {
         (above)
@@ -66,8 +66,8 @@ async fn accesses(visit: &Visit, above: &Markup) -> Result<Markup, Failure> {
                 tbody { @for access in &tokens { tr {
                     td.text { bdi { (sent(&access.name)) } }
                     td { (visit.text(match Scope::from_name(&access.scope) { Scope::Full => "web-scope-full", Scope::Read => "web-scope-read" })) }
-                    td { (time(&access.created_at, lang)) }
-                    td { @if let Some(seen) = access.seen { (moment(seen, lang)) } @else { (visit.text("web-never")) } }
+                    td { (visit.time(&access.created_at)) }
+                    td { @if let Some(seen) = access.seen { (visit.moment(seen)) } @else { (visit.text("web-never")) } }
                     td.actions { a.button.quiet href={ "/acessos/tokens/" (access.id) "/revogar" } { (visit.text("web-revoke")) } }
                 } } }
             } } }

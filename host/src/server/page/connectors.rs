@@ -224,7 +224,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup, fields: &Fie
                     td { bdi { (version.version) } }
                     td { code { (short(&version.sha256)) } @if version.sha256 == serving.sha256 { " " span.tag { (visit.text("web-serving")) } } }
                     td.actions { @if may && version.sha256 != serving.sha256 {
-                        a.button.quiet href={ (page_of(route, "/voltar")) "?versao=" (version.sha256) } { (visit.text("web-go-back-to")) }
+                        a.button.quiet href={ (page_of(route, "/voltar")) "?sha256=" (version.sha256) } { (visit.text("web-go-back-to")) }
                     } }
                 } } }
             } } }
@@ -293,8 +293,8 @@ async fn accept(At(route): At<String>, Posted { visit, .. }: Posted) -> Response
 
 async fn ask_to_roll_back(visit: Visit, At(route): At<String>) -> Response {
     let title = visit.say(&notice!("web-roll-back-route", route = route));
-    let digest = visit.query.text("versao").to_owned();
-    let address = format!("{}?{}", page_of(&route, "/voltar"), Fields::default().with("versao", Some(&digest)));
+    let digest = visit.query.text("sha256").to_owned();
+    let address = format!("{}?{}", page_of(&route, "/voltar"), Fields::default().with("sha256", Some(&digest)));
     let what = match digest.as_str() {
         "" => notice!("web-ask-roll-back", route = route),
         digest => notice!("web-ask-roll-back-to", route = route, digest = short(digest)),
@@ -306,7 +306,7 @@ async fn roll_back(At(route): At<String>, Posted { visit, .. }: Posted) -> Respo
     if let Err(problem) = visit.need(Act::Configure) {
         return *problem;
     }
-    let rolled_back = visit.house.atlas.connectors().roll_back(&route, visit.query.get("versao")).await;
+    let rolled_back = visit.house.atlas.connectors().roll_back(&route, visit.query.get("sha256")).await;
     after(&visit, &route, rolled_back.map(drop)).await
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -39,16 +40,16 @@ struct Asked {
     feito: Option<String>,
 }
 
-async fn form(State(house): State<Arc<House>>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
+async fn form(State(house): State<Arc<House>>, parts: Parts, Query(asked): Query<Asked>) -> Response {
     let back = ours(asked.volta.as_deref());
     // Who is signed in has nothing to do here; a link stays for another browser.
-    if let Ok(Some(_)) = session::session(&house, &headers).await {
+    if let Ok(Some(_)) = session::session(&house, &parts.headers, &parts.extensions).await {
         return Redirect::to(&back).into_response();
     }
     let has_password = house.atlas.has_password().await.unwrap_or(true);
     let is_new_password = asked.feito.as_deref() == Some("senha");
     let shown = Shown { back, kept: None, link: asked.chave, has_password, failure: None, is_new_password };
-    (StatusCode::OK, page(&house, &headers, &shown)).into_response()
+    (StatusCode::OK, page(&house, &parts.headers, &shown)).into_response()
 }
 
 /// For somebody who sent a form and is not signed in (any more): what they typed comes back with them.
@@ -117,7 +118,14 @@ fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
             (preferences(texts, lang, theme(headers), &again))
         }
     };
-    layout::document(texts, lang, theme(headers), &title, &PageData { form_token: None, since: None }, &body)
+    layout::document(
+        texts,
+        lang,
+        theme(headers),
+        &title,
+        &PageData { form_token: None, since: None, zone: house.zone },
+        &body,
+    )
 }
 
 async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: HeaderMap, body: String) -> Response {

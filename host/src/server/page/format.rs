@@ -1,11 +1,11 @@
 //! Numbers and times as the reader writes them. The script does the same with what arrives later (`Intl`).
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use maud::{Markup, html};
 
 use crate::i18n::Lang;
 use crate::notice::acts_on_a_terminal;
-use crate::server::view::rfc3339;
+use crate::zone::Zone;
 
 /// `1.234.567` or `1,234,567`.
 pub(super) fn number(n: i64, lang: Lang) -> String {
@@ -24,23 +24,22 @@ pub(super) fn number(n: i64, lang: Lang) -> String {
     text
 }
 
-/// A time as either database writes it: in UTC until the script shows it in the reader's own zone.
-pub(super) fn time(text: &str, lang: Lang) -> Markup {
-    let exact = rfc3339(text);
-    let shown = match (DateTime::parse_from_rfc3339(&exact), lang) {
-        (Ok(time), Lang::PtBr) => time.format("%d/%m/%Y %H:%M:%S UTC").to_string(),
-        (Ok(time), Lang::En) => time.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        (Err(_), _) => exact.clone(),
+/// A moment on the clocks of a zone, which stands beside it for who points there.
+pub(super) fn time(moment: DateTime<Utc>, zone: Zone, lang: Lang) -> Markup {
+    let local = zone.local(moment);
+    let shown = match lang {
+        Lang::PtBr => local.format("%d/%m/%Y %H:%M:%S"),
+        Lang::En => local.format("%Y-%m-%d %H:%M:%S"),
     };
-    html! { time datetime=(exact) data-time { (shown) } }
+    let exact = local.to_rfc3339_opts(SecondsFormat::Secs, true);
+    html! { time datetime=(exact) title={ (exact) " " (zone.name()) } { (shown) } }
 }
 
-/// A moment in seconds since 1970.
-pub(super) fn moment(seconds: i64, lang: Lang) -> Markup {
-    match DateTime::from_timestamp(seconds, 0) {
-        Some(time) => self::time(&time.format("%Y-%m-%d %H:%M:%S").to_string(), lang),
-        None => html! { (seconds) },
-    }
+/// Only its hour, where the day is known: of a log's lines.
+pub(super) fn clock(moment: DateTime<Utc>, zone: Zone) -> Markup {
+    let local = zone.local(moment);
+    let exact = local.to_rfc3339_opts(SecondsFormat::Millis, true);
+    html! { time datetime=(exact) title={ (exact) " " (zone.name()) } { (local.format("%H:%M:%S")) } }
 }
 
 /// A day.
@@ -58,6 +57,22 @@ pub(super) fn period(period: Option<&(String, String)>, lang: Lang) -> String {
         Some((from, to)) if from == to => day(from, lang),
         Some((from, to)) => format!("{} – {}", day(from, lang), day(to, lang)),
         None => "–".to_owned(),
+    }
+}
+
+/// The same as short as it can be told, for a list: what both days share stands once.
+pub(super) fn short_period(period: Option<&(String, String)>, lang: Lang) -> String {
+    let parsed = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let days = period.and_then(|(from, to)| Some((parsed(from)?, parsed(to)?)));
+    let Some((from, to)) = days.filter(|(from, to)| from != to && from.year() == to.year()) else {
+        return self::period(period, lang);
+    };
+    let is_same_month = from.month() == to.month();
+    match lang {
+        Lang::PtBr if is_same_month => format!("{}–{}", from.format("%d"), to.format("%d/%m/%Y")),
+        Lang::PtBr => format!("{}–{}", from.format("%d/%m"), to.format("%d/%m/%Y")),
+        Lang::En if is_same_month => format!("{} – {}", from.format("%Y-%m-%d"), to.format("%d")),
+        Lang::En => format!("{} – {}", from.format("%Y-%m-%d"), to.format("%m-%d")),
     }
 }
 
@@ -127,6 +142,21 @@ mod tests {
     #[test]
     fn what_was_sent_keeps_its_lines_and_turns_none_around() {
         assert_eq!(sent("{\n\t\"é\": \"a\u{202e}b\r\u{7}\"\n}"), "{\n\t\"é\": \"a\\u{202e}b\\r\\u{7}\"\n}");
+    }
+
+    #[test]
+    fn a_period_in_a_list_says_once_what_both_days_share() {
+        let short = |from: &str, to: &str, lang| short_period(Some(&(from.to_owned(), to.to_owned())), lang);
+        for (from, to, pt, en) in [
+            ("2025-10-20", "2025-10-24", "20–24/10/2025", "2025-10-20 – 24"),
+            ("2025-10-20", "2025-11-05", "20/10–05/11/2025", "2025-10-20 – 11-05"),
+            ("2025-10-20", "2025-10-20", "20/10/2025", "2025-10-20"),
+            ("2025-12-20", "2026-01-05", "20/12/2025 – 05/01/2026", "2025-12-20 – 2026-01-05"),
+            ("ontem", "hoje", "ontem – hoje", "ontem – hoje"),
+        ] {
+            assert_eq!((short(from, to, Lang::PtBr).as_str(), short(from, to, Lang::En).as_str()), (pt, en));
+        }
+        assert_eq!(short_period(None, Lang::En), "–");
     }
 
     #[test]

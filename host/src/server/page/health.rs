@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
 
-use super::format::{bytes, number, time};
+use super::format::{bytes, number};
 use super::remedy::remedy;
 use super::visit::Visit;
 use crate::notice;
@@ -70,7 +70,7 @@ async fn shown(visit: &Visit) -> Result<Markup, Failure> {
             div.scroll tabindex="0" role="region" aria-label=(visit.text("web-hosts")) { table.dense {
                 thead { tr { @for name in ["web-host", "web-version", "web-since", "web-seen"] { th scope="col" { (visit.text(name)) } } th.n scope="col" { (visit.text("web-running-scraps")) } } }
                 tbody { @for host in &hosts { tr {
-                    td { bdi { (host.nome) } @if is_silent(&host.visto_em) { " " span.badge data-s="interrompido" { (visit.text("web-host-silent")) } } } td { (host.versao) } td { (time(&host.iniciado_em, lang)) } td { (time(&host.visto_em, lang)) } td.n { (host.correndo) }
+                    td { bdi { (host.nome) } @if is_silent(&host.visto_em) { " " span.badge data-s="interrompido" { (visit.text("web-host-silent")) } } } td { (host.versao) } td { (visit.time(&host.iniciado_em)) } td { (visit.time(&host.visto_em)) } td.n { (host.correndo) }
                 } } }
             } }
         }

@@ -12,7 +12,8 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::server::problem;
 use crate::server::session;
-use crate::service::Failure;
+use crate::service::{Act, Failure};
+use crate::zone::Zone;
 
 /// The pages, as the menu has them: address, message, and the drawing of its icon.
 const PAGES: [(&str, &str, &str); 7] = [
@@ -51,10 +52,14 @@ pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
         }
         main #conteudo tabindex="-1" {
             h1 { (title) }
+            @if visit.lacks_password && here != "/acessos" && visit.session.principal.may(Act::Admit) {
+                p.alert.note { (visit.text("web-password-lacks")) " " a href="/acessos" { (visit.text("web-password-set-one")) } }
+            }
             @if visit.is_undone() { div.alert.note role="status" { p { (visit.text("web-undone")) } } }
             (content)
         }
         footer.foot {
+            p.zone { (visit.say(&notice!("web-times-in", zone = visit.zone.name()))) }
             (preferences(visit.texts(), visit.lang, visit.theme, &visit.place))
             form method="post" action="/sair" {
                 (token(visit))
@@ -62,7 +67,8 @@ pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
             }
         }
     };
-    let data = PageData { form_token: Some(&visit.session.form_token), since: Some(visit.since.clone()) };
+    let data =
+        PageData { form_token: Some(&visit.session.form_token), since: Some(visit.since.clone()), zone: visit.zone };
     document(visit.texts(), visit.lang, visit.theme, title, &data, &body)
 }
 
@@ -71,6 +77,8 @@ pub(super) struct PageData<'a> {
     pub(super) form_token: Option<&'a str>,
     /// The last event that this page knows of.
     pub(super) since: Option<String>,
+    /// The zone that times are shown in.
+    pub(super) zone: Zone,
 }
 
 /// Everything around the body.
@@ -95,10 +103,11 @@ pub(super) fn document(
                 link rel="stylesheet" href=(super::assets::STYLE.as_str());
                 script src=(super::assets::SCRIPT.as_str()) defer {}
             }
-            body data-since=[&data.since] data-csrf=[data.form_token]
+            body data-since=[&data.since] data-csrf=[data.form_token] data-zone=(data.zone.name())
                 data-live-on=(text("web-live-on")) data-live-off=(text("web-live-off"))
                 data-copied=(text("web-copied"))
                 data-until=(text("web-throttled-until")) data-failed=(text("web-attempts-failed"))
+                data-searching=(text("web-searching")) data-search-on=(text("web-search-on"))
                 data-store-gone=(text("web-store-gone")) { (body) }
         }
     }
@@ -118,8 +127,10 @@ pub(super) fn preferences(texts: &Catalogue, lang: Lang, theme: Option<&str>, ba
             }
             fieldset {
                 legend { (text("web-colours")) }
-                @for (value, name) in [("auto", "web-colours-auto"), ("claro", "web-colours-light"), ("escuro", "web-colours-dark")] {
-                    button.quiet type="submit" name="tema" value=(value) aria-pressed=(if theme.unwrap_or("auto") == value { "true" } else { "false" }) { (text(name)) }
+                @for (value, name, sign) in [("auto", "web-colours-auto", "◐"), ("claro", "web-colours-light", "☀"), ("escuro", "web-colours-dark", "☾")] {
+                    button.quiet type="submit" name="tema" value=(value) title=(text(name)) aria-pressed=(if theme.unwrap_or("auto") == value { "true" } else { "false" }) {
+                        span aria-hidden="true" { (sign) } span.sr { (text(name)) }
+                    }
                 }
             }
         }
@@ -210,7 +221,7 @@ pub(super) fn failure_page(visit: &Visit, failure: &Failure) -> Response {
 pub(super) fn lone_failure(texts: &Catalogue, theme: Option<&str>, failure: &Failure) -> Response {
     let title = texts.text(&notice!("web-failed"));
     let body = html! { main.lone { h1 { (title) } (lone_alert(texts, failure)) p.buttons { a.button.primary href="" { (texts.text(&notice!("web-reload"))) } a.button.quiet href="/" { (texts.text(&notice!("web-back"))) } } } };
-    let data = PageData { form_token: None, since: None };
+    let data = PageData { form_token: None, since: None, zone: Zone::UTC };
     (problem::status(failure), document(texts, texts.lang(), theme, &title, &data, &body)).into_response()
 }
 

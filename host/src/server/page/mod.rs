@@ -2,6 +2,7 @@
 //! is shown while one looks.
 //!
 //! - `visit`      who looks, in which language; what was typed
+//! - `queries`    which query names each page takes
 //! - `layout`     the frame around every page
 //! - `remedy`     what to do about a failure, and where
 //! - `format`     numbers and times as the reader writes them
@@ -27,6 +28,7 @@ mod entry;
 mod format;
 mod health;
 mod layout;
+mod queries;
 mod remedy;
 mod schedules;
 mod scrap;

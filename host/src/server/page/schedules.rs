@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
-use super::format::moment;
 use super::layout::{action, ask, empty, field, page, token, told};
 use super::remedy::alert;
 use super::scraps::client_field;
@@ -70,7 +69,7 @@ fn row(visit: &Visit, schedule: &Schedule, may: bool) -> Markup {
             td { code { (schedule.cron) } } td { (schedule.timezone) }
             td { @if let Some(days) = schedule.window_days { (visit.say(&notice!("web-days", count = days))) } @else { "–" } }
             td { span.badge data-s=(state) { (visit.text(name)) } }
-            td { @if schedule.active { (moment(schedule.next, visit.lang)) } @else { "–" } }
+            td { @if schedule.active { (visit.moment(schedule.next)) } @else { "–" } }
             td { @if let Some(scrap) = schedule.last_scrap { a href={ "/scraps/" (scrap) } { (scrap) } } @else { "–" } }
             td.actions { @if may {
                 (action(visit, &at("executar"), &visit.text("web-run-now"), "quiet"))
@@ -111,11 +110,11 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup
                 datalist #crons { @for (cron, name) in CRONS { option value=(cron) { (text(name)) } } }
             }))
             (field("fuso", &text("web-timezone"), Some(&text("web-timezone-hint")), &html! {
-                input #fuso name="fuso" list="fusos" aria-describedby="fuso-hint" value=(fields.get("fuso").unwrap_or("America/Sao_Paulo"));
+                input #fuso name="fuso" list="fusos" aria-describedby="fuso-hint" value=(fields.get("fuso").unwrap_or(visit.zone.name()));
                 datalist #fusos { @for zone in ["America/Sao_Paulo", "America/Manaus", "America/Fortaleza", "UTC"] { option value=(zone) {} } }
             }))
             (field("janela", &text("web-window"), Some(&text("web-window-hint")), &html! { input #janela name="janela" size="6" placeholder="2d" aria-describedby="janela-hint" value=(fields.text("janela")); }))
-            (field("tamanho", &text("web-page-size"), None, &html! { input #tamanho name="tamanho" type="number" min="1" max=(PAGE_SIZE_MAX) placeholder=(text("web-as-connector")) value=(fields.text("tamanho")); }))
+            (field("tamanho_pagina", &text("web-page-size"), None, &html! { input #tamanho_pagina name="tamanho_pagina" type="number" min="1" max=(PAGE_SIZE_MAX) placeholder=(text("web-as-connector")) value=(fields.text("tamanho_pagina")); }))
             div.field { label { input type="checkbox" name="sobrepor" value="1" checked[fields.get("sobrepor").is_some()]; " " (text("web-overlap")) } }
             div.buttons { button.primary type="submit" { (text("web-save")) } }
         }
@@ -136,7 +135,7 @@ async fn add(Posted { visit, fields }: Posted) -> Response {
             cron: fields.text("cron").to_owned(),
             timezone: owned("fuso"),
             window: owned("janela"),
-            page_size: fields.number("tamanho")?,
+            page_size: fields.number("tamanho_pagina")?,
             overlap: fields.get("sobrepor").is_some(),
         };
         visit.house.atlas.add_schedule(request).await

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
-use super::format::{bytes, number, period, sent, time};
+use super::format::{bytes, clock, number, period, sent};
 use super::layout::{action, done, empty};
 use super::remedy;
 use super::scraps::{actions, badge, progress, ran};
@@ -58,7 +58,7 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
     let title = visit.say(&notice!("web-scrap", id = id));
     let lang = visit.lang;
     let newest = atlas.newest_pages(id, STRIP).await?;
-    let lines = visit.house.runs.lines(id);
+    let (lines, _) = atlas.history(scrap.cliente_id, id).await?;
     let content = html! {
         div #scrap data-scrap=(id) data-state=(scrap.state.name()) data-whole {
             div.bar {
@@ -82,7 +82,7 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
                 (figure(visit, "web-failed-attempts", "tentativas_falhas", &failed_attempts(&scrap, &newest, lang)))
             }
             @if scrap.slices > 0 {
-                p { a href={ "/scraps?fatias=" (id) } { (visit.say(&notice!("web-slices", done = scrap.slices_done, count = scrap.slices))) } }
+                p { a href={ "/scraps?fatia_de=" (id) } { (visit.say(&notice!("web-slices", done = scrap.slices_done, count = scrap.slices))) } }
             }
             @if let Some(whole) = scrap.slice_of {
                 p { a href={ "/scraps/" (whole) } { (visit.say(&notice!("web-slice-of", id = whole))) } }
@@ -105,12 +105,12 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
             section.card { h2 { (visit.text("web-log")) }
                 @if lines.is_empty() { p.hint data-none { (visit.text("web-log-none")) } }
                 ol.log #log {
-                    @for line in &lines { li { time datetime=(line.at) data-clock { (line.at) } " " span { (visit.say(&line.notice)) } } }
+                    @for line in &lines { li { (clock(line.at, visit.zone)) " " span { (visit.say(&line.notice)) } } }
                 }
             }
             section.card { h2 { (visit.text("web-details")) }
                 dl.pairs {
-                    dt { (visit.text("web-created")) } dd { (time(&scrap.created_at, lang)) }
+                    dt { (visit.text("web-created")) } dd { (visit.time(&scrap.created_at)) }
                     dt { (visit.text("web-ran")) } dd { @if scrap.elapsed_ms > 0 { (ran(visit, &scrap)) } @else { "–" } }
                     dt { (visit.text("web-page-size")) } dd { (number(scrap.page_size.into(), lang)) }
                     @if let Some(batch) = scrap.batch { dt { (visit.text("web-batch")) } dd { (number(batch.into(), lang)) } }
@@ -265,7 +265,7 @@ async fn pages(visit: Visit, At(id): At<i64>) -> Response {
 async fn listed_pages(visit: &Visit, id: i64) -> Result<Markup, Failure> {
     let (atlas, lang) = (&visit.house.atlas, visit.lang);
     atlas.scrap(id).await?;
-    let after = visit.query.number("depois")?.unwrap_or(0);
+    let after = visit.query.number("cursor")?.unwrap_or(0);
     let pages = atlas.pages(id, after, PAGES_SHOWN).await?;
     let count = |n: i64| html! { td.n { (number(n, lang)) } };
     Ok(html! {
@@ -294,7 +294,7 @@ async fn listed_pages(visit: &Visit, id: i64) -> Result<Markup, Failure> {
                                 (count(page.counts.reencontrados)) (count(page.counts.rejeitados))
                                 td.n { @if let Some(total) = page.total_declarado { (number(total, lang)) } @else { "–" } }
                                 td { @if let Some(sha256) = &page.conector_sha256 { code { (sha256.get(..12).unwrap_or(sha256)) } } }
-                                td { @if let Some(at) = &page.gravado_em { (time(at, lang)) } }
+                                td { @if let Some(at) = &page.gravado_em { (visit.time(at)) } }
                             }
                         }
                     }
@@ -303,7 +303,7 @@ async fn listed_pages(visit: &Visit, id: i64) -> Result<Markup, Failure> {
             nav.pager aria-label=(visit.text("web-paging")) {
                 @if after > 0 { a href={ "/scraps/" (id) "/paginas" } { "« " (visit.text("web-first")) } }
                 @if pages.len() as i64 == PAGES_SHOWN && let Some(last) = pages.last() {
-                    a href={ "/scraps/" (id) "/paginas?depois=" (last.ordem) } { (visit.text("web-next")) " »" }
+                    a href={ "/scraps/" (id) "/paginas?cursor=" (last.ordem) } { (visit.text("web-next")) " »" }
                 }
             }
         }
@@ -320,7 +320,7 @@ async fn rejects(visit: Visit, At(id): At<i64>) -> Response {
 async fn listed_rejects(visit: &Visit, id: i64) -> Result<Markup, Failure> {
     let (atlas, lang) = (&visit.house.atlas, visit.lang);
     atlas.scrap(id).await?;
-    let after = visit.query.number("depois")?.unwrap_or(0);
+    let after = visit.query.number("cursor")?.unwrap_or(0);
     let rejects = atlas.rejects(Some(id), after, REJECTS_SHOWN).await?;
     let more = match rejects.last() {
         Some(last) => !atlas.rejects(Some(id), last.id, 1).await?.is_empty(),
@@ -340,7 +340,7 @@ async fn listed_rejects(visit: &Visit, id: i64) -> Result<Markup, Failure> {
             nav.pager aria-label=(visit.text("web-paging")) {
                 @if after > 0 { a href={ "/scraps/" (id) "/rejeitados" } { "« " (visit.text("web-first")) } }
                 @if more && let Some(last) = rejects.last() {
-                    a href={ "/scraps/" (id) "/rejeitados?depois=" (last.id) } { (visit.text("web-next")) " »" }
+                    a href={ "/scraps/" (id) "/rejeitados?cursor=" (last.id) } { (visit.text("web-next")) " »" }
                 }
             }
             p.hint { (visit.say(&notice!("web-shown", count = number(rejects.len() as i64, lang)))) }
@@ -364,14 +364,14 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
         article.card #{ "r" (reject.id) } {
             header.bar {
                 h2 { "#" (reject.id) " " small { (visit.say(&Notice::new(&format!("rejected-{}", reject.code)))) } }
-                @if let Some(at) = &reject.replayed_at { span.badge data-s="concluido" { (visit.text("web-replayed")) " " (time(at, lang)) } }
+                @if let Some(at) = &reject.replayed_at { span.badge data-s="concluido" { (visit.text("web-replayed")) " " (visit.time(at)) } }
                 @else if may { (action(visit, &format!("/rejeitados/{}/reprocessar", reject.id), &visit.text("web-replay"), "quiet")) }
             }
             p { (visit.say(&notice!("web-detail", text = reject.reason))) }
             dl.pairs {
                 dt { (visit.text("web-cursor")) } dd { bdi { (sent(reject.cursor.as_deref().unwrap_or("–"))) } }
                 dt { (visit.text("web-position")) } dd { (number(reject.position + 1, lang)) }
-                dt { (visit.text("web-when")) } dd { (time(&reject.created_at, lang)) }
+                dt { (visit.text("web-when")) } dd { (visit.time(&reject.created_at)) }
                 dt { (visit.text("web-size")) } dd { (bytes(reject.content.len() as u64, lang)) }
             }
             pre.payload tabindex="0" { code { (sent(&String::from_utf8_lossy(cut))) @if cut.len() < reject.content.len() { "…" } } }

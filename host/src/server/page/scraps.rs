@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
-use super::format::{duration, number, period, time};
+use super::format::{duration, number, period, short_period};
 use super::layout::{action, ask, day_input, empty, field, page, token};
 use super::remedy::alert;
 use super::visit::{At, Fields, Posted, Visit};
@@ -42,12 +42,14 @@ async fn list(visit: Visit) -> Response {
 
 async fn listed(visit: &Visit) -> Result<Markup, Failure> {
     let (query, lang) = (&visit.query, visit.lang);
+    let unknown = |name: &str| Failure::usage(notice!("web-state-unknown", state = name));
+    let state = query.get("estado").map(|name| ScrapState::from_name(name).ok_or_else(|| unknown(name))).transpose()?;
     let filter = ScrapFilter {
         cliente_id: query.number("cliente")?,
         rota: query.get("rota").map(str::to_owned),
-        state: query.get("estado").and_then(ScrapState::from_name),
-        slice_of: query.number("fatias")?,
-        before: query.number("antes")?,
+        state,
+        slice_of: query.number("fatia_de")?,
+        before: query.number("cursor")?,
     };
     let atlas = &visit.house.atlas;
     let shown = i64::try_from(SHOWN).unwrap_or(i64::MAX);
@@ -55,7 +57,7 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
     let more = scraps.len() > SHOWN;
     scraps.truncate(SHOWN);
     let routes = atlas.connectors().registry().await?.routes();
-    let is_filtered = ["cliente", "rota", "estado", "fatias"].iter().any(|name| query.get(name).is_some());
+    let is_filtered = ["cliente", "rota", "estado", "fatia_de"].iter().any(|name| query.get(name).is_some());
     let may = visit.session.principal.may(Act::Operate);
     Ok(html! {
         div.bar {
@@ -109,10 +111,10 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
             }
             p.hint #novos hidden { a href="/scraps" { (visit.text("web-more-new")) } }
             nav.pager aria-label=(visit.text("web-paging")) {
-                @if filter.before.is_some() { a href={ "/scraps?" (query.with("antes", None)) } { "« " (visit.text("web-newest")) } }
+                @if filter.before.is_some() { a href={ "/scraps?" (query.with("cursor", None)) } { "« " (visit.text("web-newest")) } }
                 span { (visit.say(&notice!("web-shown", count = number(scraps.len() as i64, lang)))) }
                 @if more && let Some(last) = scraps.last() {
-                    a href={ "/scraps?" (query.with("antes", Some(&last.id.to_string()))) } { (visit.text("web-older")) " »" }
+                    a href={ "/scraps?" (query.with("cursor", Some(&last.id.to_string()))) } { (visit.text("web-older")) " »" }
                 }
             }
         }
@@ -143,7 +145,7 @@ pub(super) fn row(visit: &Visit, scrap: &Scrap) -> Markup {
             td { a href={ "/scraps/" (scrap.id) } { (scrap.id) } }
             td { (scrap.cliente_id) }
             td { bdi { (scrap.rota) } }
-            td.period { (period(scrap.period.as_ref(), lang)) @if scrap.slices > 0 { " " span.tag { (scrap.slices_done) "/" (scrap.slices) } } }
+            td.period title=(period(scrap.period.as_ref(), lang)) { (short_period(scrap.period.as_ref(), lang)) @if scrap.slices > 0 { " " span.tag { (scrap.slices_done) "/" (scrap.slices) } } }
             td.state { (badge(visit, scrap)) }
             td.grow { (progress(visit, scrap)) span.pace { span data-f="ritmo" {} span data-f="restam" {} } }
             td.n data-f="paginas" { (number(scrap.pages, lang)) }
@@ -175,7 +177,7 @@ pub(super) fn badge(visit: &Visit, scrap: &Scrap) -> Markup {
         span.badge data-s=(scrap.state.name()) { (text) }
         span.throttled data-f="limitado_ate" hidden {}
         span.throttled data-f="tentativas" hidden {}
-        @if let Some(again) = &scrap.again_at { small.again { (visit.text("web-again-at")) " " (time(again, visit.lang)) } }
+        @if let Some(again) = &scrap.again_at { small.again { (visit.text("web-again-at")) " " (visit.time(again)) } }
     }
 }
 
@@ -300,7 +302,7 @@ pub(super) fn request(fields: &Fields) -> Result<ScrapRequest, Failure> {
         rota: rota.to_owned(),
         from: owned("de"),
         to: owned("ate"),
-        page_size: fields.number("tamanho")?,
+        page_size: fields.number("tamanho_pagina")?,
         slice: owned("fatia"),
         batch: fields.number("lote")?,
         retries: fields.number("tentativas")?,
@@ -385,11 +387,11 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: Markup)
                     input #fatia name="fatia" size="6" placeholder="1d, 1w" pattern="[1-9][0-9]*[dw]" aria-describedby="fatia-hint" value=(fields.text("fatia"));
                 }))
             }
-            details open[["lote", "tentativas", "tamanho"].iter().any(|name| fields.get(name).is_some())] {
+            details open[["lote", "tentativas", "tamanho_pagina"].iter().any(|name| fields.get(name).is_some())] {
                 summary { (text("web-more-settings")) }
                 (field("lote", &text("web-batch"), Some(&text("web-batch-hint")), &number_input("lote", run.batch.to_string(), BATCH_MAX)))
                 (field("tentativas", &text("web-retries"), Some(&text("web-retries-hint")), &number_input("tentativas", run.retry.attempts().to_string(), RETRIES_MAX as usize)))
-                (field("tamanho", &text("web-page-size"), Some(&text("web-page-size-hint")), &number_input("tamanho", text("web-as-connector"), PAGE_SIZE_MAX as usize)))
+                (field("tamanho_pagina", &text("web-page-size"), Some(&text("web-page-size-hint")), &number_input("tamanho_pagina", text("web-as-connector"), PAGE_SIZE_MAX as usize)))
             }
             div.buttons {
                 button.primary type="submit" name="acao" value="criar_executar" { (text("web-create-and-run")) }

@@ -4,23 +4,25 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::rejection::StringRejection;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use maud::Markup;
+use chrono::DateTime;
+use maud::{Markup, html};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 use super::layout::UNDONE;
-use super::{entry, layout};
+use super::{entry, format, layout, queries};
 use crate::i18n::{Catalogue, Lang};
 use crate::notice;
 use crate::notice::Notice;
 use crate::server::problem::not_allowed;
 use crate::server::session::{Session, mark, session};
-use crate::server::{House, language};
+use crate::server::{House, language, query};
 use crate::service::{Act, Exit, Failure};
+use crate::zone::{Zone, moment};
 
 /// What a proxy says of for whom it asks.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -38,11 +40,15 @@ pub(in crate::server) struct Visit {
     pub(super) house: Arc<House>,
     pub(super) session: Session,
     pub(super) lang: Lang,
+    /// The zone that days and times are in.
+    pub(super) zone: Zone,
     /// Where they are, with the query.
     pub(super) place: String,
     /// What the query says.
     pub(super) query: Fields,
     pub(super) theme: Option<&'static str>,
+    /// Whether nobody has set a password yet.
+    pub(super) lacks_password: bool,
     /// Whether a form was sent.
     pub(super) is_post: bool,
     /// The last event before anything was read that the page shows: what happens meanwhile is told again, rather than not at all.
@@ -67,6 +73,34 @@ impl Visit {
     pub(super) fn is_undone(&self) -> bool {
         let kept = self.place.split_once('?').and_then(|(_, query)| query.split_once('&')).map_or("", |(_, kept)| kept);
         self.query.get(UNDONE).is_some_and(|said| said == mark(&self.session.form_token, kept))
+    }
+
+    /// A time as either database writes it, on this reader's clocks.
+    pub(super) fn time(&self, text: &str) -> Markup {
+        match moment(text) {
+            Some(moment) => format::time(moment, self.zone, self.lang),
+            None => html! { (text) },
+        }
+    }
+
+    /// A moment in seconds since 1970.
+    pub(super) fn moment(&self, seconds: i64) -> Markup {
+        match DateTime::from_timestamp(seconds, 0) {
+            Some(moment) => format::time(moment, self.zone, self.lang),
+            None => html! { (seconds) },
+        }
+    }
+
+    /// Refuses a query with names that the page does not take. What comes back of a form has the form's own.
+    fn asks_what_is_known(self, parts: &Parts) -> Result<Self, Response> {
+        if self.is_undone() {
+            return Ok(self);
+        }
+        let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+        match query::check(parts.uri.query().unwrap_or_default(), queries::taken(route)) {
+            Ok(()) => Ok(self),
+            Err(failure) => Err(self.failed(&failure)),
+        }
     }
 
     /// What a form is filled in with. Where somebody's token goes is not taken from an address that anybody may have made.
@@ -109,13 +143,15 @@ fn place(parts: &Parts) -> String {
 
 async fn visit(parts: &Parts, house: &Arc<House>) -> Result<Option<Visit>, Failure> {
     let since = house.journal.last().to_string();
-    let Some(session) = session(house, &parts.headers).await? else { return Ok(None) };
+    let Some(session) = session(house, &parts.headers, &parts.extensions).await? else { return Ok(None) };
     Ok(Some(Visit {
         house: Arc::clone(house),
+        lacks_password: house.lacks_password().await,
         session,
         lang: language(&parts.headers),
+        zone: crate::server::zone(house, &parts.headers),
         place: place(parts),
-        query: Fields::parse(parts.uri.query().unwrap_or_default()),
+        query: Fields::parse(parts.uri.query().unwrap_or_default()).shared(),
         theme: theme(&parts.headers),
         is_post: parts.method == Method::POST,
         since,
@@ -127,7 +163,7 @@ impl FromRequestParts<Arc<House>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
         match visit(parts, house).await {
-            Ok(Some(visit)) => Ok(visit),
+            Ok(Some(visit)) => visit.asks_what_is_known(parts),
             Ok(None) if parts.method == Method::GET => {
                 let back: String = form_urlencoded::byte_serialize(place(parts).as_bytes()).collect();
                 Err(Redirect::to(&format!("/entrar?volta={back}")).into_response())
@@ -199,6 +235,11 @@ impl Fields {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }
 
+    /// The same under the names that are shared with the API.
+    fn shared(self) -> Self {
+        Self(self.0.into_iter().map(|(name, value)| (query::shared(&name).to_owned(), value)).collect())
+    }
+
     /// Those of other names.
     fn without(&self, is_out: impl Fn(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|(name, _)| !is_out(name)).cloned().collect())
@@ -249,7 +290,7 @@ impl FromRequest<Arc<House>> for Posted {
         let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
         let from = from.map_or_else(|| "/".to_owned(), |from| from.path().to_owned());
         let visit = match visit(&parts, house).await {
-            Ok(Some(visit)) => visit,
+            Ok(Some(visit)) => visit.asks_what_is_known(&parts)?,
             Ok(None) => return Err(entry::again(house, &parts.headers, &from, &fields)),
             Err(failure) => return Err(layout::lone_failure(texts, theme(&parts.headers), &failure)),
         };

@@ -23,6 +23,7 @@ use super::budgets::impl_budgets;
 use super::clients::impl_clients;
 use super::concern::Concern;
 use super::error::{Fault, StoreError};
+use super::history::impl_history;
 use super::publications::impl_publications;
 use super::quarantine::impl_quarantine;
 use super::rows;
@@ -161,10 +162,12 @@ impl_slices!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN");
 impl_clients!(for PostgresStore, of: sqlx::Postgres, begin: "BEGIN", now: "NOW()", lock: " FOR NO KEY UPDATE");
 impl_settings!(for PostgresStore);
 impl_usages!(for PostgresStore, begin: "BEGIN");
+impl_history!(for PostgresStore, reads: looks, begin: "BEGIN");
 impl_doors!(for PostgresStore, reads: pool, begin: "BEGIN");
 impl_browse!(
     for PostgresStore, reads: looks, begin: BEGIN_BRIEFLY, moments_ago: "NOW() - INTERVAL '5 seconds'",
-    day: "CAST(data_coleta AS DATE)", from: "CAST($1 AS DATE)", until: "CAST($2 AS DATE) + 1"
+    epoch: "CAST(FLOOR(EXTRACT(EPOCH FROM data_coleta)) AS BIGINT)",
+    from: "CAST($1 AS TIMESTAMP)", until: "CAST($2 AS TIMESTAMP)"
 );
 
 #[async_trait]

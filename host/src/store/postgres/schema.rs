@@ -1,9 +1,10 @@
 //! Creating the tables, or adopting those that are there.
 
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
 
+use super::super::POSTGRES_SQL;
 use super::super::error::{Fault, StoreError};
 use super::super::rows;
 use super::super::types::{InitReport, SchemaStatus};
@@ -46,6 +47,7 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
             });
         }
     }
+    complete(pool, doing).await?;
     let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
     if !unique {
         sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
@@ -65,6 +67,32 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     };
     let adopted = existed && first && (!prepared || foreign_rows > 0);
     Ok(InitReport { existed, adopted, foreign_rows })
+}
+
+/// Whether something of ours is missing: tables and indexes (`$1`), or columns (`$3`) of tables (`$2`).
+const IS_INCOMPLETE: &str = "SELECT EXISTS (SELECT 1 FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL) \
+     OR EXISTS (SELECT 1 FROM unnest($2::text[], $3::text[]) AS c(owner, name) WHERE NOT EXISTS \
+       (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(c.owner) AND attname = c.name AND NOT attisdropped))";
+
+/// Creates what is missing although its migration is recorded: a table that was dropped, or renamed, since. Nothing is run where
+/// nothing is missing, for a role that a DBA gave the tables may not be allowed to create any.
+async fn complete(pool: &PgPool, doing: &'static str) -> Result<(), StoreError> {
+    let mut named = rows::indexes(POSTGRES_SQL);
+    named.extend(rows::TABLES.map(str::to_owned));
+    let (owners, columns): (Vec<&str>, Vec<&str>) = rows::COLUMNS.into_iter().unzip();
+    let asked = sqlx::query_scalar(IS_INCOMPLETE).bind(named).bind(owners).bind(columns).fetch_one(pool).await;
+    let is_incomplete: bool = asked.map_err(StoreError::sort(doing))?;
+    if !is_incomplete {
+        return Ok(());
+    }
+    for statement in rows::definitions(POSTGRES_SQL) {
+        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await {
+            // Without an index, everything works all the same, and only slower.
+            let lacks_tables = !status(pool).await?.missing_tables.is_empty();
+            return if lacks_tables { Err(StoreError::sort(doing)(error)) } else { Ok(()) };
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {

@@ -26,6 +26,7 @@ use super::budgets::impl_budgets;
 use super::clients::impl_clients;
 use super::concern::Concern;
 use super::error::{Fault, StoreError};
+use super::history::impl_history;
 use super::publications::impl_publications;
 use super::quarantine::impl_quarantine;
 use super::rows;
@@ -185,10 +186,11 @@ impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
 impl_clients!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE", now: "CURRENT_TIMESTAMP", lock: "");
 impl_settings!(for SqliteStore);
 impl_usages!(for SqliteStore, begin: "BEGIN IMMEDIATE");
+impl_history!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
 impl_doors!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
 impl_browse!(
     for SqliteStore, reads: looks, begin: "BEGIN", moments_ago: "datetime('now', '-5 seconds')",
-    day: "date(data_coleta)", from: "$1", until: "COALESCE(date($2, '+1 day'), '9999-12-32')"
+    epoch: "CAST(strftime('%s', data_coleta) AS INTEGER)", from: "$1", until: "$2"
 );
 
 #[async_trait]

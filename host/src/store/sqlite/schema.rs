@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AssertSqlSafe, SqlitePool};
 
+use super::super::SQLITE_SQL;
 use super::super::error::{Fault, StoreError};
 use super::super::rows;
 use super::super::types::{InitReport, SchemaStatus};
@@ -36,6 +37,7 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
         is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())? || is_there(pool, "scraps").await.map_err(sort())?;
     migrate(pool, doing).await?;
     place::mark(pool).await.map_err(sort())?;
+    complete(pool, doing).await?;
     let unique: bool = sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?;
     if !unique {
         sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS atlas_dados_raw_hash ON dados_raw (hash_conteudo)")
@@ -72,6 +74,28 @@ async fn migrate(pool: &SqlitePool, doing: &'static str) -> Result<(), StoreErro
         tries += 1;
         tokio::time::sleep(MIGRATION_PAUSE).await;
     }
+}
+
+/// Creates what is missing although its migration is recorded: a table that was dropped, or renamed, since.
+async fn complete(pool: &SqlitePool, doing: &'static str) -> Result<(), StoreError> {
+    let mut is_whole = status(pool).await?.missing_tables.is_empty();
+    for index in rows::indexes(SQLITE_SQL) {
+        let there = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = $1)";
+        let is_there: bool =
+            sqlx::query_scalar(there).bind(index).fetch_one(pool).await.map_err(StoreError::sort(doing))?;
+        is_whole &= is_there;
+    }
+    if is_whole {
+        return Ok(());
+    }
+    for statement in rows::definitions(SQLITE_SQL) {
+        match sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await.map_err(StoreError::sort(doing)) {
+            // SQLite has no `ADD COLUMN IF NOT EXISTS`.
+            Err(error) if !error.database_message().starts_with("duplicate column name") => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError> {

@@ -16,7 +16,7 @@ on_both!(ready:
     what_is_read_at_a_time_is_bounded_by_bytes,
     what_a_clients_scraps_came_to_adds_up,
     a_payload_is_cut_at_characters,
-    rows_are_counted_by_day,
+    rows_are_counted_by_route_and_step,
     hosts_are_listed_with_what_they_run,
 );
 
@@ -204,13 +204,13 @@ async fn records_are_found_by_client_route_and_day(ground: &Ground) -> Result<()
     assert_eq!(found(of_client.clone()).await?, ["7-20", "7-21", "7-22", "7-23", "7-24"]);
     assert_eq!(found(RecordFilter { origem: Some("venda".into()), ..all.clone() }).await?.len(), 5);
     assert_eq!(found(RecordFilter { origem: Some("venda".into()), ..of_client.clone() }).await?, [""; 0]);
-    // Both days are meant, whole.
-    let days = RecordFilter { from: Some("2025-10-21".into()), to: Some("2025-10-22".into()), ..of_client.clone() };
+    let at = |text: &str| Some(format!("{text} 00:00:00"));
+    let days = RecordFilter { from: at("2025-10-21"), until: at("2025-10-23"), ..of_client.clone() };
     assert_eq!(found(days).await?, ["7-21", "7-22"]);
-    assert_eq!(found(RecordFilter { from: Some("2025-10-24".into()), ..of_client.clone() }).await?, ["7-24"]);
-    assert_eq!(found(RecordFilter { to: Some("2025-10-20".into()), ..of_client.clone() }).await?, ["7-20"]);
-    // The first and the last day that can be asked for.
-    let ever = RecordFilter { from: Some("0001-01-01".into()), to: Some("9999-12-31".into()), ..of_client };
+    assert_eq!(found(RecordFilter { from: at("2025-10-24"), ..of_client.clone() }).await?, ["7-24"]);
+    assert_eq!(found(RecordFilter { until: at("2025-10-21"), ..of_client.clone() }).await?, ["7-20"]);
+    // The first and the last moment that can be asked for.
+    let ever = RecordFilter { from: at("0001-01-01"), until: at("9999-12-31"), ..of_client };
     assert_eq!(found(ever).await?.len(), 5);
     Ok(())
 }
@@ -300,27 +300,45 @@ async fn a_payload_is_cut_at_characters(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-async fn rows_are_counted_by_day(ground: &Ground) -> Result<()> {
-    ground.store.add_client(CLIENT, &secret("token")).await?;
-    let insert = |day: &str, n: u32| {
-        format!(
-            "INSERT INTO dados_raw (cliente_id, data_coleta, origem, payload, hash_conteudo) \
-             VALUES (7, {day}, 'pedido', '1', 'h{n}')"
-        )
-    };
-    for n in 0..3 {
-        ground.database.execute(&insert("CURRENT_TIMESTAMP", n)).await?;
+async fn rows_are_counted_by_route_and_step(ground: &Ground) -> Result<()> {
+    for client in [7, 8] {
+        ground.store.add_client(client, &secret("token")).await?;
     }
-    ground.database.execute(&insert("'2020-01-01 10:00:00'", 3)).await?;
-    let days = ground.store.days(30).await?;
-    assert_eq!(days.iter().map(|day| day.registros).sum::<i64>(), 3, "{days:?}");
-    assert!(days.iter().all(|day| (day.cliente_id, day.origem.as_str()) == (7, "pedido")));
-    let dia = days[0].dia.as_deref().context("a day")?;
-    assert!(chrono::NaiveDate::parse_from_str(dia, "%Y-%m-%d").is_ok(), "{dia}");
-    let all = ground.store.days(36_500).await?;
-    // What there is too much of is cut at the oldest end.
-    assert_eq!(all.last().and_then(|day| day.dia.as_deref()), Some("2020-01-01"));
-    assert!(all.is_sorted_by(|one, next| one.dia >= next.dia), "{all:?}");
+    let rows = [
+        (7, "pedido", "2026-11-28 23:59:59"),
+        (7, "pedido", "2026-11-29 02:59:59.5"),
+        (7, "pedido", "2026-11-29 03:00:00"),
+        (7, "pedido", "2026-11-29 04:10:00"),
+        (7, "venda", "2026-11-29 04:00:00"),
+        (8, "pedido", "2026-11-29 04:00:00"),
+    ];
+    for (n, (client, route, time)) in rows.into_iter().enumerate() {
+        let insert = format!(
+            "INSERT INTO dados_raw (cliente_id, data_coleta, origem, payload, hash_conteudo) \
+             VALUES ({client}, '{time}', '{route}', '1', 'h{n}')"
+        );
+        ground.database.execute(&insert).await?;
+    }
+    let counted = async |since: &str, step: i64| {
+        let steps = ground.store.rows_by_step(7, since, step).await?;
+        Ok::<_, StoreError>(steps.into_iter().map(|s| (s.origem, s.passo * step, s.registros)).collect::<Vec<_>>())
+    };
+    let of = |route: &str, time: &str, rows: i64| {
+        let time = chrono::NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M").unwrap();
+        (route.to_owned(), time.and_utc().timestamp(), rows)
+    };
+    let by_hours = vec![
+        of("pedido", "2026-11-29 03:00", 2),
+        of("venda", "2026-11-29 03:00", 1),
+        of("pedido", "2026-11-29 00:00", 1),
+    ];
+    assert_eq!(counted("2026-11-29 00:00:00", 3 * 3600).await?, by_hours);
+    let by_days = vec![
+        of("pedido", "2026-11-29 00:00", 3),
+        of("venda", "2026-11-29 00:00", 1),
+        of("pedido", "2026-11-28 00:00", 1),
+    ];
+    assert_eq!(counted("2026-11-28 03:00:00", 24 * 3600).await?, by_days);
     Ok(())
 }
 

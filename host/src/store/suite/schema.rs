@@ -1,6 +1,6 @@
 //! Creating the tables on a database that has none, or some.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::*;
 
@@ -13,6 +13,7 @@ on_both!(empty:
     a_missing_hash_index_is_created,
     hashes_that_are_there_twice_are_the_schemas_fault,
     other_tables_are_left_alone,
+    whatever_was_dropped_since_is_created_again,
 );
 
 /// The users' two tables from a database whose hash column lost its index.
@@ -33,7 +34,7 @@ const WITHOUT_INDEX: [&str; 2] = [
 
 async fn an_empty_database_lacks_every_table(ground: &Ground) -> Result<()> {
     let status = ground.store.schema().await?;
-    assert_eq!(status.missing_tables.len(), 17);
+    assert_eq!(status.missing_tables.len(), 19);
     assert_eq!(status.version, 0);
     assert!(status.newest >= 1 && !status.hash_is_unique && !status.is_ready());
     let server = if ground.database.is_postgres() { "PostgreSQL " } else { "SQLite " };
@@ -106,6 +107,8 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
         "clientes_configuracoes",
         "atlas_quarentena",
         "atlas_uso",
+        "scrap_linhas",
+        "scrap_ritmo",
         "clientes_apis.rede_privada",
         "scraps.pedido",
         "dados_rejeitados.reprocessado_em",
@@ -176,6 +179,26 @@ async fn hashes_that_are_there_twice_are_the_schemas_fault(ground: &Ground) -> R
     ground.database.execute("DELETE FROM dados_raw WHERE CAST(payload AS TEXT) = '2'").await?;
     ground.store.init().await?;
     assert!(ground.store.schema().await?.is_ready());
+    Ok(())
+}
+
+async fn whatever_was_dropped_since_is_created_again(ground: &Ground) -> Result<()> {
+    ground.store.init().await?;
+    let whole = ground.store.schema().await?;
+    for dropped in [
+        "DROP TABLE dados_raw",
+        "DROP TABLE dados_rejeitados",
+        "DROP TABLE atlas_pedidos; DROP TABLE atlas_acessos; DROP INDEX scraps_fila",
+        "ALTER TABLE scraps DROP COLUMN pedido",
+        "ALTER TABLE dados_raw RENAME TO dados_raw_antigo",
+    ] {
+        ground.database.execute(dropped).await?;
+        let report = ground.store.init().await.with_context(|| dropped.to_owned())?;
+        assert_eq!((report.existed, report.adopted), (!dropped.contains("dados_raw"), false), "{dropped}");
+        assert_eq!(ground.store.schema().await?, whole, "{dropped}");
+    }
+    let lease = ground.lease().await?;
+    assert_eq!(ground.store.insert(&lease, &[RecordRow { payload: "1", hash: &hash(1) }]).await?, [true]);
     Ok(())
 }
 
