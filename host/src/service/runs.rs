@@ -11,6 +11,7 @@ use super::failure::{Exit, Failure, ended_process, reservation_notice};
 use super::history::Recorder;
 use super::report::{RunReport, write_reasons};
 use super::scraps::{PAGE_SIZE_MAX, no_token};
+use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::memory;
 use crate::notice;
@@ -190,7 +191,7 @@ impl Atlas {
         let began = Instant::now();
         let before = scrap.clone();
         let job = Job { lease: lease.clone(), scrap, asked_back };
-        let settings = own_settings(&before, RunSettings { limits, ..self.config().run.clone() });
+        let settings = own_settings(before.batch, before.retries, RunSettings { limits, ..self.config().run.clone() });
         let store = Arc::clone(self.store());
         let end = pipeline::run(job, settings, Arc::new(source), store, Arc::clone(&observer), stop.clone()).await;
         self.connectors().registry().await?.write_usage().await;
@@ -503,15 +504,45 @@ fn wait_until(until: Option<&str>) -> Option<Duration> {
     Some(wait.map_or(Duration::ZERO, |wait| wait.clamp(QUOTA_WAIT_MIN, QUOTA_WAIT_MAX)))
 }
 
-/// How a scrap is run: as its host is set, but for what it says itself.
-fn own_settings(scrap: &Scrap, host: RunSettings) -> RunSettings {
-    let batch = scrap.batch.and_then(|batch| usize::try_from(batch).ok()).filter(|batch| *batch > 0);
-    let retries = scrap.retries.and_then(|retries| u32::try_from(retries).ok());
-    let retry = retries.and_then(|retries| host.retry.with_attempts(retries)).unwrap_or(host.retry);
-    RunSettings { batch: batch.unwrap_or(host.batch), retry, ..host }
+/// How a scrap is run: as its host is set, but for the batch and the attempts that it says itself. Any program that inserts a
+/// row may say them: no more count than may be set.
+fn own_settings(batch: Option<i32>, attempts: Option<i32>, host: RunSettings) -> RunSettings {
+    let batch = batch.and_then(|batch| usize::try_from(batch).ok()).filter(|batch| *batch > 0);
+    let attempts = attempts.and_then(|attempts| u32::try_from(attempts).ok()).map(|attempts| attempts.min(RETRIES_MAX));
+    let retry = attempts.and_then(|attempts| host.retry.with_attempts(attempts)).unwrap_or(host.retry);
+    RunSettings { batch: batch.map_or(host.batch, |batch| batch.min(BATCH_MAX)), retry, ..host }
 }
 
 /// What a scrap asks for in a page; one that somebody inserted without saying, what the connector does.
 pub(super) fn own_page_size(asked: i32, descriptor: &Descriptor) -> i32 {
-    if asked > 0 { asked } else { i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX) }
+    let asked = if asked > 0 { asked } else { i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX) };
+    asked.min(PAGE_SIZE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::pipeline::RetryPolicy;
+
+    #[test]
+    fn a_row_that_asks_for_more_than_may_be_set_gets_what_may_be_set() {
+        let host = || RunSettings {
+            batch: 1,
+            concurrency: 4,
+            sweeps: 1,
+            retry: RetryPolicy::new(5, Duration::ZERO, Duration::ZERO).unwrap_or_else(|| panic!("a sound policy")),
+            limits: Limits::default(),
+            db_patience: Duration::ZERO,
+        };
+        let run = |batch, attempts| {
+            let settings = own_settings(batch, attempts, host());
+            (settings.batch, settings.retry.attempts())
+        };
+        assert_eq!(run(None, None), (1, 5));
+        assert_eq!(run(Some(500), Some(9)), (500, 9));
+        assert_eq!(run(Some(i32::MAX), Some(i32::MAX)), (BATCH_MAX, RETRIES_MAX));
+        assert_eq!(run(Some(0), Some(0)), (1, 5));
+        assert_eq!(run(Some(-1), Some(-1)), (1, 5));
+    }
 }
