@@ -457,13 +457,7 @@ load-not-a-component = { $file } is not a WebAssembly component: { $reason }
     .fix = Build the file again; it may be cut short or of another kind.
 load-imports = { $file } imports what no connector may use: { $imports }
     .fix =
-        Build it without them.{ $filesystem ->
-            [0] {""}
-           *[other] {" "}wasi:filesystem: Rust for wasm32-unknown-unknown instead of wasm32-wasip2, or #![no_std]; componentize-qjs and componentize-py with --stub-wasi; TinyGo with -target=wasm-unknown.
-        }{ $sockets ->
-            [0] {""}
-           *[other] {" "}wasi:sockets: Rust for wasm32-unknown-unknown and without std::net; componentize-py with --stub-wasi; TinyGo with -target=wasm-unknown; requests go through atlas:connector/http.
-        }{ $http ->
+        Build it without them.{ $http ->
             [0] {""}
            *[other] {" "}wasi:http: componentize-js with disableFeatures: ['http', 'fetch-event'], jco with --disable http --disable fetch-event, componentize-qjs and componentize-py with --stub-wasi; requests go through atlas:connector/http.
         }{ $version ->
@@ -474,7 +468,7 @@ load-imports = { $file } imports what no connector may use: { $imports }
            *[other] {" "}Other WASI packages: leave out the library that asks for them, or build with --stub-wasi.
         }{ $foreign ->
             [0] {""}
-           *[other] {" "}Other imports: leave them out of the connector's world; it may import atlas:connector, wasi:cli, wasi:io, wasi:clocks and wasi:random alone.
+           *[other] {" "}Other imports: leave them out of the connector's world; it may import atlas:connector and, of WASI, cli, io, clocks, random, filesystem and sockets alone.
         }
 load-proposals = { $file } uses WebAssembly proposals that no connector may use: { $proposals }
     .fix = Build it without them: without -C target-feature (Rust), -m… (clang) or options of its compiler that turn them on.

@@ -481,13 +481,7 @@ load-not-a-component = { $file } não é um componente WebAssembly: { $reason }
     .fix = Gere o arquivo de novo; ele pode estar truncado ou ser de outro tipo.
 load-imports = { $file } importa o que um conector não pode usar: { $imports }
     .fix =
-        Gere-o sem isso.{ $filesystem ->
-            [0] {""}
-           *[other] {" "}wasi:filesystem: Rust para wasm32-unknown-unknown em vez de wasm32-wasip2, ou #![no_std]; componentize-qjs e componentize-py com --stub-wasi; TinyGo com -target=wasm-unknown.
-        }{ $sockets ->
-            [0] {""}
-           *[other] {" "}wasi:sockets: Rust para wasm32-unknown-unknown e sem std::net; componentize-py com --stub-wasi; TinyGo com -target=wasm-unknown; as requisições passam por atlas:connector/http.
-        }{ $http ->
+        Gere-o sem isso.{ $http ->
             [0] {""}
            *[other] {" "}wasi:http: componentize-js com disableFeatures: ['http', 'fetch-event'], jco com --disable http --disable fetch-event, componentize-qjs e componentize-py com --stub-wasi; as requisições passam por atlas:connector/http.
         }{ $version ->
@@ -498,7 +492,7 @@ load-imports = { $file } importa o que um conector não pode usar: { $imports }
            *[other] {" "}Outros pacotes WASI: retire a biblioteca que os pede, ou gere com --stub-wasi.
         }{ $foreign ->
             [0] {""}
-           *[other] {" "}Outras importações: retire-as do world do conector; ele só pode importar atlas:connector, wasi:cli, wasi:io, wasi:clocks e wasi:random.
+           *[other] {" "}Outras importações: retire-as do world do conector; ele só pode importar atlas:connector e, do WASI, cli, io, clocks, random, filesystem e sockets.
         }
 load-proposals = { $file } usa extensões do WebAssembly que um conector não pode usar: { $proposals }
     .fix = Gere-o sem elas: sem -C target-feature (Rust), -m… (clang) ou opções do compilador que as liguem.

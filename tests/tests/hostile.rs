@@ -461,14 +461,14 @@ cases! {
     huge_cursor
     huge_requests
     imports_another_interface
-    imports_sockets
-    imports_the_file_system
     imports_version_9
     log_controls
     log_flood
     many_memories
     memory_bomb
     method_not_granted
+    opens_files
+    opens_sockets
     other_origins
     panic_with_a_message
     path_traversal

@@ -4,6 +4,20 @@
 import http from "atlas:connector/http@0.1.0";
 import log from "atlas:connector/log@0.1.0";
 
+/** The engine has no console of its own: what is written to one is the connector's log. */
+globalThis.console ??= Object.fromEntries(
+  ["debug", "log", "info", "warn", "error"].map((method) => [
+    method,
+    (...values) => log.log(method === "log" ? "info" : method, values.map(shown).join(" ")),
+  ]),
+);
+
+function shown(value) {
+  if (typeof value === "string") return value;
+  if (value instanceof Error) return `${value}\n${value.stack}`;
+  return JSON.stringify(value) ?? String(value);
+}
+
 /** A function that is exported, with its mistakes in the scrap's log, line by line. What the contract has no variant for ends
  * the scrap, and would do so without a word. */
 export function reported(exported) {

@@ -2,7 +2,9 @@
 page. It says the same as the SDK for Rust (connectors/sdk). Copy it into a connector of your own."""
 
 import functools
+import importlib
 import json
+import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -21,6 +23,19 @@ from wit_world.imports.types import (
     RetryHint,
 )
 
+# What is imported while the component is built becomes a part of it; later there are no files to import from. So these are
+# imported here, for a connector that imports within a function, and for Python itself: it imports `_strptime` and the codecs
+# of `bytes.decode` when they are first used.
+EARLY = """
+    _strptime base64 calendar collections csv dataclasses datetime decimal email.utils enum fractions hashlib hmac html io
+    itertools math operator random re statistics string textwrap time typing unicodedata urllib.parse uuid zlib zoneinfo
+    xml.etree.ElementTree
+    encodings.ascii encodings.cp1252 encodings.cp850 encodings.idna encodings.iso8859_1 encodings.iso8859_15
+    encodings.latin_1 encodings.utf_16 encodings.utf_16_be encodings.utf_16_le encodings.utf_8 encodings.utf_8_sig
+"""
+for _module in EARLY.split():
+    importlib.import_module(_module)
+
 
 def reported(exported: Callable) -> Callable:
     """A method that is exported, with its mistakes in the scrap's log, line by line. What the contract has no variant for
@@ -33,13 +48,9 @@ def reported(exported: Callable) -> Callable:
         except Err:
             raise
         except Exception as error:
-            log.log(log.Level.ERROR, f"{type(error).__name__}: {error}")
-            # Not by the module `traceback`: it looks for the sources, and there is no file system.
-            step = error.__traceback__
-            while step is not None:
-                code = step.tb_frame.f_code
-                log.log(log.Level.ERROR, f"    {code.co_filename}:{step.tb_lineno} in {code.co_name}")
-                step = step.tb_next
+            for part in traceback.format_exception(error):
+                for line in part.rstrip().split("\n"):
+                    log.log(log.Level.ERROR, line)
             raise
 
     return method

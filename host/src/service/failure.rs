@@ -337,8 +337,6 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
             "load-imports",
             file = file,
             imports = refused,
-            filesystem = refused.of(ImportFamily::Filesystem),
-            sockets = refused.of(ImportFamily::Sockets),
             http = refused.of(ImportFamily::Http),
             version = refused.of(ImportFamily::OtherWasiVersion),
             wasi = refused.of(ImportFamily::OtherWasi),

@@ -38,7 +38,9 @@ pub(crate) fn build() -> Result<PathBuf> {
         let fresh = tools.join("component.wasm");
         build(&folder, &tools, &fresh).with_context(|| format!("example {name}"))?;
         let component = fs::read(&fresh).with_context(|| format!("cannot read {}", fresh.display()))?;
-        let foreign = foreign_imports(&component)?;
+        let mut foreign = foreign_imports(&component)?;
+        // What languages bring along, and the host answers for.
+        foreign.retain(|import| !import.starts_with("wasi:"));
         ensure!(foreign.is_empty(), "example {name} imports more than the contract: {}", foreign.join(", "));
         replace(&file, &component)?;
         fs::write(&stamp, built_from).with_context(|| format!("cannot write {}", stamp.display()))?;
@@ -62,7 +64,7 @@ fn javascript(folder: &Path, tools: &Path, to: &Path) -> Result<()> {
     }
     execute(Command::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(tools))?;
     let mut build = Command::new(tools.join("node_modules/.bin/componentize-qjs"));
-    build.args(["--sync", "--stub-wasi", "--world", "connector", "--wit"]).arg(root().join(CONTRACT));
+    build.args(["--sync", "--world", "connector", "--wit"]).arg(root().join(CONTRACT));
     build.args(["--js", "pedido.js", "--output"]).arg(to).current_dir(folder);
     quietly(&mut build)
 }
@@ -87,7 +89,7 @@ fn python(folder: &Path, tools: &Path, to: &Path) -> Result<()> {
         install.args(["install", "--quiet", "--require-hashes", "--requirement"]).arg(folder.join("requirements.txt")),
     )?;
     let mut build = Command::new(programs.join("componentize-py"));
-    build.arg("--wit-path").arg(root().join(CONTRACT)).args(["--world", "connector", "componentize", "--stub-wasi"]);
+    build.arg("--wit-path").arg(root().join(CONTRACT)).args(["--world", "connector", "componentize"]);
     build.arg("--output").arg(to).arg("pedido").current_dir(folder);
     quietly(build.env("VIRTUAL_ENV", &environment))
 }

@@ -5,7 +5,7 @@ use wasmparser::{BinaryReader, ComponentImportSectionReader, ComponentTypeRef, T
 
 use super::{check, contract};
 
-/// What passes is a component of bounded parts, and imports of the contract and of four packages of WASI alone. What does not is
+/// What passes is a component of bounded parts, and imports of the contract and of six packages of WASI alone. What does not is
 /// told on one line.
 pub fn loader(file: &[u8]) {
     let version = match check(file) {

@@ -1,5 +1,5 @@
-//! The closed world: what a component may import. Its own contract, and of WASI the four packages that reach nothing outside
-//! the sandbox. Decided on the names alone, before anything of the component is compiled.
+//! The closed world: what a component may import. Its own contract, and of WASI six packages, none
+//! of which reaches anything outside the sandbox. Decided on the names alone, before anything of the component is compiled.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,8 +9,9 @@ use super::anatomy::Import;
 
 /// The package of the contract.
 const CONTRACT: &str = "atlas:connector/";
-/// What a guest may have of WASI: no file, no socket, no host's clock or randomness behind any of it.
-const GRANTED: [&str; 4] = ["wasi:cli", "wasi:io", "wasi:clocks", "wasi:random"];
+/// What a guest may have of WASI: no file, no socket, no host's clock or randomness behind any of
+/// it.
+const GRANTED: [&str; 6] = ["wasi:cli", "wasi:io", "wasi:clocks", "wasi:random", "wasi:filesystem", "wasi:sockets"];
 /// The line of WASI versions that the host links: any of them serves guests made for an earlier one.
 const WASI_LINE: &str = "0.2.";
 /// A refusal shows this many characters of a name.
@@ -19,10 +20,6 @@ const NAME_SHOWN: usize = 128;
 /// Where a refused import comes from, and with it what removes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ImportFamily {
-    /// `wasi:filesystem`
-    Filesystem,
-    /// `wasi:sockets`
-    Sockets,
     /// `wasi:http`
     Http,
     /// A granted package of another WASI than 0.2.
@@ -81,8 +78,6 @@ fn refused_family(name: &str) -> Option<ImportFamily> {
     Some(match package {
         package if GRANTED.contains(&package) && version.starts_with(WASI_LINE) => return None,
         package if GRANTED.contains(&package) => ImportFamily::OtherWasiVersion,
-        "wasi:filesystem" => ImportFamily::Filesystem,
-        "wasi:sockets" => ImportFamily::Sockets,
         "wasi:http" => ImportFamily::Http,
         package if package.starts_with("wasi:") => ImportFamily::OtherWasi,
         _ => ImportFamily::Foreign,
@@ -110,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contract_and_the_four_granted_packages_are_accepted() {
+    fn the_contract_and_the_six_granted_packages_are_accepted() {
         let granted = [
             "atlas:connector/http@0.1.0",
             "atlas:connector/types@0.1.0",
@@ -118,6 +113,8 @@ mod tests {
             "wasi:io/streams@0.2.6",
             "wasi:clocks/monotonic-clock@0.2.12",
             "wasi:random/insecure-seed@0.2.3",
+            "wasi:filesystem/types@0.2.0",
+            "wasi:sockets/tcp@0.2.9",
         ];
         assert_eq!(checked(&granted).unwrap().as_deref(), Some("0.1.0"));
         assert_eq!(checked(&["atlas:connector/log@0.0.9"]).unwrap().as_deref(), Some("0.0.9"));
@@ -128,7 +125,7 @@ mod tests {
     fn every_other_import_is_named_and_not_the_first_alone() {
         let long = "x".repeat(1000);
         let refusals = [
-            refusal(&["wasi:sockets/tcp@0.2.0", "atlas:connector/http@0.1.0", "wasi:filesystem/types@0.2.0", "env"]),
+            refusal(&["wasi:sockets/tcp@0.3.0", "atlas:connector/http@0.1.0", "wasi:filesystem/types@0.1.0", "env"]),
             refusal(&["wasi:http/types@0.2.0", "wasi:cli/stdin@0.3.0", "wasi:keyvalue/store@0.2.0", "wasi:cli"]),
             refusal(&["wasi:clipboard/x@0.2.0", "wasi:io-uring/x@0.2.0", "atlas:connectors/http@0.1.0", "\u{1b}[2J"]),
             refusal(&[&long]),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::bindings::wasi::clocks::monotonic_clock;
+use super::bindings::wasi::filesystem::preopens;
 use super::bindings::wasi::io::poll;
+use super::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily};
+use super::bindings::wasi::sockets::{instance_network, ip_name_lookup, tcp_create_socket, udp_create_socket};
 use super::*;
 use crate::connector::load::{Connector, Loader, TrustPolicy};
 use crate::connector::source::reason_of_trap;
@@ -66,6 +69,23 @@ async fn to_exit_is_a_trap_with_its_reason() {
     );
     let trap = connector.contract.fetch_page(&mut store, &scrap, Some("exit".to_owned())).await.err().unwrap();
     assert_eq!(reason_of_trap(&trap, store.data()), "the connector exited with failure instead of returning");
+}
+
+#[tokio::test]
+async fn there_is_no_directory_and_every_socket_and_name_is_refused() {
+    let loader = loader(TrustPolicy::default());
+    let share = loader.engine.share(None, "relogio");
+    let mut store = Guest::store(&loader.engine, &loader.limits, &share, "relogio", None, Wasi::of_describe());
+    let guest = store.data_mut();
+    assert!(preopens::Host::get_directories(guest).unwrap().is_empty());
+    let network = instance_network::Host::instance_network(guest).unwrap();
+    let name = ip_name_lookup::Host::resolve_addresses(guest, network, "localhost".to_owned()).unwrap();
+    assert_eq!(name.err(), Some(ErrorCode::AccessDenied));
+    for family in [IpAddressFamily::Ipv4, IpAddressFamily::Ipv6] {
+        let tcp = tcp_create_socket::Host::create_tcp_socket(guest, family).unwrap();
+        let udp = udp_create_socket::Host::create_udp_socket(guest, family).unwrap();
+        assert_eq!((tcp.err(), udp.err()), (Some(ErrorCode::AccessDenied), Some(ErrorCode::AccessDenied)));
+    }
 }
 
 #[tokio::test]

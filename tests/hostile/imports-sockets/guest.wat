@@ -1,1 +1,0 @@
-(component (import "wasi:sockets/tcp@0.2.0" (instance)))
