@@ -1,10 +1,13 @@
 //! The route `pedido` in Rust, JavaScript and Python: what a connector is written in must be seen neither in the rows nor in
 //! how a scrap ends. The records stay in the host, so every language gives the same bytes.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use anyhow::Context as _;
 use atlas_tests::{Atlas, FROM, FaultKind, Faults, Finished, Rota, Row, SampleApi, TO, api};
+use tokio::process::Command;
 
 const CLIENT: u32 = 2151;
 
@@ -164,5 +167,136 @@ async fn a_period_that_the_operator_left_out_and_a_cursor_of_another_meaning_are
     assert_eq!((&said[0], &said[0]), (&said[1], &said[2]));
     assert_eq!(said[0].2["status"], "falhou");
     assert!(said[0].2["motivo"].as_str().is_some_and(|why| why.contains("not a page number: dois")), "{:?}", said[0]);
+    Ok(())
+}
+
+/// What an author's guest shows of what its language reaches: what a library finds that looks for a
+/// file or a socket, output, and the time.
+const CURIOUS: [(&str, &str); 2] = [
+    (
+        "pedido.py",
+        r#"
+import atlas
+import wit_world
+from datetime import datetime
+
+
+class WitWorld(wit_world.WitWorld):
+    @atlas.reported
+    def describe(self, definition):
+        return atlas.descriptor(route="pedido", api="jueri", takes_period=True, key=["/id"])
+
+    @atlas.reported
+    def fetch_page(self, scrap, cursor):
+        import csv
+
+        print("late:", next(csv.reader(["a;b"], delimiter=";")), datetime.strptime("30/11/2026", "%d/%m/%Y").date())
+        print("codec:", b"a\xe7\xe3o".decode("cp1252"))
+        try:
+            open("/etc/passwd")
+        except OSError as error:
+            print("file:", type(error).__name__)
+        import tomllib
+"#,
+    ),
+    (
+        "pedido.js",
+        r#"
+import { descriptor, fatal, reported } from "./atlas.js";
+
+export const describe = reported(() => descriptor({ route: "pedido", api: "jueri", takesPeriod: true, key: ["/id"] }));
+
+export const fetchPage = reported((scrap, cursor) => {
+  console.log("time:", new Date().toISOString().slice(0, 2));
+  undefined.nothing();
+});
+"#,
+    ),
+];
+
+/// Builds a guest of this source as its author does, with the tools that the examples were built
+/// with.
+async fn built(source: &str, file: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository")?;
+    let (language, helper) = if file.ends_with(".py") { ("pedido-py", "atlas.py") } else { ("pedido-js", "atlas.js") };
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join(file), source)?;
+    std::fs::copy(repository.join("examples/connectors").join(language).join(helper), folder.join(helper))?;
+    let tools = atlas_tests::example_connectors()?.join("tools").join(language);
+    let (wit, component) = (repository.join("wit/0.1.0"), folder.join("pedido.wasm"));
+    let mut build = if language == "pedido-py" {
+        let mut build = Command::new(tools.join("venv/bin/componentize-py"));
+        build.arg("--wit-path").arg(wit).args(["--world", "connector", "componentize", "--output"]);
+        build.arg(&component).arg("pedido").env("VIRTUAL_ENV", tools.join("venv"));
+        build
+    } else {
+        let mut build = Command::new(tools.join("node_modules/.bin/componentize-qjs"));
+        build.args(["--sync", "--world", "connector", "--wit"]).arg(wit);
+        build.args(["--js", file, "--output"]).arg(&component);
+        build
+    };
+    let ended = build.current_dir(folder).output().await?;
+    anyhow::ensure!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    Ok(component)
+}
+
+/// The code that a cache keeps of core modules, with the time at which each was written.
+fn shared_code(cache: &Path) -> anyhow::Result<BTreeMap<String, SystemTime>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(cache)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".module") {
+            found.insert(name, entry.metadata()?.modified()?);
+        }
+    }
+    Ok(found)
+}
+
+#[tokio::test]
+async fn a_guest_in_python_has_its_librarys_files_early_its_own_errors_and_a_log() -> anyhow::Result<()> {
+    let api = api(2, Faults::default()).await?;
+    let mut atlas = Atlas::on_sqlite()?;
+    let cache = atlas.folder().join("cache");
+    atlas.set("ATLAS_CACHE", &cache.display().to_string());
+    let (file, source) = CURIOUS[0];
+    let guest = built(source, file, &atlas.folder().join("guest")).await?;
+    ready(&mut atlas, &guest, &api).await?;
+    let shared = shared_code(&cache)?;
+    assert_eq!(shared.len(), 3, "{shared:?}");
+
+    let ran = atlas.run_pedido(CLIENT, &["--verbose"]).await?.expect(7)?;
+    for said in [
+        "late: ['a', 'b'] 2026-11-30",
+        "codec: ação",
+        "file: FileNotFoundError",
+        "Traceback (most recent call last):",
+        "line 22, in fetch_page",
+        "ModuleNotFoundError: No module named 'tomllib'",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+
+    // An edit compiles what is its own, and leaves Python's own code as it is.
+    let edited = source.replace("import tomllib", "raise RuntimeError('edited')");
+    let guest = built(&edited, file, &atlas.folder().join("guest")).await?;
+    std::fs::copy(guest, atlas.folder().join("connectors/pedido.wasm"))?;
+    let ran = atlas.run_pedido(CLIENT, &["--verbose"]).await?.expect(7)?;
+    assert!(ran.stderr.contains("RuntimeError: edited"), "{}", ran.stderr);
+    assert_eq!(shared_code(&cache)?, shared);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_in_javascript_has_the_scraps_time_and_a_log() -> anyhow::Result<()> {
+    let api = api(2, Faults::default()).await?;
+    let mut atlas = Atlas::on_sqlite()?;
+    let (file, source) = CURIOUS[1];
+    let guest = built(source, file, &atlas.folder().join("guest")).await?;
+    ready(&mut atlas, &guest, &api).await?;
+    let ran = atlas.run_pedido(CLIENT, &["--verbose"]).await?.expect(7)?;
+    for said in ["time: 20", "TypeError", "pedido.js"] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
     Ok(())
 }

@@ -13,8 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 use super::private::{PrivateFile, make_private, open_private, write_aside};
 use super::said::Said;
@@ -46,20 +46,32 @@ impl ComponentCache {
 
     /// The copy of a component, if there is one that fits. Reads a file: call it where blocking is allowed.
     pub(super) fn find(&self, engine: &Engine, sha256: &str) -> Option<Component> {
-        let (directory, name) = (self.directory.as_ref()?, name(engine, sha256, COMPILED));
-        let compiled_again = |error: &dyn Display| {
-            let file = directory.join(&name);
-            tracing::warn!(file = %file.display(), %error, "a precompiled connector is compiled again");
-        };
-        let copy = match open_private(directory, &name) {
-            Ok(copy) => copy,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        let copy = self.open_copy(engine, sha256, COMPILED)?;
+        load(engine, &copy).inspect_err(|error| self.compiled_again(engine, sha256, COMPILED, error)).ok()
+    }
+
+    fn open_copy(&self, engine: &Engine, sha256: &str, kind: &str) -> Option<PrivateFile> {
+        match open_private(self.directory.as_ref()?, &name(engine, sha256, kind)) {
+            Ok(copy) => Some(copy),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                compiled_again(&error);
-                return None;
+                self.compiled_again(engine, sha256, kind, &error);
+                None
             }
-        };
-        load(engine, &copy).inspect_err(|error| compiled_again(error)).ok()
+        }
+    }
+
+    fn compiled_again(&self, engine: &Engine, sha256: &str, kind: &str, error: &dyn Display) {
+        if let Some(file) = self.named(engine, sha256, kind) {
+            tracing::warn!(file = %file.display(), %error, "a precompiled connector is compiled again");
+        }
+    }
+
+    /// The code of a core module, if there is a copy that fits. Reads a file: call it where blocking
+    /// is allowed.
+    pub(super) fn find_module(&self, engine: &Engine, sha256: &str) -> Option<Module> {
+        let copy = self.open_copy(engine, sha256, MODULE)?;
+        load_module(engine, &copy).inspect_err(|error| self.compiled_again(engine, sha256, MODULE, error)).ok()
     }
 
     /// Seconds of CPU time that were not enough to compile a component. Reads a file: call it where blocking is allowed.
@@ -102,7 +114,16 @@ impl ComponentCache {
 
     /// Keeps a copy, in the compiler's own words. Writes a file: call it where blocking is allowed.
     pub(super) fn keep(&self, engine: &Engine, sha256: &str, compiled: &[u8]) {
-        let Some(path) = self.named(engine, sha256, COMPILED) else {
+        self.keep_as(engine, sha256, COMPILED, compiled);
+    }
+
+    /// Keeps the code of a core module, as [`Self::keep`] does.
+    pub(super) fn keep_module(&self, engine: &Engine, sha256: &str, compiled: &[u8]) {
+        self.keep_as(engine, sha256, MODULE, compiled);
+    }
+
+    fn keep_as(&self, engine: &Engine, sha256: &str, kind: &str, compiled: &[u8]) {
+        let Some(path) = self.named(engine, sha256, kind) else {
             return;
         };
         let kept = write_aside(&path, compiled).and_then(|()| self.forget_the_oldest());
@@ -137,8 +158,10 @@ impl ComponentCache {
     }
 }
 
-/// The kinds of files: code, what it says of itself, and that there is none.
+/// The kinds of files: code of a component, code of a core module, what a component says of itself,
+/// and that there is no code of it.
 const COMPILED: &str = "cwasm";
+const MODULE: &str = "module";
 const SAID: &str = "said";
 const TOO_SLOW: &str = "slow";
 
@@ -147,7 +170,9 @@ fn is_ours(name: &OsStr) -> bool {
     let Some((sha256, rest)) = name.to_str().and_then(|name| name.split_once('-')) else { return false };
     let (hash, kind) = rest.split_once('.').unwrap_or((rest, ""));
     let is_hex = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_hex(sha256, 64) && is_hex(hash, 16) && ([COMPILED, SAID, TOO_SLOW].contains(&kind) || kind.ends_with(".tmp"))
+    is_hex(sha256, 64)
+        && is_hex(hash, 16)
+        && ([COMPILED, MODULE, SAID, TOO_SLOW].contains(&kind) || kind.ends_with(".tmp"))
 }
 
 fn name(engine: &Engine, sha256: &str, kind: &str) -> String {
@@ -165,12 +190,26 @@ pub(super) fn take_over(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Co
     unsafe { Component::deserialize(engine, compiled) }
 }
 
+/// The same for a core module.
+#[allow(unsafe_code)]
+pub(super) fn take_over_module(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Module> {
+    // SAFETY: as in `take_over`. The child that compiled it was given this module alone, and ran
+    // nothing of it.
+    unsafe { Module::deserialize(engine, compiled) }
+}
+
 #[allow(unsafe_code)]
 fn load(engine: &Engine, copy: &PrivateFile) -> wasmtime::Result<Component> {
     // SAFETY: the file is native code, and must be one that wasmtime's compiler wrote. `open_private` made sure that it and its
     // directory belong to this user and that nobody else can write to them; `keep` alone writes there, under a name of the
     // digest and the engine, by renaming a whole file into place; nothing changes a file once it stands there.
     unsafe { Component::deserialize_file(engine, &copy.path) }
+}
+
+#[allow(unsafe_code)]
+fn load_module(engine: &Engine, copy: &PrivateFile) -> wasmtime::Result<Module> {
+    // SAFETY: as in `load`.
+    unsafe { Module::deserialize_file(engine, &copy.path) }
 }
 
 /// All that decides whether a compiled copy fits: wasmtime's version, the configuration, the processor's features.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::Module;
 use wasmtime::component::Component;
 
 use super::cache::{self, ComponentCache};
@@ -17,6 +18,7 @@ use super::guest::GuestLog;
 use super::heavy::HeavyWork;
 use super::proposals::{self, Invalid};
 use super::said::{Description, Said, Unsaid};
+use super::split::{self, CoreModule, Split};
 use crate::limits::Limits;
 use crate::source::{Answer, Request, SendError};
 
@@ -102,6 +104,8 @@ pub(super) struct Tools<'a> {
 /// A compiled component, whose description may still be on its way.
 pub(super) struct Compiled {
     pub(super) component: Component,
+    /// The modules that were taken out of it, in the order of its imports.
+    pub(super) modules: Vec<Module>,
     description: Coming,
 }
 
@@ -132,19 +136,96 @@ impl Compiler {
     pub(super) async fn compile(&self, tools: &Tools<'_>, source: &Source<'_>) -> Result<Compiled, CompileError> {
         let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
         let (engine, cache, sha256) = (Arc::clone(tools.engine), tools.cache.clone(), source.sha256.to_owned());
-        let seconds = self.limits.compile_cpu_s;
-        let found = tools.heavy.run(move || match cache.find(engine.engine(), &sha256) {
+        let (seconds, whole) = (self.limits.compile_cpu_s, source.component.clone());
+        let found = tools.heavy.run(move || {
+            let copy = cache.find(engine.engine(), &sha256);
             // What was not enough once is not tried again, nor is less.
-            None => match cache.too_slow(engine.engine(), &sha256) {
-                Some(tried) if seconds <= tried => Err(CompileError::TooSlow { seconds }),
-                _ => Ok(None),
-            },
-            Some(component) => Ok(Some((component, cache.description(engine.engine(), &sha256)))),
+            let too_slow = |tried: &u64| copy.is_none() && seconds <= *tried;
+            if cache.too_slow(engine.engine(), &sha256).filter(too_slow).is_some() {
+                return Err(CompileError::TooSlow { seconds });
+            }
+            let copy = copy.map(|component| (component, cache.description(engine.engine(), &sha256)));
+            Ok((split::split(&whole), copy))
         });
-        match found.await.map_err(|e| failed(&e))?? {
-            Some((component, Some(said))) => Ok(Compiled { component, description: Coming::Noted(Box::new(said)) }),
-            Some((component, None)) => self.describe_copy(tools, component, source).await,
-            None => self.compile_anew(tools, source).await,
+        let (Split { component, modules }, copy) = found.await.map_err(|e| failed(&e))??;
+        let compiled = async {
+            let (modules, cpu_s) = self.modules(tools, source, modules).await?;
+            match copy {
+                Some((component, Some(said))) => {
+                    Ok(Compiled { component, modules, description: Coming::Noted(Box::new(said)) })
+                }
+                Some((component, None)) => self.describe_copy(tools, source, component, modules).await,
+                None => self.compile_anew(tools, source, &component, modules, cpu_s).await,
+            }
+        };
+        let compiled = compiled.await;
+        if let Err(CompileError::TooSlow { seconds }) = compiled {
+            let (engine, cache, sha256) = (Arc::clone(tools.engine), tools.cache.clone(), source.sha256.to_owned());
+            let noted = tools.heavy.run(move || cache.note_too_slow(engine.engine(), &sha256, seconds));
+            noted.await.map_err(|e| failed(&e))?;
+        }
+        compiled
+    }
+
+    /// The code of the modules that were taken out of a component, and the seconds of CPU time that
+    /// are left for what remains of it. One that is not kept yet is compiled by a child that is
+    /// given this module and nothing else, since its code becomes a part of other connectors too.
+    async fn modules(
+        &self,
+        tools: &Tools<'_>,
+        source: &Source<'_>,
+        modules: Vec<CoreModule>,
+    ) -> Result<(Vec<Module>, u64), CompileError> {
+        let mut left_ms = self.limits.compile_cpu_s.saturating_mul(1000);
+        let mut taken = Vec::with_capacity(modules.len());
+        for module in modules {
+            if let Some(copy) = find_module(tools, &module).await? {
+                taken.push(copy);
+                continue;
+            }
+            let _compiling = permit(&self.compiled_at_once).await?;
+            // Another connector's load may have had it compiled meanwhile.
+            if let Some(copy) = find_module(tools, &module).await? {
+                taken.push(copy);
+                continue;
+            }
+            let (code, spent_ms) = self.compile_module(tools, source, &module, left_ms.div_ceil(1000)).await?;
+            left_ms = left_ms.saturating_sub(spent_ms);
+            if left_ms == 0 {
+                return Err(CompileError::TooSlow { seconds: self.limits.compile_cpu_s });
+            }
+            taken.push(keep_module(tools, module.sha256, code).await?);
+        }
+        let bytes = taken.iter().map(|module| {
+            let code = module.image_range();
+            (code.end as usize).saturating_sub(code.start as usize)
+        });
+        if bytes.sum::<usize>() > COMPILED_BYTES_MAX {
+            return Err(CompileError::TooLarge { limit: COMPILED_BYTES_MAX });
+        }
+        Ok((taken, left_ms.div_ceil(1000)))
+    }
+
+    /// Compiles a core module; gives its code, and the milliseconds of CPU time that it took.
+    async fn compile_module(
+        &self,
+        tools: &Tools<'_>,
+        source: &Source<'_>,
+        module: &CoreModule,
+        cpu_s: u64,
+    ) -> Result<(Vec<u8>, u64), CompileError> {
+        let program = match &self.place {
+            Place::Child(program) => program,
+            Place::Here => return compile_module_here(tools.engine, &module.bytes).map(|code| (code, 0)),
+            Place::Nowhere => return Err(nowhere()),
+        };
+        let task = self.task(Work::Module, tools.engine.largest_guest(), source).within(cpu_s);
+        let refused = |error| self.compile_error(error);
+        let mut child = Child::start(program, &task, &module.bytes, &[]).await.map_err(refused)?;
+        let code = child.code().await.map_err(refused)?;
+        match (code, child.last_word().await.map_err(refused)?) {
+            (Some(code), Word::ModuleCompiled { cpu_ms }) => Ok((code, cpu_ms)),
+            (_, word) => Err(not_compiled(word)),
         }
     }
 
@@ -152,42 +233,46 @@ impl Compiler {
     async fn describe_copy(
         &self,
         tools: &Tools<'_>,
-        component: Component,
         source: &Source<'_>,
+        component: Component,
+        modules: Vec<Module>,
     ) -> Result<Compiled, CompileError> {
         let program = match &self.place {
             Place::Child(program) => program,
-            Place::Here => return Ok(Compiled { component, description: Coming::Here }),
+            Place::Here => return Ok(Compiled { component, modules, description: Coming::Here }),
             Place::Nowhere => return Err(nowhere()),
         };
         let permit = permit(&self.described_at_once).await?;
-        let hindered = |error: &dyn std::fmt::Display| CompileError::Hindered(format!("{error:#}"));
         let copy = component.clone();
-        let code =
-            tools.heavy.run(move || copy.serialize()).await.map_err(|e| hindered(&e))?.map_err(|e| hindered(&e))?;
-        let task = self.task(Work::Describe, tools.engine.largest_guest(), source);
-        let child = Child::start(program, &task, &code).await.map_err(|error| self.compile_error(error))?;
-        Ok(Compiled { component, description: Coming::Child(Box::new(child), permit) })
+        let code = tools.heavy.run(move || copy.serialize()).await.map_err(|e| hindered(&e))?;
+        let (code, with) = (code.map_err(|e| hindered(&e))?, code_of(tools, &modules).await?);
+        let task = self.task(Work::Describe, tools.engine.largest_guest(), source).with(with.len());
+        let child = Child::start(program, &task, &code, &with).await.map_err(|error| self.compile_error(error))?;
+        Ok(Compiled { component, modules, description: Coming::Child(Box::new(child), permit) })
     }
 
-    async fn compile_anew(&self, tools: &Tools<'_>, source: &Source<'_>) -> Result<Compiled, CompileError> {
+    /// Compiles what is left of a component, within so many seconds of CPU time.
+    async fn compile_anew(
+        &self,
+        tools: &Tools<'_>,
+        source: &Source<'_>,
+        left: &Bytes,
+        modules: Vec<Module>,
+        cpu_s: u64,
+    ) -> Result<Compiled, CompileError> {
         let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
         // Held until the code is taken over: it is as large as what the child was given the memory for.
         let compiling = permit(&self.compiled_at_once).await?;
         let compiled = match &self.place {
-            Place::Child(program) => self.in_child(program, tools.engine.largest_guest(), source).await,
-            Place::Here => compile_here(tools.engine, &source.component).map(|code| (code, Coming::Here)),
+            Place::Child(program) => {
+                let task = self.task(Work::Compile, tools.engine.largest_guest(), source).within(cpu_s);
+                self.in_child(program, task, left, &code_of(tools, &modules).await?).await
+            }
+            Place::Here => compile_here(tools.engine, left).map(|code| (code, Coming::Here)),
             Place::Nowhere => Err(nowhere()),
         };
+        let (code, description) = compiled?;
         let (engine, cache, sha256) = (Arc::clone(tools.engine), tools.cache.clone(), source.sha256.to_owned());
-        let (code, description) = match compiled {
-            Ok(compiled) => compiled,
-            Err(error @ CompileError::TooSlow { seconds }) => {
-                let noted = tools.heavy.run(move || cache.note_too_slow(engine.engine(), &sha256, seconds)).await;
-                return Err(noted.err().map_or(error, |e| failed(&e)));
-            }
-            Err(error) => return Err(error),
-        };
         let taken = tools.heavy.run_and_hand_on(move |permit| {
             let component = cache::take_over(engine.engine(), &code)?;
             // Nobody has to wait for the disk.
@@ -199,27 +284,24 @@ impl Compiler {
         });
         let component = taken.await.map_err(|e| failed(&e))?.map_err(|error| not_taken_over(format!("{error:#}")))?;
         drop(compiling);
-        Ok(Compiled { component, description })
+        Ok(Compiled { component, modules, description })
     }
 
     async fn in_child(
         &self,
         program: &Program,
-        largest_guest: usize,
-        source: &Source<'_>,
+        task: Task,
+        component: &[u8],
+        modules: &[Vec<u8>],
     ) -> Result<(Vec<u8>, Coming), CompileError> {
-        let task = self.task(Work::Compile, largest_guest, source);
+        let task = task.with(modules.len());
         let refused = |error| self.compile_error(error);
-        let mut child = Child::start(program, &task, &source.component).await.map_err(refused)?;
+        let mut child = Child::start(program, &task, component, modules).await.map_err(refused)?;
         if let Some(code) = child.code().await.map_err(refused)? {
             let permit = permit(&self.described_at_once).await?;
             return Ok((code, Coming::Child(Box::new(child), permit)));
         }
-        Err(match child.last_word().await.map_err(refused)? {
-            Word::Uses(proposals) => CompileError::Uses(proposals),
-            Word::NotCompiled(why) | Word::NotLinked(why) => CompileError::Failed(why),
-            Word::Described(_) | Word::PageReturned => CompileError::Hindered("the compiler gave no code".to_owned()),
-        })
+        Err(not_compiled(child.last_word().await.map_err(refused)?))
     }
 
     /// Repeats a call in a child of its own. `send` makes its requests. Gives the signal by which
@@ -237,7 +319,7 @@ impl Compiler {
             return Err(ChildError::Hindered("there is no child process to repeat it in".to_owned()));
         };
         let task = Task { limits: *limits, ..self.task(Work::Page(facts), engine.largest_guest(), source) };
-        let mut child = Child::start(program, &task, &source.component).await?;
+        let mut child = Child::start(program, &task, &source.component, &[]).await?;
         child.serve(send).await?;
         match child.last_word().await {
             Ok(Word::PageReturned) => Ok(None),
@@ -248,7 +330,8 @@ impl Compiler {
     }
 
     fn task(&self, work: Work, largest_guest: usize, source: &Source<'_>) -> Task {
-        Task { largest_guest, limits: self.limits, contract: source.contract.clone(), name: source.name.clone(), work }
+        let (contract, name) = (source.contract.clone(), source.name.clone());
+        Task { largest_guest, limits: self.limits, contract, name, modules: 0, work }
     }
 
     fn compile_error(&self, error: ChildError) -> CompileError {
@@ -286,7 +369,7 @@ impl Compiled {
                     Word::NotLinked(why) | Word::NotCompiled(why) | Word::Uses(why) => {
                         return Err(DescribeError::Hindered(why));
                     }
-                    Word::PageReturned => {
+                    Word::PageReturned | Word::ModuleCompiled { .. } => {
                         return Err(DescribeError::Hindered("it was asked something else".to_owned()));
                     }
                 }
@@ -315,13 +398,60 @@ fn not_described(error: ChildError, limits: &Limits) -> DescribeError {
     }
 }
 
+fn hindered(error: &dyn std::fmt::Display) -> CompileError {
+    CompileError::Hindered(format!("{error:#}"))
+}
+
+/// What a child said instead of giving code.
+fn not_compiled(word: Word) -> CompileError {
+    match word {
+        Word::Uses(proposals) => CompileError::Uses(proposals),
+        Word::NotCompiled(why) | Word::NotLinked(why) => CompileError::Failed(why),
+        Word::Described(_) | Word::PageReturned | Word::ModuleCompiled { .. } => {
+            CompileError::Hindered("the compiler gave no code".to_owned())
+        }
+    }
+}
+
+async fn find_module(tools: &Tools<'_>, module: &CoreModule) -> Result<Option<Module>, CompileError> {
+    let (engine, cache, sha256) = (Arc::clone(tools.engine), tools.cache.clone(), module.sha256.clone());
+    tools.heavy.run(move || cache.find_module(engine.engine(), &sha256)).await.map_err(|e| hindered(&e))
+}
+
+/// Takes over the code of a module, and keeps it.
+async fn keep_module(tools: &Tools<'_>, sha256: String, code: Vec<u8>) -> Result<Module, CompileError> {
+    let (engine, cache) = (Arc::clone(tools.engine), tools.cache.clone());
+    let taken = tools.heavy.run(move || {
+        let module = cache::take_over_module(engine.engine(), &code)?;
+        cache.keep_module(engine.engine(), &sha256, &code);
+        Ok::<_, wasmtime::Error>(module)
+    });
+    taken.await.map_err(|e| hindered(&e))?.map_err(|error| not_taken_over(format!("{error:#}")))
+}
+
+/// The code of the modules, for a child that is to call what they are a part of.
+async fn code_of(tools: &Tools<'_>, modules: &[Module]) -> Result<Vec<Vec<u8>>, CompileError> {
+    let modules = modules.to_vec();
+    let code = tools.heavy.run(move || modules.iter().map(Module::serialize).collect::<Result<_, _>>());
+    code.await.map_err(|e| hindered(&e))?.map_err(|e| hindered(&e))
+}
+
 /// As the child compiles.
 fn compile_here(engine: &ConnectorEngine, component: &[u8]) -> Result<Vec<u8>, CompileError> {
-    proposals::validate(component).map_err(|invalid| match invalid {
+    validate_here(component)?;
+    engine.engine().precompile_component(component).map_err(|error| CompileError::Failed(format!("{error:#}")))
+}
+
+fn compile_module_here(engine: &ConnectorEngine, module: &[u8]) -> Result<Vec<u8>, CompileError> {
+    validate_here(module)?;
+    engine.engine().precompile_module(module).map_err(|error| CompileError::Failed(format!("{error:#}")))
+}
+
+fn validate_here(bytes: &[u8]) -> Result<(), CompileError> {
+    proposals::validate(bytes).map_err(|invalid| match invalid {
         Invalid::Uses(proposals) => CompileError::Uses(proposals),
         Invalid::Malformed(why) => CompileError::Failed(why),
-    })?;
-    engine.engine().precompile_component(component).map_err(|error| CompileError::Failed(format!("{error:#}")))
+    })
 }
 
 async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, CompileError> {
@@ -372,7 +502,8 @@ mod tests {
     async fn a_compiler_that_is_not_there_is_told() {
         let program = Program(PathBuf::from("/nowhere/atlas"));
         let compiler = Compiler::new(&Limits::default());
-        let refused = compiler.in_child(&program, 1 << 20, &source("(component)")).await.err().unwrap();
+        let task = compiler.task(Work::Compile, 1 << 20, &source("(component)"));
+        let refused = compiler.in_child(&program, task, b"", &[]).await.err().unwrap();
         assert!(matches!(refused, CompileError::Hindered(_)), "{refused:?}");
         assert!(refused.to_string().starts_with("the child process did not start"), "{refused}");
     }
@@ -404,6 +535,39 @@ mod tests {
         assert!(compiler.compile(&tools, &source("(component)")).await.is_ok());
     }
 
+    #[tokio::test]
+    async fn a_module_of_much_code_is_compiled_once_for_all_components_that_have_it() {
+        let limits = Limits::default();
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("cache");
+        let engine = Arc::new(ConnectorEngine::new(limits.guest_memory, limits.host_guests).unwrap());
+        let (compiler, heavy) = (Compiler::new(&limits), HeavyWork::default());
+        let cache = ComponentCache::open(Some(&directory));
+        let tools = Tools { engine: &engine, cache: &cache, heavy: &heavy };
+        let kept = || {
+            let entries = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap());
+            let modules = entries.filter(|entry| entry.path().extension().is_some_and(|kind| kind == "module"));
+            let mut modules: Vec<_> =
+                modules.map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap())).collect();
+            modules.sort();
+            modules
+        };
+        let module = format!("(core module $m (func (export \"f\") {}))", "(drop (i32.const 1))".repeat(50_000));
+        let mut first = Vec::new();
+        for (sha256, data) in [("00", "one"), ("01", "another")] {
+            let text = format!(
+                "(component (core module (memory 1) (data (i32.const 0) \"{data}\")) {module}
+                    (core instance (instantiate $m)))"
+            );
+            let compiled = compiler.compile(&tools, &Source { sha256, ..source(&text) }).await.unwrap();
+            assert_eq!(compiled.modules.len(), 1);
+            if first.is_empty() {
+                first = kept();
+            }
+            assert_eq!((kept().len(), kept()), (1, first.clone()), "{data}");
+        }
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn a_child_that_gives_more_code_than_any_connector_needs_is_not_heard_to_the_end() {
@@ -411,7 +575,8 @@ mod tests {
         let program = Program(PathBuf::from("/usr/bin/yes"));
         let limits = Limits::default();
         let compiler = Compiler::new(&limits);
-        let refused = compiler.in_child(&program, limits.guest_memory, &source("(component)")).await.err().unwrap();
+        let task = compiler.task(Work::Compile, limits.guest_memory, &source("(component)"));
+        let refused = compiler.in_child(&program, task, b"", &[]).await.err().unwrap();
         assert_eq!(refused, CompileError::TooLarge { limit: COMPILED_BYTES_MAX });
     }
 

@@ -6,6 +6,7 @@
 //! - `engine`      one engine: pooling allocator, epochs
 //! - `child`       compiling, describing and repeating a call in a process of their own
 //! - `compile`     from a component to native code, and to what it says of itself
+//! - `split`       core modules of much code, taken out of a component to be compiled by themselves
 //! - `proposals`   which WebAssembly a component may use
 //! - `describe`    one call of `describe`
 //! - `said`        what it returned, unchecked
@@ -57,6 +58,7 @@ mod schema;
 mod share;
 mod sign;
 mod source;
+mod split;
 mod state;
 #[cfg(test)]
 mod testing;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getppid, setrlimit};
-use wasmtime::component::Component;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::super::cache;
 use super::super::contract::{self, ContractPre};
@@ -43,32 +43,44 @@ fn work(is_compiled: impl FnOnce() -> io::Result<()>) -> io::Result<Word> {
     let mut from = stdin().lock();
     let task: Task = from_json(&read_frame(&mut from, TASK_BYTES_MAX)?)?;
     let given = read_frame(&mut from, task.limits.component_bytes.max(COMPILED_BYTES_MAX))?;
+    let modules = (0..task.modules).map(|_| read_frame(&mut from, COMPILED_BYTES_MAX));
+    let modules = modules.collect::<io::Result<Vec<_>>>()?;
     drop(from);
     let code = match &task.work {
         Work::Describe => given,
-        Work::Compile | Work::Page(_) => match compile(&task, &given) {
+        Work::Compile | Work::Module | Work::Page(_) => match compile(&task, &given) {
             Ok(code) => code,
             Err(why) => return Ok(why),
         },
     };
-    if matches!(task.work, Work::Compile) {
+    if matches!(task.work, Work::Compile | Work::Module) {
         write_frame(&mut stdout().lock(), &code)?;
         close_stdout()?;
     }
+    if matches!(task.work, Work::Module) {
+        let spent = clock_gettime(ClockId::ProcessCPUTime);
+        let cpu_ms = spent.tv_sec.saturating_mul(1000).saturating_add(spent.tv_nsec / 1_000_000);
+        return Ok(Word::ModuleCompiled { cpu_ms: u64::try_from(cpu_ms).unwrap_or(0) });
+    }
     is_compiled()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let said = runtime.block_on(call(&task, code));
+    let said = runtime.block_on(call(&task, code, modules));
     runtime.shutdown_background();
     Ok(said)
 }
 
-fn compile(task: &Task, component: &[u8]) -> Result<Vec<u8>, Word> {
-    proposals::validate(component).map_err(|invalid| match invalid {
+fn compile(task: &Task, given: &[u8]) -> Result<Vec<u8>, Word> {
+    proposals::validate(given).map_err(|invalid| match invalid {
         Invalid::Uses(proposals) => Word::Uses(proposals),
         Invalid::Malformed(why) => Word::NotCompiled(why),
     })?;
     let failed = |error: wasmtime::Error| Word::NotCompiled(format!("{error:#}"));
-    engine::compiler(task.largest_guest).and_then(|engine| engine.precompile_component(component)).map_err(failed)
+    let engine = engine::compiler(task.largest_guest).map_err(failed)?;
+    match task.work {
+        Work::Module => engine.precompile_module(given),
+        _ => engine.precompile_component(given),
+    }
+    .map_err(failed)
 }
 
 /// Ends this process once its parent is gone: a guest that sleeps uses no CPU time, and no parent
@@ -90,12 +102,14 @@ fn close_stdout() -> io::Result<()> {
     Ok(rustix::stdio::dup2_stdout(nowhere)?)
 }
 
-async fn call(task: &Task, code: Vec<u8>) -> Word {
+async fn call(task: &Task, code: Vec<u8>, modules: Vec<Vec<u8>>) -> Word {
     let linked = async {
         let engine = ConnectorEngine::for_one(task.largest_guest, task.limits.host_guests)?;
         let component = cache::take_over(engine.engine(), &code)?;
-        drop(code);
-        let contract = link(&engine, &component, task)?;
+        let taken = modules.iter().map(|module| cache::take_over_module(engine.engine(), module));
+        let taken = taken.collect::<wasmtime::Result<Vec<_>>>()?;
+        drop((code, modules));
+        let contract = contract::link(engine.engine(), &component, &taken, task.contract.as_deref())?;
         Ok::<_, wasmtime::Error>((engine, contract))
     };
     let (engine, contract) = match linked.await {
@@ -103,7 +117,7 @@ async fn call(task: &Task, code: Vec<u8>) -> Word {
         Err(error) => return Word::NotLinked(format!("{error:#}")),
     };
     match &task.work {
-        Work::Compile | Work::Describe => {
+        Work::Compile | Work::Module | Work::Describe => {
             Word::Described(Box::new(describe(&engine, &task.limits, &task.name, &contract).await))
         }
         Work::Page(facts) => {
@@ -111,10 +125,6 @@ async fn call(task: &Task, code: Vec<u8>) -> Word {
             Word::PageReturned
         }
     }
-}
-
-fn link(engine: &ConnectorEngine, component: &Component, task: &Task) -> wasmtime::Result<ContractPre> {
-    contract::link(engine.engine(), component, task.contract.as_deref())
 }
 
 /// Calls `fetch-page` once, and drops what it returns: the question is whether it returns.

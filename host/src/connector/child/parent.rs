@@ -137,8 +137,14 @@ pub(in crate::connector) struct Child {
 }
 
 impl Child {
-    /// Starts a child, and gives it its task and the bytes that the task is about.
-    pub(in crate::connector) async fn start(program: &Program, task: &Task, bytes: &[u8]) -> Result<Self, ChildError> {
+    /// Starts a child, and gives it its task, the bytes that the task is about, and the code of the
+    /// modules that were taken out of the component.
+    pub(in crate::connector) async fn start(
+        program: &Program,
+        task: &Task,
+        bytes: &[u8],
+        modules: &[Vec<u8>],
+    ) -> Result<Self, ChildError> {
         let hindered = |error: io::Error| ChildError::hindered("the child process did not start", &error);
         let limits = &task.limits;
         // A guest meters itself; this is for one that cannot be metered any more.
@@ -166,6 +172,9 @@ impl Child {
                 // A child that ended early says why itself.
                 let _ = send_frame(stdin, &task).await;
                 let _ = send_frame(stdin, bytes).await;
+                for module in modules {
+                    let _ = send_frame(stdin, module).await;
+                }
             }
         };
         tokio::time::timeout_at(until, given).await.map_err(|_| ChildError::Late)?;

@@ -23,8 +23,25 @@ pub(in crate::connector) struct Task {
     pub(in crate::connector) contract: Option<String>,
     /// The file's or the route's name, as the log has it.
     pub(in crate::connector) name: String,
+    /// How many core modules were taken out of the component: after it, a frame follows with the
+    /// code of each.
+    pub(in crate::connector) modules: usize,
     /// The work itself.
     pub(in crate::connector) work: Work,
+}
+
+impl Task {
+    /// The same with so many seconds of CPU time to compile in.
+    pub(in crate::connector) fn within(mut self, cpu_s: u64) -> Self {
+        self.limits.compile_cpu_s = cpu_s;
+        self
+    }
+
+    /// The same with so many modules that were taken out.
+    pub(in crate::connector) fn with(mut self, modules: usize) -> Self {
+        self.modules = modules;
+        self
+    }
 }
 
 /// The work of a child.
@@ -33,6 +50,9 @@ pub(in crate::connector) enum Work {
     /// The next frame is a component: compile it, write the code as one frame, close that pipe, and
     /// call `describe`.
     Compile,
+    /// The next frame is a core module: compile it, and write the code as one frame. Nothing else
+    /// is given to this child, for the code becomes a part of other connectors too.
+    Module,
     /// The next frame is compiled code: call `describe`.
     Describe,
     /// The next frame is a component: compile it, and call `fetch-page` once. Requests and answers
@@ -66,6 +86,8 @@ pub(in crate::connector) enum Word {
     NotCompiled(String),
     /// The engine did not take the code, or it does not fit the contract.
     NotLinked(String),
+    /// The core module was compiled, with so many milliseconds of CPU time.
+    ModuleCompiled { cpu_ms: u64 },
     /// `describe` was called.
     Described(Box<Description>),
     /// `fetch-page` came back, whatever with.

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Module, Store};
 
 use super::bindings::atlas::connector::types as wit;
 use super::guest::Guest;
-use super::wasi;
+use super::{split, wasi};
 
 /// A component linked against the version of the contract that it was made for, ready to be instantiated for a call.
 #[async_trait]
@@ -57,14 +57,23 @@ pub(super) fn versions() -> Vec<&'static str> {
     VERSIONS.iter().map(|version| version.name).collect()
 }
 
-/// Links a component against the version that it was made for. One that imports nothing of the contract cannot have been
-/// made for any; it is told what the newest misses.
-pub(super) fn link(engine: &Engine, component: &Component, version: Option<&str>) -> wasmtime::Result<ContractPre> {
+/// Links a component against the version that it was made for, and with the modules that were taken
+/// out of it. One that imports nothing of the contract cannot have been made for any; it is told
+/// what the newest misses.
+pub(super) fn link(
+    engine: &Engine,
+    component: &Component,
+    modules: &[Module],
+    version: Option<&str>,
+) -> wasmtime::Result<ContractPre> {
     let named = VERSIONS.iter().find(|known| Some(known.name) == version);
     let Some(version) = named.or(VERSIONS.last()) else {
         wasmtime::bail!("no version of the contract");
     };
     let mut linker = Linker::new(engine);
     wasi::add_to_linker(&mut linker)?;
+    for (number, module) in modules.iter().enumerate() {
+        linker.root().module(&split::import_name(number), module)?;
+    }
     (version.link)(linker, component)
 }

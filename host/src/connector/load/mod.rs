@@ -126,7 +126,7 @@ impl Loader {
             CompileError::Failed(reason) => LoadError::not_a_component(reason),
             CompileError::Hindered(reason) => LoadError::NotCompiled(reason),
         })?;
-        let contract = contract::link(self.engine.engine(), &compiled.component, version.as_deref())
+        let contract = contract::link(self.engine.engine(), &compiled.component, &compiled.modules, version.as_deref())
             .map_err(|error| LoadError::DoesNotFit(format!("{error:#}")))?;
         let said = compiled.description(&self.limits, &tools, &source, &contract).await;
         let said = said.map_err(not_described)?;
