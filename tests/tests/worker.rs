@@ -453,7 +453,7 @@ async fn a_quick_scrap_beside_slow_ones(atlas: &Atlas, slots: i64) -> anyhow::Re
     atlas.database.execute(&insert(2, 1)).await?;
     let done = "SELECT COUNT(*) FROM scraps WHERE cliente_id = 2 AND estado = 'concluido'";
     let took = until("the quick scrap waits", done, 1).await?;
-    #[allow(clippy::print_stderr)] // worth knowing
+    #[allow(clippy::disallowed_macros)] // worth knowing
     {
         eprintln!("{slots} slots: the quick scrap was done after {took:?}");
     }

@@ -115,7 +115,7 @@ type Connector = BoxCloneSyncService<Uri, Stream, Box<dyn Error + Send + Sync>>;
 /// A pool of connections.
 #[derive(Clone)]
 pub(super) struct Connections {
-    client: Client<Connector, Full<Bytes>>,
+    client: Arc<Client<Connector, Full<Bytes>>>,
 }
 
 impl Connections {
@@ -132,7 +132,7 @@ impl Connections {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(BoxCloneSyncService::new(connector));
-        Self { client }
+        Self { client: Arc::new(client) }
     }
 
     /// Sends a request, and gives the answer's head. Its body is decoded as it is read (gzip,
@@ -145,7 +145,7 @@ impl Connections {
         let uri = request.uri();
         let origin =
             format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |a| a.as_str()));
-        let client = self.client.clone();
+        let client = Arc::clone(&self.client);
         let measured = service_fn(move |request| {
             let answer = client.request(request);
             async move { answer.await.map(|answer| Measured::of(answer, encoded_max)) }
