@@ -134,6 +134,9 @@ limits! {
         client_record_bytes: u64 = u64::MAX => u64::MAX,
         /// Pages of one scrap; it stops beyond, resumable.
         pages: u64 = 10_000_000 => 1_000_000_000_000,
+        /// Pages of a chain in a row without a record, each of which names the next; the scrap stops beyond, resumable: a
+        /// source that always names a next page would be asked for ever.
+        empty_pages: u32 = 500 => 1_000_000_000,
         /// What a connector may log in one page.
         log_bytes: usize = 64 * KIB => 64 * MIB,
         /// In how many lines.

@@ -168,3 +168,47 @@ async fn a_process_without_a_terminal_obeys_signals() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Five pages of one order each. It keeps each connection after its first answer, and closes it at the next request, as a source
+/// does whose time for idle connections is over. There is no next page where its address is blank.
+async fn source_that_closes_what_it_kept() -> anyhow::Result<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    let mut buffer = [0; 4096];
+                    let Ok(read @ 1..) = stream.read(&mut buffer).await else { return };
+                    asked.extend_from_slice(&buffer[..read]);
+                }
+                let asked = String::from_utf8_lossy(&asked).into_owned();
+                let (_, after) = asked.split_once("page=").unwrap_or_default();
+                let page: u32 = after.split(['&', ' ']).next().and_then(|page| page.parse().ok()).unwrap_or(1);
+                let next = if page < 5 { "/next" } else { " " };
+                let body =
+                    format!(r#"{{"data":[{{"id":{page}}}],"current_page":{page},"next_page_url":"{next}","total":5}}"#);
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                if stream.write_all(format!("{head}{body}").as_bytes()).await.is_ok() {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                }
+            });
+        }
+    });
+    Ok(url)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_source_closed_costs_no_attempt() -> anyhow::Result<()> {
+    let url = source_that_closes_what_it_kept().await?;
+    for atlas in Atlas::on_both().await? {
+        let add = ["client", "add", "2151", "--token", "-", "--base-url", &url];
+        atlas.run_with_input(&add, atlas_tests::TOKEN).await?.expect(0)?;
+        let run = atlas.run_pedido(CLIENT, &["--retries", "1", "--concurrency", "1"]).await?.expect(0)?;
+        assert_eq!((run.number("lidos")?, run.number("inseridos")?), (5, 5));
+    }
+    Ok(())
+}

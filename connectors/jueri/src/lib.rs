@@ -48,7 +48,7 @@ pub fn read(answer: &Response, page: u64) -> Result<Page, FetchError> {
         records: records.len(),
         current_page: answer.u64("/current_page")?,
         last_page: answer.u64("/last_page")?,
-        more: answer.json("/next_page_url")?.map(|url| url != "null"),
+        more: answer.says("/next_page_url")?,
     };
     Ok(Page::selected(records).then(paging.next()?).of_total(answer.informs("/total")))
 }

@@ -7,6 +7,15 @@ type Scalar<T> = Result<Option<T>, NotThis>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotThis;
 
+/// Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string, `[]` or `{}`.
+pub(crate) fn is_nothing(text: &str) -> bool {
+    let text = text.trim();
+    let inner = |open, close| text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).map(str::trim);
+    matches!(text, "null" | "false")
+        || inner('[', ']').or_else(|| inner('{', '}')).is_some_and(str::is_empty)
+        || text.starts_with('"') && string(text).is_ok_and(|text| text.is_none_or(|text| text.trim().is_empty()))
+}
+
 /// A whole number from 0 on, or a string that is one, as many APIs write it: `3`, `"3"`, `3.0`. A blank string is nothing.
 pub(crate) fn unsigned(text: &str) -> Scalar<u64> {
     match string(text)?.as_deref().map(str::trim) {
@@ -110,6 +119,16 @@ mod tests {
         for wrong in ["-1", "1.5", "\"x\"", "true", "[1]", "18446744073709551616", "1e300", "-0.5", "\"NaN\"", "\".\""]
         {
             assert_eq!(unsigned(wrong), Err(NotThis), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_in_many_ways() {
+        for nothing in ["null", "false", "\"\"", "\" \\n\\t\"", "\"\\u0020\"", "[]", "[ ]", "{}", " { } "] {
+            assert!(is_nothing(nothing), "{nothing}");
+        }
+        for something in ["0", "true", "\"0\"", "\"null\"", "[0]", "{\"a\":1}", "\"[]\"", "\"\\ud83d\""] {
+            assert!(!is_nothing(something), "{something}");
         }
     }
 

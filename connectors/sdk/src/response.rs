@@ -74,6 +74,15 @@ impl Response {
         Ok(self.0.json(pointer)?)
     }
 
+    /// Whether something stands at `pointer`: APIs say that there is no next page by `null`, `false`, a blank string, `[]`
+    /// or `{}` as well. None: not even that stands there.
+    ///
+    /// # Errors
+    /// `Retry` if the body is not JSON.
+    pub fn says(&self, pointer: &str) -> Result<Option<bool>, FetchError> {
+        Ok(self.json(pointer)?.map(|text| !json::is_nothing(&text)))
+    }
+
     /// A number at `pointer` that only informs, such as how many records there are in all: as [`u64`](Self::u64) reads it,
     /// and none for whatever is not one. A source that writes `-1` or `"?"` there stops no page.
     #[must_use]
@@ -90,7 +99,8 @@ impl Response {
         self.scalar(pointer, "whole number", json::unsigned)
     }
 
-    /// The string at `pointer`, decoded, or a number's text; none for `null` or nothing.
+    /// The string at `pointer`, decoded, or a number's text; none for nothing, however it is written (see
+    /// [`says`](Self::says)).
     ///
     /// # Errors
     /// `InvalidResponse` if something else stands there; `Retry` if the body is not JSON.
@@ -104,7 +114,7 @@ impl Response {
         wanted: &str,
         read: fn(&str) -> Result<Option<T>, json::NotThis>,
     ) -> Result<Option<T>, FetchError> {
-        let Some(text) = self.json(pointer)? else {
+        let Some(text) = self.json(pointer)?.filter(|text| !json::is_nothing(text)) else {
             return Ok(None);
         };
         read(&text).map_err(|json::NotThis| {

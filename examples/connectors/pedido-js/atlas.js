@@ -78,11 +78,17 @@ export function value(answer, pointer) {
   return text === null ? undefined : JSON.parse(text);
 }
 
-/** The whole number at a JSON pointer, be it written as a number or as a string, or as `3.0`; `null` for `null`, a blank
- * string, or nothing. */
+/** Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string, `[]` or `{}`. */
+export function isNothing(found) {
+  if (typeof found === "string") return found.trim() === "";
+  return found == null || found === false || (typeof found === "object" && Object.keys(found).length === 0);
+}
+
+/** The whole number at a JSON pointer, be it written as a number or as a string, or as `3.0`; `null` for nothing, however it is
+ * written. */
 export function whole(answer, pointer) {
-  const found = value(answer, pointer) ?? null;
-  if (found === null || (typeof found === "string" && found.trim() === "")) return null;
+  const found = value(answer, pointer);
+  if (isNothing(found)) return null;
   const number = typeof found === "string" && /^\s*\d+(\.0+)?\s*$/.test(found) ? Number(found) : found;
   if (Number.isSafeInteger(number) && number >= 0) return number;
   throw invalidResponse(`${pointer} is no whole number: ${JSON.stringify(found).slice(0, 200)}`);

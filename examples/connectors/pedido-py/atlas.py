@@ -110,12 +110,19 @@ def value(answer: Response, pointer: str) -> Any:
     return ABSENT if text is None else json.loads(text)
 
 
+def is_nothing(found: Any) -> bool:
+    """Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string, `[]` or `{}`."""
+    if isinstance(found, str):
+        return not found.strip()
+    return found is ABSENT or found is None or found is False or found == [] or found == {}
+
+
 def whole(answer: Response, pointer: str) -> int | None:
-    """The whole number at a JSON pointer, be it written as a number or as a string, or as `3.0`; none for `null`, a blank
-    string, or nothing."""
+    """The whole number at a JSON pointer, be it written as a number or as a string, or as `3.0`; none for nothing, however
+    it is written."""
     found = value(answer, pointer)
     number = _whole(found)
-    if number is not None or _is_nothing(found):
+    if number is not None or is_nothing(found):
         return number
     invalid_response(f"{pointer} is no whole number: {found!r:.200}")
 
@@ -124,10 +131,6 @@ def informs(answer: Response, pointer: str) -> int | None:
     """A number that only informs, such as how many records there are in all: as `whole` reads it, and none for whatever is
     not one. A source that writes `-1` there stops no page."""
     return _whole(value(answer, pointer))
-
-
-def _is_nothing(found: Any) -> bool:
-    return found is None or found is ABSENT or (isinstance(found, str) and not found.strip())
 
 
 def _whole(found: Any) -> int | None:

@@ -293,7 +293,7 @@ impl Coordinator {
             reservations.push(Reservation::Rejected { records: rejected });
         }
         if look.moved && !look.handed_out {
-            reservations.push(Reservation::Moving { before: look.before, after: look.after });
+            reservations.push(Reservation::Moving { differs: look.differs, before: look.before, after: look.after });
         }
         // The last sweep that took anything. This one was the look: a single page.
         for sweep in (0..self.sweep).rev() {

@@ -98,6 +98,11 @@ pub enum End {
         /// The last one's cursor.
         cursor: String,
     },
+    /// Pages of a chain in a row carried no record, and each named the next.
+    EmptyPages {
+        /// How many: the limit `empty_pages`.
+        pages: i32,
+    },
     /// The connector asked for what nobody granted it.
     NotGranted(String),
     /// The connector set headers that no grant of its API names.
@@ -139,6 +144,19 @@ pub enum End {
     Store(Arc<StoreError>),
 }
 
+/// In what a first page differs from what it was one reading before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// The total that the source declares.
+    pub total: bool,
+    /// The keys of its records.
+    pub keys: bool,
+    /// How many cursors come next; of a page without records, which.
+    pub cursors: bool,
+    /// Whether any come after its commit.
+    pub after_commit: bool,
+}
+
 /// Why a run that reached the end is not simply done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reservation {
@@ -149,6 +167,8 @@ pub enum Reservation {
     },
     /// The source kept moving while it was read.
     Moving {
+        /// In what its first page was another at the last look.
+        differs: Differences,
         /// What it declared at the last sweep's beginning.
         before: Option<i64>,
         /// What it declared in the end.
@@ -213,6 +233,7 @@ impl End {
             Self::SourceFailed(_)
             | Self::Loop { .. }
             | Self::Repeating { .. }
+            | Self::EmptyPages { .. }
             | Self::NotGranted(_)
             | Self::HeadersNotGranted { .. }
             | Self::AddressRefused { .. }

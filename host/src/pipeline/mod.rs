@@ -39,7 +39,7 @@ mod tests;
 mod writer;
 
 pub use self::coordinator::{ClientBudget, client_budgets, run};
-pub use self::job::{End, Job, Reservation, RunSettings};
+pub use self::job::{Differences, End, Job, Reservation, RunSettings};
 pub use self::page_source::{FetchFailure, FetchedPage, Fetcher, Held, HeldVersion, PageSource};
 pub(crate) use self::patience::patiently;
 pub use self::progress::{Event, Observer};

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::frontier::Frontier;
 use super::job::{End, Job, RunSettings};
 use super::ledger::{Ledger, LedgerError};
-use super::look::{Look, branches_hash};
+use super::look::{Look, branches};
 use super::page_source::{FetchFailure, FetchedPage, Fetcher, PageSource};
 use super::patience::patiently;
 use super::progress::{Event, Observer};
@@ -154,7 +154,7 @@ pub(super) async fn run(
         total_records,
         members: checked.members,
         content: checked.content,
-        branches: branches_hash(&next, !after_commit.is_empty()),
+        branches: branches(&next, !after_commit.is_empty(), !checked.records.is_empty()),
         repeats: 1,
     };
 
@@ -183,6 +183,7 @@ pub(super) async fn run(
     if id == CursorId::ROOT {
         *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
     }
+    let names_any = !next.is_empty() || !after_commit.is_empty();
     let (checkpointed, wait_for_checkpoint) = watch::channel(false);
     let only_next = single_next(&next, &after_commit).map(str::to_owned);
     let known = match &only_next {
@@ -195,9 +196,15 @@ pub(super) async fn run(
     {
         return Err(PageStop::Halted);
     }
-    if facts.repeats >= REPEATED_PAGES_MAX {
-        let cursor = task.cursor.cursor.unwrap_or_default();
-        return Err(PageStop::Ends(End::Repeating { pages: facts.repeats, cursor }));
+    match facts.content {
+        Some(_) if facts.repeats >= REPEATED_PAGES_MAX => {
+            let cursor = task.cursor.cursor.unwrap_or_default();
+            return Err(PageStop::Ends(End::Repeating { pages: facts.repeats, cursor }));
+        }
+        None if names_any && facts.repeats.unsigned_abs() > shared.settings.limits.empty_pages => {
+            return Err(PageStop::Ends(End::EmptyPages { pages: facts.repeats }));
+        }
+        _ => {}
     }
     if let Some(only) = only_next.filter(|_| known) {
         refuse_loop(&shared, &task, only).await?;
@@ -260,6 +267,8 @@ async fn fetch(
 ) -> Result<(FetchedPage, u32, OwnedSemaphorePermit), PageStop> {
     let of = shared.settings.retry.attempts();
     let mut attempt = 1;
+    // Whether an attempt was not counted: that is so once at most.
+    let mut spared = false;
     loop {
         let fetched = tokio::select! {
             biased;
@@ -270,16 +279,23 @@ async fn fetch(
             Ok(page) => return Ok((page, attempt, slot)),
             // It stays in the frontier. The attempt is not counted: asking back may have ended it.
             Err(FetchFailure::Passing { .. }) if shared.job.asked_back.is_cancelled() => return Err(PageStop::Halted),
-            Err(FetchFailure::Passing { reason, wait }) => (reason, wait),
+            Err(FetchFailure::Passing { reason, wait }) => (reason, Some(wait.unwrap_or_default())),
+            Err(FetchFailure::AtOnce { reason, counts: false }) if !spared => {
+                spared = true;
+                tracing::debug!(scrap = shared.job.lease.scrap_id, reason, "the page is asked for again at once");
+                continue;
+            }
+            Err(FetchFailure::AtOnce { reason, .. }) => (reason, None),
             Err(failure) => return Err(PageStop::Ends(end_of(failure))),
         };
         if attempt >= of {
             return Err(PageStop::Ends(End::AttemptsExhausted { attempts: attempt, reason }));
         }
-        let wait = asked.unwrap_or_else(|| shared.settings.retry.backoff(attempt));
-        if wait > LONGEST_WAIT {
-            return Err(PageStop::Ends(End::WaitTooLong { seconds: wait.as_secs(), reason }));
+        if let Some(asked) = asked.filter(|asked| *asked > LONGEST_WAIT) {
+            return Err(PageStop::Ends(End::WaitTooLong { seconds: asked.as_secs(), reason }));
         }
+        // On top of what was asked for: that is often nothing, or a moment that many wait for.
+        let wait = asked.map_or(Duration::ZERO, |asked| asked + shared.settings.retry.backoff(attempt));
         shared.observer.on(Event::Attempt { attempt, of, wait, reason: &reason });
         drop(slot);
         slot = wait_for_slot(shared, wait).await?;
@@ -301,7 +317,9 @@ async fn wait_for_slot(shared: &Arc<Shared>, wait: Duration) -> Result<OwnedSema
 
 fn end_of(failure: FetchFailure) -> End {
     match failure {
-        FetchFailure::Passing { reason, .. } => End::AttemptsExhausted { attempts: 1, reason },
+        FetchFailure::Passing { reason, .. } | FetchFailure::AtOnce { reason, .. } => {
+            End::AttemptsExhausted { attempts: 1, reason }
+        }
         FetchFailure::Unauthorized(reason) => End::Unauthorized(reason),
         FetchFailure::Quota { reason, until } => End::Quota { reason, until },
         FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => End::SourceFailed(reason),
@@ -346,11 +364,9 @@ fn single_next<'a>(next: &'a [String], after_commit: &[String]) -> Option<&'a st
     }
 }
 
-/// How many pages of this page's chain in a row carried the very same records, itself included.
+/// How many pages of this page's chain in a row carried the very same records, or none at all, itself included.
 async fn repeats(shared: &Arc<Shared>, task: &PageTask, content: Option<[u8; 32]>) -> Result<i32, PageStop> {
-    let (Some(content), Some(parent)) = (content, task.cursor.parent) else {
-        return Ok(1);
-    };
+    let Some(parent) = task.cursor.parent else { return Ok(1) };
     let (parents_content, parents_repeats) = match &task.parent {
         Some(parent) => (parent.content, parent.repeats),
         None => match facts_of(shared, task.sweep, parent).await? {
@@ -358,7 +374,7 @@ async fn repeats(shared: &Arc<Shared>, task: &PageTask, content: Option<[u8; 32]
             None => return Ok(1),
         },
     };
-    Ok(if parents_content == Some(content) { parents_repeats + 1 } else { 1 })
+    Ok(if parents_content == content { parents_repeats.saturating_add(1) } else { 1 })
 }
 
 async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Option<PageFacts>, StoreError> {

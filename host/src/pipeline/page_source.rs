@@ -72,8 +72,16 @@ pub enum FetchFailure {
     Passing {
         /// What happened.
         reason: String,
-        /// The wait that the source or the connector asked for.
+        /// The wait that the source or the connector asked for: the backoff comes on top of it.
         wait: Option<Duration>,
+    },
+    /// A passing fault whose cause is out of the way: the same again, without waiting.
+    #[error("{reason}")]
+    AtOnce {
+        /// What happened.
+        reason: String,
+        /// Whether it counts as an attempt at the page.
+        counts: bool,
     },
     /// The credential was refused.
     #[error("the credential was refused: {0}")]
@@ -157,6 +165,7 @@ impl FetchFailure {
     pub fn map_reason(self, change: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Passing { reason, wait } => Self::Passing { reason: change(reason), wait },
+            Self::AtOnce { reason, counts } => Self::AtOnce { reason: change(reason), counts },
             Self::Unauthorized(reason) => Self::Unauthorized(change(reason)),
             Self::Quota { reason, until } => Self::Quota { reason: change(reason), until },
             Self::InvalidResponse(reason) => Self::InvalidResponse(change(reason)),

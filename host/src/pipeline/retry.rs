@@ -39,7 +39,7 @@ impl RetryPolicy {
         self.base.saturating_mul(factor).min(self.cap)
     }
 
-    /// The wait after this many failures, if nobody asked for another.
+    /// The wait after this many failures, on top of one that was asked for.
     pub(super) fn backoff(&self, failures: u32) -> Duration {
         let ceiling = u64::try_from(self.ceiling(failures).as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(rand::rng().random_range(0..=ceiling))

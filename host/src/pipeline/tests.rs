@@ -173,6 +173,27 @@ async fn run_again_and_again(
     source: Arc<dyn PageSource>,
     tokens: &[CancellationToken],
 ) -> Result<Vec<(End, Scrap, Vec<String>)>> {
+    let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO);
+    run_each(source, retry, limits, Arc::new(Nobody), tokens).await
+}
+
+async fn run_with(
+    source: Arc<dyn PageSource>,
+    retry: Option<RetryPolicy>,
+    limits: Limits,
+    observer: Arc<dyn Observer>,
+) -> Result<(End, Scrap, Vec<String>)> {
+    let mut runs = run_each(source, retry, limits, observer, &[CancellationToken::new()]).await?;
+    runs.pop().ok_or_else(|| anyhow::anyhow!("no run"))
+}
+
+async fn run_each(
+    source: Arc<dyn PageSource>,
+    retry: Option<RetryPolicy>,
+    limits: Limits,
+    observer: Arc<dyn Observer>,
+    tokens: &[CancellationToken],
+) -> Result<Vec<(End, Scrap, Vec<String>)>> {
     let folder = tempfile::tempdir()?;
     let store = store::open(&StoreUrl::Sqlite(folder.path().join("atlas.db")), None).await?;
     store.init().await?;
@@ -192,14 +213,14 @@ async fn run_again_and_again(
     let id = store.create_scrap(&scrap).await?;
     let stamp = ConnectorStamp { version: "1.0.0".to_owned(), sha256: "ab".repeat(32), cursor_format: 1 };
     let read = async |id| store.scrap(id).await?.ok_or_else(|| anyhow::anyhow!("scrap {id} is gone"));
-    let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO).ok_or_else(|| anyhow::anyhow!("no policy"))?;
+    let retry = retry.ok_or_else(|| anyhow::anyhow!("no policy"))?;
     let settings = RunSettings { batch: 10, concurrency: 4, sweeps: 1, retry, limits, db_patience: Duration::ZERO };
     let mut runs = Vec::new();
     for token in tokens {
         let lease = store.claim(id, &stamp, "este").await?;
         let job = Job { lease, scrap: read(id).await?, asked_back: token.clone() };
         let (source, stop) = (Arc::clone(&source), CancellationToken::new());
-        let end = run(job, settings.clone(), source, Arc::clone(&store), Arc::new(Nobody), stop).await;
+        let end = run(job, settings.clone(), source, Arc::clone(&store), Arc::clone(&observer), stop).await;
         let mut rows: Vec<String> = store.newest(7, 100).await?.into_iter().map(|row| row.payload).collect();
         rows.sort();
         runs.push((end, read(id).await?, rows));
@@ -299,5 +320,151 @@ async fn a_run_whose_slot_is_asked_back_ends_at_a_page_and_the_next_one_goes_on_
         assert_eq!(all.len(), 6, "{fails}: {all:?}");
         assert_eq!((whole.counts.lidos, whole.counts.inseridos), (6, 6), "{fails}");
     }
+    Ok(())
+}
+
+/// Pages that a function of their cursor and of how often anything was asked for gives.
+struct Scripted<F>(F, AtomicUsize);
+
+#[async_trait]
+impl<F: Fn(Option<&str>, usize) -> Result<FetchedPage, FetchFailure> + Send + Sync> PageSource for Scripted<F> {
+    async fn fetch(&self, cursor: Option<&str>) -> Result<FetchedPage, FetchFailure> {
+        (self.0)(cursor, self.1.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+fn scripted<F>(pages: F) -> Arc<Scripted<F>> {
+    Arc::new(Scripted(pages, AtomicUsize::new(0)))
+}
+
+fn page(records: &[&'static str], next: &[String], total: Option<u64>) -> FetchedPage {
+    FetchedPage {
+        records: records.iter().map(|record| Bytes::from_static(record.as_bytes())).collect(),
+        next: next.to_vec(),
+        after_commit: Vec::new(),
+        total_records: total,
+        fetched_by: fetcher(),
+        held: Held::default(),
+    }
+}
+
+/// The waits before attempts.
+#[derive(Default)]
+struct Waits(Mutex<Vec<Duration>>);
+
+impl Observer for Waits {
+    fn on(&self, event: Event<'_>) {
+        if let Event::Attempt { wait, .. } = event {
+            self.0.lock().unwrap_or_else(|e| panic!("{e}")).push(wait);
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_without_records_that_always_name_the_next_come_to_an_end() -> Result<()> {
+    let limits = Limits { empty_pages: 7, ..Limits::default() };
+    // From the first page on, and behind pages with records.
+    for full in [0, 3] {
+        let source = scripted(move |cursor: Option<&str>, _| {
+            let number: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+            let record: &[&str] = match number {
+                n if n >= full => &[],
+                0 => &[r#"{"id":1}"#],
+                1 => &[r#"{"id":2}"#],
+                _ => &[r#"{"id":3}"#],
+            };
+            Ok(page(record, &[(number + 1).to_string()], None))
+        });
+        let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO);
+        let (end, scrap, rows) = run_with(source.clone(), retry, limits, Arc::new(Nobody)).await?;
+        assert!(matches!(end, End::EmptyPages { pages: 8 }), "{end:?}");
+        assert_eq!((rows.len(), scrap.pages), (full, i64::try_from(full + 7)?));
+        assert!(source.1.load(Ordering::SeqCst) <= full + 10);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn gaps_between_records_are_no_end() -> Result<()> {
+    let limits = Limits { empty_pages: 7, ..Limits::default() };
+    let source = scripted(|cursor: Option<&str>, _| {
+        let number: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+        let records: &[&str] = match number {
+            7 => &[r#"{"id":1}"#],
+            15 => &[r#"{"id":2}"#],
+            _ => &[],
+        };
+        let next: Vec<String> = (number < 15).then(|| (number + 1).to_string()).into_iter().collect();
+        Ok(page(records, &next, None))
+    });
+    let retry = RetryPolicy::new(1, Duration::ZERO, Duration::ZERO);
+    let (end, _, rows) = run_with(source, retry, limits, Arc::new(Nobody)).await?;
+    assert!(matches!(end, End::Done), "{end:?}");
+    assert_eq!(rows.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_is_new_at_each_call_is_no_move_of_the_source() -> Result<()> {
+    let source = scripted(|cursor: Option<&str>, asked| {
+        Ok(match cursor {
+            None => page(&[r#"{"id":1}"#], &[format!("token-{asked}")], Some(2)),
+            Some(_) => page(&[r#"{"id":2}"#], &[], Some(2)),
+        })
+    });
+    let (end, scrap, rows) = run_to_the_end(source.clone()).await?;
+    assert!(matches!(end, End::Done), "{end:?}");
+    assert_eq!((rows.len(), scrap.counts.lidos, source.1.load(Ordering::SeqCst)), (2, 2, 3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_that_moves_for_ever_is_told_with_what_moved() -> Result<()> {
+    let source = scripted(|cursor: Option<&str>, asked| {
+        Ok(match cursor {
+            None => page(&[r#"{"id":1}"#], &["2".to_owned()], Some(2 + asked as u64)),
+            Some(_) => page(&[r#"{"id":2}"#], &[], None),
+        })
+    });
+    let (end, ..) = run_to_the_end(source).await?;
+    let End::DoneWithReservations(reservations) = end else { panic!("{end:?}") };
+    let differs = Differences { total: true, ..Differences::default() };
+    assert!(matches!(reservations[0], Reservation::Moving { differs: found, .. } if found == differs));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_backoff_comes_on_top_of_a_wait_that_was_asked_for() -> Result<()> {
+    for asked in [Duration::ZERO, Duration::from_millis(20)] {
+        let source = scripted(move |_: Option<&str>, _| {
+            Err(FetchFailure::Passing { reason: "HTTP 429".to_owned(), wait: Some(asked) })
+        });
+        let waits = Arc::new(Waits::default());
+        let base = Duration::from_millis(20);
+        let observer = Arc::clone(&waits);
+        let (end, ..) = run_with(source, RetryPolicy::new(6, base, base * 4), Limits::default(), observer).await?;
+        assert!(matches!(end, End::AttemptsExhausted { attempts: 6, .. }), "{end:?}");
+        let waits = waits.0.lock().map_err(|e| anyhow::anyhow!("{e}"))?;
+        assert_eq!(waits.len(), 5);
+        // Never less, and with jitter: that all five are the same happens once in millions of times.
+        assert!(waits.iter().all(|wait| *wait >= asked && *wait <= asked + base * 4), "{waits:?}");
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_attempt_that_tried_nothing_does_not_count_and_is_so_once() -> Result<()> {
+    let spare = || FetchFailure::AtOnce { reason: "the connection was closed".to_owned(), counts: false };
+    let source = scripted(move |_: Option<&str>, asked| match asked {
+        0 => Err(spare()),
+        _ => Ok(page(&[r#"{"id":1}"#], &[], None)),
+    });
+    let (end, ..) = run_to_the_end(source).await?;
+    assert!(matches!(end, End::Done), "{end:?}");
+    let source = scripted(move |_: Option<&str>, _| Err(spare()));
+    let (end, ..) = run_to_the_end(source.clone()).await?;
+    assert!(matches!(end, End::AttemptsExhausted { attempts: 1, .. }), "{end:?}");
+    assert_eq!(source.1.load(Ordering::SeqCst), 2);
     Ok(())
 }

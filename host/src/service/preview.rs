@@ -7,7 +7,7 @@ use super::Atlas;
 use super::failure::{Exit, Failure};
 use super::scraps::ScrapRequest;
 use crate::notice;
-use crate::pipeline::{Event, FetchFailure, Observer, PageSource};
+use crate::pipeline::{Event, FetchFailure, FetchedPage, Observer, PageSource};
 
 /// Records of a tried page that are shown, and bytes of each.
 const SHOWN: usize = 5;
@@ -70,7 +70,7 @@ impl Atlas {
         let connector = self.connectors().connector(&request.rota).await?;
         let source = self.source_to_look(&new, connector, Arc::new(Nobody)).await?;
         let began = Instant::now();
-        let page = tokio::time::timeout(PATIENCE, source.fetch(None)).await;
+        let page = tokio::time::timeout(PATIENCE, fetch_first(&source)).await;
         let page = match page {
             Ok(page) => page.map_err(|failure| not_fetched(request, &failure))?,
             Err(_) => {
@@ -96,6 +96,14 @@ impl Atlas {
     }
 }
 
+/// The first page; once more where what failed is out of the way.
+async fn fetch_first(source: &impl PageSource) -> Result<FetchedPage, FetchFailure> {
+    match source.fetch(None).await {
+        Err(FetchFailure::AtOnce { .. }) => source.fetch(None).await,
+        fetched => fetched,
+    }
+}
+
 fn not_fetched(request: &ScrapRequest, failure: &FetchFailure) -> Failure {
     let exit = match failure {
         FetchFailure::Unauthorized(_) => Exit::Credential,
@@ -117,7 +125,7 @@ fn not_fetched(request: &ScrapRequest, failure: &FetchFailure) -> Failure {
             let seconds = wait.as_secs_f64().ceil();
             notice!("error-page-wait", client = request.cliente_id, seconds = seconds, reason = reason)
         }
-        FetchFailure::Passing { .. } => {
+        FetchFailure::Passing { .. } | FetchFailure::AtOnce { .. } => {
             notice!("error-page-passing", client = request.cliente_id, reason = failure)
         }
         _ => notice!("error-page", route = request.rota, client = request.cliente_id, reason = failure),

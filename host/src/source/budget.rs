@@ -6,9 +6,10 @@
 //! spread here. A wait for the next request is no failure of a page's: it is waited for before the page's instance is made, as long
 //! as it is short. A long one, such as for tomorrow's quota, ends the run, and the scrap is taken again at the hour.
 //!
-//! How long a source wants to be left alone (`Retry-After`, `RateLimit-*`) is learned from its answers, and holds for all hosts. What a
-//! connector says of it holds for its own scrap only: it may be wrong, or mean harm to others at the same API. So does what a connector
-//! declares: an operator's budget is one account for all of the API's routes; where the operator says nothing, the routes whose connectors
+//! How long a source wants to be left alone (`Retry-After`, `RateLimit-*`) is learned from its answers, and holds for all hosts. So does a
+//! wait that stands in an answer's body, which only the connector can read (`retry` with `after-ms`): for an hour at most, since it may be
+//! wrong, or mean harm to others at the same API. What a connector says of a quota, or declares, holds for its own scrap: an operator's
+//! budget is one account for all of the API's routes; where the operator says nothing, the routes whose connectors
 //! declare the very same numbers have one account together. One that declares a request an hour waits for itself alone.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::message::SendError;
@@ -31,6 +33,8 @@ const SLOT_POLL: Duration = Duration::from_millis(200);
 const TAKEN_PER_SECOND: f64 = 4.0;
 /// A request that was taken and not made in time is not made later, beside those whose turn it is then.
 const LATE: Duration = Duration::from_secs(1);
+/// The most that one waits beyond a moment that many wait for.
+const JITTER_MAX: Duration = Duration::from_secs(5);
 /// The slowest rate, in requests a second: what is slower is said in requests a day.
 pub const RATE_MIN: f64 = 0.01;
 /// The fastest rate, in requests a second: what is faster is no limit, and is said by leaving it out.
@@ -313,7 +317,7 @@ impl Budget {
                 if held.wait > WAIT_MAX {
                     return Err(SendError::Throttled(held.why, held.wait));
                 }
-                wait_for(held.wait).await;
+                wait_for(held.wait + jitter(held.wait)).await;
             }
             let due = match self.pay().await {
                 Ok(due) => due,
@@ -344,7 +348,7 @@ impl Budget {
     }
 
     /// The source wants to be left alone for so long.
-    pub(super) async fn hold_off(&self, why: &str, wait: Duration) {
+    pub async fn hold_off(&self, why: &str, wait: Duration) {
         self.note(why, wait);
         // Those who share the budget learn it from their own answers if they have to.
         if let Err(error) = self.owner.store.hold_off(self.owner.account(), wait).await {
@@ -366,7 +370,7 @@ impl Budget {
                 return Err(throttled);
             }
             waiting.throttled(&throttled);
-            tokio::time::sleep(throttled.wait).await;
+            tokio::time::sleep(throttled.wait + jitter(throttled.wait)).await;
         }
         Ok(())
     }
@@ -453,6 +457,12 @@ impl Budget {
         };
         (0..many).map(due).collect()
     }
+}
+
+/// What one waits beyond a moment that many wait for, so that they do not all come back at once.
+fn jitter(wait: Duration) -> Duration {
+    let most = u64::try_from((wait / 10).min(JITTER_MAX).as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(rand::rng().random_range(0..=most))
 }
 
 /// The budget is in the database, and nobody asks without it.

@@ -15,7 +15,7 @@ use super::connection::{self, AnswerBody, ClientError, Connections};
 use super::credentials::{Endpoint, Outgoing, Redactor};
 use super::egress::Pool;
 use super::headers::Coding;
-use super::message::{Answer, PageMeter, Refusal, Request, SendError};
+use super::message::{Answer, Broke, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
 use super::resolve::{self, FilteringResolver};
 use super::{headers, rate_headers, retry_after, target};
@@ -131,6 +131,13 @@ impl HttpClient {
             Err(error) => error.is_passing_fault(),
         };
         meter.retry_after = answer.as_ref().ok().and_then(|a| a.retry_after);
+        meter.status = answer.as_ref().ok().map(|answer| answer.status);
+        meter.broke = match &answer {
+            Err(SendError::Interrupted(_)) => meter.broke,
+            // Perhaps the source has long forgotten the connection; perhaps it is only slow.
+            Err(SendError::Timeout(_)) => Some(Broke::Otherwise),
+            _ => None,
+        };
         meter.refusal = answer.as_ref().err().and_then(Refusal::of);
         let is_refused =
             matches!(meter.refusal, Some(Refusal::NotGranted(_) | Refusal::Headers(_) | Refusal::Address(_)));
@@ -184,7 +191,7 @@ impl HttpClient {
                     }
                 }
             }
-            let (response, token) = self.start(endpoint, pool, &hop).await?;
+            let (response, token) = self.start(endpoint, pool, &hop, meter).await?;
             let location = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
             match redirect::follow(&hop, response.status().as_u16(), location)? {
                 Some(next) => {
@@ -206,6 +213,7 @@ impl HttpClient {
         endpoint: &Endpoint,
         pool: Pool,
         hop: &Hop,
+        meter: &mut PageMeter,
     ) -> Result<(http::Response<AnswerBody>, Option<u64>), SendError> {
         let (url, headers, body) = (hop.url.clone(), hop.headers.clone(), hop.body.clone());
         let mut outgoing = Outgoing { url, headers, body };
@@ -217,7 +225,10 @@ impl HttpClient {
             None
         };
         let request = request(hop.method.name(), &outgoing.url, outgoing.headers, outgoing.body.unwrap_or_default())?;
-        let response = self.connections(pool).send(request, self.limits.body_bytes).await?;
+        let (sent, reused) = self.connections(pool).send(request, self.limits.body_bytes, meter.fresh).await;
+        // What breaks from its answer on is no matter of the connection's age.
+        meter.broke = Some(if sent.is_err() && reused { Broke::Kept } else { Broke::Otherwise });
+        let response = sent?;
         headers::check_answer(response.headers())?;
         headers::check_form(response.status().as_u16(), response.headers())?;
         Ok((response, token))
@@ -234,7 +245,9 @@ impl HttpClient {
     ) -> Result<(u16, HeaderMap, Vec<u8>), SendError> {
         let request = request("POST", &url, headers, form.into())?;
         let exchange = async {
-            let response = self.connections(pool).send(request, TOKEN_ANSWER_MAX).await?;
+            // Few, and not to be repeated behind anybody's back: on connections of their own.
+            let (response, _) = self.connections(pool).send(request, TOKEN_ANSWER_MAX, true).await;
+            let response = response?;
             headers::check_answer(response.headers())?;
             let (head, mut answer) = response.into_parts();
             let mut body = Vec::new();

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -112,10 +112,18 @@ pub(super) fn tls() -> Result<ClientConfig, ClientError> {
 type Stream = MaybeHttpsStream<TokioIo<Metered>>;
 type Connector = BoxCloneSyncService<Uri, Stream, Box<dyn Error + Send + Sync>>;
 
-/// A pool of connections.
+tokio::task_local! {
+    /// Whether a connection was opened for the request that this task sends.
+    static OPENED: Arc<AtomicBool>;
+}
+
+/// A pool of connections, and a client beside it that opens a new one for every request: a source
+/// closes connections that it kept without a word, and whoever sends on one that it has just closed
+/// gets no answer (RFC 9112, section 9.3.1). The next attempt must not go out on the next of them.
 #[derive(Clone)]
 pub(super) struct Connections {
-    client: Arc<Client<Connector, Full<Bytes>>>,
+    kept: Arc<Client<Connector, Full<Bytes>>>,
+    fresh: Arc<Client<Connector, Full<Bytes>>>,
 }
 
 impl Connections {
@@ -128,24 +136,46 @@ impl Connections {
         let metered = tcp.map_response(|io| TokioIo::new(Metered::new(io.into_inner())));
         let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
         let connector = Timeout::new(https.wrap_connector(metered), CONNECT_TIMEOUT);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(BoxCloneSyncService::new(connector));
-        Self { client: Arc::new(client) }
+        let noted = connector.map_request(|uri: Uri| {
+            // One that no request waits for is opened in a task of its own.
+            let _ = OPENED.try_with(|opened| opened.store(true, Ordering::Relaxed));
+            uri
+        });
+        let connector = BoxCloneSyncService::new(noted);
+        let client = |idle_max| {
+            let mut client = Client::builder(TokioExecutor::new());
+            client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT).pool_max_idle_per_host(idle_max);
+            Arc::new(client.build(connector.clone()))
+        };
+        Self { kept: client(usize::MAX), fresh: client(0) }
     }
 
-    /// Sends a request, and gives the answer's head. Its body is decoded as it is read (gzip,
-    /// deflate, Brotli), and may be of at most `encoded_max` bytes before that.
+    /// Sends a request, `fresh` on a connection of its own, and gives the answer's head, and whether
+    /// it went out on a connection that was kept. Its body is decoded as it is read (gzip, deflate,
+    /// Brotli), and may be of at most `encoded_max` bytes before that.
     pub(super) async fn send(
         &self,
         request: Request<Full<Bytes>>,
         encoded_max: usize,
+        fresh: bool,
+    ) -> (Result<Response<AnswerBody>, SendError>, bool) {
+        let opened = Arc::new(AtomicBool::new(false));
+        // The client looks for a kept connection first, and asks its connector for one, in this very
+        // task, only if it finds none.
+        let sent = OPENED.scope(Arc::clone(&opened), self.send_on(request, encoded_max, fresh)).await;
+        (sent, !opened.load(Ordering::Relaxed))
+    }
+
+    async fn send_on(
+        &self,
+        request: Request<Full<Bytes>>,
+        encoded_max: usize,
+        fresh: bool,
     ) -> Result<Response<AnswerBody>, SendError> {
         let uri = request.uri();
         let origin =
             format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |a| a.as_str()));
-        let client = Arc::clone(&self.client);
+        let client = Arc::clone(if fresh { &self.fresh } else { &self.kept });
         let measured = service_fn(move |request| {
             let answer = client.request(request);
             async move { answer.await.map(|answer| Measured::of(answer, encoded_max)) }

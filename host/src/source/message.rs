@@ -284,6 +284,15 @@ impl Refusal {
     }
 }
 
+/// How a connection broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broke {
+    /// It was kept from an earlier request, and gave no answer: the source may have closed it long before.
+    Kept,
+    /// It was new, or broke within an answer.
+    Otherwise,
+}
+
 /// What one page has asked for so far, and what its last request taught.
 #[derive(Debug, Default)]
 pub struct PageMeter {
@@ -303,6 +312,12 @@ pub struct PageMeter {
     pub passing_fault: bool,
     /// The wait that the last answer asked for.
     pub retry_after: Option<Duration>,
+    /// The last answer's status.
+    pub status: Option<u16>,
+    /// Whether each request is to open a connection of its own.
+    pub fresh: bool,
+    /// How the connection of the last request broke, if that is what failed.
+    pub broke: Option<Broke>,
     /// Requests that were refused.
     pub refused: u32,
     /// What the last request was refused for.

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::resolve::tests::answers;
 use super::resolve::{FilteringResolver, Lookup, private_too, public_only};
 use super::*;
-use crate::store::Access;
+use crate::store::{Access, DefaultFor};
 
 const TOKEN: &str = "segredo-9f3a";
 const LIMITS: HttpLimits = HttpLimits { requests_per_page: 20, body_bytes: 1 << 20, page_bytes: 1 << 20 };
@@ -90,6 +90,7 @@ fn endpoint(base: &str, private: bool, grants: &[Grant], declared: &[&str]) -> E
         token: Secret::new(TOKEN.to_owned()),
         default_base_url: Some(base.to_owned()),
         default_private: private,
+        default_for: DefaultFor::ThisApi,
         api: None,
         parts: None,
         access_token: None,
@@ -568,4 +569,64 @@ async fn a_body_that_dribbles_ends_when_its_slot_is_asked_back_and_not_before() 
     asked_back.cancel();
     let ended = tokio::time::timeout(Duration::from_secs(20), fetching).await.expect("it ends");
     assert!(matches!(&ended, Err(SendError::Timeout(why)) if why.contains("another client waited")), "{ended:?}");
+}
+
+/// Keeps each connection after its first answer, and closes it at the next request. Counts connections.
+async fn closes_what_it_kept() -> (SocketAddr, Arc<Mutex<usize>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap_or_else(|e| panic!("{e}"));
+    let (address, opened) = (listener.local_addr().expect("an address"), Arc::<Mutex<usize>>::default());
+    let count = Arc::clone(&opened);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            *count.lock().expect("no server panics") += 1;
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                let Ok(1..) = stream.read(&mut buffer).await else { return };
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+                if stream.write_all(answer).await.is_ok() {
+                    let _ = stream.read(&mut buffer).await;
+                }
+            });
+        }
+    });
+    (address, opened)
+}
+
+#[tokio::test]
+async fn what_breaks_with_a_kept_connection_is_told_from_what_breaks_with_a_new_one() {
+    let (address, opened) = closes_what_it_kept().await;
+    let client = client(&answers(&[]));
+    let endpoint = endpoint(&format!("http://{address}"), true, &[], &[]);
+    let ask = async |fresh| {
+        let mut meter = PageMeter { fresh, ..PageMeter::default() };
+        let answer = client.send(&endpoint, &mut meter, request(Method::Get, "a")).await;
+        (answer.map(|answer| answer.status), meter.broke)
+    };
+    assert_eq!(ask(false).await, (Ok(200), None));
+    let (broken, broke) = ask(false).await;
+    assert!(matches!(broken, Err(SendError::Interrupted(_))), "{broken:?}");
+    assert_eq!(broke, Some(Broke::Kept));
+    // Two are kept by now; one of its own takes neither.
+    let both = tokio::join!(ask(false), ask(false));
+    assert_eq!(both.0.0.and(both.1.0), Ok(200));
+    let before = *opened.lock().expect("no server panics");
+    assert_eq!(ask(true).await, (Ok(200), None));
+    assert_eq!(*opened.lock().expect("no server panics"), before + 1);
+}
+
+#[tokio::test]
+async fn a_new_connection_that_breaks_is_no_kept_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap_or_else(|e| panic!("{e}"));
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+        }
+    });
+    let client = client(&answers(&[]));
+    let endpoint = endpoint(&format!("http://{address}"), true, &[], &[]);
+    let mut meter = PageMeter::default();
+    let broken = client.send(&endpoint, &mut meter, request(Method::Get, "a")).await;
+    assert!(matches!(broken.err(), Some(SendError::Interrupted(_))));
+    assert_eq!(meter.broke, Some(Broke::Otherwise));
 }
