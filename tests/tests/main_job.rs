@@ -18,6 +18,8 @@ async fn every_order_is_in_the_table_once_and_as_it_was_served() -> anyhow::Resu
         assert_eq!(run.number("paginas")?, 9);
         atlas.database.expect_exactly(CLIENT, "pedido", &served).await?;
         atlas.run(&["verify", "--client", "2151"]).await?.expect(0)?;
+        // What pages were asked for by is needed no more.
+        assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scrap_cursores WHERE cursor IS NOT NULL").await?, 0);
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ async fn pages(id: i64, args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
         .map(|page| Page {
             scrap_id: page.scrap_id,
             varredura: page.varredura,
-            cursor: page.cursor,
+            cursor: page.name(),
             lidos: page.counts.lidos,
             diferenca: page.counts.off_by(),
             total_declarado: page.total_declarado,

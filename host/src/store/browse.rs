@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use sqlx::FromRow;
 
+use super::cursors;
 use super::error::StoreError;
 use super::rows::scrap_columns;
 use super::types::{Counts, Scrap, ScrapState};
@@ -43,8 +44,10 @@ pub struct PageRow {
     pub ordem: i64,
     /// The reading of the source that it belongs to, from 0.
     pub varredura: i32,
-    /// Its cursor; none: the first page.
+    /// Its cursor; none: the first page, or it is erased.
     pub cursor: Option<String>,
+    /// The cursor's SHA-256; zeros: the first page.
+    pub cursor_hash: Vec<u8>,
     /// `pendente`, `feita` or `conferida`.
     pub estado: String,
     /// Whether writing it was begun.
@@ -60,6 +63,13 @@ pub struct PageRow {
     pub conector_sha256: Option<String>,
     /// When it was checkpointed, as the database writes it.
     pub gravado_em: Option<String>,
+}
+
+impl PageRow {
+    /// What it is known by: its cursor, or once that is erased, the cursor's SHA-256. None: the first page.
+    pub fn name(&self) -> Option<String> {
+        cursors::name_of(self.cursor.as_deref(), &self.cursor_hash)
+    }
 }
 
 /// A record.
@@ -224,7 +234,7 @@ pub(super) const SUMS: &str = "SELECT COUNT(*) AS scraps, \
 
 pub(super) const NEWEST: &str = "SELECT COALESCE(MAX(id), 0) FROM scraps";
 
-pub(super) const PAGES: &str = "SELECT ordem, varredura, cursor, estado, iniciado, tentativas, lidos, inseridos, duplicados, \
+pub(super) const PAGES: &str = "SELECT ordem, varredura, cursor, cursor_hash, estado, iniciado, tentativas, lidos, inseridos, duplicados, \
        reencontrados, rejeitados, total_declarado, conector_sha256, CAST(gravado_em AS TEXT) AS gravado_em \
      FROM scrap_cursores WHERE scrap_id = $1 AND ordem > $2 ORDER BY ordem LIMIT $3";
 
@@ -237,7 +247,7 @@ pub(super) const RECORD: &str = "SELECT CAST(id AS BIGINT) AS id, CAST(cliente_i
        CAST(data_coleta AS TEXT) AS data_coleta, \
        CAST(payload AS TEXT) AS payload, hash_conteudo FROM dados_raw WHERE id = $1";
 
-pub(super) const NEWEST_PAGES: &str = "SELECT ordem, varredura, cursor, estado, iniciado, tentativas, lidos, inseridos, duplicados, \
+pub(super) const NEWEST_PAGES: &str = "SELECT ordem, varredura, cursor, cursor_hash, estado, iniciado, tentativas, lidos, inseridos, duplicados, \
        reencontrados, rejeitados, total_declarado, conector_sha256, CAST(gravado_em AS TEXT) AS gravado_em \
      FROM scrap_cursores WHERE scrap_id = $1 ORDER BY ordem DESC LIMIT $2";
 

@@ -30,6 +30,8 @@ const PAGES_SHOWN: i64 = 100;
 /// Rejected records that are shown at once, and bytes of each.
 const REJECTS_SHOWN: i64 = 20;
 const REJECT_BYTES: usize = 4 * 1024;
+/// Characters of what a page is known by, in a word on it.
+const NAME_SHOWN: usize = 60;
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
@@ -68,6 +70,7 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
                     a.button.quiet href={ "/dados/registros?" (Fields::default().with("cliente", Some(&scrap.cliente_id.to_string()))) "&" (Fields::default().with("rota", Some(&scrap.rota))) } { (visit.text("web-see-records")) }
                 }
             }
+            @if visit.query.get("vinculado").is_some() { (done(&visit.say(&notice!("web-default-bound", client = scrap.cliente_id)))) }
             @for reason in &report.reasons {
                 (remedy::reason(visit, id, reason))
             }
@@ -249,7 +252,7 @@ fn kind(page: &PageRow) -> &'static str {
 
 fn title(visit: &Visit, page: &PageRow, kind: &str) -> String {
     let mut text = visit.say(&Notice::new(&format!("web-page-{kind}")));
-    let cursor: String = page.cursor.as_deref().unwrap_or("1").chars().take(60).collect();
+    let cursor: String = page.name().as_deref().unwrap_or("1").chars().take(NAME_SHOWN).collect();
     let read = number(page.counts.lidos, visit.lang);
     let _ = write!(text, " · {} · {}", sent(&cursor), visit.say(&notice!("web-records", count = read)));
     text
@@ -286,7 +289,7 @@ async fn listed_pages(visit: &Visit, id: i64) -> Result<Markup, Failure> {
                     tbody {
                         @for page in &pages {
                             tr {
-                                td.text { bdi { (sent(page.cursor.as_deref().unwrap_or("–"))) } }
+                                td.text { bdi { (sent(page.name().as_deref().unwrap_or("–"))) } }
                                 td { span.badge data-k=(kind(page)) { (visit.say(&Notice::new(&format!("web-page-{}", kind(page))))) } }
                                 (count((page.varredura + 1).into()))
                                 (count(page.tentativas.into()))
