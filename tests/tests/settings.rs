@@ -65,3 +65,59 @@ async fn a_connector_gets_what_its_schema_names_of_what_is_set() -> anyhow::Resu
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_secret_setting_is_nowhere_but_sealed_and_with_its_connector() -> anyhow::Result<()> {
+    const SECRET: &str = "s3gr3do-da-loja";
+    let clear = format!(r#"{{"senha":"{SECRET}","loja":3}}"#);
+    for mut atlas in Atlas::on_both().await? {
+        atlas.set("ATLAS_KEY", &"5a".repeat(32));
+        let api = api(20, Faults::default()).await?;
+        let folder = atlas.own_connectors()?;
+        put(&folder, "version=1 secret=senha fails=settings")?;
+        atlas.register(CLIENT, &api).await?;
+        let sealed = "SELECT COUNT(*) FROM clientes_configuracoes WHERE configuracao LIKE 'atlas1:%'";
+        let of_scraps = format!("SELECT COUNT(*) FROM scraps WHERE configuracao LIKE '%{SECRET}%'");
+
+        // What does not suit is said without the value.
+        let refused = set(&atlas, r#"{"senha":["outro-segredo"]}"#).await?.expect(2)?;
+        assert!(refused.stderr.contains("/senha") && !refused.stderr.contains("outro-segredo"), "{}", refused.stderr);
+        set(&atlas, &clear).await?.expect(0)?;
+        assert_eq!(atlas.database.number(sealed).await?, 1);
+        let show = ["client", "settings", "show", "2151", "--api", "jueri"];
+        let shown = atlas.run(&show).await?.expect(0)?;
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown.stdout)?["senha"], "***");
+
+        // The connector has it, and neither its reason nor its log tells it.
+        let told = atlas.run(&[&RUN[..], &["--lang", "en", "-v"]].concat()).await?.expect(5)?;
+        assert!(told.stderr.matches("***").count() >= 2, "{}", told.stderr);
+        let log = std::fs::read_to_string(atlas.folder().join("erros_scraps.log"))?;
+        assert!(!told.stderr.contains(SECRET) && !log.contains(SECRET), "{}", told.stderr);
+        assert_eq!(atlas.database.number(&of_scraps).await?, 0);
+
+        // Shown and set again, left out, or blank, it stays; null takes it away.
+        for same in [r#"{"senha":"***","loja":3}"#, r#"{"loja":3}"#, r#"{"senha":" ","loja":3}"#] {
+            set(&atlas, same).await?.expect(0)?;
+            let shown = atlas.run(&show).await?.expect(0)?;
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown.stdout)?["senha"], "***", "{same}");
+        }
+        assert!(set(&atlas, r#"{"senha":null}"#).await?.expect(2)?.stderr.contains("senha"));
+
+        // As an installation of before has them: in the clear, and copied.
+        atlas.database.execute(&format!("UPDATE clientes_configuracoes SET configuracao = '{clear}'")).await?;
+        atlas.database.execute(&format!("UPDATE scraps SET configuracao = '{clear}'")).await?;
+        atlas.run(&["client", "list"]).await?.expect(0)?;
+        assert_eq!(atlas.database.number(sealed).await?, 1);
+        put(&folder, "version=2 secret=senha")?;
+        atlas.run(&["scrap", "resume", "1"]).await?.expect(0)?;
+        assert_eq!(atlas.database.number(&of_scraps).await?, 0);
+
+        // With another key it opens all the same.
+        let other = "6b".repeat(32);
+        atlas.set("ATLAS_NEW_KEY", &other);
+        atlas.run(&["client", "rekey"]).await?.expect(0)?;
+        atlas.set("ATLAS_KEY", &other);
+        atlas.run(&show).await?.expect(0)?;
+    }
+    Ok(())
+}

@@ -15,7 +15,7 @@ pub(super) async fn run(command: SettingsCommand, atlas: &Atlas, output: &Output
     match command {
         SettingsCommand::Show { client, api } => output.json(&atlas.settings(client, &api).await?),
         SettingsCommand::Set { client, api, json } => {
-            atlas.set_settings(client, &api, &read(&json)?).await?;
+            atlas.set_settings(client, &api, read(&json)?).await?;
             output.remark(&notice!("settings-set", client = client, api = api));
         }
     }

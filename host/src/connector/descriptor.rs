@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::said::{Said, SaidAuth, SaidPlaceholder, SaidPosition, SaidRate, SaidRequest};
 use super::schema::{self, SettingsSchema};
+use super::secret_settings::SecretSettings;
 use crate::json::Pointer;
 use crate::notice::acts_on_a_terminal;
 use crate::source::{
@@ -188,7 +189,13 @@ impl Descriptor {
         own
     }
 
-    /// Says what is wrong with settings, if anything is: what a person would have to change.
+    /// Which of the settings are secrets.
+    pub fn secret_settings(&self) -> SecretSettings {
+        self.settings_schema.secrets()
+    }
+
+    /// Says what is wrong with settings, if anything is: what a person would have to change. Where some are secrets, no value is
+    /// quoted.
     pub async fn accepts(&self, settings: &str) -> Result<(), String> {
         let (schema, settings) = (self.settings_schema.clone(), settings.to_owned());
         let held = tokio::task::spawn_blocking(move || schema.hold(&settings)).await;

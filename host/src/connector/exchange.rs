@@ -256,7 +256,7 @@ impl RecordedPage {
 mod tests {
     use super::*;
     use crate::source::{AuthScheme, BodyBudget, HttpLimits, Method, Secret};
-    use crate::store::Access;
+    use crate::store::{Access, DefaultFor};
 
     /// A line that is recorded, to where nobody answers.
     fn line(requests_per_page: u32) -> GuestHttp {
@@ -266,6 +266,7 @@ mod tests {
             token: Secret::new("segredo".to_owned()),
             default_base_url: Some("http://127.0.0.1:9/".to_owned()),
             default_private: true,
+            default_for: DefaultFor::ThisApi,
             api: None,
             parts: None,
             access_token: None,

@@ -20,7 +20,7 @@ use super::share::{GuestMemory, PageShare, Turnstile};
 use super::wasi::Wasi;
 use crate::limits::Limits;
 use crate::notice::printable;
-use crate::source::Waiting;
+use crate::source::{Endpoint, Waiting};
 
 /// Handles that a guest may hold at once: responses and selections.
 const HANDLES_MAX: usize = 10_000;
@@ -247,7 +247,7 @@ pub(super) struct GuestLog {
     /// What was written to standard output and standard error since the last end of a line.
     unfinished: [Vec<u8>; 2],
     /// Who is told of each line, beside the program's own log.
-    heard_by: Option<Arc<dyn Waiting>>,
+    heard_by: Option<(Arc<dyn Waiting>, Endpoint)>,
     /// Lines that are kept instead of being logged; none: they are logged.
     kept: Option<Vec<LogLine>>,
     /// The beginning of the last line that was logged as an error or written to standard error.
@@ -289,9 +289,9 @@ impl GuestLog {
         }
     }
 
-    /// Has somebody told of each line from here on.
-    pub(super) fn tell(&mut self, whom: Arc<dyn Waiting>) {
-        self.heard_by = Some(whom);
+    /// Has somebody told of each line from here on, without this endpoint's secrets: a guest knows those among its settings.
+    pub(super) fn tell(&mut self, whom: Arc<dyn Waiting>, endpoint: Endpoint) {
+        self.heard_by = Some((whom, endpoint));
     }
 
     /// Takes what a guest wrote to a standard stream: each line of it becomes a line of the log.
@@ -332,6 +332,10 @@ impl GuestLog {
 
     /// Adds a line. Control characters are shown as escapes, so that a connector cannot write to somebody's terminal.
     pub(super) fn line(&mut self, level: tracing::Level, message: &str) {
+        let message = match &self.heard_by {
+            Some((_, endpoint)) => &endpoint.redact(message.to_owned()),
+            None => message,
+        };
         // Rust's own hook for panics ends with a note on backtraces.
         let is_error = level <= tracing::Level::WARN && !message.trim().is_empty() && !message.starts_with("note: ");
         if is_error {
@@ -357,7 +361,7 @@ impl GuestLog {
             return;
         }
         let message = printable(message);
-        if let Some(whom) = self.heard_by.as_ref().filter(|_| level <= tracing::Level::INFO) {
+        if let Some((whom, _)) = self.heard_by.as_ref().filter(|_| level <= tracing::Level::INFO) {
             whom.logged(&message);
         }
         match level {

@@ -26,6 +26,7 @@
 //! - `usage`       what each route's pages use
 //! - `share`       what one client, and one connector, may take of the house
 //! - `schema`      the schema of its settings, checked
+//! - `secret_settings`  which of them are secrets
 //! - `flight`      which calls are under way, in a file that outlives the process
 //! - `guest`       one instance at work: its limits, its meters
 //! - `exchange`    the line between a guest and its source: live, recorded, replayed
@@ -55,6 +56,7 @@ mod proposals;
 mod registry;
 mod said;
 mod schema;
+mod secret_settings;
 mod share;
 mod sign;
 mod source;
@@ -82,6 +84,7 @@ pub use self::load::{
     public_key, read_checked, read_small, signature_file, verify_signature,
 };
 pub use self::registry::{Arrival, Quarantined, Registry, RegistryEntry, RegistryFolders, Standing};
+pub use self::secret_settings::SecretSettings;
 pub use self::sign::{NewKey, SignError, generate as generate_key, sign};
 pub use self::source::{ConnectorSource, ScrapFacts};
 pub use self::state::{Doubt, HISTORY, Held, HoldReason, KeptVersion, Lists, Refusal, Rollback, RouteState, Waiting};

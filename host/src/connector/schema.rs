@@ -13,6 +13,8 @@ use std::sync::Arc;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
+use super::secret_settings::SecretSettings;
+
 /// A schema's text.
 const BYTES_MAX: usize = 64 * 1024;
 /// Values of a schema with every reference written out: what checking settings against it can cost.
@@ -26,6 +28,8 @@ const PATTERN_BYTES_MAX: usize = 512;
 const COMPILED_MAX: usize = 4 * 1024 * 1024;
 /// What matching one pattern may keep beside that, in each thread that does.
 const MATCHING_MAX: usize = 64 * 1024;
+/// What stands for a value in a message that must not quote it.
+const UNSAID: &str = "***";
 /// The dialects that a schema may name.
 const DIALECTS: [&str; 2] = ["https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema"];
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
@@ -46,11 +50,23 @@ impl SettingsSchema {
         &self.value
     }
 
-    /// Says what is wrong with settings, a JSON object, if anything is. Takes a while if the settings are long.
+    /// Which of the settings are secrets.
+    pub fn secrets(&self) -> SecretSettings {
+        SecretSettings::of(&self.value)
+    }
+
+    /// Says what is wrong with settings, a JSON object, if anything is; where some are secrets, without any values. Takes a
+    /// while if the settings are long.
     pub(super) fn hold(&self, settings: &str) -> Result<(), String> {
         let settings: Value = serde_json::from_str(settings).map_err(|error| error.to_string())?;
         let mut errors = self.validator.iter().flat_map(|validator| validator.iter_errors(&settings));
-        errors.next().map_or(Ok(()), |error| Err(format!("{}: {error}", error.instance_path())))
+        let Some(error) = errors.next() else { return Ok(()) };
+        let path = error.instance_path();
+        Err(if self.secrets().is_empty() {
+            format!("{path}: {error}")
+        } else {
+            format!("{path}: {}", error.masked_with(UNSAID))
+        })
     }
 }
 

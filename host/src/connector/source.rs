@@ -1,6 +1,7 @@
 //! A connector as the pipeline sees it: a source of pages. Each page runs on a fresh instance, which is dropped with it, so
 //! nothing leaks between pages, clients or versions, and a trap poisons nothing.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -28,7 +29,7 @@ use super::wasi::Wasi;
 use crate::limits::Limits;
 use crate::notice::printable;
 use crate::pipeline::{FetchFailure, FetchedPage, Held, PageSource};
-use crate::source::{Endpoint, HttpClient, PageMeter, Refusal, Request, WAIT_MAX, Waiting};
+use crate::source::{Broke, Endpoint, HttpClient, PageMeter, Refusal, WAIT_MAX, Waiting};
 use crate::store::CursorId;
 
 /// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what is shown can be found whole.
@@ -37,11 +38,13 @@ const REASON_READ: usize = 64 * 1024;
 const SECRET_READ: usize = 16 * 1024;
 /// What of a reason is shown, logged and stored: an answer's message, not the answer.
 const REASON_SHOWN: usize = 4 * 1024;
+/// The longest that a connector's word holds off a whole API.
+const HINT_MAX: Duration = Duration::from_secs(60 * 60);
 /// The moment at which a quota is there again; as RFC 3339 has it, it takes half of that.
 const UNTIL_SHOWN: usize = 64;
 
-/// What a connector is told of the scrap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a connector is told of the scrap. Not printable as a whole: secrets may stand among its settings.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScrapFacts {
     /// Its number; none: it is not stored.
     pub scrap_id: Option<i64>,
@@ -51,8 +54,17 @@ pub struct ScrapFacts {
     pub period: Option<(String, String)>,
     /// Records to ask for in a page.
     pub page_size: i32,
-    /// The connector's settings, a JSON object.
+    /// The connector's settings, a JSON object, with secrets in their places.
     pub settings: String,
+}
+
+impl std::fmt::Debug for ScrapFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { scrap_id, cliente_id, period, page_size, settings: _ } = self;
+        let mut told = f.debug_struct("ScrapFacts");
+        told.field("scrap_id", scrap_id).field("cliente_id", cliente_id).field("period", period);
+        told.field("page_size", page_size).finish_non_exhaustive()
+    }
 }
 
 impl ScrapFacts {
@@ -84,6 +96,8 @@ pub struct ConnectorSource {
     share: PageShare,
     /// Who is told what a page waits for.
     waiting: Arc<dyn Waiting>,
+    /// Pages whose last attempt broke with its connection, by their cursors: the next one opens connections of its own.
+    broken: Mutex<HashSet<Option<String>>>,
 }
 
 impl ConnectorSource {
@@ -98,8 +112,8 @@ impl ConnectorSource {
         waiting: Arc<dyn Waiting>,
     ) -> Self {
         let share = registry.engine().share(Some(facts.cliente_id), &connector.descriptor.route);
-        let (connector, unsuited) = (Mutex::new(connector), Mutex::default());
-        Self { registry, connector, unsuited, client, endpoint, limits, facts, share, waiting }
+        let (connector, unsuited, broken) = (Mutex::new(connector), Mutex::default(), Mutex::default());
+        Self { registry, connector, unsuited, client, endpoint, limits, facts, share, waiting, broken }
     }
 
     /// The same, for a run whose slot may be asked back: then nothing is waited for that may take long.
@@ -136,7 +150,8 @@ impl ConnectorSource {
         let connector = self.current().await;
         let first = Call { share: &self.share, http, facts: &self.facts, now: &now, cursor: None, log: None };
         let Called { http, .. } = call(self.registry.engine(), &self.limits, &connector, first).await;
-        http.as_ref().and_then(GuestHttp::strange_request).map(Request::whole)
+        // Its connector may have put a secret setting into it.
+        http.as_ref().and_then(GuestHttp::strange_request).map(|request| self.endpoint.redact(request.whole()))
     }
 
     /// Repeats a call of the version that this was made with, in a child process of its own. Its
@@ -168,7 +183,7 @@ impl ConnectorSource {
         refused_token: Option<u64>,
         fetched: Result<FetchedPage, FetchFailure>,
     ) -> Result<FetchedPage, FetchFailure> {
-        use FetchFailure::{Fatal, InvalidResponse, Passing, Unauthorized};
+        use FetchFailure::{AtOnce, Fatal, InvalidResponse, Passing, Unauthorized};
         match (fetched, refused_token) {
             (Ok(page), _) => {
                 self.endpoint.answered(cursor);
@@ -179,11 +194,55 @@ impl ConnectorSource {
             {
                 let reason =
                     "the source refused the access token; the page is asked for again with a new one".to_owned();
-                Err(Passing { reason, wait: Some(Duration::ZERO) })
+                Err(AtOnce { reason, counts: true })
             }
             (Err(failure), _) => Err(failure),
         }
     }
+
+    /// A page that broke with its connection is asked for again on a new one. Where that was a connection which the source may
+    /// have closed long before, nothing was tried yet.
+    fn on_a_new_connection(
+        &self,
+        cursor: Option<&str>,
+        broke: Option<Broke>,
+        fetched: Result<FetchedPage, FetchFailure>,
+    ) -> Result<FetchedPage, FetchFailure> {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        let cursor = cursor.map(str::to_owned);
+        match (fetched, broke) {
+            (Err(FetchFailure::Passing { reason, wait }), Some(broke)) => {
+                let is_first = broken.insert(cursor);
+                match broke {
+                    Broke::Kept if is_first => Err(FetchFailure::AtOnce { reason, counts: false }),
+                    _ => Err(FetchFailure::Passing { reason, wait }),
+                }
+            }
+            (fetched, _) => {
+                broken.remove(&cursor);
+                fetched
+            }
+        }
+    }
+
+    /// Leaves the whole API alone for as long as a connector asks for, where the source's answer is one that such a wait
+    /// stands in. What else there is of a page's faults is its own.
+    async fn hold_off(&self, status: Option<u16>, fetched: &Result<FetchedPage, FetchFailure>) {
+        let (Err(FetchFailure::Passing { wait: Some(wait), .. }), Some(status)) = (fetched, status) else { return };
+        if let Some(budget) = self.endpoint.budgets().first()
+            && !wait.is_zero()
+            && may_say_wait(status)
+        {
+            budget.hold_off("the connector read a wait in the source's answer", (*wait).min(HINT_MAX)).await;
+        }
+    }
+}
+
+/// Whether a wait that stands in the body of an answer with this status is the API's, as that of a 429 is: many say it under
+/// 200, or under a status of their own. 202 (RFC 9110, section 15.3.3) says that one thing is not done yet, and 408, 425 and 5xx
+/// but 503 that one request failed.
+fn may_say_wait(status: u16) -> bool {
+    matches!(status, 200 | 201 | 203..=299 | 400..=407 | 409..=424 | 426..=499 | 503)
 }
 
 #[async_trait]
@@ -213,6 +272,8 @@ impl PageSource for ConnectorSource {
         let mut http = GuestHttp::live(self.client.clone(), endpoint, host, &self.limits, self.registry.is_watched());
         // Its first request was paid for when it was admitted.
         http.meter.paid = 1;
+        http.meter.fresh =
+            self.broken.lock().unwrap_or_else(PoisonError::into_inner).contains(&cursor.map(str::to_owned));
         let Called { fetched, mut http, usage, made, .. } = call(
             self.registry.engine(),
             &self.limits,
@@ -223,7 +284,7 @@ impl PageSource for ConnectorSource {
                 facts: &self.facts,
                 now: &now,
                 cursor,
-                log: Some(Arc::clone(&self.waiting)),
+                log: Some((Arc::clone(&self.waiting), self.endpoint.clone())),
             },
         )
         .await;
@@ -231,6 +292,8 @@ impl PageSource for ConnectorSource {
         let learned = http.as_mut().map(|http| (http.meter.refused_token, http.meter.credential_refused.take()));
         let (refused_token, credential_refused) = learned.unzip();
         let throttled = http.as_mut().and_then(|http| http.meter.throttled.take());
+        let (status, broke) = http.as_ref().map_or((None, None), |http| (http.meter.status, http.meter.broke));
+        self.hold_off(status, &fetched).await;
         if let (Ok(page), Some(mut http)) = (&fetched, http) {
             let format = connector.descriptor.cursor_format;
             if let Some(recorded) = http.recorded(&self.facts, &now, cursor, format, page.records.len()) {
@@ -260,6 +323,7 @@ impl PageSource for ConnectorSource {
             (fetched, _) => fetched,
         };
         let fetched = self.repeat_with_new_token(cursor, refused_token.flatten(), fetched);
+        let fetched = self.on_a_new_connection(cursor, broke, fetched);
         // A reason is shown, logged and stored, and a source may answer with the very token that it refuses.
         fetched.map_err(|failure| failure.map_reason(|reason| told(reason, |reason| self.endpoint.redact(reason))))
     }
@@ -277,8 +341,8 @@ pub(super) struct Call<'a> {
     /// The only clock that the guest has.
     pub(super) now: &'a str,
     pub(super) cursor: Option<&'a str>,
-    /// Who is told what the guest logs; none: nobody, and it is not shown either.
-    pub(super) log: Option<Arc<dyn Waiting>>,
+    /// Who is told what the guest logs, and what takes secrets out of it; none: nobody, and it is not shown either.
+    pub(super) log: Option<(Arc<dyn Waiting>, Endpoint)>,
 }
 
 /// What came of a call.
@@ -340,7 +404,7 @@ pub(super) async fn call(
     let wasi = Wasi::of_page(&scrap, cursor);
     let mut store = Guest::store(engine, limits, share, &connector.descriptor.route, Some(http), wasi);
     match log {
-        Some(whom) => store.data_mut().log.tell(whom),
+        Some((whom, endpoint)) => store.data_mut().log.tell(whom, endpoint),
         None => store.data_mut().log.discard(),
     }
     let meters = Meters::of(store.data());

@@ -63,6 +63,7 @@ pub(super) enum Column {
     Credencial,
     Partes,
     Acesso,
+    Configuracao,
 }
 
 impl Place<'_> {
@@ -72,6 +73,7 @@ impl Place<'_> {
             Column::Credencial => "clientes_apis.credencial",
             Column::Partes => "clientes_credenciais.partes",
             Column::Acesso => "clientes_credenciais.acesso",
+            Column::Configuracao => "clientes_configuracoes.configuracao",
         };
         format!("{column}\0{}\0{}", self.cliente_id, self.api)
     }
@@ -84,6 +86,11 @@ pub(super) struct Sealer(Option<StoreKey>);
 impl Sealer {
     pub(super) fn new(key: Option<StoreKey>) -> Self {
         Self(key)
+    }
+
+    /// Whether there is a key.
+    pub(super) fn has_key(&self) -> bool {
+        self.0.is_some()
     }
 
     /// A secret as the table is to hold it. An empty one, which hides nothing, stays as it is.

@@ -7,6 +7,7 @@
 //! the credential was sent to can always hand it on in a form that nobody recognises.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -39,6 +40,8 @@ const HEX_SEPARATORS: [&str; 4] = ["", " ", ":", "-"];
 pub(crate) struct Redactor {
     bodies: Option<Scanner>,
     texts: Option<Scanner>,
+    /// What others look for, one after the other.
+    others: Vec<Arc<Redactor>>,
 }
 
 impl Redactor {
@@ -46,25 +49,34 @@ impl Redactor {
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let all: Vec<&str> = secrets.into_iter().map(Secret::expose).collect();
         // A host's name in a message is in lower case, whatever it was made of.
-        Self { bodies: Scanner::new(&all, BODY_MIN, false), texts: Scanner::new(&all, TEXT_MIN, true) }
+        let (bodies, texts) = (Scanner::new(&all, BODY_MIN, false), Scanner::new(&all, TEXT_MIN, true));
+        Self { bodies, texts, others: Vec::new() }
+    }
+
+    /// Looks for what each of these looks for.
+    pub(super) fn of(others: impl IntoIterator<Item = Arc<Redactor>>) -> Self {
+        Self { others: others.into_iter().collect(), ..Self::default() }
     }
 
     /// Whether there is anything to look for in bodies.
     pub(crate) fn is_idle(&self) -> bool {
-        self.bodies.is_none()
+        self.bodies.is_none() && self.others.iter().all(|other| other.is_idle())
     }
 
     /// Takes the secrets out of a body; says at how many places they stood.
     pub(crate) fn clean(&self, body: &mut Vec<u8>) -> usize {
-        self.bodies.as_ref().map_or(0, |scanner| scanner.clean(body))
+        let own = self.bodies.as_ref().map_or(0, |scanner| scanner.clean(body));
+        own + self.others.iter().map(|other| other.clean(body)).sum::<usize>()
     }
 
     /// An answer's headers without the secrets.
     pub(crate) fn clean_headers(&self, mut headers: HeaderMap) -> HeaderMap {
-        let Some(scanner) = &self.bodies else { return headers };
+        if self.is_idle() {
+            return headers;
+        }
         for value in headers.values_mut() {
             let mut bytes = value.as_bytes().to_vec();
-            if scanner.clean(&mut bytes) > 0 {
+            if self.clean(&mut bytes) > 0 {
                 // Whole bytes were taken out, so that it still is a value.
                 *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static("***"));
             }
@@ -74,6 +86,7 @@ impl Redactor {
 
     /// A message without the secrets.
     pub(crate) fn clean_text(&self, text: String) -> String {
+        let text = self.others.iter().fold(text, |text, other| other.clean_text(text));
         let Some(scanner) = &self.texts else { return text };
         let mut bytes = text.into_bytes();
         scanner.clean(&mut bytes);

@@ -40,7 +40,11 @@ impl Connector for Changeable {
             version: set("version").unwrap_or("0").to_owned(),
             cursor_format: number("cursor-format").unwrap_or(1),
             unhashed: set("unhashed").map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default(),
-            settings_schema: set("setting").map_or_else(|| "{}".to_owned(), schema),
+            settings_schema: match (set("setting"), set("secret")) {
+                (Some(name), _) => schema(name),
+                (None, Some(name)) => secret_schema(name),
+                (None, None) => "{}".to_owned(),
+            },
             ..jueri::descriptor(set("route").unwrap_or("pedido"))
         })
     }
@@ -49,7 +53,10 @@ impl Connector for Changeable {
         match set("fails") {
             Some("trap") => panic!("a version that traps"),
             Some("error") => return Err(FetchError::Fatal("a version that gives up".to_owned())),
-            Some("settings") => return Err(FetchError::Fatal(format!("its settings are {}", scrap.settings))),
+            Some("settings") => {
+                warn!("its settings are {}", scrap.settings);
+                return Err(FetchError::Fatal(format!("its settings are {}", scrap.settings)));
+            }
             _ => {}
         }
         // Where cursors mean something else, they look different as well.
@@ -92,6 +99,12 @@ fn end_the_process(place: &str, page: u64) {
 /// Of one setting, a number that has to be there.
 fn schema(name: &str) -> String {
     format!(r#"{{"type":"object","required":["{name}"],"properties":{{"{name}":{{"type":"integer","minimum":1}}}}}}"#)
+}
+
+/// Of one setting, a text that is a secret and has to be there.
+fn secret_schema(name: &str) -> String {
+    let property = r#"{"type":"string","minLength":4,"writeOnly":true}"#;
+    format!(r#"{{"type":"object","required":["{name}"],"properties":{{"{name}":{property},"loja":{{}}}}}}"#)
 }
 
 fn not_ours(cursor: &str) -> FetchError {
