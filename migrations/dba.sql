@@ -352,12 +352,35 @@ CREATE TABLE IF NOT EXISTS scrap_ritmo (
     PRIMARY KEY (cliente_id, scrap_id, ordem)
 );
 
+-- What a client's default token and address serve: the APIs (`tipo` is 'api') that the operator bound them to, and no others.
+-- From before there was such a word, the routes of the client's scraps and schedules ('rota'): the first process that has the
+-- connectors puts their APIs in their place, or, where a route's connector is missing, leaves them to be asked for ('pedida').
+CREATE TABLE IF NOT EXISTS clientes_padrao (
+    cliente_id INTEGER NOT NULL REFERENCES clientes_tokens(cliente_id) ON DELETE CASCADE,
+    tipo TEXT NOT NULL,
+    nome TEXT NOT NULL,
+    criado_em TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (cliente_id, tipo, nome)
+);
+INSERT INTO clientes_padrao (cliente_id, tipo, nome)
+    SELECT r.cliente_id, 'rota', r.rota
+    FROM (SELECT cliente_id, rota FROM scraps UNION SELECT cliente_id, rota FROM atlas_agendas) r
+    WHERE EXISTS (SELECT 1 FROM clientes_apis a WHERE a.cliente_id = r.cliente_id AND a.api = '')
+      AND NOT EXISTS (SELECT 1 FROM clientes_padrao)
+    ON CONFLICT (cliente_id, tipo, nome) DO NOTHING;
+
+-- The cursors of pages that are done are needed by nothing, and signed URLs, sessions and pieces of records may stand in them: a
+-- page is known by its cursor's hash. From now on they are erased when a scrap's run ends; here, those of all runs before.
+UPDATE scrap_cursores SET cursor = NULL WHERE estado <> 'pendente' AND cursor IS NOT NULL;
+UPDATE dados_rejeitados SET cursor = NULL WHERE cursor IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scrap_cursores c
+    WHERE c.scrap_id = dados_rejeitados.scrap_id AND c.cursor_hash = dados_rejeitados.cursor_hash AND c.estado = 'pendente');
+
 -- What the program's role needs, if it does not own the tables. Put its name in place of `atlas`, and its schema in place of
 -- `public`, take the comment marks away, and run these as OWNER.
 --
 -- GRANT USAGE ON SCHEMA public TO atlas;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON clientes_tokens, clientes_apis, clientes_credenciais, atlas_hosts TO atlas;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos, clientes_configuracoes, atlas_quarentena, atlas_uso, scrap_linhas, scrap_ritmo TO atlas;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON atlas_orcamentos, atlas_vagas, atlas_agendas, atlas_conectores, atlas_acessos, atlas_pedidos, clientes_configuracoes, atlas_quarentena, atlas_uso, scrap_linhas, scrap_ritmo, clientes_padrao TO atlas;
 -- GRANT SELECT, INSERT ON dados_raw TO atlas;
 -- GRANT SELECT, INSERT, UPDATE ON scraps, scrap_cursores, dados_rejeitados TO atlas;
 -- GRANT USAGE ON SEQUENCE clientes_tokens_id_seq, dados_raw_id_seq, scraps_id_seq, scrap_cursores_ordem_seq,

@@ -128,6 +128,9 @@ error-no-credential = Token not found for client { $client } at the API { $api }
 error-no-base-url = Client { $client } has no address for the API { $api }
     .fix = Register it with: atlas client set { $client } --base-url URL.
     .page = Type the API's base URL on the client's page.
+error-api-not-served = Client { $client } has no address for the API { $api }
+    .fix = If its default token and address are for this API: atlas client bind { $client } --api { $api }; else register it with: atlas client add { $client } --api { $api } --token - --base-url URL.
+    .page = Open the client's page: let its default serve the API { $api }, or register an address for the API.
 error-base-url = The address { $url } of client { $client } is not a valid http or https URL
     .fix = Use something like https://erp.example.com/sis/api/v1, without user, password or parameters.
 error-api-unknown = Client { $client } has no API { $api } of its own
@@ -183,6 +186,14 @@ error-key-wrong = The key does not open what is sealed ({ $what })
 error-new-key-missing = There is no new key
     .fix = Set ATLAS_NEW_KEY, or ATLAS_NEW_KEY_FILE (openssl rand -base64 32 makes a key), and give the command again.
 client-added = ✅ Client { $client } registered
+default-bound = 🔗 The default token and address of client { $client } ({ $url }) serve the API { $api } from now on, and no other
+default-serves = ✅ The default token and address of client { $client } serve the API { $api }
+default-asked = Which API { $count ->
+        [one] the route { $routes } of client { $client } belongs to is not known: its connector is not here
+       *[other] the routes { $routes } of client { $client } belong to is not known: their connectors are not here
+    }
+    .fix = If the client's default token and address are for that API: atlas client bind { $client } --api NAME.
+    .page = If the client's default token and address are for that API, let them serve it on the client's page.
 client-changed = ✅ Client { $client } changed
 client-removed = ✅ Client { $client } removed
 credential-set = ✅ Credential of client { $client } at the API { $api } registered: { $parts }
@@ -371,6 +382,9 @@ end-loop = The source goes in circles: the page that follows is one that was rea
 end-repeating = The source repeats the same page: { $pages } in a row with the same records (cursor { $cursor })
     .fix = Tell whoever keeps the API; then go on with: atlas scrap resume { $id }.
     .page = Tell whoever keeps the API; then use Resume.
+end-empty-pages = { $pages } pages in a row have no record, and each names the next (limit empty_pages)
+    .fix = Tell whoever keeps the API or the connector: an empty text may stand where no next page is meant. If such gaps are right, raise empty_pages under [limits] in atlas.toml; then go on with: atlas scrap resume { $id }.
+    .page = Tell whoever keeps the API or the connector. If such gaps are right, have empty_pages raised under [limits] in atlas.toml; then use Resume.
 end-ended-process = The connector of route { $route } (version { $version }, { $digest }) ended the process that ran it ({ $signal }), and is held
     .fix = Put another version in the connector's file: the scrap goes on by itself. Details: atlas connector list.
     .page = Put another version in the connector's file: the scrap goes on by itself.
@@ -410,7 +424,19 @@ reservation-rejected = { $records ->
     }
     .fix = See which and why with: atlas rejects list --scrap { $id }.
     .page = The rejected records show which and why, and can be replayed.
-reservation-moving = The source kept changing while it was read (declared total: { $before }, then { $after })
+reservation-moving = The source kept changing while it was read{ $total ->
+        [yes] {" "}(the total that it declares: { $before }, then { $after })
+       *[other] {""}
+    }{ $keys ->
+        [yes] {" "}(its first page has other records)
+       *[other] {""}
+    }{ $cursors ->
+        [yes] {" "}(its first page leads to other pages)
+       *[other] {""}
+    }{ $acks ->
+        [yes] {" "}(its first page has another acknowledgment)
+       *[other] {""}
+    }
     .fix = Run the same period again when the source stands still, or with more sweeps: --sweeps 3.
     .page = Create the same again when the source stands still.
 reservation-total = The source declares { $declared ->
@@ -1036,6 +1062,10 @@ web-inactive = inactive
 web-paused = paused
 web-apis = APIs
 web-default-api = Default
+web-default-serves = This token and address serve: { $apis }
+web-default-unbound = This token and address serve no API yet: the first scrap decides which one.
+web-bind-default = Let it serve { $api }, too
+web-default-bound = The default token and address of client { $client } serve the API of this route from now on, and no other.
 web-no-default-api = This client has no default base URL.
 web-default-token = uses the default token
 web-has-parts = credential of its own:
@@ -1221,6 +1251,9 @@ error-settings = the settings of API { $api } of client { $client } do not suit 
     .page = Correct them on the client's page, at the API { $api }.
 error-scrap-settings = scrap { $id } was created with settings that do not suit route { $route }: { $reason }
     .fix = Correct the client's settings and create a new scrap.
+error-settings-broken = What client { $client } has set of the API { $api } cannot be read: it is not a JSON object
+    .fix = Set it again: atlas client settings set { $client } --api { $api } --json FILE.
+    .page = Set it again on the client's page.
 error-settings-long = the settings of API { $api } have more than { $max } bytes
     .fix = Settings are few and short.
 error-settings-json = { $file ->

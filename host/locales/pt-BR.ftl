@@ -128,6 +128,9 @@ error-no-credential = Token não encontrado para o cliente { $client } na API { 
 error-no-base-url = O cliente { $client } não tem endereço para a API { $api }
     .fix = Registre com: atlas client set { $client } --base-url URL.
     .page = Digite a URL base da API na página do cliente.
+error-api-not-served = O cliente { $client } não tem endereço para a API { $api }
+    .fix = Se o token e o endereço padrão são desta API: atlas client bind { $client } --api { $api }; senão registre com: atlas client add { $client } --api { $api } --token - --base-url URL.
+    .page = Abra a página do cliente: deixe o padrão servir a API { $api }, ou cadastre um endereço para a API.
 error-base-url = O endereço { $url } do cliente { $client } não é uma URL http ou https válida
     .fix = Use algo como https://erp.exemplo.com.br/sis/api/v1, sem usuário, senha nem parâmetros.
 error-api-unknown = O cliente { $client } não tem a API { $api } registrada
@@ -183,6 +186,14 @@ error-key-wrong = A chave não abre o que está cifrado ({ $what })
 error-new-key-missing = Não há chave nova
     .fix = Defina ATLAS_NEW_KEY, ou ATLAS_NEW_KEY_FILE (openssl rand -base64 32 cria uma chave), e repita o comando.
 client-added = ✅ Cliente { $client } registrado
+default-bound = 🔗 O token e o endereço padrão do cliente { $client } ({ $url }) servem a API { $api } a partir de agora, e nenhuma outra
+default-serves = ✅ O token e o endereço padrão do cliente { $client } servem a API { $api }
+default-asked = Não se sabe de que API { $count ->
+        [one] é a rota { $routes } do cliente { $client }: o conector dela não está aqui
+       *[other] são as rotas { $routes } do cliente { $client }: os conectores delas não estão aqui
+    }
+    .fix = Se o token e o endereço padrão do cliente são dessa API: atlas client bind { $client } --api NOME.
+    .page = Se o token e o endereço padrão do cliente são dessa API, deixe-os servi-la na página do cliente.
 client-changed = ✅ Cliente { $client } alterado
 client-removed = ✅ Cliente { $client } removido
 credential-set = ✅ Credencial do cliente { $client } na API { $api } cadastrada: { $parts }
@@ -387,6 +398,9 @@ end-loop = A origem anda em círculos: a página seguinte é uma que já foi lid
 end-repeating = A origem repete a mesma página: { $pages } seguidas com os mesmos registros (cursor { $cursor })
     .fix = Avise quem mantém a API; depois retome com: atlas scrap resume { $id }.
     .page = Avise quem mantém a API; depois use Retomar.
+end-empty-pages = { $pages } páginas seguidas não têm registro, e cada uma indica a próxima (limite empty_pages)
+    .fix = Avise quem mantém a API ou o conector: um texto vazio pode estar onde não há próxima página. Se tais intervalos estão certos, aumente empty_pages em [limits] do atlas.toml; depois retome com: atlas scrap resume { $id }.
+    .page = Avise quem mantém a API ou o conector. Se tais intervalos estão certos, peça para aumentar empty_pages em [limits] do atlas.toml; depois use Retomar.
 end-ended-process = O conector da rota { $route } (versão { $version }, { $digest }) encerrou o processo que o executava ({ $signal }) e está segurado
     .fix = Troque o arquivo do conector por outra versão: o scrap continua sozinho. Detalhes: atlas connector list.
     .page = Troque o arquivo do conector por outra versão: o scrap continua sozinho.
@@ -428,7 +442,19 @@ reservation-rejected = { $records ->
     }
     .fix = Veja quais e por quê com: atlas rejects list --scrap { $id }.
     .page = Os registros rejeitados mostram quais e por quê, e podem ser reprocessados.
-reservation-moving = A origem continuou mudando enquanto era lida (total declarado: { $before }, depois { $after })
+reservation-moving = A origem continuou mudando enquanto era lida{ $total ->
+        [yes] {" "}(o total que ela declara: { $before }, depois { $after })
+       *[other] {""}
+    }{ $keys ->
+        [yes] {" "}(a primeira página tem outros registros)
+       *[other] {""}
+    }{ $cursors ->
+        [yes] {" "}(a primeira página leva a outras páginas)
+       *[other] {""}
+    }{ $acks ->
+        [yes] {" "}(a primeira página tem outra confirmação)
+       *[other] {""}
+    }
     .fix = Execute o mesmo período de novo quando a origem estiver parada, ou com mais varreduras: --sweeps 3.
     .page = Crie um igual quando a origem estiver parada.
 reservation-total = A origem declara { $declared ->
@@ -1072,6 +1098,10 @@ web-inactive = inativo
 web-paused = pausada
 web-apis = APIs
 web-default-api = Padrão
+web-default-serves = Este token e este endereço servem: { $apis }
+web-default-unbound = Este token e este endereço ainda não servem nenhuma API: o primeiro scrap decide qual.
+web-bind-default = Servir também { $api }
+web-default-bound = O token e o endereço padrão do cliente { $client } servem a API desta rota a partir de agora, e nenhuma outra.
 web-no-default-api = Este cliente não tem URL base padrão.
 web-default-token = usa o token padrão
 web-has-parts = credencial própria:
@@ -1257,6 +1287,9 @@ error-settings = as configurações da API { $api } do cliente { $client } não 
     .page = Corrija-as na página do cliente, na API { $api }.
 error-scrap-settings = o scrap { $id } foi criado com configurações que não servem à rota { $route }: { $reason }
     .fix = Corrija as configurações do cliente e crie um novo scrap.
+error-settings-broken = O que o cliente { $client } configurou da API { $api } não pode ser lido: não é um objeto JSON
+    .fix = Configure de novo: atlas client settings set { $client } --api { $api } --json ARQUIVO.
+    .page = Configure de novo na página do cliente.
 error-settings-long = as configurações da API { $api } passam de { $max } bytes
     .fix = Configurações são poucas e curtas.
 error-settings-json = { $file ->

@@ -152,6 +152,14 @@ impl Atlas {
         added.expect(0).map(drop)
     }
 
+    /// Lets every client's default serve the sample API, as `atlas client bind` does: scraps that SQL puts into the queue bind
+    /// none.
+    pub async fn bind_all(&self) -> anyhow::Result<()> {
+        let bind = "INSERT INTO clientes_padrao (cliente_id, tipo, nome) \
+             SELECT cliente_id, 'api', 'jueri' FROM clientes_tokens WHERE TRUE ON CONFLICT DO NOTHING";
+        self.database.execute(bind).await
+    }
+
     /// Lets the route `evento` acknowledge what it was handed out.
     pub fn grant_acknowledgments(&self) -> anyhow::Result<()> {
         let grant = "[[grant]]\napi = \"jueri\"\nrequests = [\"POST /*/evento/ack\"]\n";

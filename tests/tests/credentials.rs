@@ -546,3 +546,62 @@ async fn a_running_program_can_leave_no_core_file() -> anyhow::Result<()> {
     running.signal("KILL").await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_connector_of_another_api_gets_neither_the_default_token_nor_its_address() -> anyhow::Result<()> {
+    for mut atlas in Atlas::on_both().await? {
+        let api = atlas_tests::api(10, Faults::default()).await?;
+        atlas.register(CLIENT, &api).await?;
+        let first = atlas.run_pedido(CLIENT, &["--lang", "en"]).await?.expect(0)?;
+        assert!(first.stderr.contains("serve the API jueri from now on"), "{}", first.stderr);
+        let again = atlas.run_pedido(CLIENT, &["--lang", "en"]).await?.expect(0)?;
+        assert!(!again.stderr.contains("from now on"), "{}", again.stderr);
+
+        // A connector of another API, on a host that knows no version of the route yet.
+        atlas.set("ATLAS_STATE", &atlas.folder().join("outro-estado").display().to_string());
+        declare(&mut atlas, "bearer")?;
+        let before = api.served().requests;
+        for (lang, said) in
+            LANGUAGES.into_iter().zip(["não tem endereço para a API teste", "has no address for the API teste"])
+        {
+            let refused = atlas.run_pedido(CLIENT, &["--lang", lang]).await?.expect(3)?;
+            assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        }
+        assert_eq!(api.served().requests, before);
+        atlas.run(&["client", "bind", "2151", "--api", API]).await?.expect(0)?;
+        atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
+        assert!(api.served().requests > before);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scrap_that_sql_queued_binds_nothing_and_one_of_before_is_bound_by_the_connectors() -> anyhow::Result<()> {
+    for mut atlas in Atlas::on_both().await? {
+        atlas.set("ATLAS_RERUN_AFTER", "3600");
+        let api = atlas_tests::api(10, Faults::default()).await?;
+        atlas.register(CLIENT, &api).await?;
+        let queue = format!(
+            "INSERT INTO scraps (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina) \
+             VALUES ({CLIENT}, 'pedido', '{FROM}', '{TO}', 10)"
+        );
+        atlas.database.execute(&queue).await?;
+        let refused = atlas.run(&["worker", "--until-empty", "--lang", "en"]).await?.expect(0)?;
+        assert!(refused.stderr.contains("has no address for the API jueri"), "{}", refused.stderr);
+        assert_eq!(api.served().requests, 0);
+
+        // As the migration leaves a client of before: its routes, one of which has no connector here.
+        let of_before = format!(
+            "INSERT INTO clientes_padrao (cliente_id, tipo, nome) VALUES ({CLIENT}, 'rota', 'pedido'), ({CLIENT}, 'rota', 'sumida')"
+        );
+        atlas.database.execute(&of_before).await?;
+        atlas.database.execute("UPDATE scraps SET retomar_em = NULL, estado = 'pendente'").await?;
+        let asked = atlas.run(&["worker", "--until-empty", "--lang", "en"]).await?.expect(0)?;
+        let said = "Which API the route sumida of client 2151 belongs to is not known";
+        assert!(asked.stderr.contains(said), "{}", asked.stderr);
+        assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scraps WHERE estado = 'concluido'").await?, 1);
+        let doctor = atlas.run(&["doctor", "--lang", "en"]).await?;
+        assert!(format!("{}{}", doctor.stdout, doctor.stderr).contains(said), "{}", doctor.stdout);
+    }
+    Ok(())
+}

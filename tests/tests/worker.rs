@@ -324,6 +324,7 @@ async fn of_a_fleet_no_client_is_starved_and_no_scrap_is_run_twice() -> anyhow::
     for client in 1..=clients {
         atlas.register(client, &api).await?;
     }
+    atlas.bind_all().await?;
     // The first client has most of them, and had them first.
     let many = scraps - (clients - 1) * (scraps / (2 * clients));
     let insert = |client: u32, count: u32| {
@@ -380,6 +381,7 @@ async fn four_workers_share_the_scraps_of_twenty_clients_fairly_and_run_none_twi
     for client in 1..=CLIENTS {
         atlas.register(u32::try_from(client)?, &api).await?;
     }
+    atlas.bind_all().await?;
     // The first client's all stand before the second's, and so on: first come, first served would starve the last.
     let queue = format!(
         "INSERT INTO scraps (cliente_id, rota, periodo_inicio, periodo_fim) SELECT c, 'pedido', '{FROM}', '{FROM}' \

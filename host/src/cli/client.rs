@@ -1,4 +1,4 @@
-//! `atlas client add|list|set|remove|credential|rekey`.
+//! `atlas client add|list|set|bind|remove|credential|settings|rekey`.
 
 use serde::Serialize;
 
@@ -45,6 +45,10 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
                 None => notice!("client-removed", client = client),
             });
         }
+        ClientCommand::Bind { client, api } => {
+            atlas.bind_default(client, &api).await?;
+            output.remark(&notice!("default-serves", client = client, api = api));
+        }
         ClientCommand::List => list(atlas, output).await?,
         ClientCommand::Credential(args) => return credential::run(args.command, atlas, output).await,
         ClientCommand::Settings(args) => return settings::run(args.command, atlas, output).await,
@@ -67,6 +71,8 @@ struct Row {
     ativo: bool,
     api: Option<String>,
     base_url: Option<String>,
+    /// Of the default: the APIs that it serves.
+    serve: Option<Vec<String>>,
     credencial_propria: bool,
     rede_privada: bool,
 }
@@ -77,6 +83,7 @@ async fn list(atlas: &Atlas, output: &Output) -> Result<(), Failure> {
         let row = |api: Option<String>, base_url: Option<String>, own: bool, private: bool| Row {
             cliente_id: client.cliente_id,
             ativo: client.active,
+            serve: api.as_ref().filter(|api| api.is_empty()).map(|_| client.served.clone()),
             api,
             base_url,
             credencial_propria: own,
@@ -96,10 +103,19 @@ async fn list(atlas: &Atlas, output: &Output) -> Result<(), Failure> {
         vec![
             row.cliente_id.to_string(),
             yes_no(row.ativo),
-            api.map_or_else(|| output.text(&notice!("default-api")), str::to_owned),
+            api.map_or_else(|| default_of(row.serve.as_deref(), output), str::to_owned),
             row.base_url.clone().unwrap_or_else(|| "-".to_owned()),
             yes_no(row.rede_privada),
         ]
     });
     Ok(())
+}
+
+/// A client's default, with the APIs that it serves.
+fn default_of(served: Option<&[String]>, output: &Output) -> String {
+    let default = output.text(&notice!("default-api"));
+    match served {
+        Some(served) if !served.is_empty() => format!("{default} {}", served.join(", ")),
+        _ => default,
+    }
 }

@@ -66,6 +66,7 @@ impl<'a> Console<'a> {
         if let Some((from, to)) = &scrap.period {
             notices.push(notice!("run-period", from = from, to = to));
         }
+        notices.extend(announcement.bound.clone());
         notices.push(notice!("run-settings", retries = retries, batch = batch));
         notices.push(notice!("run-database", location = announcement.location, id = scrap.id));
         notices.push(notice!("run-table"));

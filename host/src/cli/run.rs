@@ -13,11 +13,14 @@ use super::reload::ConnectorConsole;
 use super::report;
 use super::signals::stop_on_interrupt;
 use crate::notice;
-use crate::service::{Atlas, Exit, Failure, RunFor, RunReport, ScrapRequest};
+use crate::service::{Atlas, Created, Exit, Failure, RunFor, RunReport, ScrapRequest};
 use crate::store::{Counts, InitReport};
 
 pub(super) async fn run(args: RunArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
-    let id = atlas.create_own_scrap(&request(args)).await?;
+    let Created { id, bound } = atlas.create_own_scrap(&request(args)).await?;
+    if let Some(bound) = bound {
+        output.remark(&bound);
+    }
     run_all(atlas, &[id], init, output).await
 }
 

@@ -7,14 +7,14 @@ use super::args::{ScheduleArgs, ScheduleCommand};
 use super::output::Output;
 use crate::notice;
 use crate::notice::Notice;
-use crate::service::{Atlas, Exit, Failure, ScheduleRequest};
+use crate::service::{Atlas, Created, Exit, Failure, ScheduleRequest};
 use crate::store::Schedule;
 use crate::zone::Zone;
 
 pub(super) async fn run(args: ScheduleArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
         ScheduleCommand::Add(args) => {
-            let id = atlas
+            let Created { id, bound } = atlas
                 .add_schedule(ScheduleRequest {
                     cliente_id: args.client,
                     rota: args.route,
@@ -25,6 +25,9 @@ pub(super) async fn run(args: ScheduleArgs, atlas: &Atlas, output: &Output) -> R
                     overlap: args.overlap,
                 })
                 .await?;
+            if let Some(bound) = bound {
+                output.remark(&bound);
+            }
             if output.is_json() {
                 output.json(&serde_json::json!({ "agenda_id": id }));
             } else {

@@ -5,7 +5,7 @@ use super::output::Output;
 use super::run;
 use crate::notice;
 use crate::notice::Notice;
-use crate::service::{Atlas, Exit, Failure, RunReport};
+use crate::service::{Atlas, Created, Exit, Failure, RunReport};
 use crate::store::{Asked, InitReport, Scrap, ScrapFilter};
 
 pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
@@ -53,7 +53,10 @@ async fn each_once(atlas: &Atlas, mut ids: Vec<i64>) -> Result<Vec<i64>, Failure
 }
 
 async fn create(atlas: &Atlas, args: super::args::RunArgs, output: &Output) -> Result<Exit, Failure> {
-    let id = atlas.create_scrap(&run::request(args)).await?;
+    let Created { id, bound } = atlas.create_scrap(&run::request(args)).await?;
+    if let Some(bound) = bound {
+        output.remark(&bound);
+    }
     if output.is_json() {
         output.json(&serde_json::json!({ "scrap_id": id }));
     } else {

@@ -98,6 +98,10 @@ impl Atlas {
                     findings.push(warning(notice!("doctor-client-without-url", client = client.cliente_id)));
                 }
                 self.look_at_secrets(&clients, findings).await;
+                match self.defaults_asked().await {
+                    Ok(asked) => findings.extend(asked.into_iter().map(warning)),
+                    Err(failure) => findings.push(bad(failure.notice)),
+                }
             }
             Err(failure) => findings.push(bad(failure.notice)),
         }

@@ -164,6 +164,9 @@ impl Failure {
             CredentialError::NoBaseUrl { api } => {
                 (notice!("error-no-base-url", client = client, api = api), Exit::Configuration)
             }
+            CredentialError::NotServed { api } => {
+                (notice!("error-api-not-served", client = client, api = api), Exit::Configuration)
+            }
             CredentialError::BadBaseUrl { url } => {
                 (notice!("error-base-url", client = client, url = url), Exit::Configuration)
             }
@@ -229,6 +232,7 @@ impl Failure {
             }
             End::Untrusted(reason) => (notice!("end-untrusted", reason = reason), Exit::Configuration),
             End::ConnectorMistake(reason) => (notice!("end-mistake", reason = reason), Exit::Connector),
+            End::EmptyPages { pages } => (notice!("end-empty-pages", pages = pages), Exit::Source),
             End::ConnectorCrashed(reason) => (notice!("end-crashed", reason = reason), Exit::Connector),
             End::VersionHeld(held) => (ended_process("end-ended-process", held), Exit::Connector),
             End::Limit { name, value } => limit_reached(name, *value, lease.cliente_id),
@@ -294,8 +298,17 @@ pub(super) fn reservation_notice(reservation: &Reservation) -> Notice {
     let number = |n: &Option<i64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
     match reservation {
         Reservation::Rejected { records } => notice!("reservation-rejected", records = records),
-        Reservation::Moving { before, after } => {
-            notice!("reservation-moving", before = number(before), after = number(after))
+        Reservation::Moving { differs, before, after } => {
+            let yes = |differs: bool| if differs { "yes" } else { "no" };
+            notice!(
+                "reservation-moving",
+                before = number(before),
+                after = number(after),
+                total = yes(differs.total),
+                keys = yes(differs.keys),
+                cursors = yes(differs.cursors),
+                acks = yes(differs.after_commit),
+            )
         }
         Reservation::TotalOff { declared, read } => {
             notice!("reservation-total", declared = declared, read = read)

@@ -6,6 +6,7 @@
 //! - `browse`      looking at pages and records
 //! - `clients`     clients and where their APIs are
 //! - `crashes`     what is found out about processes that crashed
+//! - `defaults`    which APIs a client's default token and address serve
 //! - `credentials`  credentials of single APIs, and the key that seals all secrets
 //! - `connectors`  the folder of connectors, which needs no database
 //! - `scraps`      creating, looking at, cancelling, pausing
@@ -28,6 +29,7 @@ mod clients;
 mod connectors;
 mod crashes;
 mod credentials;
+mod defaults;
 mod doctor;
 mod failure;
 mod history;
@@ -70,7 +72,7 @@ pub use self::reload::{event_failure, event_notices, hold_notice};
 pub use self::report::RunReport;
 pub use self::runs::{Announcement, RunFor, Taken};
 pub use self::schedules::ScheduleRequest;
-pub use self::scraps::{PAGE_SIZE_MAX, ScrapRequest};
+pub use self::scraps::{Created, PAGE_SIZE_MAX, ScrapRequest};
 pub use self::signing::Signed;
 pub use self::worker::WorkUntil;
 use crate::config::Config;
@@ -92,6 +94,8 @@ pub struct Atlas {
     presence: OnceCell<Presence>,
     crashes_settled: OnceCell<()>,
     recorders: Recorders,
+    defaults_settled: OnceCell<()>,
+    scraps_cleared: OnceCell<()>,
 }
 
 impl Atlas {
@@ -118,6 +122,8 @@ impl Atlas {
             presence: OnceCell::new(),
             crashes_settled: OnceCell::new(),
             recorders: Recorders::default(),
+            defaults_settled: OnceCell::new(),
+            scraps_cleared: OnceCell::new(),
         })
     }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
+use super::defaults::as_if_bound;
 use super::failure::{Exit, Failure, ended_process, reservation_notice};
 use super::history::Recorder;
 use super::report::{RunReport, write_reasons};
@@ -62,7 +63,7 @@ pub(super) struct Patience<'a> {
 }
 
 impl Patience<'_> {
-    async fn wait<T, F: Future<Output = Result<T, StoreError>>>(
+    pub(super) async fn wait<T, F: Future<Output = Result<T, StoreError>>>(
         self,
         call: impl FnMut() -> F,
     ) -> Result<T, StoreError> {
@@ -88,6 +89,8 @@ pub struct Announcement {
     pub scrap: Scrap,
     /// Where it writes.
     pub location: String,
+    /// What the operator is to be told of the client's default, if it serves the route's API from now on.
+    pub bound: Option<Notice>,
 }
 
 impl Atlas {
@@ -166,7 +169,15 @@ impl Atlas {
         if let (RunFor::Queue(taken), Some(held)) = (run_for, self.quarantined_of(&scrap).await?) {
             return Err(self.wait_for_another_version(&taken.lease, &scrap, &held, patience).await);
         }
-        let connector = self.connector_for(&scrap).await?;
+        self.clear_scraps_of_secrets().await?;
+        let connector = self.connector_for(&scrap, patience).await?;
+        let bound = match run_for {
+            RunFor::Operator => self.bind_at_first_run(scrap.cliente_id, &connector.descriptor, patience).await?,
+            RunFor::Queue(_) => {
+                self.settle_defaults().await?;
+                None
+            }
+        };
         let facts = ScrapFacts {
             scrap_id: Some(scrap.id),
             cliente_id: scrap.cliente_id,
@@ -187,7 +198,7 @@ impl Atlas {
         };
         // Read again: what another process did until the claim counts.
         let scrap = self.scrap_patiently(id, patience).await?;
-        announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location() });
+        announce(&Announcement { scrap: scrap.clone(), location: self.config().store.location(), bound });
         let began = Instant::now();
         let before = scrap.clone();
         let job = Job { lease: lease.clone(), scrap, asked_back };
@@ -258,10 +269,12 @@ impl Atlas {
 
     /// The version that goes on with a scrap: the one that serves, else, if the scrap's cursors mean nothing to it, the one
     /// that the scrap had.
-    async fn connector_for(&self, scrap: &Scrap) -> Result<Arc<Connector>, Failure> {
+    async fn connector_for(&self, scrap: &Scrap, patience: Patience<'_>) -> Result<Arc<Connector>, Failure> {
         let serving = self.connectors().connector(&scrap.rota).await?;
-        let now = i64::from(serving.descriptor.cursor_format);
-        let refused = serving.descriptor.accepts(&scrap.settings).await.err();
+        let descriptor = &serving.descriptor;
+        let whole = self.with_secrets(scrap.cliente_id, &scrap.settings, descriptor, patience).await?;
+        let now = i64::from(descriptor.cursor_format);
+        let refused = descriptor.accepts(&whole.text).await.err();
         let began = scrap.cursor_format.unwrap_or(now);
         if began == now && refused.is_none() {
             return Ok(serving);
@@ -356,12 +369,19 @@ impl Atlas {
     ) -> Result<ConnectorSource, Failure> {
         let (cliente_id, descriptor) = (facts.cliente_id, &connector.descriptor);
         let access = patience.wait(|| self.store().access(cliente_id, &descriptor.api)).await;
-        let endpoint = self.endpoint(cliente_id, descriptor, access)?;
+        // What is only looked at binds nothing, but is looked at by the operator's word.
+        let access = match facts.scrap_id {
+            None => access.map(|access| access.map(as_if_bound)),
+            Some(_) => access,
+        };
+        let whole = self.with_secrets(cliente_id, &facts.settings, descriptor, patience).await?;
+        let endpoint = self.endpoint(cliente_id, descriptor, access)?.hiding(&whole.secrets);
         let endpoint = endpoint.within(self.budgets(cliente_id, descriptor, patience).await?);
         let limits = self.config().limits_of(&descriptor.route, cliente_id);
         let registry = Arc::clone(self.connectors().registry().await?);
         let http = self.http(cliente_id, &limits).await?;
         let told = Arc::new(Told(observer));
+        let facts = ScrapFacts { settings: whole.text, ..facts };
         Ok(ConnectorSource::new(registry, connector, http, endpoint, limits, facts, told))
     }
 
@@ -402,6 +422,10 @@ impl Atlas {
             _ => failure.iter().map(|f| f.notice.clone()).collect::<Vec<_>>(),
         };
         let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        // Before the end is written down: a run that dies in between is taken up again, and comes here once more.
+        if let Err(error) = patience.wait(|| self.store().erase_cursors(lease.scrap_id)).await {
+            tracing::warn!(%error, scrap = lease.scrap_id, "the cursors of its pages that are done were not erased");
+        }
         if !matches!(end, End::LeaseLost) {
             let text = write_reasons(&reasons);
             let pages = scrap().await.map_or(0, |scrap| scrap.pages);

@@ -9,7 +9,7 @@ use croner::parser::{CronParser, Seconds};
 
 use super::Atlas;
 use super::failure::{Exit, Failure};
-use super::scraps::ScrapRequest;
+use super::scraps::{Created, ScrapRequest};
 use crate::connector::Descriptor;
 use crate::notice;
 use crate::store::{Fault, Fired, Firing, NewSchedule, NewScrap, Schedule, StoreError};
@@ -65,7 +65,7 @@ impl Times {
 
 impl Atlas {
     /// Adds a schedule, and gives its number.
-    pub async fn add_schedule(&self, request: ScheduleRequest) -> Result<i64, Failure> {
+    pub async fn add_schedule(&self, request: ScheduleRequest) -> Result<Created, Failure> {
         let timezone = request.timezone.as_deref().unwrap_or("UTC");
         let times = Times::parse(&request.cron, timezone)?;
         let now = Utc::now();
@@ -88,6 +88,7 @@ impl Atlas {
             paused: false,
         };
         self.check_scrap(&as_scrap).await?;
+        let bound = self.bind_for(as_scrap.cliente_id, &as_scrap.rota).await?;
         let schedule = NewSchedule {
             cliente_id: as_scrap.cliente_id,
             rota: as_scrap.rota,
@@ -98,7 +99,8 @@ impl Atlas {
             overlap: request.overlap,
             next,
         };
-        self.store().add_schedule(&schedule).await.map_err(|error| Failure::store("op-schedule", &error))
+        let id = self.store().add_schedule(&schedule).await.map_err(|error| Failure::store("op-schedule", &error))?;
+        Ok(Created { id, bound })
     }
 
     /// All schedules.

@@ -1,9 +1,16 @@
 //! Creating scraps, looking at them, and asking something of them.
 
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
 use super::Atlas;
+use super::defaults::as_if_bound;
 use super::failure::{Exit, Failure};
 use super::period::{period, slices};
+use super::preview::Nobody;
 use super::report::write_reasons;
+use super::runs::Patience;
 use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::connector::Descriptor;
 use crate::notice;
@@ -12,6 +19,15 @@ use crate::store::{Asked, Fault, NewScrap, Scrap, ScrapFilter, ScrapState};
 
 /// Records of one page that may be asked for.
 pub const PAGE_SIZE_MAX: i32 = 100_000;
+/// A scrap or a schedule that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its number.
+    pub id: i64,
+    /// What the operator is to be told of the client's default, if it serves the route's API from now on.
+    pub bound: Option<Notice>,
+}
+
 /// A scrap, as somebody asks for it.
 #[derive(Debug, Clone)]
 pub struct ScrapRequest {
@@ -46,12 +62,12 @@ enum Wish<'a> {
 
 impl Atlas {
     /// Creates a scrap, which any worker may take.
-    pub async fn create_scrap(&self, request: &ScrapRequest) -> Result<i64, Failure> {
+    pub async fn create_scrap(&self, request: &ScrapRequest) -> Result<Created, Failure> {
         self.create(request, None).await
     }
 
     /// Creates a scrap that this process runs next: no worker takes it before.
-    pub async fn create_own_scrap(&self, request: &ScrapRequest) -> Result<i64, Failure> {
+    pub async fn create_own_scrap(&self, request: &ScrapRequest) -> Result<Created, Failure> {
         let host = self.presence().await?.id().to_owned();
         self.create(request, Some(host)).await
     }
@@ -62,7 +78,9 @@ impl Atlas {
         let period = period(request, &connector.descriptor)?;
         let slices = slices(request, &connector.descriptor)?;
         let page_size = page_size(request, &connector.descriptor)?;
+        self.settle_defaults().await?;
         let access = self.store().access(request.cliente_id, &connector.descriptor.api).await;
+        let access = access.map(|access| access.map(as_if_bound));
         self.endpoint(request.cliente_id, &connector.descriptor, access)?;
         let (cliente_id, rota) = (request.cliente_id, request.rota.clone());
         let batch = within("lote", request.batch, BATCH_MAX)?;
@@ -72,12 +90,23 @@ impl Atlas {
         Ok(NewScrap { cliente_id, rota, period, page_size, settings, host: None, slices, batch, retries, paused })
     }
 
-    async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<i64, Failure> {
-        let created = self.store().create_scrap(&NewScrap { host, ..self.check_scrap(request).await? }).await;
-        created.map_err(|error| match error.fault {
+    async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<Created, Failure> {
+        let new = NewScrap { host, ..self.check_scrap(request).await? };
+        let bound = self.bind_for(request.cliente_id, &request.rota).await?;
+        let created = self.store().create_scrap(&new).await;
+        let id = created.map_err(|error| match error.fault {
             Fault::Missing => no_token(request.cliente_id),
             _ => Failure::store("op-scrap", &error),
-        })
+        })?;
+        Ok(Created { id, bound })
+    }
+
+    /// Binds the client's default to a route's API if it serves none yet, for somebody who does not wait for the database.
+    pub(super) async fn bind_for(&self, cliente_id: i32, route: &str) -> Result<Option<Notice>, Failure> {
+        let connector = self.connectors().connector(route).await?;
+        let stop = CancellationToken::new();
+        let patience = Patience { until: Instant::now(), stop: &stop, observer: &Nobody };
+        self.bind_at_first_run(cliente_id, &connector.descriptor, patience).await
     }
 
     /// One scrap.
@@ -98,10 +127,14 @@ impl Atlas {
 
     /// Cancels a scrap, or what is left of its slices, whoever runs it. It can be resumed all the same.
     pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
-        self.scrap(id).await?;
+        let ids = if self.scrap(id).await?.slices > 0 { self.unfinished_slices(id).await? } else { vec![id] };
         let reason = write_reasons(&[notice!("end-cancelled", id = id)]).unwrap_or_default();
         let cancelled = self.store().cancel(id, &reason).await.map_err(|e| Failure::store("op-scrap", &e))?;
         if cancelled {
+            // A run that is under way does the same when it notices.
+            for id in ids {
+                self.store().erase_cursors(id).await.map_err(|e| Failure::store("op-scrap", &e))?;
+            }
             return Ok(());
         }
         // Somebody else was quicker: it is as both wanted it.

@@ -103,6 +103,13 @@ impl Atlas {
                 published_at = Instant::now() + PUBLISHED_LOOK;
                 let taking = async {
                     let mut failures = self.take_published().await;
+                    if let Err(failure) = self.clear_scraps_of_secrets().await {
+                        failures.push(failure);
+                    }
+                    match self.settle_defaults().await {
+                        Ok(asked) => failures.extend(asked),
+                        Err(failure) => failures.push(failure),
+                    }
                     // Again, if the database did not answer at first.
                     match self.settle_crashes().await {
                         Ok(held) => failures.extend(held.into_iter().map(|held| held.failure)),

@@ -16,7 +16,7 @@ use super::redirect::{self, Hop};
 use super::target::resolve;
 use super::{Answer, AuthScheme, Egress, Endpoint, Grant, Method, RequestPattern, Secret, SendError, parse_base_url};
 use crate::fuzzing::{DIVIDER, fields, text};
-use crate::store::Access;
+use crate::store::{Access, DefaultFor};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -73,6 +73,7 @@ fn setup(base: &str, private: bool, origins: &[&str], reached: &'static [&'stati
         token: Secret::new("segredo-9f3a".to_owned()),
         default_base_url: Some(base.to_owned()),
         default_private: private,
+        default_for: DefaultFor::ThisApi,
         api: None,
         parts: None,
         access_token: None,

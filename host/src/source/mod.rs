@@ -52,7 +52,7 @@ pub use self::credentials::{
     SchemeError, Secret, TokenGrant, TokenSessions,
 };
 pub use self::egress::{Egress, Grant};
-pub use self::message::{Answer, Method, PageMeter, Refusal, Request, SendError};
+pub use self::message::{Answer, Broke, Method, PageMeter, Refusal, Request, SendError};
 pub use self::pattern::{BadPattern, RequestPattern};
 pub use self::resolve::{AddressRefused, is_private};
 pub use self::target::{parse_base_url, shown_base_url};

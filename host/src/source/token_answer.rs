@@ -118,7 +118,7 @@ mod tests {
 
     use super::super::credentials::{AuthScheme, Endpoint, Secret};
     use super::*;
-    use crate::store::Access;
+    use crate::store::{Access, DefaultFor};
 
     /// One that looks for this token.
     fn redactor(token: &str) -> Arc<Redactor> {
@@ -127,6 +127,7 @@ mod tests {
             token: Secret::new(token.to_owned()),
             default_base_url: Some("https://erp.example".to_owned()),
             default_private: false,
+            default_for: DefaultFor::ThisApi,
             api: None,
             parts: None,
             access_token: None,

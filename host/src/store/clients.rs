@@ -62,6 +62,23 @@ pub trait Clients: Send + Sync {
     }
 }
 
+/// What clients' default tokens and addresses serve. Every call is atomic.
+#[async_trait]
+pub trait Defaults: Send + Sync {
+    /// Lets a client's default serve an API; with `only_first`, only if it serves none yet. Whether it serves it now by this
+    /// call. Fails with [`Fault::Missing`] if there is no such client.
+    async fn bind_default(&self, cliente_id: i32, api: &str, only_first: bool) -> Result<bool, StoreError>;
+
+    /// Clients and routes from before defaults were bound, whose APIs are still to be found among the connectors.
+    async fn unsettled_defaults(&self) -> Result<Vec<(i32, String)>, StoreError>;
+
+    /// Settles one of those: the default serves this API; none: no connector has the route, and the operator is asked.
+    async fn settle_default(&self, cliente_id: i32, route: &str, api: Option<&str>) -> Result<(), StoreError>;
+
+    /// Clients and routes that the operator is asked about, because their connectors were missing.
+    async fn asked_defaults(&self) -> Result<Vec<(i32, String)>, StoreError>;
+}
+
 fn found(changed: Result<(), StoreError>) -> Result<bool, StoreError> {
     match changed {
         Err(error) if error.fault == Fault::Missing => Ok(false),
@@ -76,6 +93,20 @@ pub(super) const PLACED: &str = "SELECT base_url, (credencial IS NOT NULL OR EXI
        WHERE c.cliente_id = a.cliente_id AND c.api = a.api)) AS tem FROM clientes_apis a WHERE cliente_id = $1 AND api = $2";
 pub(super) const INSERT: &str =
     "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) VALUES ($1, $2, $3, $4, $5)";
+
+/// Binds a default to an API ($2); where $3 is true, only if it serves none yet. What was asked about it is answered.
+pub(super) const BIND: &str = "INSERT INTO clientes_padrao (cliente_id, tipo, nome) SELECT $1, 'api', $2 \
+     WHERE NOT ($3 AND EXISTS (SELECT 1 FROM clientes_padrao WHERE cliente_id = $1 AND tipo = 'api')) \
+     ON CONFLICT (cliente_id, tipo, nome) DO NOTHING";
+pub(super) const UNSETTLED: &str =
+    "SELECT cliente_id, nome FROM clientes_padrao WHERE tipo = 'rota' ORDER BY cliente_id, nome";
+pub(super) const ASKED: &str =
+    "SELECT cliente_id, nome FROM clientes_padrao WHERE tipo = 'pedida' ORDER BY cliente_id, nome";
+pub(super) const FORGET_ROUTE: &str =
+    "DELETE FROM clientes_padrao WHERE cliente_id = $1 AND tipo = 'rota' AND nome = $2";
+pub(super) const FORGET_ASKED: &str = "DELETE FROM clientes_padrao WHERE cliente_id = $1 AND tipo = 'pedida'";
+pub(super) const SETTLE: &str = "INSERT INTO clientes_padrao (cliente_id, tipo, nome) VALUES ($1, $2, $3) \
+     ON CONFLICT (cliente_id, tipo, nome) DO NOTHING";
 
 /// A change as it may be made, given what is there: `token` is the default one as it is stored, `placed` where the API is and whether it
 /// has a credential of its own, `comes_with_one` whether a new credential comes along. Fails with the base URL that the stored one was
@@ -103,7 +134,7 @@ macro_rules! impl_clients {
         const _: () = {
             use crate::store::rows;
             use crate::store::seal::{Column, Place};
-            use crate::store::{ApiChange, ClientWrite, Clients, Fault, StoreError, clients};
+            use crate::store::{ApiChange, ClientWrite, Clients, Defaults, Fault, StoreError, clients};
             use async_trait::async_trait;
             use sqlx::{Row, Transaction};
 
@@ -221,6 +252,55 @@ macro_rules! impl_clients {
                     };
                     set.execute(&mut *tx).await.map_err(sort())?;
                     tx.commit().await.map_err(sort())
+                }
+            }
+
+            #[async_trait]
+            impl Defaults for $store {
+                async fn bind_default(&self, cliente_id: i32, api: &str, only_first: bool) -> Result<bool, StoreError> {
+                    let sort = || StoreError::sort("bind the client's default");
+                    let mut tx = self.pool.begin_with($begin).await.map_err(sort())?;
+                    let locked = sqlx::query_scalar::<_, String>(LOCK).bind(cliente_id).fetch_optional(&mut *tx).await;
+                    if locked.map_err(sort())?.is_none() {
+                        return Err(StoreError::new(Fault::Missing, DOING, "client"));
+                    }
+                    let bind = sqlx::query(clients::BIND).bind(cliente_id).bind(api).bind(only_first);
+                    let is_new = bind.execute(&mut *tx).await.map_err(sort())?.rows_affected() > 0;
+                    if is_new {
+                        let answered = sqlx::query(clients::FORGET_ASKED).bind(cliente_id).execute(&mut *tx).await;
+                        answered.map_err(sort())?;
+                    }
+                    tx.commit().await.map_err(sort())?;
+                    Ok(is_new)
+                }
+
+                async fn unsettled_defaults(&self) -> Result<Vec<(i32, String)>, StoreError> {
+                    let all = sqlx::query_as(clients::UNSETTLED).fetch_all(&self.pool).await;
+                    all.map_err(StoreError::sort("list what the clients' defaults served"))
+                }
+
+                async fn settle_default(
+                    &self,
+                    cliente_id: i32,
+                    route: &str,
+                    api: Option<&str>,
+                ) -> Result<(), StoreError> {
+                    let sort = || StoreError::sort("bind the client's default");
+                    let mut tx = self.pool.begin_with($begin).await.map_err(sort())?;
+                    let forgotten = sqlx::query(clients::FORGET_ROUTE).bind(cliente_id).bind(route);
+                    // Another process has settled it.
+                    if forgotten.execute(&mut *tx).await.map_err(sort())?.rows_affected() == 0 {
+                        return Ok(());
+                    }
+                    let (kind, name) = api.map_or(("pedida", route), |api| ("api", api));
+                    let settled = sqlx::query(clients::SETTLE).bind(cliente_id).bind(kind).bind(name);
+                    settled.execute(&mut *tx).await.map_err(sort())?;
+                    tx.commit().await.map_err(sort())
+                }
+
+                async fn asked_defaults(&self) -> Result<Vec<(i32, String)>, StoreError> {
+                    let all = sqlx::query_as(clients::ASKED).fetch_all(&self.pool).await;
+                    all.map_err(StoreError::sort("list what the clients' defaults served"))
                 }
             }
         };

@@ -13,6 +13,7 @@
 //! - `budgets`   budgets of requests, shared by all hosts
 //! - `history`   what scraps said of themselves, and their pace
 //! - `clients`   changes of clients, each of them whole
+//! - `cursors`   erasing the cursors of pages that are done
 //! - `publications`  connectors that were published to all hosts
 //! - `queue`     the queue that workers take scraps from, and the processes that run them
 //! - `schedules` scraps that are created by themselves
@@ -31,6 +32,7 @@ mod budgets;
 mod clients;
 mod concern;
 mod credential_lock;
+mod cursors;
 mod error;
 mod history;
 mod postgres;
@@ -59,8 +61,9 @@ pub use self::browse::{
     Browse, HostRow, PageRow, RawRecord, RecordFilter, ScrapFilter, ScrapSums, StepTotal, VERIFY_NEWEST, VERIFY_TOTALS,
 };
 pub use self::budgets::{Account, Budgets, RequestsAsked, Reserved};
-pub use self::clients::{ClientWrite, Clients};
+pub use self::clients::{ClientWrite, Clients, Defaults};
 pub use self::concern::Concern;
+pub use self::cursors::Cursors;
 pub use self::error::{Fault, StoreError};
 pub use self::history::{HISTORIES_KEPT, History, HistoryPlace, LINES_KEPT, LogLine, POINTS_KEPT, PacePoint};
 pub use self::postgres::PostgresStore;
@@ -78,7 +81,19 @@ use crate::source::{AccessToken, Parts};
 /// The tables. Every call is atomic; calls that take a [`Lease`] add nothing once the scrap's epoch has moved on.
 #[async_trait]
 pub trait Store:
-    Queue + Budgets + Schedules + Publications + Quarantine + Doors + Browse + Settings + Clients + Usages + History
+    Queue
+    + Budgets
+    + Schedules
+    + Publications
+    + Quarantine
+    + Doors
+    + Browse
+    + Settings
+    + Clients
+    + Defaults
+    + Cursors
+    + Usages
+    + History
 {
     /// How many writers gain from working at once, for batches of this size.
     fn writers(&self, batch: usize) -> usize;
@@ -111,7 +126,7 @@ pub trait Store:
     /// Seals every secret with a new key, all or none, and gives how many they were. What is in the clear is sealed too.
     async fn rekey(&self, key: &StoreKey) -> Result<u64, StoreError>;
 
-    /// Removes one API of a client; false if it was not there.
+    /// Removes one API of a client, and takes it from what the client's default serves; false if it was neither.
     async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError>;
 
     /// Removes a client that has neither rows nor scraps ([`Fault::InUse`] otherwise); false if it was not there.
@@ -298,11 +313,16 @@ pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0012_proprios.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0013_configuracoes.sql"),
+    "\n",
     include_str!("../../../migrations/postgres/0014_quarentena.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0015_uso.sql"),
     "\n",
     include_str!("../../../migrations/postgres/0016_historico.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0017_padrao.sql"),
+    "\n",
+    include_str!("../../../migrations/postgres/0018_cursores.sql"),
 );
 /// The same for SQLite.
 pub const SQLITE_SQL: &str = concat!(
@@ -331,9 +351,14 @@ pub const SQLITE_SQL: &str = concat!(
     include_str!("../../../migrations/sqlite/0012_proprios.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0013_configuracoes.sql"),
+    "\n",
     include_str!("../../../migrations/sqlite/0014_quarentena.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0015_uso.sql"),
     "\n",
     include_str!("../../../migrations/sqlite/0016_historico.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0017_padrao.sql"),
+    "\n",
+    include_str!("../../../migrations/sqlite/0018_cursores.sql"),
 );

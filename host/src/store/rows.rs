@@ -4,17 +4,18 @@
 
 use sqlx::FromRow;
 
+use super::cursors;
 use super::error::{Fault, StoreError};
 use super::queue::{Asked, Standing};
 use super::seal::{Column, Place, Sealer};
 use super::types::{
-    Client, ClientApi, Counts, CursorId, HeldCredential, Lease, PageFacts, PendingCursor, Rejected, Scrap, ScrapState,
-    SweepFacts,
+    Client, ClientApi, Counts, CursorId, DefaultFor, HeldCredential, Lease, PageFacts, PendingCursor, Rejected, Scrap,
+    ScrapState, SweepFacts,
 };
 use crate::source::{AccessToken, Parts};
 
 /// The tables, in the order in which migrations create them.
-pub(super) const TABLES: [&str; 19] = [
+pub(super) const TABLES: [&str; 20] = [
     "clientes_tokens",
     "dados_raw",
     "clientes_apis",
@@ -34,6 +35,7 @@ pub(super) const TABLES: [&str; 19] = [
     "atlas_uso",
     "scrap_linhas",
     "scrap_ritmo",
+    "clientes_padrao",
 ];
 
 /// Columns that later migrations add to them.
@@ -92,10 +94,20 @@ pub(super) const CLIENTS: &str = "SELECT c.cliente_id, c.ativo, a.api, a.base_ur
      LEFT JOIN clientes_credenciais k ON k.cliente_id = a.cliente_id AND k.api = a.api ORDER BY c.cliente_id, a.api";
 
 pub(super) const ACCESS: &str = "SELECT c.ativo, c.token, p.base_url AS base_padrao, p.rede_privada AS privada_padrao, \
-     a.base_url, a.credencial, a.rede_privada FROM clientes_tokens c \
+     a.base_url, a.credencial, a.rede_privada, \
+     EXISTS (SELECT 1 FROM clientes_padrao d WHERE d.cliente_id = c.cliente_id AND d.tipo = 'api' AND d.nome = $2) AS serve, \
+     EXISTS (SELECT 1 FROM clientes_padrao d WHERE d.cliente_id = c.cliente_id AND d.tipo = 'api') AS vinculado \
+     FROM clientes_tokens c \
      LEFT JOIN clientes_apis p ON p.cliente_id = c.cliente_id AND p.api = '' \
      LEFT JOIN clientes_apis a ON a.cliente_id = c.cliente_id AND a.api = $2 AND $2 <> '' \
      WHERE c.cliente_id = $1";
+
+/// What the clients' defaults serve.
+pub(super) const SERVED: &str =
+    "SELECT cliente_id, nome FROM clientes_padrao WHERE tipo = 'api' ORDER BY cliente_id, nome";
+
+pub(super) const REMOVE_API: &str = "DELETE FROM clientes_apis WHERE cliente_id = $1 AND api = $2";
+pub(super) const UNBIND: &str = "DELETE FROM clientes_padrao WHERE cliente_id = $1 AND tipo = 'api' AND nome = $2";
 
 /// A credential of several parts.
 pub(super) const CREDENTIAL: &str =
@@ -123,7 +135,7 @@ pub(super) const SET_PARTS: &str = "INSERT INTO clientes_credenciais (cliente_id
 pub(super) const REMOVE_PARTS: &str = "DELETE FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
 
 /// Every column that holds secrets: how all of them are read, and how one is written.
-pub(super) const SECRETS: [(Column, &str, &str); 4] = [
+pub(super) const SECRETS: [(Column, &str, &str); 5] = [
     (
         Column::Token,
         "SELECT cliente_id, '' AS api, token AS valor FROM clientes_tokens WHERE token <> ''",
@@ -145,6 +157,11 @@ pub(super) const SECRETS: [(Column, &str, &str); 4] = [
         Column::Acesso,
         "SELECT cliente_id, api, acesso AS valor FROM clientes_credenciais WHERE acesso IS NOT NULL",
         "UPDATE clientes_credenciais SET acesso = $3 WHERE cliente_id = $1 AND api = $2",
+    ),
+    (
+        Column::Configuracao,
+        "SELECT cliente_id, api, configuracao AS valor FROM clientes_configuracoes",
+        "UPDATE clientes_configuracoes SET configuracao = $3 WHERE cliente_id = $1 AND api = $2",
     ),
 ];
 
@@ -238,7 +255,7 @@ pub(super) const SWEEP_FACTS: &str = "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT)
      FROM (SELECT conteudo, COUNT(*) AS n, SUM(lidos) AS n_lidos FROM scrap_cursores \
            WHERE scrap_id = $1 AND varredura = $2 AND estado = 'feita' GROUP BY conteudo) porconteudo";
 
-pub(super) const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, posicao, codigo, motivo, conteudo, \
+pub(super) const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, cursor_hash, posicao, codigo, motivo, conteudo, \
        CAST(criado_em AS TEXT) AS criado_em, CAST(reprocessado_em AS TEXT) AS reprocessado_em \
      FROM dados_rejeitados \
      WHERE ($1 IS NULL OR scrap_id = $1 OR scrap_id IN (SELECT id FROM scraps WHERE fatia_de = $1)) AND id > $2 ORDER BY id LIMIT $3";
@@ -247,7 +264,7 @@ pub(super) const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, curso
 pub(super) const REJECT_SIZES: &str = "SELECT CAST(LENGTH(conteudo) AS BIGINT) FROM dados_rejeitados \
      WHERE ($1 IS NULL OR scrap_id = $1 OR scrap_id IN (SELECT id FROM scraps WHERE fatia_de = $1)) AND id > $2 ORDER BY id LIMIT $3";
 
-pub(super) const REJECTED: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, posicao, codigo, motivo, conteudo, \
+pub(super) const REJECTED: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, cursor_hash, posicao, codigo, motivo, conteudo, \
        CAST(criado_em AS TEXT) AS criado_em, CAST(reprocessado_em AS TEXT) AS reprocessado_em \
      FROM dados_rejeitados WHERE id = $1";
 
@@ -260,9 +277,9 @@ pub(super) const TOTALS: &str = "SELECT origem, COUNT(*) AS registros, COUNT(has
      FROM dados_raw WHERE cliente_id = $1 GROUP BY origem ORDER BY origem";
 
 /// Pages of a scrap whose counts do not add up, or that declared another total than the first page of their sweep.
-pub(super) const ODD_PAGES: &str = "SELECT p.scrap_id, p.varredura, p.cursor, p.lidos, p.inseridos, p.duplicados, p.reencontrados, p.rejeitados, \
+pub(super) const ODD_PAGES: &str = "SELECT p.scrap_id, p.varredura, p.cursor, p.cursor_hash, p.lidos, p.inseridos, p.duplicados, p.reencontrados, p.rejeitados, \
        p.total_declarado, r.total_declarado AS total_da_primeira \
-     FROM scrap_cursores p LEFT JOIN scrap_cursores r ON r.scrap_id = p.scrap_id AND r.varredura = p.varredura AND r.cursor IS NULL \
+     FROM scrap_cursores p LEFT JOIN scrap_cursores r ON r.scrap_id = p.scrap_id AND r.varredura = p.varredura AND r.pai_hash IS NULL \
      WHERE p.scrap_id IN (SELECT id FROM scraps WHERE id = $1 OR fatia_de = $1) AND p.estado <> 'pendente' \
        AND (p.lidos <> p.inseridos + p.duplicados + p.reencontrados + p.rejeitados \
          OR p.total_declarado IS DISTINCT FROM r.total_declarado) ORDER BY p.ordem LIMIT $2";
@@ -391,16 +408,35 @@ pub(super) struct ClientRow {
     rede_privada: Option<bool>,
 }
 
-/// Groups the rows of [`CLIENTS`], which come sorted by client.
-pub(super) fn group_clients(rows: Vec<ClientRow>) -> Vec<Client> {
+/// Whether a client's default serves the API that [`ACCESS`] was asked for.
+pub(super) fn default_for(serves: bool, is_bound: bool) -> DefaultFor {
+    match (serves, is_bound) {
+        (true, _) => DefaultFor::ThisApi,
+        (false, true) => DefaultFor::Others,
+        (false, false) => DefaultFor::Nothing,
+    }
+}
+
+/// Groups the rows of [`CLIENTS`], which come sorted by client, with those of [`SERVED`].
+pub(super) fn group_clients(rows: Vec<ClientRow>, served: Vec<(i32, String)>) -> Vec<Client> {
     let mut clients: Vec<Client> = Vec::new();
     for row in rows {
         if clients.last().is_none_or(|c| c.cliente_id != row.cliente_id) {
-            clients.push(Client { cliente_id: row.cliente_id, active: row.ativo.unwrap_or(true), apis: Vec::new() });
+            clients.push(Client {
+                cliente_id: row.cliente_id,
+                active: row.ativo.unwrap_or(true),
+                apis: Vec::new(),
+                served: Vec::new(),
+            });
         }
         if let (Some(client), Some((api, base_url))) = (clients.last_mut(), row.api.zip(row.base_url)) {
             let (has_credential, private) = (row.propria.unwrap_or(false), row.rede_privada.unwrap_or(false));
             client.apis.push(ClientApi { api, base_url, has_credential, private });
+        }
+    }
+    for (cliente_id, api) in served {
+        if let Ok(at) = clients.binary_search_by_key(&cliente_id, |client| client.cliente_id) {
+            clients[at].served.push(api);
         }
     }
     clients
@@ -498,6 +534,7 @@ pub(super) struct RejectedRowOut {
     cliente_id: i32,
     origem: String,
     cursor: Option<String>,
+    cursor_hash: Vec<u8>,
     posicao: i64,
     codigo: String,
     motivo: String,
@@ -513,7 +550,7 @@ impl From<RejectedRowOut> for Rejected {
             scrap_id: row.scrap_id,
             cliente_id: row.cliente_id,
             origem: row.origem,
-            cursor: row.cursor,
+            cursor: cursors::name_of(row.cursor.as_deref(), &row.cursor_hash),
             position: row.posicao,
             code: row.codigo,
             reason: row.motivo,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
 
+use super::cursors;
 use super::usage::ClientUsage;
 use crate::source::{AccessToken, Parts, Secret};
 
@@ -124,6 +125,8 @@ pub struct Client {
     pub active: bool,
     /// The client's APIs and where they are; the one with the empty name is its default.
     pub apis: Vec<ClientApi>,
+    /// The APIs that its default serves, by name.
+    pub served: Vec<String>,
 }
 
 /// Where one API of a client is.
@@ -160,6 +163,17 @@ pub struct ApiAccess {
     pub private: bool,
 }
 
+/// What a client's default token and base URL serve, seen from one API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultFor {
+    /// This API, perhaps among others.
+    ThisApi,
+    /// Other APIs alone.
+    Others,
+    /// No API yet: the operator has not said which one.
+    Nothing,
+}
+
 /// All that decides where a client's API is and which credential goes there.
 pub struct Access {
     /// Whether the client may be used at all.
@@ -170,6 +184,8 @@ pub struct Access {
     pub default_base_url: Option<String>,
     /// Whether the default base URL may be at an address that is not public.
     pub default_private: bool,
+    /// What the default token and base URL serve, seen from the API asked for.
+    pub default_for: DefaultFor,
     /// The API's own entry.
     pub api: Option<ApiAccess>,
     /// The API's own credential where that has several parts: it goes before a single one.
@@ -592,7 +608,7 @@ pub struct Rejected {
     pub cliente_id: i32,
     /// The route.
     pub origem: String,
-    /// The page's cursor.
+    /// What its page is known by: the cursor, or once that is erased, the cursor's SHA-256. None: the first page.
     pub cursor: Option<String>,
     /// Its place on the page, from 0.
     pub position: i64,
@@ -615,8 +631,10 @@ pub struct OddPage {
     pub scrap_id: i64,
     /// The reading of the source that it belongs to, from 0.
     pub varredura: i32,
-    /// Its cursor; none: the first page.
+    /// Its cursor; none: the first page, or it is erased.
     pub cursor: Option<String>,
+    /// The cursor's SHA-256; zeros: the first page.
+    pub cursor_hash: Vec<u8>,
     /// What became of its records.
     #[sqlx(flatten)]
     pub counts: Counts,
@@ -624,6 +642,13 @@ pub struct OddPage {
     pub total_declarado: Option<i64>,
     /// What it declared on the first page of the same reading.
     pub total_da_primeira: Option<i64>,
+}
+
+impl OddPage {
+    /// What it is known by: its cursor, or once that is erased, the cursor's SHA-256. None: the first page.
+    pub fn name(&self) -> Option<String> {
+        cursors::name_of(self.cursor.as_deref(), &self.cursor_hash)
+    }
 }
 
 /// Rows of one client and origem.

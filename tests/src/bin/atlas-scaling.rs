@@ -38,6 +38,7 @@ async fn bench(rounds: usize) -> anyhow::Result<()> {
     for client in 1..=CLIENTS {
         atlas.register(u32::try_from(client)?, &api).await?;
     }
+    atlas.bind_all().await?;
     let pool = atlas.database.postgres_pool().await?;
     println!(
         "{AT_ONCE} scraps at once in each process, {IN_FLIGHT} pages of {LATENCY_MS} ms in flight of each; {} scraps of {PAGES} \

@@ -114,6 +114,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Toll> {
     for client in 1..=plan.clients {
         atlas.register(client, &api).await?;
     }
+    atlas.bind_all().await?;
     let oracle = Arc::new(Oracle::new(&direct, &api, plan.clients)?);
     let atlas = Arc::new(atlas);
     let mut fleet = Fleet::start(&atlas, plan.hosts)?;

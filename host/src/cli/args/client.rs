@@ -83,6 +83,15 @@ pub(in crate::cli) enum ClientCommand {
         after_help = "Example: atlas client settings set 2151 --api jueri --json loja.json"
     )]
     Settings(SettingsArgs),
+    /// Let a client's default token and address serve one more API
+    #[command(alias = "vincular", after_help = "Example: atlas client bind 2151 --api jueri")]
+    Bind {
+        /// The client's id
+        client: i32,
+        /// The API, as `atlas connector list` shows it
+        #[arg(long, value_name = "NAME")]
+        api: String,
+    },
     /// Seal every secret with the key of ATLAS_NEW_KEY or ATLAS_NEW_KEY_FILE, those in the clear too
     #[command(alias = "trocar-chave", after_help = "Example: ATLAS_NEW_KEY_FILE=new.key atlas client rekey")]
     Rekey,

@@ -23,6 +23,8 @@ pub(super) struct ClientView {
     /// Whether its scraps may run.
     ativo: bool,
     apis: Vec<ApiView>,
+    /// The APIs that its default token and address serve.
+    padrao_serve: Vec<String>,
 }
 
 /// Where an API of a client is.
@@ -42,7 +44,7 @@ impl From<Client> for ClientView {
             base_url: api.base_url,
             credencial_propria: api.has_credential,
         });
-        Self { cliente_id: client.cliente_id, ativo: client.active, apis: apis.collect() }
+        Self { cliente_id: client.cliente_id, ativo: client.active, apis: apis.collect(), padrao_serve: client.served }
     }
 }
 
@@ -92,7 +94,7 @@ async fn one(caller: &Caller, id: i32) -> Result<ClientView, Problem> {
     let clients = atlas.clients().await.map_err(|f| caller.problem(&f))?;
     let client = clients.into_iter().find(|client| client.cliente_id == id);
     // Gone within this very moment.
-    let none = ClientView { cliente_id: id, ativo: false, apis: Vec::new() };
+    let none = ClientView { cliente_id: id, ativo: false, apis: Vec::new(), padrao_serve: Vec::new() };
     Ok(client.map_or(none, ClientView::from))
 }
 
@@ -176,7 +178,21 @@ pub(super) async fn set_api(
     Ok(Json(one(&caller, id).await?))
 }
 
-/// What a client has set of an API: as its connectors' schemas name it.
+/// Lets a client's default token and address serve one more API.
+#[utoipa::path(put, path = "/clients/{id}/default/{api}", tag = "clients", params(("id" = i32, Path), ("api" = String, Path)), responses(
+    (status = OK, body = ClientView),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn bind(
+    Configuring(caller): Configuring,
+    At((id, api)): At<(i32, String)>,
+) -> Result<Json<ClientView>, Problem> {
+    caller.house.atlas.bind_default(id, &api).await.map_err(|f| caller.problem(&f))?;
+    Ok(Json(one(&caller, id).await?))
+}
+
+/// What a client has set of an API: as its connectors' schemas name it. In a secret's place stands `***`.
 #[utoipa::path(get, path = "/clients/{id}/apis/{api}/settings", tag = "clients", params(("id" = i32, Path), ("api" = String, Path)), responses(
     (status = OK, body = serde_json::Value),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -189,7 +205,7 @@ pub(super) async fn settings(
     Ok(Json(caller.house.atlas.settings(id, &api).await.map_err(|f| caller.problem(&f))?))
 }
 
-/// Sets it, in the place of what was set before.
+/// Sets it, in the place of what was set before. A secret that is left out, blank or `***` stays; null takes it away.
 #[utoipa::path(put, path = "/clients/{id}/apis/{api}/settings", tag = "clients", params(("id" = i32, Path), ("api" = String, Path)),
     request_body = serde_json::Value, responses(
     (status = OK, body = serde_json::Value),
@@ -201,8 +217,9 @@ pub(super) async fn set_settings(
     At((id, api)): At<(i32, String)>,
     Body(settings): Body<Map<String, Value>>,
 ) -> Result<Json<Map<String, Value>>, Problem> {
-    caller.house.atlas.set_settings(id, &api, &settings).await.map_err(|f| caller.problem(&f))?;
-    Ok(Json(settings))
+    let atlas = &caller.house.atlas;
+    atlas.set_settings(id, &api, settings).await.map_err(|f| caller.problem(&f))?;
+    Ok(Json(atlas.settings(id, &api).await.map_err(|f| caller.problem(&f))?))
 }
 
 /// Removes an API of a client, and its credential.

@@ -77,6 +77,7 @@ fn routes() -> OpenApiRouter<Arc<House>> {
         .routes(routes!(clients::list, clients::add))
         .routes(routes!(clients::change, clients::remove))
         .routes(routes!(clients::set_api, clients::remove_api))
+        .routes(routes!(clients::bind))
         .routes(routes!(clients::settings, clients::set_settings))
         .routes(routes!(connectors::list))
         .routes(routes!(connectors::accept))

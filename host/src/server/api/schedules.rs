@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::ask::{At, Body};
 use crate::server::problem::Problem;
 use crate::server::session::{Looking, Operating};
-use crate::service::ScheduleRequest;
+use crate::service::{Created, ScheduleRequest};
 use crate::store::Schedule;
 
 /// A schedule.
@@ -101,7 +101,7 @@ pub(super) async fn add(Operating(caller): Operating, Body(new): Body<NewSchedul
         page_size: new.tamanho_pagina,
         overlap: new.sobrepor,
     };
-    let id = caller.house.atlas.add_schedule(request).await.map_err(|f| caller.problem(&f))?;
+    let Created { id, .. } = caller.house.atlas.add_schedule(request).await.map_err(|f| caller.problem(&f))?;
     Ok((StatusCode::CREATED, Json(ScheduleId { id })).into_response())
 }
 

@@ -12,7 +12,7 @@ use crate::server::export::large_json;
 use crate::server::problem::Problem;
 use crate::server::session::{Caller, Configuring, Looking, Operating};
 use crate::server::view::{ScrapView, rfc3339};
-use crate::service::{Failure, HistoryLine, HistoryPoint, Preview, Replayed, ScrapRequest, TriedPage};
+use crate::service::{Created, Failure, HistoryLine, HistoryPoint, Preview, Replayed, ScrapRequest, TriedPage};
 use crate::store::{PageRow, Rejected, ScrapFilter, ScrapState};
 
 /// Rejected records of one answer, where nobody says and at most: each may have megabytes.
@@ -116,7 +116,7 @@ impl From<NewScrap> for ScrapRequest {
 ))]
 pub(super) async fn create(Operating(caller): Operating, Body(new): Body<NewScrap>) -> Result<Response, Problem> {
     let atlas = &caller.house.atlas;
-    let id = atlas.create_scrap(&new.into()).await.map_err(|f| caller.problem(&f))?;
+    let Created { id, .. } = atlas.create_scrap(&new.into()).await.map_err(|f| caller.problem(&f))?;
     let scrap = now(&caller, id).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/api/v1/scraps/{id}"))], Json(scrap)).into_response())
 }
@@ -267,6 +267,7 @@ pub(super) struct PageView {
     ordem: i64,
     /// The reading of the source that it belongs to, from 0.
     varredura: i32,
+    /// Once it is erased, `sha256:` and its hash. None: the first page.
     cursor: Option<String>,
     /// `pendente`, `feita` or `conferida`.
     estado: String,
@@ -288,7 +289,7 @@ impl From<PageRow> for PageView {
         Self {
             ordem: page.ordem,
             varredura: page.varredura,
-            cursor: page.cursor,
+            cursor: page.name(),
             estado: page.estado,
             iniciado: page.iniciado,
             tentativas: page.tentativas,

@@ -34,6 +34,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/clientes/{id}", get(show).post(change))
         .route("/clientes/{id}/api", get(api_form).post(set_api))
         .route("/clientes/{id}/api/remover", get(ask_to_remove_api).post(remove_api))
+        .route("/clientes/{id}/vincular", post(bind))
         .route("/clientes/{id}/ativo", post(activate))
         .route("/clientes/{id}/desativar", get(ask_to_deactivate))
         .route("/clientes/{id}/remover", get(ask_to_remove).post(remove))
@@ -197,6 +198,12 @@ async fn client_page(visit: &Visit, id: i32, above: Markup, fields: &Fields) -> 
         }
         section.card { h2 { (visit.text("web-default-api")) }
             p { @if let Some(api) = default { bdi { (api.base_url) } } @else { (visit.text("web-no-default-api")) } }
+            @if default.is_some() { p.hint { (served(visit, &client)) } }
+            @if may && default.is_some() { div.buttons {
+                @for api in apis.keys().filter(|api| !client.served.contains(api) && !credentials.iter().any(|status| status.api == **api)) {
+                    (action(visit, &format!("{}?{}", at("vincular"), Fields::default().with("api", Some(api))), &visit.say(&notice!("web-bind-default", api = api)), "quiet"))
+                }
+            } }
             @if may {
                 form.sheet method="post" action={ "/clientes/" (id) } autocomplete="off" {
                     (token(visit))
@@ -249,6 +256,24 @@ async fn client_page(visit: &Visit, id: i32, above: Markup, fields: &Fields) -> 
             }
         }
     })
+}
+
+/// Which APIs a client's default serves.
+fn served(visit: &Visit, client: &Client) -> String {
+    match client.served.as_slice() {
+        [] => visit.text("web-default-unbound"),
+        served => visit.say(&notice!("web-default-serves", apis = served.join(", "))),
+    }
+}
+
+async fn bind(At(id): At<i32>, Posted { visit, .. }: Posted) -> Response {
+    if let Err(problem) = visit.need(Act::Configure) {
+        return *problem;
+    }
+    match visit.house.atlas.bind_default(id, visit.query.text("api")).await {
+        Ok(()) => Redirect::to(&format!("/clientes/{id}?feito=salvo")).into_response(),
+        Err(failure) => shown(&visit, id, problem::status(&failure), alert(&visit, &failure), &Fields::default()).await,
+    }
 }
 
 async fn change(At(id): At<i32>, Posted { visit, fields }: Posted) -> Response {
@@ -364,6 +389,8 @@ struct Setting {
     name: String,
     schema: Value,
     required: bool,
+    /// Whether it is a secret: then it is not shown, and typed anew to change it.
+    secret: bool,
     /// What is set now.
     value: Option<Value>,
 }
@@ -384,16 +411,18 @@ async fn needs(visit: &Visit, id: i32, api: &str) -> Result<Needs, Failure> {
                 parts.push(part.to_owned());
             }
         }
-        let schema = descriptor.settings_schema.value();
+        let (schema, secrets) = (descriptor.settings_schema.value(), descriptor.secret_settings());
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let is_required = schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
             let setting = settings.entry(name.clone()).or_insert_with(|| Setting {
                 name: name.clone(),
                 schema: property.clone(),
                 required: false,
+                secret: false,
                 value: now.get(name).cloned(),
             });
             setting.required |= is_required;
+            setting.secret |= secrets.contains(name);
         }
     }
     let status = atlas.credentials(id, None).await?.into_iter().find(|status| status.api == api);
@@ -407,6 +436,15 @@ fn setting_field(setting: &Setting, typed: Option<&str>) -> Markup {
     let id = format!("{SETTING}{}", setting.name);
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let schema = &setting.schema;
+    if setting.secret {
+        let name = schema["title"].as_str().unwrap_or(&setting.name);
+        // What was typed is not sent back, and what is set is not shown: nothing typed, it stays.
+        let is_needed = setting.required && setting.value.is_none();
+        let input = html! {
+            input id=(id) name=(id) type="password" autocomplete="new-password" required[is_needed];
+        };
+        return field(&id, name, schema["description"].as_str(), &input);
+    }
     let value = typed.map(str::to_owned).or_else(|| setting.value.as_ref().or(schema.get("default")).map(text));
     let value = value.unwrap_or_default();
     let name = schema["title"].as_str().unwrap_or(&setting.name);
@@ -478,7 +516,7 @@ async fn set_api(At(id): At<i32>, Posted { visit, fields }: Posted) -> Response 
         }
         if !settings.is_empty() {
             let now = atlas.settings(id, api).await?;
-            atlas.set_settings(id, api, &typed_settings(now, &fields, &settings)).await?;
+            atlas.set_settings(id, api, typed_settings(now, &fields, &settings)).await?;
         }
         Ok(())
     };

@@ -17,7 +17,7 @@ use crate::notice;
 use crate::notice::Notice;
 use crate::server::House;
 use crate::server::problem;
-use crate::service::{Act, Failure, PAGE_SIZE_MAX, Preview, ScrapRequest};
+use crate::service::{Act, Created, Failure, PAGE_SIZE_MAX, Preview, ScrapRequest};
 use crate::store::{Client, Scrap, ScrapFilter, ScrapState};
 
 /// Scraps of one page.
@@ -330,9 +330,10 @@ async fn create(Posted { visit, fields }: Posted) -> Response {
         Err(failure) => Err(failure),
     };
     match created {
-        Ok(id) => {
+        Ok(Created { id, bound }) => {
             visit.house.watch.look_at(id);
-            Redirect::to(&format!("/scraps/{id}")).into_response()
+            let told = if bound.is_some() { "?vinculado=1" } else { "" };
+            Redirect::to(&format!("/scraps/{id}{told}")).into_response()
         }
         Err(failure) => form(&visit, &fields, problem::status(&failure), alert(&visit, &failure)).await,
     }

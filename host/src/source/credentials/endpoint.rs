@@ -15,7 +15,7 @@ use super::oauth::{OAuthSession, TokenSessions};
 use super::redact::Redactor;
 use super::scheme::AuthScheme;
 use super::secret::{Parts, Secret};
-use crate::store::{Access, Store};
+use crate::store::{Access, DefaultFor, Store};
 
 /// Where a client's API is, and what opens it. Not printable: it holds the credential.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Endpoint {
     pub(in crate::source) egress: Egress,
     pub(in crate::source) credential: Credential,
     redactor: Arc<Redactor>,
+    /// What takes the client's secret settings out of answers.
+    settings: Option<Arc<Redactor>>,
     /// What the client may ask of the API: the operator's budget first, then what the connector declares beside it.
     pub(in crate::source) budgets: Vec<Arc<Budget>>,
     /// Pages that were asked for once more because their access token was refused, by their cursors.
@@ -42,6 +44,12 @@ pub enum CredentialError {
     /// Neither the API nor the client's default has a base URL.
     #[error("no base URL is registered for the client and the API {api:?}")]
     NoBaseUrl {
+        /// The API asked for.
+        api: String,
+    },
+    /// The API has no base URL of its own, and the client's default serves others, or none yet.
+    #[error("no base URL is registered for the client and the API {api:?}, which its default does not serve")]
+    NotServed {
         /// The API asked for.
         api: String,
     },
@@ -99,7 +107,11 @@ impl Endpoint {
             }
             Some(own) => (own.base_url, own.private, own.credential.map(Parts::of_token)),
             None => {
+                // A route's connector says which API it is of, and must not choose by that whose token it gets.
                 let base = access.default_base_url.ok_or_else(|| CredentialError::NoBaseUrl { api: api.to_owned() })?;
+                if access.default_for != DefaultFor::ThisApi {
+                    return Err(CredentialError::NotServed { api: api.to_owned() });
+                }
                 (base, access.default_private, Some(default))
             }
         };
@@ -113,6 +125,7 @@ impl Endpoint {
             egress,
             credential,
             redactor: Arc::new(Redactor::new(&hidden)),
+            settings: None,
             budgets: Vec::new(),
             repeated: Arc::default(),
         })
@@ -134,10 +147,21 @@ impl Endpoint {
 
     /// What takes this endpoint's secrets out of answers.
     pub(in crate::source) fn redactor(&self) -> Arc<Redactor> {
-        match &self.credential {
+        let credential = match &self.credential {
             Credential::OAuth(session) => session.redactor(),
             _ => Arc::clone(&self.redactor),
+        };
+        match &self.settings {
+            Some(settings) => Arc::new(Redactor::of([credential, Arc::clone(settings)])),
+            None => credential,
         }
+    }
+
+    /// The same, which takes these secrets out of answers and messages as well.
+    #[must_use]
+    pub fn hiding(self, secrets: &[Secret]) -> Self {
+        let settings = (!secrets.is_empty()).then(|| Arc::new(Redactor::new(secrets)));
+        Self { settings, ..self }
     }
 
     /// Whether a page whose access token was refused is to be asked for once more: the first time that it is. The next
@@ -224,6 +248,7 @@ mod tests {
             token: Secret::new("padrao".into()),
             default_base_url: default.map(str::to_owned),
             default_private: false,
+            default_for: DefaultFor::ThisApi,
             api: api.map(|(url, own)| ApiAccess {
                 base_url: url.to_owned(),
                 credential: own.map(|t| Secret::new(t.to_owned())),
@@ -273,6 +298,20 @@ mod tests {
             .unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(endpoint.egress.base().as_str(), "https://erp.example/api/");
         assert_eq!(token_of(&endpoint), "padrao");
+    }
+
+    #[test]
+    fn the_default_serves_no_api_that_it_was_not_registered_for() {
+        for default_for in [DefaultFor::Others, DefaultFor::Nothing] {
+            let access = Access { default_for, ..access(Some("https://erp.example"), None) };
+            let refused = resolve(access, &AuthScheme::Bearer).err();
+            assert_eq!(refused, Some(CredentialError::NotServed { api: "bling".into() }));
+        }
+        // One with an entry of its own needs no default.
+        let own = access(Some("https://erp.example"), Some(("https://bling.example", Some("proprio"))));
+        let own = Access { default_for: DefaultFor::Others, ..own };
+        let endpoint = resolve(own, &AuthScheme::Bearer).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(token_of(&endpoint), "proprio");
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::browse::{fitting, impl_browse};
 use super::budgets::impl_budgets;
 use super::clients::impl_clients;
 use super::concern::Concern;
+use super::cursors::impl_cursors;
 use super::error::{Fault, StoreError};
 use super::history::impl_history;
 use super::publications::impl_publications;
@@ -36,7 +37,7 @@ use super::settings::impl_settings;
 use super::slices::impl_slices;
 use super::types::*;
 use super::usage::impl_usages;
-use super::{Asked, CredentialLock, Host, Offer, Queue, Standing, Store};
+use super::{Asked, CredentialLock, Host, Offer, Queue, Settings, Standing, Store};
 
 /// How long a statement waits for another process that is writing to the same file.
 const BUSY_PATIENCE: Duration = Duration::from_secs(30);
@@ -184,6 +185,7 @@ impl_publications!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_quarantine!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_slices!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE");
 impl_clients!(for SqliteStore, of: sqlx::Sqlite, begin: "BEGIN IMMEDIATE", now: "CURRENT_TIMESTAMP", lock: "");
+impl_cursors!(for SqliteStore);
 impl_settings!(for SqliteStore);
 impl_usages!(for SqliteStore, begin: "BEGIN IMMEDIATE");
 impl_history!(for SqliteStore, reads: readers, begin: "BEGIN IMMEDIATE");
@@ -207,7 +209,9 @@ impl Store for SqliteStore {
     }
 
     async fn init(&self) -> Result<InitReport, StoreError> {
-        schema::init(&self.pool).await
+        let report = schema::init(&self.pool).await?;
+        self.seal_settings().await?;
+        Ok(report)
     }
 
     async fn in_place(&self) -> Result<(), StoreError> {
@@ -232,13 +236,15 @@ impl Store for SqliteStore {
     }
 
     async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError> {
-        let removed = sqlx::query("DELETE FROM clientes_apis WHERE cliente_id = $1 AND api = $2")
-            .bind(cliente_id)
-            .bind(api)
-            .execute(&self.pool)
-            .await
-            .map_err(StoreError::sort("remove the client's API"))?;
-        Ok(removed.rows_affected() > 0)
+        let sort = || StoreError::sort("remove the client's API");
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(sort())?;
+        let mut removed = 0;
+        for statement in [rows::REMOVE_API, rows::UNBIND] {
+            let done = sqlx::query(statement).bind(cliente_id).bind(api).execute(&mut *tx).await;
+            removed += done.map_err(sort())?.rows_affected();
+        }
+        tx.commit().await.map_err(sort())?;
+        Ok(removed > 0)
     }
 
     async fn remove_client(&self, cliente_id: i32) -> Result<bool, StoreError> {
@@ -256,11 +262,10 @@ impl Store for SqliteStore {
     }
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
-        let rows = sqlx::query_as(rows::CLIENTS)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::sort("list the clients"))?;
-        Ok(rows::group_clients(rows))
+        let sort = || StoreError::sort("list the clients");
+        let rows = sqlx::query_as(rows::CLIENTS).fetch_all(&self.readers).await.map_err(sort())?;
+        let served = sqlx::query_as(rows::SERVED).fetch_all(&self.readers).await.map_err(sort())?;
+        Ok(rows::group_clients(rows, served))
     }
 
     async fn access(&self, cliente_id: i32, api: &str) -> Result<Option<Access>, StoreError> {
@@ -285,6 +290,7 @@ impl Store for SqliteStore {
             token: open("", Column::Token, row.get("token"))?,
             default_base_url: row.get("base_padrao"),
             default_private: row.get::<Option<bool>, _>("privada_padrao").unwrap_or(false),
+            default_for: rows::default_for(row.get("serve"), row.get("vinculado")),
             api: row.get::<Option<String>, _>("base_url").map(|base_url| ApiAccess {
                 base_url,
                 credential,

@@ -11,6 +11,7 @@ on_both!(ready:
     an_api_begins_with_its_base_url_and_is_changed_piece_by_piece,
     an_api_may_be_at_a_private_address_only_where_it_was_said,
     an_api_is_removed_once,
+    a_default_serves_what_it_was_bound_to_and_the_first_word_is_one_only,
     clients_are_listed_by_id_with_their_apis,
     access_shows_what_is_registered_for_the_client_and_the_api,
     a_client_that_has_nothing_is_removed_with_its_apis,
@@ -108,6 +109,30 @@ async fn an_api_is_removed_once(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
+async fn a_default_serves_what_it_was_bound_to_and_the_first_word_is_one_only(ground: &Ground) -> Result<()> {
+    let store = &ground.store;
+    for id in [1, 2] {
+        store.add_client(id, &secret("token")).await?;
+        store.set_api(id, "", at("https://a/")).await?;
+    }
+    let of = async |id, api| anyhow::Ok(access(ground, id, api).await?.default_for);
+    assert_eq!(of(1, "jueri").await?, DefaultFor::Nothing);
+    assert!(store.bind_default(1, "jueri", true).await?);
+    assert!(!store.bind_default(1, "outra", true).await?);
+    assert_eq!((of(1, "jueri").await?, of(1, "outra").await?), (DefaultFor::ThisApi, DefaultFor::Others));
+    // Said outright, it serves one more.
+    assert!(store.bind_default(1, "outra", false).await?);
+    assert_eq!((of(1, "jueri").await?, of(1, "outra").await?), (DefaultFor::ThisApi, DefaultFor::ThisApi));
+    assert_eq!(of(2, "jueri").await?, DefaultFor::Nothing);
+    assert_eq!(fault(store.bind_default(3, "jueri", false).await), Some(Fault::Missing));
+    // And it serves one less.
+    assert!(store.remove_api(1, "outra").await?);
+    assert_eq!(of(1, "outra").await?, DefaultFor::Others);
+    assert!(store.remove_client(1).await?);
+    assert_eq!(ground.database.number("SELECT COUNT(*) FROM clientes_padrao").await?, 0);
+    Ok(())
+}
+
 async fn clients_are_listed_by_id_with_their_apis(ground: &Ground) -> Result<()> {
     let store = &ground.store;
     assert!(store.clients().await?.is_empty());
@@ -124,12 +149,13 @@ async fn clients_are_listed_by_id_with_their_apis(ground: &Ground) -> Result<()>
         private: false,
     };
     let expected = [
-        Client { cliente_id: 4, active: true, apis: vec![] },
-        Client { cliente_id: 11, active: false, apis: vec![] },
+        Client { cliente_id: 4, active: true, apis: vec![], served: vec![] },
+        Client { cliente_id: 11, active: false, apis: vec![], served: vec![] },
         Client {
             cliente_id: 30,
             active: true,
             apis: vec![api("", "https://a/", false), api("jueri", "https://b/", true)],
+            served: vec![],
         },
     ];
     assert_eq!(store.clients().await?, expected);

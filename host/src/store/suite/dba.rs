@@ -154,7 +154,7 @@ async fn a_role_that_may_not_create_is_told_so_where_tables_are_missing() -> Res
     let error = store.init().await.err().context("it created tables")?;
     assert_eq!(error.fault, Fault::Schema);
     assert!(error.database_message().contains("permission denied"), "{}", error.database_message());
-    assert_eq!(store.schema().await?.missing_tables.len(), 19);
+    assert_eq!(store.schema().await?.missing_tables.len(), 20);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod clients;
 mod concurrency;
 mod crash_points;
 mod credentials;
+mod cursors;
 mod database;
 mod dba;
 mod frontier;

@@ -10,6 +10,7 @@ on_both!(empty:
     init_again_leaves_everything,
     init_by_two_at_once_succeeds_for_both,
     apis_of_before_may_be_at_private_addresses,
+    a_default_of_before_serves_the_routes_that_its_client_had,
     a_missing_hash_index_is_created,
     hashes_that_are_there_twice_are_the_schemas_fault,
     other_tables_are_left_alone,
@@ -34,7 +35,7 @@ const WITHOUT_INDEX: [&str; 2] = [
 
 async fn an_empty_database_lacks_every_table(ground: &Ground) -> Result<()> {
     let status = ground.store.schema().await?;
-    assert_eq!(status.missing_tables.len(), 19);
+    assert_eq!(status.missing_tables.len(), 20);
     assert_eq!(status.version, 0);
     assert!(status.newest >= 1 && !status.hash_is_unique && !status.is_ready());
     let server = if ground.database.is_postgres() { "PostgreSQL " } else { "SQLite " };
@@ -109,6 +110,7 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
         "atlas_uso",
         "scrap_linhas",
         "scrap_ritmo",
+        "clientes_padrao",
         "clientes_apis.rede_privada",
         "scraps.pedido",
         "dados_rejeitados.reprocessado_em",
@@ -123,6 +125,36 @@ async fn apis_of_before_may_be_at_private_addresses(ground: &Ground) -> Result<(
     assert!(ground.store.access(7, "jueri").await?.is_some_and(|access| access.default_private));
     ground.store.set_api(7, "jueri", at("https://b/")).await?;
     assert!(ground.store.access(7, "jueri").await?.is_some_and(|access| access.api.is_some_and(|api| !api.private)));
+    Ok(())
+}
+
+async fn a_default_of_before_serves_the_routes_that_its_client_had(ground: &Ground) -> Result<()> {
+    ground.database.execute_either(BASE[0], BASE[1]).await?;
+    ground
+        .database
+        .execute(
+            "INSERT INTO clientes_tokens (cliente_id, token) VALUES (7, 't'), (8, 't'), (9, 't'); \
+             INSERT INTO clientes_apis (cliente_id, api, base_url) VALUES (7, '', 'https://a/'), (8, '', 'https://a/'), \
+               (9, 'bling', 'https://b/'); \
+             INSERT INTO scraps (cliente_id, rota, tamanho_pagina) VALUES (7, 'venda', 9), (7, 'pedido', 9), \
+               (7, 'pedido', 9), (9, 'pedido', 9);",
+        )
+        .await?;
+    ground.store.init().await?;
+    // Of one that has run nothing, or has no default address, nothing is known.
+    let of_7 = |route: &str| (7, route.to_owned());
+    assert_eq!(ground.store.unsettled_defaults().await?, [of_7("pedido"), of_7("venda")]);
+    ground.store.settle_default(7, "pedido", Some("jueri")).await?;
+    ground.store.settle_default(7, "venda", None).await?;
+    assert!(ground.store.unsettled_defaults().await?.is_empty());
+    assert_eq!(ground.store.asked_defaults().await?, [of_7("venda")]);
+    let served: Vec<_> = ground.store.clients().await?.into_iter().map(|client| client.served).collect();
+    assert_eq!(served, [vec!["jueri".to_owned()], vec![], vec![]]);
+    // Settled once: what is queued later is no word of the operator's.
+    ground.store.settle_default(7, "nota", Some("outra")).await?;
+    ground.store.init().await?;
+    assert!(ground.store.unsettled_defaults().await?.is_empty());
+    assert_eq!(ground.store.clients().await?[0].served, ["jueri"]);
     Ok(())
 }
 
