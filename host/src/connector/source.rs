@@ -633,6 +633,10 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>, api: &str) -> Fetc
         wit::FetchError::Fatal(reason) => FetchFailure::Fatal(reason),
     };
     let answered = meter.and_then(|m| m.answered.as_deref());
+    // JSON that is tried again was cut short, as a rule: that is records, and no message.
+    let is_passing = matches!(failure, FetchFailure::Passing { .. });
+    let is_json = |answered: &&str| answered.split_once(": ").is_some_and(|(_, body)| body.starts_with(['{', '[']));
+    let answered = answered.filter(|answered| !(is_passing && is_json(answered)));
     failure.map_reason(|reason| with_answer(cut(reason, REASON_READ), answered))
 }
 
