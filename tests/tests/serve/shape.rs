@@ -157,7 +157,12 @@ async fn what_a_scrap_said_and_its_pace_are_there_for_whoever_looks_later() -> a
         let id = program.create(CLIENT, json!({})).await?;
         program.until(id, "executando").await?;
         let begins = format!("Scrap {id} began");
-        ensure!(program.json(&format!("/scraps/{id}/log")).await?.to_string().contains(&begins));
+        // It is taken a moment before it begins.
+        let began = std::time::Instant::now();
+        while !program.json(&format!("/scraps/{id}/log")).await?.to_string().contains(&begins) {
+            ensure!(began.elapsed() < crate::client::PATIENCE, "scrap {id} does not say that it began");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
         server.signal("KILL").await?;
         server.end().await?;
         let server = Server::start(&atlas, &[]).await?;
