@@ -123,7 +123,7 @@ pub(super) struct Recorder {
 /// What was not written down yet.
 struct Fresh {
     lines: Tail<Notice>,
-    points: Tail<(f64, Option<f64>)>,
+    points: Tail<Pace>,
     complaints: Complaints,
     /// Since the last point: records, pages, and the time that those took.
     read: i64,
@@ -149,10 +149,15 @@ impl Default for Fresh {
     }
 }
 
+/// A number, a time in milliseconds since 1970, and what came then.
+type Numbered<T> = (u64, i64, T);
+/// Records a second, and the mean time of a page in milliseconds.
+type Pace = (f64, Option<f64>);
+
 /// The last of what came, each with its number and its time in milliseconds since 1970.
 struct Tail<T> {
     came: u64,
-    kept: VecDeque<(u64, i64, T)>,
+    kept: VecDeque<Numbered<T>>,
 }
 
 impl<T> Default for Tail<T> {
@@ -245,12 +250,15 @@ impl Recorder {
         };
         let (lines, points, last) = {
             let fresh = self.fresh();
-            let line = |(ordem, (_, em, notice)): (i64, &(u64, i64, Notice))| {
+            let line = |(ordem, (_, em, notice)): (i64, &Numbered<Notice>)| {
                 let aviso = serde_json::to_string(notice).unwrap_or_default();
                 LogLine { ordem, em: *em, aviso }
             };
-            let point = |(ordem, (_, em, (por_segundo, pagina_ms))): (i64, &(u64, i64, (f64, Option<f64>)))| {
-                PacePoint { ordem, em: *em, por_segundo: *por_segundo, pagina_ms: *pagina_ms }
+            let point = |(ordem, (_, em, (por_segundo, pagina_ms))): (i64, &Numbered<Pace>)| PacePoint {
+                ordem,
+                em: *em,
+                por_segundo: *por_segundo,
+                pagina_ms: *pagina_ms,
             };
             let lines: Vec<LogLine> = (begin.linhas..).zip(&fresh.lines.kept).map(line).collect();
             let points: Vec<PacePoint> = (begin.pontos..).zip(&fresh.points.kept).map(point).collect();
@@ -290,10 +298,10 @@ impl Observer for Recorder {
             fresh.pages += 1;
             fresh.pages_took += *elapsed;
         }
-        if let Some(saying) = Saying::of(&event, self.zone) {
-            if !saying.is_complaint || self.fresh().complaints.may_tell() {
-                self.say(saying.notice);
-            }
+        if let Some(saying) = Saying::of(&event, self.zone)
+            && (!saying.is_complaint || self.fresh().complaints.may_tell())
+        {
+            self.say(saying.notice);
         }
         self.watching.on(event);
     }

@@ -92,14 +92,14 @@ impl Visit {
     }
 
     /// Refuses a query with names that the page does not take. What comes back of a form has the form's own.
-    fn asks_what_is_known(self, parts: &Parts) -> Result<Self, Response> {
+    fn asks_what_is_known(self, parts: &Parts) -> Result<Self, Box<Response>> {
         if self.is_undone() {
             return Ok(self);
         }
         let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
         match query::check(parts.uri.query().unwrap_or_default(), queries::taken(route)) {
             Ok(()) => Ok(self),
-            Err(failure) => Err(self.failed(&failure)),
+            Err(failure) => Err(Box::new(self.failed(&failure))),
         }
     }
 
@@ -163,7 +163,7 @@ impl FromRequestParts<Arc<House>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
         match visit(parts, house).await {
-            Ok(Some(visit)) => visit.asks_what_is_known(parts),
+            Ok(Some(visit)) => visit.asks_what_is_known(parts).map_err(|refused| *refused),
             Ok(None) if parts.method == Method::GET => {
                 let back: String = form_urlencoded::byte_serialize(place(parts).as_bytes()).collect();
                 Err(Redirect::to(&format!("/entrar?volta={back}")).into_response())
@@ -290,7 +290,7 @@ impl FromRequest<Arc<House>> for Posted {
         let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
         let from = from.map_or_else(|| "/".to_owned(), |from| from.path().to_owned());
         let visit = match visit(&parts, house).await {
-            Ok(Some(visit)) => visit.asks_what_is_known(&parts)?,
+            Ok(Some(visit)) => visit.asks_what_is_known(&parts).map_err(|refused| *refused)?,
             Ok(None) => return Err(entry::again(house, &parts.headers, &from, &fields)),
             Err(failure) => return Err(layout::lone_failure(texts, theme(&parts.headers), &failure)),
         };
