@@ -142,7 +142,7 @@ impl Atlas {
             }
             Ok(())
         };
-        self.scraps_cleared.get_or_try_init(clear).await.map(|()| ())
+        self.scraps_cleared.get_or_try_init(clear).await.copied()
     }
 
     /// What is set, secrets and all.
