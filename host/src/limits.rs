@@ -1,5 +1,6 @@
-//! Every limit of the house, by name, with its default, the most that it may be, and its reason. `[limits]` in `atlas.toml` changes them; an error that
-//! comes from one names it. Those that one connector or one client may have to itself are changed for it alone in
+//! Every limit of the house, by name, with its default, the most that it may be, and its reason.
+//! `[limits]` in `atlas.toml` changes them; an error that comes from one names it. Those that one
+//! connector or one client may have to itself are changed for it alone in
 //! `[connector.ROUTE.limits]` and `[client.ID.limits]`.
 
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,9 @@ pub struct OutOfRange {
     pub most: String,
 }
 
-/// Makes the two structures of one table, so that each limit stands in one place. A limit has its default, then the most
-/// that it may be set to: no setting can ask for more than the arithmetic and the libraries behind it can bear.
+/// Makes the two structures of one table, so that each limit stands in one place. A limit has its
+/// default, then the most that it may be set to: no setting can ask for more than the arithmetic
+/// and the libraries behind it can bear.
 macro_rules! limits {
     (
         each { $($(#[$each_doc:meta])* $each:ident: $each_type:ty = $each_default:expr => $each_most:expr,)+ }
@@ -97,7 +99,7 @@ limits! {
         /// What a guest hands over in one call, and so what the host copies at once: a request, a page with all of its texts.
         call_bytes: usize = 128 * MIB => 4 * GIB,
         /// Requests of one page; those that are refused count, and so do redirects.
-        requests_per_page: u32 = 100 => 100_000,
+        requests_per_page: u32 = 100 => 1_000_000,
         /// Decoded bytes of one body.
         body_bytes: usize = 64 * MIB => 4 * GIB,
         /// Decoded bytes of all bodies of one page.
@@ -124,18 +126,20 @@ limits! {
         client_rejects: u64 = 1_000_000 => 1_000_000_000_000,
         /// Their bytes, with those of their cursors; the same.
         client_reject_bytes: u64 = 256 * MIB as u64 => 1024 * GIB as u64,
-        /// Cursors that are kept for one client, those of ended scraps included; its scraps stop beyond, resumable.
+        /// Cursors that are kept for one client, those of ended scraps included; its scraps stop
+        /// beyond, resumable.
         client_cursors: u64 = 20_000_000 => 1_000_000_000_000,
         /// Their bytes; the same.
         client_cursor_bytes: u64 = 2 * GIB as u64 => 1024 * GIB as u64,
-        /// Rows of one client in `dados_raw`; no bound unless one is set. Its scraps stop beyond, resumable.
+        /// Rows of one client in `dados_raw`; no bound unless one is set. Its scraps stop beyond,
+        /// resumable.
         client_records: u64 = u64::MAX => u64::MAX,
         /// The bytes of their payloads; the same.
         client_record_bytes: u64 = u64::MAX => u64::MAX,
         /// Pages of one scrap; it stops beyond, resumable.
         pages: u64 = 10_000_000 => 1_000_000_000_000,
-        /// Pages of a chain in a row without a record, each of which names the next; the scrap stops beyond, resumable: a
-        /// source that always names a next page would be asked for ever.
+        /// Pages of a chain in a row without a record, each of which names the next; the scrap
+        /// stops beyond, resumable: a source that always names a next page would be asked for ever.
         empty_pages: u32 = 500 => 1_000_000_000,
         /// What a connector may log in one page.
         log_bytes: usize = 64 * KIB => 64 * MIB,

@@ -152,8 +152,8 @@ impl Atlas {
         added.expect(0).map(drop)
     }
 
-    /// Lets every client's default serve the sample API, as `atlas client bind` does: scraps that SQL puts into the queue bind
-    /// none.
+    /// Lets every client's default serve the sample API, as `atlas client bind` does: scraps that
+    /// SQL puts into the queue bind none.
     pub async fn bind_all(&self) -> anyhow::Result<()> {
         let bind = "INSERT INTO clientes_padrao (cliente_id, tipo, nome) \
              SELECT cliente_id, 'api', 'jueri' FROM clientes_tokens WHERE TRUE ON CONFLICT DO NOTHING";

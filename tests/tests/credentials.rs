@@ -590,7 +590,8 @@ async fn a_scrap_that_sql_queued_binds_nothing_and_one_of_before_is_bound_by_the
         assert!(refused.stderr.contains("has no address for the API jueri"), "{}", refused.stderr);
         assert_eq!(api.served().requests, 0);
 
-        // As the migration leaves a client of before: its routes, one of which has no connector here.
+        // As the migration leaves a client of before: its routes, one of which has no connector
+        // here.
         let of_before = format!(
             "INSERT INTO clientes_padrao (cliente_id, tipo, nome) VALUES ({CLIENT}, 'rota', 'pedido'), ({CLIENT}, 'rota', 'sumida')"
         );

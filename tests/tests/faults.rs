@@ -122,7 +122,7 @@ async fn pages_in_flight_stay_within_the_concurrency_asked_for() -> anyhow::Resu
     Ok(())
 }
 
-/// A pipe that nobody reads: what is written to it fails.
+/// A pipe without a reader: what is written to it fails.
 fn nobody_reads() -> anyhow::Result<Stdio> {
     let (_reader, writer) = std::io::pipe()?;
     Ok(writer.into())
@@ -169,8 +169,9 @@ async fn a_process_without_a_terminal_obeys_signals() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Five pages of one order each. It keeps each connection after its first answer, and closes it at the next request, as a source
-/// does whose time for idle connections is over. There is no next page where its address is blank.
+/// Five pages of one order each. It keeps each connection after its first answer, and closes it at
+/// the next request, as a source does whose time for idle connections is over. There is no next
+/// page where its address is blank.
 async fn source_that_closes_what_it_kept() -> anyhow::Result<String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

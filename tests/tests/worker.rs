@@ -422,7 +422,8 @@ async fn four_workers_share_the_scraps_of_twenty_clients_fairly_and_run_none_twi
     Ok(())
 }
 
-/// The sources of one client's scraps dribble; another client's scrap, of a source that does not, waits for a slot.
+/// The sources of one client's scraps dribble; another client's scrap, of a source that does not,
+/// waits for a slot.
 async fn a_quick_scrap_beside_slow_ones(atlas: &Atlas, slots: i64) -> anyhow::Result<()> {
     let dribbling = Faults {
         random_rate: 1.0,
@@ -434,6 +435,7 @@ async fn a_quick_scrap_beside_slow_ones(atlas: &Atlas, slots: i64) -> anyhow::Re
     let (slow, quick) = (api(4, dribbling).await?, api(4, Faults::default()).await?);
     atlas.register(1, &slow).await?;
     atlas.register(2, &quick).await?;
+    atlas.bind_all().await?;
     let insert = |client: u32, count: i64| {
         let rows = vec![format!("({client}, 'pedido', '{FROM}', '{FROM}', 2)"); usize::try_from(count).unwrap_or(1)];
         let into = "INSERT INTO scraps (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina) VALUES";

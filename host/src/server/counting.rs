@@ -72,7 +72,8 @@ impl Counting {
         Self { turn: Arc::new(Semaphore::new(1)), asked: Mutex::default() }
     }
 
-    /// What a client has, by days of a zone. Fails with `web-counting` where that takes longer than anybody waits.
+    /// What a client has, by days of a zone. Fails with `web-counting` where that takes longer than
+    /// anybody waits.
     pub(super) async fn overview(&self, atlas: &Arc<Atlas>, cliente_id: i32, zone: Zone) -> Answer {
         let late = || Failure::new("op-browse", notice!("web-counting", client = cliente_id), Exit::Configuration);
         let mut answer = self.ask(atlas, cliente_id, zone).ok_or_else(late)?;

@@ -60,8 +60,10 @@ impl Format {
     }
 }
 
-/// Every record that a search finds, oldest first, each number as it is written and each time with its zone's offset. A failure ends it in the middle, and so does the end of
-/// what let its reader in (`access`): nobody takes a part for the whole, for the transfer is broken off. Fails where too many are under way.
+/// Every record that a search finds, oldest first, each number as it is written and each time with
+/// its zone's offset. A failure ends it in the middle, and so does the end of what let its reader
+/// in (`access`): no reader takes a part for the whole, for the transfer is broken off. Fails where
+/// too many are under way.
 pub(super) fn export(
     house: &Arc<House>,
     access: i64,

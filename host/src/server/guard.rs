@@ -69,7 +69,7 @@ pub(super) async fn guard(State(house): State<Arc<House>>, mut request: Request,
         }
     };
     let headers = response.headers_mut();
-    // Whoever signs out, or in, has been told already.
+    // A visitor who signs out, or in, has been told already.
     if let Some(cookie) = kept.cookie() {
         headers.entry(header::SET_COOKIE).or_insert_with(|| cookie.clone());
     }

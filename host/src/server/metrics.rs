@@ -1,5 +1,6 @@
-//! What Prometheus is told (`/metrics`, in OpenMetrics' text format or in Prometheus' own): of this process, since it began. No label has values that a
-//! stranger chooses: routes are those of connectors that serve, outcomes and states are ours.
+//! What Prometheus is told (`/metrics`, in OpenMetrics' text format or in Prometheus' own): of this
+//! process, since it began. No label has values that a stranger chooses: routes are those of
+//! connectors that serve, outcomes and states are ours.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -30,8 +31,8 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format that a caller asks for (`Accept`, RFC 9110, section 12.5.1): Prometheus' own, unless OpenMetrics is named and not
-    /// less wanted than plain text.
+    /// The format that a caller asks for (`Accept`, RFC 9110, section 12.5.1): Prometheus' own,
+    /// unless OpenMetrics is named and not less wanted than plain text.
     pub(super) fn accepted(accept: &str) -> Self {
         let weight = |kind: &str| {
             let named = accept

@@ -312,7 +312,8 @@ impl House {
         tokio::time::timeout(EXAMINE_MAX, self.atlas.examine()).await.unwrap_or_else(|_| late())
     }
 
-    /// Whether nobody has set a password yet: then the next sign-in needs a link from the command line.
+    /// Whether no password has been set yet: then the next sign-in needs a link from the command
+    /// line.
     async fn lacks_password(&self) -> bool {
         if self.has_password.load(Ordering::Relaxed) {
             return false;
@@ -354,8 +355,8 @@ fn router(house: Arc<House>) -> Router {
         }
         None => routes,
     };
-    // Exports are compressed as they stream; events and what is small are not (the layer's own defaults). As fast as may be: the
-    // cores are for scraps.
+    // Exports are compressed as they stream; events and what is small are not (the layer's own
+    // defaults). As fast as may be: the cores are for scraps.
     routes.layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 

@@ -1,7 +1,9 @@
-//! A path in front of all others, for a server that shares its name with others behind one proxy (`--path-prefix /atlas`).
+//! A path in front of all others, for a server that shares its name with others behind one proxy
+//! (`--path-prefix /atlas`).
 //!
-//! Routes and pages know nothing of it: what comes in is taken off, and what goes out is put on, here alone. A proxy may pass the
-//! prefix on or take it off itself; both arrive at the same pages, and so do probes that ask without it.
+//! Routes and pages know nothing of it: what comes in is taken off, and what goes out is put on,
+//! here alone. A proxy may pass the prefix on or take it off itself; both arrive at the same pages,
+//! and so do probes that ask without it.
 
 use std::sync::Arc;
 
@@ -16,11 +18,12 @@ use url::Url;
 use crate::notice;
 use crate::service::Failure;
 
-/// Attributes of our pages that hold an address. What a source or a reader wrote has no quotation mark that is not escaped, so none
-/// of these stands in it.
+/// Attributes of our pages that hold an address. What a source or a reader wrote has no quotation
+/// mark that is not escaped, so none of these stands in it.
 const ADDRESSES: [&str; 5] = [" href=\"", " action=\"", " src=\"", " data-underway=\"", " data-continua=\""];
 
-/// The prefix that was typed, with one slash before it and none after; nothing where it is the root.
+/// The prefix that was typed, with one slash before it and none after; nothing where it is the
+/// root.
 pub(super) fn parse(typed: &str) -> Result<Option<Arc<str>>, Failure> {
     let inner = typed.trim().trim_matches('/');
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');

@@ -87,7 +87,7 @@ const UNKNOWN: [&str; 9] = [
 ];
 
 /// What was asked for is not possible as things stand.
-const IN_THE_WAY: [&str; 9] = [
+const IN_THE_WAY: [&str; 11] = [
     "error-scrap-ended",
     "error-scrap-ended-with-reservations",
     "error-scrap-not-to-pause",
@@ -96,6 +96,8 @@ const IN_THE_WAY: [&str; 9] = [
     "error-client-in-use",
     "error-nothing-held",
     "error-another-waits",
+    "error-no-base-url",
+    "error-api-not-served",
     "web-request-underway",
 ];
 

@@ -1,12 +1,13 @@
-//! The names of a query. Each address takes those it knows and refuses all others: a filter that is misspelt and ignored would
-//! answer with everything, and an export would carry it away.
+//! The names of a query. Each address takes those it knows and refuses all others: a filter that is
+//! misspelt and ignored would answer with everything, and an export would carry it away.
 
 use url::form_urlencoded;
 
 use crate::notice;
 use crate::service::{Exit, Failure};
 
-/// Names of the tables' columns, which answers bear too, beside the names that the page, the command line and the API share.
+/// Names of the tables' columns, which answers bear too, beside the names that the page, the
+/// command line and the API share.
 const ALIASES: [(&str, &str); 3] = [("cliente_id", "cliente"), ("origem", "rota"), ("scrap_id", "scrap")];
 
 /// The shared name for what may be called otherwise, too.

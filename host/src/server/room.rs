@@ -1,7 +1,8 @@
-//! Room for connections: who opens thousands of them must not take the files and sockets that running scraps need, and who opens them
-//! and does nothing must not keep others out. When the ordinary seats are taken, or an address has its
-//! share of them, there are some more for one request each: of people who are signed in, for signing
-//! in, and for `/healthz` (`guard` looks at what is asked).
+//! Room for connections: who opens thousands of them must not take the files and sockets that
+//! running scraps need, and who opens them and does nothing must not keep others out. When the
+//! ordinary seats are taken, or an address has its share of them, there are some more for one
+//! request each: of people who are signed in, for signing in, and for `/healthz` (`guard` looks at
+//! what is asked).
 
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -28,8 +29,8 @@ use super::throttle::of_one_subscriber;
 const CONNECTIONS_MAX: usize = 600;
 /// Connections from one address: half of them, so that nobody has all.
 const FROM_ONE_MAX: usize = CONNECTIONS_MAX / 2;
-/// Connections beside those that serve one request of somebody who is signed in or signs in, or tell
-/// whether the server lives; and how many of them one address has.
+/// Connections beside those that serve one request of a visitor who is signed in or signs in, or
+/// tell whether the server lives; and how many of them one address has.
 const KEPT_MAX: usize = 40;
 const KEPT_FROM_ONE_MAX: usize = KEPT_MAX / 2;
 /// How long one of these may take until it sends something.

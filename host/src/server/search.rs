@@ -1,8 +1,9 @@
-//! Records that are searched by what they hold: the one place that decides which records match, so that the page, the API and
-//! every export of either show the same ones.
+//! Records that are searched by what they hold: the one place that decides which records match, so
+//! that the page, the API and every export of either show the same ones.
 //!
-//! The database finds client, route and day. A JSON path (RFC 9535) is looked for here, record by record, so a question reads
-//! at most [`SEARCHED`] of them before it answers with how far it came; the next one goes on from there.
+//! The database finds client, route and day. A JSON path (RFC 9535) is looked for here, record by
+//! record, so a question reads at most [`SEARCHED`] of them before it answers with how far it came;
+//! the next one goes on from there.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,14 +15,16 @@ use crate::notice;
 use crate::service::Failure;
 use crate::store::{RawRecord, RecordFilter};
 
-/// Records that one question reads, and how long it may take, before it answers with what it found so far.
+/// Records that one question reads, and how long it may take, before it answers with what it found
+/// so far.
 const SEARCHED: usize = 20_000;
 const SEARCH_TIME: Duration = Duration::from_secs(5);
 /// Bytes of a record that is searched: as a tree it takes many times as many.
 pub(super) const SEARCHED_RECORD_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of a path: it is parsed recursively.
 const PATH_MAX: usize = 256;
-/// Records that are read at a time, where their payloads are needed whole: fewer where they are large.
+/// Records that are read at a time, where their payloads are needed whole: fewer where they are
+/// large.
 const READ: i64 = 200;
 
 /// Which records are wanted.
@@ -41,8 +44,8 @@ struct Inside {
 }
 
 impl Search {
-    /// Parses what was typed. A name alone is that member of the record. Fails on a value without a path, on what is no path, and
-    /// on a path that would take more than reading a record takes.
+    /// Parses what was typed. A name alone is that member of the record. Fails on a value without a
+    /// path, on what is no path, and on a path that would take more than reading a record takes.
     pub(super) fn new(filter: RecordFilter, path: Option<&str>, value: Option<&str>) -> Result<Self, Failure> {
         let Some(typed) = path else {
             return match value {
@@ -70,8 +73,8 @@ impl Search {
         self.inside.is_some()
     }
 
-    /// What stands at the path, if the record is one of those that are wanted. One of more than [`SEARCHED_RECORD_MAX`] bytes is
-    /// not looked into.
+    /// What stands at the path, if the record is one of those that are wanted. One of more than
+    /// [`SEARCHED_RECORD_MAX`] bytes is not looked into.
     fn finds(&self, record: &RawRecord) -> Option<Option<String>> {
         match &self.inside {
             None => Some(None),
@@ -84,8 +87,8 @@ impl Search {
 /// What a question found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The records, newest first, and what stands in each where the search looked. Their payloads are cut where it did not look
-    /// into them.
+    /// The records, newest first, and what stands in each where the search looked. Their payloads
+    /// are cut where it did not look into them.
     pub(super) records: Vec<(RawRecord, Option<String>)>,
     /// The id before which the next question goes on; none: all records were looked at.
     pub(super) next: Option<i64>,
@@ -97,8 +100,9 @@ pub(super) struct Found {
     pub(super) back_to: Option<String>,
 }
 
-/// Looks for records before an id, newest first, until there are `limit` of them, or this has read as much as one question may.
-/// Payloads that need not be read whole are cut to `excerpt` characters.
+/// Looks for records before an id, newest first, until there are `limit` of them, or this has read
+/// as much as one question may. Payloads that need not be read whole are cut to `excerpt`
+/// characters.
 pub(super) async fn find(
     house: &House,
     search: &Search,
@@ -143,7 +147,8 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Those of some records that are wanted. A search that looks inside takes turns with the others, a part at a time.
+/// Those of some records that are wanted. A search that looks inside takes turns with the others, a
+/// part at a time.
 pub(super) async fn matching(
     house: &House,
     search: &Search,
@@ -161,7 +166,8 @@ pub(super) async fn matching(
     matching.await.map_err(|_| super::busy())
 }
 
-/// Looks through some records, newest first. Where there was no room for more, or no time, `next` is the last one looked at.
+/// Looks through some records, newest first. Where there was no room for more, or no time, `next`
+/// is the last one looked at.
 fn look_through(records: Vec<RawRecord>, search: &Search, room: usize, began: Instant) -> Found {
     let mut looked = Found::default();
     for record in records {
@@ -181,9 +187,10 @@ fn look_through(records: Vec<RawRecord>, search: &Search, room: usize, began: In
     looked
 }
 
-/// Whether a path takes no longer than it takes to read a record. What leads to many values leads to many times as many where it stands
-/// twice; a filter looks at each value, and must not lead to many from there, nor begin at the record's own beginning; regular expressions
-/// are compiled for each value.
+/// Whether a path takes no longer than it takes to read a record. What leads to many values leads
+/// to many times as many where it stands twice; a filter looks at each value, and must not lead to
+/// many from there, nor begin at the record's own beginning; regular expressions are compiled for
+/// each value.
 fn is_simple(path: &str) -> bool {
     let (plain, filter) = path.split_once('?').unwrap_or((path, ""));
     let count = |text: &str, what: &str| text.matches(what).count();

@@ -37,7 +37,8 @@ pub(super) struct Session {
     pub(super) form_token: String,
 }
 
-/// Where a request that belongs to a session leaves the cookie that its browser is to keep for as long as the session lasts from now.
+/// Where a request that belongs to a session leaves the cookie that its browser is to keep for as
+/// long as the session lasts from now.
 #[derive(Clone, Default)]
 pub(super) struct Kept(Arc<OnceLock<HeaderValue>>);
 
@@ -117,8 +118,8 @@ pub(super) struct Caller {
     pub(super) house: Arc<House>,
 }
 
-/// A caller who may look. Handlers take one of these first, so that whoever may not is refused (403)
-/// before a path, a query or a body of theirs is read.
+/// A caller who may look. Handlers take one of these first, so that a caller who may not is refused
+/// (403) before a path, a query or a body of theirs is read.
 pub(super) struct Looking(pub(super) Caller);
 
 /// A caller who may run, pause and cancel.

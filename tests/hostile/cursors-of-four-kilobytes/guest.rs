@@ -1,5 +1,5 @@
-//! Each page names thirty thousand others, each by a cursor as long as it may be: more than a hundred megabytes a page, none
-//! of them a record.
+//! Each page names thirty thousand others, each by a cursor as long as it may be: more than a
+//! hundred megabytes a page, none of them a record.
 
 hostile::fetch!(|_, cursor| {
     let stem = cursor.unwrap_or("x").trim_end_matches('-').to_owned();

@@ -1,4 +1,5 @@
-//! Page after page of records that cannot be kept as such, and so are kept among the rejected: a megabyte in each.
+//! Page after page of records that cannot be kept as such, and so are kept among the rejected: a
+//! megabyte in each.
 
 use hostile::sdk::Page;
 

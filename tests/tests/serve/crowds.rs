@@ -195,7 +195,7 @@ async fn one_token_to_read_takes_neither_all_listeners_nor_all_seats() -> anyhow
     }
     let count = |listens: bool, status: &str| answered.get(&(listens, status.to_owned())).copied().unwrap_or(0);
     assert_eq!((count(true, "200"), count(true, "429")), (64, 36), "{answered:?}");
-    // One address has its seats, and no more; on those that are kept it is told so.
+    // One address has its seats, and no more; on those that are kept the answer says so.
     ensure!(count(false, "200") <= 200 && count(false, "503") >= 50, "{answered:?}");
 
     // From the very same address: whether the server lives, signing in, and what comes after.

@@ -1,5 +1,6 @@
-//! The API against its own document, by programs of others: one that reads it and tries what it allows and what it does not, one that
-//! holds it against its specification, and one that makes a client of it.
+//! The API against its own document, by programs of others: one that reads it and tries what it
+//! allows and what it does not, one that holds it against its specification, and one that makes a
+//! client of it.
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -316,7 +316,7 @@ async fn what_another_page_sends_changes_nothing() -> anyhow::Result<()> {
     assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scraps").await?, 0);
     let answer =
         browser.form("/scraps", &fields).header("origin", &ours).header("sec-fetch-site", "same-origin").send().await?;
-    assert_eq!((answer.status(), header(&answer, "location")), (StatusCode::SEE_OTHER, "/scraps/1"));
+    assert_eq!((answer.status(), header(&answer, "location")), (StatusCode::SEE_OTHER, "/scraps/1?vinculado=1"));
     server.stop().await?;
     Ok(())
 }
@@ -387,7 +387,7 @@ async fn a_token_to_read_changes_nothing_and_one_that_is_taken_away_is_out_at_on
             assert!(status == StatusCode::OK || status == StatusCode::NOT_FOUND, "{path}: {status}");
         } else {
             assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}");
-            // Whoever may not is told so, before what they sent is looked at.
+            // A caller who may not is told so, before what they sent is looked at.
             let nonsense = path.replace("2151", "x").replace("/1", "/x");
             for (path, kind, body) in [
                 (&path, "application/json", "{\"a\":"),
@@ -453,7 +453,8 @@ async fn over_tls_the_cookie_is_for_this_host_alone_and_browsers_keep_to_tls() -
     server.stop().await?;
     let wrong = atlas.run(&["serve", "--listen", "127.0.0.1:0", "--tls-cert", &key, "--tls-key", &chain]).await?;
     assert_eq!(wrong.code, 3, "{}", wrong.stderr);
-    // As a source, one with such a certificate is not waited for; whoever trusts it says so.
+    // As a source, one with such a certificate is not waited for; an operator who trusts it says
+    // so.
     let server = Server::start(&atlas, &["--tls-cert", &chain, "--tls-key", &key]).await?;
     let mut puller = Atlas::on_sqlite()?;
     let add = ["client", "add", "2151", "--token", "-", "--base-url", &server.url];

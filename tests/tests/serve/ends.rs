@@ -85,7 +85,8 @@ async fn sessions_tokens_and_answers_outlive_a_server_that_is_killed() -> anyhow
     Ok(())
 }
 
-/// Has Prometheus' own tool look at metrics. It complains of what has no `HELP`, and of names that are not as its conventions have them.
+/// Has Prometheus' own tool look at metrics. It complains of what has no `HELP`, and of names that
+/// are not as its conventions have them.
 async fn expect_checked(metrics: &str) -> anyhow::Result<()> {
     let mut promtool = tokio::process::Command::new("promtool");
     let promtool =

@@ -1,4 +1,5 @@
-//! How answers come: compressed, below a path, for as long as was promised; and what is kept of how scraps went.
+//! How answers come: compressed, below a path, for as long as was promised; and what is kept of how
+//! scraps went.
 
 use anyhow::{Context, ensure};
 use atlas_tests::{Atlas, FROM, Faults, TO, api};
@@ -116,7 +117,8 @@ async fn a_session_outlives_the_browser_for_the_twelve_hours_that_are_promised()
     }
     assert_eq!(session_cookie(&server.stranger()?.get("/entrar").await?), None);
     assert_eq!(session_cookie(&server.program(&atlas, true).await?.get("/api/v1/scraps").await?), None);
-    // Whoever came by the first link is led to a password, and then needs no command line any more.
+    // A visitor who came by the first link is led to a password, and then needs no command line any
+    // more.
     let mut browser = browser;
     let page = browser.page("/scraps").await?;
     ensure!(page.contains("Nobody has set a password yet") && page.contains("href=\"/acessos\""), "{page}");

@@ -192,7 +192,8 @@ pub(super) async fn bind(
     Ok(Json(one(&caller, id).await?))
 }
 
-/// What a client has set of an API: as its connectors' schemas name it. In a secret's place stands `***`.
+/// What a client has set of an API: as its connectors' schemas name it. In a secret's place stands
+/// `***`.
 #[utoipa::path(get, path = "/clients/{id}/apis/{api}/settings", tag = "clients", params(("id" = i32, Path), ("api" = String, Path)), responses(
     (status = OK, body = serde_json::Value),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -205,7 +206,8 @@ pub(super) async fn settings(
     Ok(Json(caller.house.atlas.settings(id, &api).await.map_err(|f| caller.problem(&f))?))
 }
 
-/// Sets it, in the place of what was set before. A secret that is left out, blank or `***` stays; null takes it away.
+/// Sets it, in the place of what was set before. A secret that is left out, blank or `***` stays;
+/// null takes it away.
 #[utoipa::path(put, path = "/clients/{id}/apis/{api}/settings", tag = "clients", params(("id" = i32, Path), ("api" = String, Path)),
     request_body = serde_json::Value, responses(
     (status = OK, body = serde_json::Value),

@@ -100,8 +100,8 @@ pub(super) static OPENAPI: LazyLock<String> = LazyLock::new(|| {
     document.to_pretty_json().unwrap_or_default()
 });
 
-/// Gives every operation a name of its own, and every answer a description, which OpenAPI demands (3.1, sections 4.8.10 and 4.8.17): a
-/// success is what its operation is for.
+/// Gives every operation a name of its own, and every answer a description, which OpenAPI demands
+/// (3.1, sections 4.8.10 and 4.8.17): a success is what its operation is for.
 fn describe(document: &mut utoipa::openapi::OpenApi) {
     for item in document.paths.paths.values_mut() {
         let PathItem { get, put, post, delete, patch, .. } = item;
@@ -142,7 +142,8 @@ static QUERY_NAMES: LazyLock<HashMap<(String, String), Vec<String>>> = LazyLock:
     all
 });
 
-/// The query names that an operation takes, as the document says; `route` is its address as the router has it.
+/// The query names that an operation takes, as the document says; `route` is its address as the
+/// router has it.
 pub(super) fn query_names(method: &Method, route: &str) -> &'static [String] {
     let method = if method == Method::HEAD { Method::GET } else { method.clone() };
     let path = route.strip_prefix(PLACE).unwrap_or(route);

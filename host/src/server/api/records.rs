@@ -83,9 +83,11 @@ pub(super) struct Which {
     de: Option<String>,
     /// Collected on this day or before.
     ate: Option<String>,
-    /// The time zone (`America/Sao_Paulo`) in which days begin and times are written; where nothing is said, the server's.
+    /// The time zone (`America/Sao_Paulo`) in which days begin and times are written; where nothing
+    /// is said, the server's.
     fuso: Option<String>,
-    /// With something at this JSON path (RFC 9535), or member of this name. Records of more than 2 MiB are not looked into.
+    /// With something at this JSON path (RFC 9535), or member of this name. Records of more than 2
+    /// MiB are not looked into.
     caminho: Option<String>,
     /// With this there. Numbers are equal however they are written.
     valor: Option<String>,
@@ -95,7 +97,8 @@ pub(super) struct Which {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct As {
-    /// `jsonl` (where nothing is said), `csv`, or `excel` (CSV with semicolons and a byte order mark).
+    /// `jsonl` (where nothing is said), `csv`, or `excel` (CSV with semicolons and a byte order
+    /// mark).
     formato: Option<String>,
 }
 
@@ -155,7 +158,8 @@ impl RecordView {
 pub(super) struct FoundRecords {
     /// These. A search by a path may find none in the part of the table that one request reads.
     itens: Vec<RecordView>,
-    /// `cursor` of the next ones, or from where the search goes on; none: all records were looked at.
+    /// `cursor` of the next ones, or from where the search goes on; none: all records were looked
+    /// at.
     proximo: Option<String>,
     /// How many records were looked at.
     examinados: usize,

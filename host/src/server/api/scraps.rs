@@ -335,7 +335,8 @@ pub(super) struct Point {
     page_ms: Option<f64>,
 }
 
-/// How a scrap went while it ran, whichever process ran it: a point every two seconds, and fewer of a long one.
+/// How a scrap went while it ran, whichever process ran it: a point every two seconds, and fewer of
+/// a long one.
 #[utoipa::path(get, path = "/scraps/{id}/plot", tag = "scraps", params(("id" = i64, Path)), responses(
     (status = OK, body = Vec<Point>),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),

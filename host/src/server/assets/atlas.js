@@ -28,7 +28,6 @@ const shown = {
   total_declarado: (scrap) => (scrap.total_declarado === null ? "–" : whole.format(scrap.total_declarado)),
   ritmo: (scrap) => (scrap.estado === "executando" ? `${tenths.format(scrap.registros_por_segundo)}/s` : ""),
   restam: (scrap) => (scrap.estado === "executando" && scrap.restam_s !== null ? seconds(scrap.restam_s) : ""),
-  duplicados: (scrap, place) => whole.format(scrap.duplicados + ("whole" in place.dataset ? 0 : scrap.reencontrados)),
   tentativas: (scrap) => (scrap.estado === "executando" && scrap.tentativas_falhas > 0 ? `${whole.format(scrap.tentativas_falhas)} ${page.failed}` : ""),
   limitado_ate: (scrap) => (scrap.limitado_ate ? `${page.until} ${clock.format(new Date(scrap.limitado_ate))}` : ""),
 };
@@ -42,7 +41,7 @@ function show(place, scrap) {
       cell.value = byRecords ? Math.min(scrap.lidos, scrap.total_declarado) : scrap.paginas;
       continue;
     }
-    const text = field in shown ? shown[field](scrap, place) : whole.format(scrap[field]);
+    const text = field in shown ? shown[field](scrap) : whole.format(scrap[field]);
     if (text === null) continue;
     if (field === "limitado_ate" || field === "tentativas") cell.hidden = text === "";
     if (cell.textContent !== text) cell.textContent = text;

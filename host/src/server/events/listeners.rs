@@ -1,10 +1,11 @@
-//! How many listen to events at once. A listener keeps its connection for as long as it likes, so one
-//! access must not have them all.
+//! How many listen to events at once. A listener keeps its connection for as long as it likes, so
+//! one access must not have them all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Listeners of one access (a browser's session, a program's token): many more than a person's tabs.
+/// Listeners of one access (a browser's session, a program's token): many more than a person's
+/// tabs.
 const OF_ONE_MAX: usize = 64;
 /// Listeners of all accesses together: half of the connections that there are.
 const ALL_MAX: usize = 300;

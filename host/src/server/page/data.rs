@@ -140,8 +140,8 @@ fn excerpt(payload: &str) -> String {
     if chars.next().is_some() { shown + "…" } else { shown }
 }
 
-/// A client's rows of each route by day: a column for each of the last days, and the same as a table for who does not see them. Of
-/// the route that is chosen; else of those with the most rows.
+/// A client's rows of each route by day: a column for each of the last days, and the same as a
+/// table for who does not see them. Of the route that is chosen; else of those with the most rows.
 fn plot(visit: &Visit, days: &[DayTotal]) -> Markup {
     let chosen = visit.query.get("rota");
     let mut by_route: BTreeMap<&str, BTreeMap<NaiveDate, i64>> = BTreeMap::new();
@@ -271,8 +271,8 @@ fn listed(visit: &Visit, found: &Found) -> Markup {
     }
 }
 
-/// How far a search has come. Where it has not come to the end, the script goes on with it until there is a page of records, and
-/// the link does so without a script.
+/// How far a search has come. Where it has not come to the end, the script goes on with it until
+/// there is a page of records, and the link does so without a script.
 fn how_far(visit: &Visit, found: &Found, onward: Option<&str>) -> Markup {
     let lang = visit.lang;
     let count = |n: usize| number(i64::try_from(n).unwrap_or(i64::MAX), lang);

@@ -1,10 +1,11 @@
 //! The query names that each page takes. They are those of the API and of the command line.
 
-/// Addresses as the router has them, and the names that each takes; an address that is not here takes none.
+/// Addresses as the router has them, and the names that each takes; an address that is not here
+/// takes none.
 const TAKEN: [(&str, &[&str]); 20] = [
     ("/scraps", &["cliente", "rota", "estado", "fatia_de", "cursor"]),
     ("/scraps/novo", &["cliente", "rota", "de", "ate", "fatia", "lote", "tentativas", "tamanho_pagina"]),
-    ("/scraps/{id}", &["parte"]),
+    ("/scraps/{id}", &["parte", "vinculado"]),
     ("/scraps/{id}/paginas", &["cursor"]),
     ("/scraps/{id}/rejeitados", &["cursor", "feito"]),
     ("/clientes", &["feito"]),

@@ -151,7 +151,7 @@ pub(super) fn row(visit: &Visit, scrap: &Scrap) -> Markup {
             td.n data-f="paginas" { (number(scrap.pages, lang)) }
             td.n data-f="lidos" { (number(scrap.counts.lidos, lang)) }
             td.n data-f="inseridos" { (number(scrap.counts.inseridos, lang)) }
-            td.n data-f="duplicados" { (number(scrap.counts.duplicados + scrap.counts.reencontrados, lang)) }
+            td.n data-f="duplicados" { (number(scrap.counts.duplicados, lang)) }
             td.n data-f="rejeitados" { (number(scrap.counts.rejeitados, lang)) }
             td.actions { (actions(visit, scrap)) }
         }
@@ -159,10 +159,7 @@ pub(super) fn row(visit: &Visit, scrap: &Scrap) -> Markup {
 }
 
 pub(super) fn state_text(visit: &Visit, state: ScrapState) -> String {
-    match state {
-        ScrapState::Pendente => visit.text("web-queued"),
-        state => visit.say(&Notice::new(&format!("state-{}", state.name()))),
-    }
+    visit.say(&Notice::new(&format!("state-{}", state.name())))
 }
 
 /// Whether it was created for later, and has never run.
@@ -172,9 +169,8 @@ fn is_fresh(scrap: &Scrap) -> bool {
 
 /// A scrap's state, as a word with a colour.
 pub(super) fn badge(visit: &Visit, scrap: &Scrap) -> Markup {
-    let text = if is_fresh(scrap) { visit.text("web-created-state") } else { state_text(visit, scrap.state) };
     html! {
-        span.badge data-s=(scrap.state.name()) { (text) }
+        span.badge data-s=(scrap.state.name()) { (state_text(visit, scrap.state)) }
         span.throttled data-f="limitado_ate" hidden {}
         span.throttled data-f="tentativas" hidden {}
         @if let Some(again) = &scrap.again_at { small.again { (visit.text("web-again-at")) " " (visit.time(again)) } }

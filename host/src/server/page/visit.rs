@@ -47,7 +47,7 @@ pub(in crate::server) struct Visit {
     /// What the query says.
     pub(super) query: Fields,
     pub(super) theme: Option<&'static str>,
-    /// Whether nobody has set a password yet.
+    /// Whether no password has been set yet.
     pub(super) lacks_password: bool,
     /// Whether a form was sent.
     pub(super) is_post: bool,
@@ -91,7 +91,8 @@ impl Visit {
         }
     }
 
-    /// Refuses a query with names that the page does not take. What comes back of a form has the form's own.
+    /// Refuses a query with names that the page does not take. What comes back of a form has the
+    /// form's own.
     fn asks_what_is_known(self, parts: &Parts) -> Result<Self, Box<Response>> {
         if self.is_undone() {
             return Ok(self);

@@ -1,6 +1,7 @@
-//! A connector that asks for whatever the source tells it to, as one might that somebody has taken over: the first page is the
-//! plan, `{"requests": ["POST /pedidos/1", "GET /clientes tenantId", …]}`, and each of its requests is a page. What stands behind
-//! the target are names of headers, which it sets.
+//! A connector that asks for whatever the source tells it to, as one might that an attacker has
+//! taken over: the first page is the plan, `{"requests": ["POST /pedidos/1", "GET /clientes
+//! tenantId", …]}`, and each of its requests is a page. What stands behind the target are names of
+//! headers, which it sets.
 
 use atlas_connector_sdk::{Connector, Descriptor, FetchError, Method, Page, Request, RequestPattern, Scrap};
 
