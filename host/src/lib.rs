@@ -13,8 +13,10 @@
 //! - [`service`]    what the product does, for whoever shows it
 //! - [`server`]     the page, the API, and what happens, live
 //!
-//! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name; [`memory`], given back after a run; [`zone`], in which days and times are told; [`notice`] and [`i18n`], what people are told, in their language;
-//! [`text_file`], texts that people write; and, in tests and under `cargo fuzz` alone, `fuzzing`: what must hold of whatever a stranger writes.
+//! Beside them: [`core_dumps`], which there are none of; [`limits`], every limit by name;
+//! [`memory`], given back after a run; [`zone`], in which days and times are told; [`notice`] and
+//! [`i18n`], what people are told, in their language; [`text_file`], texts that people write; and,
+//! in tests and under `cargo fuzz` alone, `fuzzing`: what must hold of whatever a stranger writes.
 
 pub mod cli;
 pub mod config;

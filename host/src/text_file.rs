@@ -1,5 +1,5 @@
-//! Texts that people write in an editor or pass through a shell: UTF-8, with or without a byte-order
-//! mark, which Notepad and PowerShell write.
+//! Texts that people write in an editor or pass through a shell: UTF-8, with or without a
+//! byte-order mark, which Notepad and PowerShell write.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -53,7 +53,7 @@ pub(crate) fn read(from: impl Read, max: u64) -> Result<Zeroizing<String>, TextE
 }
 
 /// Reads a file. None: there is no such file. A link that leads nowhere is an
-/// error, since somebody meant a file to be there.
+/// error, since a file was meant to be there.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<Zeroizing<String>>, TextError> {
     match File::open(path) {
         Ok(file) => read(file, u64::MAX).map(Some),

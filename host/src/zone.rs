@@ -1,5 +1,6 @@
-//! The time zone in which operators name days and read times. The tables count in UTC; every day that is asked for and every time
-//! that is shown goes through here, so that a list, its filter and its export agree on what a day is.
+//! The time zone in which operators name days and read times. The tables count in UTC; every day
+//! that is asked for and every time that is shown goes through here, so that a list, its filter and
+//! its export agree on what a day is.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Offset, SecondsFormat, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -37,7 +38,8 @@ impl Zone {
         moment.with_timezone(&self.0)
     }
 
-    /// A time as either database writes it, in RFC 3339 with this zone's offset and all its decimals; what is no time stays as it is.
+    /// A time as either database writes it, in RFC 3339 with this zone's offset and all its
+    /// decimals; what is no time stays as it is.
     pub fn rfc3339(self, text: &str) -> String {
         match moment(text) {
             Some(moment) => self.local(moment).to_rfc3339_opts(SecondsFormat::AutoSi, true),
@@ -53,7 +55,8 @@ impl Zone {
         }
     }
 
-    /// When a day begins here. Where clocks skip midnight, it begins with the first time that they show.
+    /// When a day begins here. Where clocks skip midnight, it begins with the first time that they
+    /// show.
     pub fn begin_of(self, day: NaiveDate) -> DateTime<Utc> {
         let midnight = day.and_time(chrono::NaiveTime::MIN);
         // No zone has ever skipped more than a day (Samoa, 2011).
@@ -62,8 +65,8 @@ impl Zone {
         begin.map_or_else(|| midnight.and_utc(), |begin| begin.to_utc())
     }
 
-    /// The moments between which the days from `first` to `last` lie, as the tables write times in UTC: from the first on, and
-    /// before the second. None where the calendar ends.
+    /// The moments between which the days from `first` to `last` lie, as the tables write times in
+    /// UTC: from the first on, and before the second. None where the calendar ends.
     pub fn between(self, first: Option<NaiveDate>, last: Option<NaiveDate>) -> (Option<String>, Option<String>) {
         let within = |moment: DateTime<Utc>| {
             let text = moment.format("%Y-%m-%d %H:%M:%S").to_string();
@@ -74,8 +77,8 @@ impl Zone {
         (first.and_then(|day| within(self.begin_of(day))), next.and_then(|day| within(self.begin_of(day))))
     }
 
-    /// The longest time, in seconds, of which every day here since `since` is a multiple: rows that are counted by it in UTC can be
-    /// added up to days.
+    /// The longest time, in seconds, of which every day here since `since` is a multiple: rows that
+    /// are counted by it in UTC can be added up to days.
     pub fn step(self, since: DateTime<Utc>, until: DateTime<Utc>) -> i64 {
         let mut step = DAY_S;
         let mut at = since;
@@ -92,7 +95,8 @@ fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// A time as either database writes it: `2026-11-29 10:00:00.5+00`, or without an offset, which is UTC.
+/// A time as either database writes it: `2026-11-29 10:00:00.5+00`, or without an offset, which is
+/// UTC.
 pub fn moment(text: &str) -> Option<DateTime<Utc>> {
     let aware = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").ok().map(|time| time.to_utc());
     let naive = || NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok().map(|time| time.and_utc());
@@ -124,7 +128,8 @@ mod tests {
             between("America/Sao_Paulo", "2026-11-29", "2026-11-30"),
             both("2026-11-29 03:00:00", "2026-12-01 03:00:00")
         );
-        // Midnight was skipped, and the day had 23 hours; midnight came twice, and the day before had 25.
+        // Midnight was skipped, and the day had 23 hours; midnight came twice, and the day before
+        // had 25.
         assert_eq!(
             between("America/Sao_Paulo", "2018-11-04", "2018-11-04"),
             both("2018-11-04 03:00:00", "2018-11-05 02:00:00")

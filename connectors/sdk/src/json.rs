@@ -7,7 +7,8 @@ type Scalar<T> = Result<Option<T>, NotThis>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotThis;
 
-/// Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string, `[]` or `{}`.
+/// Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string,
+/// `[]` or `{}`.
 pub(crate) fn is_nothing(text: &str) -> bool {
     let text = text.trim();
     let inner = |open, close| text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).map(str::trim);
@@ -16,7 +17,8 @@ pub(crate) fn is_nothing(text: &str) -> bool {
         || text.starts_with('"') && string(text).is_ok_and(|text| text.is_none_or(|text| text.trim().is_empty()))
 }
 
-/// A whole number from 0 on, or a string that is one, as many APIs write it: `3`, `"3"`, `3.0`. A blank string is nothing.
+/// A whole number from 0 on, or a string that is one, as many APIs write it: `3`, `"3"`, `3.0`. A
+/// blank string is nothing.
 pub(crate) fn unsigned(text: &str) -> Scalar<u64> {
     match string(text)?.as_deref().map(str::trim) {
         None | Some("") => Ok(None),

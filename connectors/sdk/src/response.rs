@@ -74,8 +74,8 @@ impl Response {
         Ok(self.0.json(pointer)?)
     }
 
-    /// Whether something stands at `pointer`: APIs say that there is no next page by `null`, `false`, a blank string, `[]`
-    /// or `{}` as well. None: not even that stands there.
+    /// Whether something stands at `pointer`: APIs say that there is no next page by `null`,
+    /// `false`, a blank string, `[]` or `{}` as well. None: not even that stands there.
     ///
     /// # Errors
     /// `Retry` if the body is not JSON.
@@ -83,15 +83,16 @@ impl Response {
         Ok(self.json(pointer)?.map(|text| !json::is_nothing(&text)))
     }
 
-    /// A number at `pointer` that only informs, such as how many records there are in all: as [`u64`](Self::u64) reads it,
-    /// and none for whatever is not one. A source that writes `-1` or `"?"` there stops no page.
+    /// A number at `pointer` that only informs, such as how many records there are in all: as
+    /// [`u64`](Self::u64) reads it, and none for whatever is not one. A source that writes `-1` or
+    /// `"?"` there stops no page.
     #[must_use]
     pub fn informs(&self, pointer: &str) -> Option<u64> {
         self.u64(pointer).ok().flatten()
     }
 
-    /// The whole number at `pointer`, be it written as a number or as a string, or as `3.0`; none for `null`, a blank string,
-    /// or nothing.
+    /// The whole number at `pointer`, be it written as a number or as a string, or as `3.0`; none
+    /// for `null`, a blank string, or nothing.
     ///
     /// # Errors
     /// `InvalidResponse` if something else stands there; `Retry` if the body is not JSON.
@@ -99,8 +100,8 @@ impl Response {
         self.scalar(pointer, "whole number", json::unsigned)
     }
 
-    /// The string at `pointer`, decoded, or a number's text; none for nothing, however it is written (see
-    /// [`says`](Self::says)).
+    /// The string at `pointer`, decoded, or a number's text; none for nothing, however it is
+    /// written (see [`says`](Self::says)).
     ///
     /// # Errors
     /// `InvalidResponse` if something else stands there; `Retry` if the body is not JSON.

@@ -57,8 +57,8 @@ pub(super) fn say_if_created(file: Option<&Path>, output: &Output) {
     }
 }
 
-/// A database that was there before us keeps its rows as they are; who adopts one should know what that means, and what of
-/// it keeps records out.
+/// A database that was there before us keeps its rows as they are; who adopts one should know what
+/// that means, and what of it keeps records out.
 pub(super) async fn say_if_adopted(atlas: &Atlas, report: &InitReport, output: &Output) -> Result<(), Failure> {
     if report.adopted {
         output.remark(&notice!("db-adopted"));

@@ -115,7 +115,8 @@ fn budget(rate: &RateBudget) -> String {
     said.collect::<Vec<_>>().join(", ")
 }
 
-/// What `atlas.toml` needs for the requests that the connector makes beside GET and HEAD, ready to be pasted.
+/// What `atlas.toml` needs for the requests that the connector makes beside GET and HEAD, ready to
+/// be pasted.
 fn grant(descriptor: &Descriptor) -> Option<String> {
     if descriptor.requests.is_empty() {
         return None;

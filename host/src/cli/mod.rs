@@ -124,9 +124,9 @@ async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Resul
     }
 }
 
-/// Opens the installation, and creates it for the commands that may be its first: the file of an embedded database that was
-/// created. Scraps are not run in a folder that was most likely entered by mistake, where records would go to another table than
-/// those before them.
+/// Opens the installation, and creates it for the commands that may be its first: the file of an
+/// embedded database that was created. Scraps are not run in a folder that was most likely entered
+/// by mistake, where records would go to another table than those before them.
 async fn open(command: &Command, config: Config) -> Result<(Atlas, InitReport, Option<PathBuf>), Failure> {
     let runs = matches!(command, Command::Run(_) | Command::Worker(_) | Command::Serve(_));
     let first = match command {

@@ -13,8 +13,8 @@ use crate::service::{Exit, Failure};
 
 /// A token that the first Ctrl-C (or SIGTERM) cancels. The second ends the process.
 ///
-/// Signals are waited for on a thread of their own, with a runtime of its own: neither a panic nor a
-/// thread that is stuck (a terminal that takes nothing) keeps the process from obeying.
+/// Signals are waited for on a thread of their own, with a runtime of its own: neither a panic nor
+/// a thread that is stuck (a terminal that takes nothing) keeps the process from obeying.
 pub(super) fn stop_on_interrupt(output: &Output) -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();

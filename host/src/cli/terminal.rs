@@ -1,6 +1,6 @@
-//! The one writer to standard output and standard error. It never panics: `println!` and `eprintln!`
-//! do when the reader has gone (`atlas run 2>&1 | head -1`) or the disk is full, and would take a run,
-//! or the task that waits for a signal, with them. `clippy.toml` bans them.
+//! The one writer to standard output and standard error. It never panics: `println!` and
+//! `eprintln!` do when the reader has gone (`atlas run 2>&1 | head -1`) or the disk is full, and
+//! would take a run, or the task that waits for a signal, with them. `clippy.toml` bans them.
 
 use std::io::{self, Write};
 

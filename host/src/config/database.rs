@@ -31,8 +31,8 @@ pub(super) fn embedded() -> StoreUrl {
     StoreUrl::Sqlite(EMBEDDED_FILE.into())
 }
 
-/// What marks an installation in the nearest parent folder that has one, where the working directory
-/// has none: the command was most likely given in the wrong folder.
+/// What marks an installation in the nearest parent folder that has one, where the working
+/// directory has none: the command was most likely given in the wrong folder.
 pub(super) fn elsewhere() -> Option<PathBuf> {
     let marks = [dotenv::FILE, EMBEDDED_FILE];
     let here = std::env::current_dir().ok()?;

@@ -210,7 +210,8 @@ impl ConfigError {
 /// The environment, and `.env` behind it. Nothing is written into the process's own environment.
 pub struct Environment {
     dotenv: HashMap<String, String>,
-    /// What could not be read: told by [`Config::load`], since it must not pass for what is not set.
+    /// What could not be read: told by [`Config::load`], since it must not pass for what is not
+    /// set.
     error: Option<ConfigError>,
 }
 
@@ -328,7 +329,8 @@ impl Config {
         })
     }
 
-    /// The zone of times that are told to nobody in particular: the one that was chosen, else this machine's.
+    /// The zone of times without a reader of their own: the one that was chosen, else this
+    /// machine's.
     pub fn zone(&self) -> Zone {
         self.timezone.unwrap_or_else(Zone::of_this_machine)
     }

@@ -67,8 +67,8 @@ impl ComponentCache {
         }
     }
 
-    /// The code of a core module, if there is a copy that fits. Reads a file: call it where blocking
-    /// is allowed.
+    /// The code of a core module, if there is a copy that fits. Reads a file: call it where
+    /// blocking is allowed.
     pub(super) fn find_module(&self, engine: &Engine, sha256: &str) -> Option<Module> {
         let copy = self.open_copy(engine, sha256, MODULE)?;
         load_module(engine, &copy).inspect_err(|error| self.compiled_again(engine, sha256, MODULE, error)).ok()

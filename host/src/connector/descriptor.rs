@@ -194,8 +194,8 @@ impl Descriptor {
         self.settings_schema.secrets()
     }
 
-    /// Says what is wrong with settings, if anything is: what a person would have to change. Where some are secrets, no value is
-    /// quoted.
+    /// Says what is wrong with settings, if anything is: what a person would have to change. Where
+    /// some are secrets, no value is quoted.
     pub async fn accepts(&self, settings: &str) -> Result<(), String> {
         let (schema, settings) = (self.settings_schema.clone(), settings.to_owned());
         let held = tokio::task::spawn_blocking(move || schema.hold(&settings)).await;

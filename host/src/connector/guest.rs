@@ -289,7 +289,8 @@ impl GuestLog {
         }
     }
 
-    /// Has somebody told of each line from here on, without this endpoint's secrets: a guest knows those among its settings.
+    /// Passes each line on to an observer from here on, without this endpoint's secrets: a guest
+    /// knows those among its settings.
     pub(super) fn tell(&mut self, whom: Arc<dyn Waiting>, endpoint: Endpoint) {
         self.heard_by = Some((whom, endpoint));
     }

@@ -2,9 +2,10 @@
 //! its keywords have the values that keywords of a schema have. Settings are flat things; a schema that needs recursion is
 //! refused with those that loop.
 //!
-//! It is compiled once, when its version is loaded: what that takes is bounded by how many values, patterns and bytes of
-//! patterns it has, and by what all of its patterns may compile to. Patterns are matched in time that is linear in the value,
-//! so there are no look-arounds and no back-references.
+//! It is compiled once, when its version is loaded: what that takes is bounded by how many values,
+//! patterns and bytes of patterns it has, and by what all of its patterns may compile to. Patterns
+//! are matched in time that is linear in the value, so there are no look-arounds and no
+//! back-references.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -21,7 +22,8 @@ const BYTES_MAX: usize = 64 * 1024;
 const EXPANDED_MAX: usize = 10_000;
 /// Values within each other, references written out.
 const DEPTH_MAX: usize = 64;
-/// Patterns of a schema, and the bytes of one: a class such as `\w` is thousands of times as long once it is parsed.
+/// Patterns of a schema, and the bytes of one: a class such as `\w` is thousands of times as long
+/// once it is parsed.
 const PATTERNS_MAX: usize = 100;
 const PATTERN_BYTES_MAX: usize = 512;
 /// What all patterns of a schema may compile to together, in bytes; each has an equal part of it.
@@ -55,8 +57,8 @@ impl SettingsSchema {
         SecretSettings::of(&self.value)
     }
 
-    /// Says what is wrong with settings, a JSON object, if anything is; where some are secrets, without any values. Takes a
-    /// while if the settings are long.
+    /// Says what is wrong with settings, a JSON object, if anything is; where some are secrets,
+    /// without any values. Takes a while if the settings are long.
     pub(super) fn hold(&self, settings: &str) -> Result<(), String> {
         let settings: Value = serde_json::from_str(settings).map_err(|error| error.to_string())?;
         let mut errors = self.validator.iter().flat_map(|validator| validator.iter_errors(&settings));
@@ -89,7 +91,8 @@ impl PartialEq for SettingsSchema {
     }
 }
 
-/// Checks and compiles a schema, or says what is wrong with it. Takes up to a second: not for an async thread.
+/// Checks and compiles a schema, or says what is wrong with it. Takes up to a second: not for an
+/// async thread.
 pub(super) fn check(text: &str) -> Result<SettingsSchema, String> {
     if text.len() > BYTES_MAX {
         return Err(format!("it has {} bytes, more than {BYTES_MAX}", text.len()));
@@ -119,7 +122,8 @@ fn compile(schema: &Value, patterns: usize) -> Result<Validator, String> {
     })
 }
 
-/// The patterns that stand anywhere in a schema, each once: values of `pattern`, and names in `patternProperties`.
+/// The patterns that stand anywhere in a schema, each once: values of `pattern`, and names in
+/// `patternProperties`.
 fn collect_patterns<'a>(value: &'a Value, patterns: &mut HashSet<&'a str>) -> Result<(), String> {
     match value {
         Value::Array(elements) => elements.iter().try_for_each(|element| collect_patterns(element, patterns))?,

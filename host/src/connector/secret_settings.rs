@@ -1,6 +1,6 @@
-//! Which of a connector's settings are secrets: those whose schema says so, by `"writeOnly": true` or `"format": "password"`
-//! (JSON Schema 2020-12, validation, sections 9.4 and 7.3; OpenAPI's `password`), wherever in them it says it. A member that
-//! holds a secret is one as a whole.
+//! Which of a connector's settings are secrets: those whose schema says so, by `"writeOnly": true`
+//! or `"format": "password"` (JSON Schema 2020-12, validation, sections 9.4 and 7.3; OpenAPI's
+//! `password`), wherever in them it says it. A member that holds a secret is one as a whole.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -53,7 +53,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Notes the members that a schema of the whole object names, and those that it only gives a kind of.
+    /// Notes the members that a schema of the whole object names, and those that it only gives a
+    /// kind of.
     fn members(&self, schema: &'a Value, seen: &mut HashSet<&'a str>, found: &mut SecretSettings) {
         let Some(keywords) = schema.as_object() else { return };
         for (name, property) in keywords.get("properties").and_then(Value::as_object).into_iter().flatten() {

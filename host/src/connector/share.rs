@@ -1,11 +1,11 @@
 //! Fair shares: what one client, and one connector, may take of the house while others wait.
 //!
-//! Four things are shared out: instances, threads that run guest code, memory, and what pages hand over until it is in the
-//! database; one owner may have half of each. A page belongs to two shares, its client's and its connector's, and keeps
-//! within both. So a connector that spins or allocates
-//! slows its own pages down, and those of its client, and nobody else's. Even where the others have nothing to do, half of
-//! the cores are left to them: a thread that fills memory cannot be told to stop in the middle of it, and takes the memory's
-//! speed from every other core.
+//! Four things are shared out: instances, threads that run guest code, memory, and what pages hand
+//! over until it is in the database; one owner may have half of each. A page belongs to two shares,
+//! its client's and its connector's, and keeps within both. So a connector that spins or allocates
+//! slows its own pages down, and those of its client, and no others. Even where the others have
+//! nothing to do, half of the cores are left to them: a thread that fills memory cannot be told to
+//! stop in the middle of it, and takes the memory's speed from every other core.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,8 @@ use super::guest::LimitReached;
 /// what others use; together with the number of instances it is bounded all the same.
 const FREE_MEMORY: usize = 16 * 1024 * 1024;
 
-/// Cursors of a page that are not counted: what nearly every page names, and pages that are open are bounded in number.
+/// Cursors of a page that are not counted: what nearly every page names, and pages that are open
+/// are bounded in number.
 const FREE_CURSORS: usize = 64 * 1024;
 
 /// What a cursor takes beside its text: its hash, and its place in lists.
@@ -61,7 +62,8 @@ pub(super) struct SharePlan {
 }
 
 impl SharePlan {
-    /// Pieces of memory for cursors that were handed over and are not in the database yet: a quarter of what guests have.
+    /// Pieces of memory for cursors that were handed over and are not in the database yet: a
+    /// quarter of what guests have.
     fn cursor_pieces(self) -> usize {
         (self.memory / 4 / CURSOR_PIECE).clamp(2, Semaphore::MAX_PERMITS)
     }
@@ -159,9 +161,10 @@ impl PageShare {
         GuestMemory { share: self.clone(), used: 0, peak: Arc::default(), limit, free, of_route: true, reached: None }
     }
 
-    /// Waits until the client may hold a page's cursors, and holds them: in the client's share, then in the house's. Whoever
-    /// has them waits for the database alone, so a page that waits here may hold a body. The permits go back with the
-    /// last clone of what this returns; none: they are so few that they count nowhere.
+    /// Waits until the client may hold a page's cursors, and holds them: in the client's share,
+    /// then in the house's. A page that has them waits for the database alone, so a page that waits
+    /// here may hold a body. The permits go back with the last clone of what this returns; none:
+    /// they are so few that they count nowhere.
     pub(super) async fn hold_cursors<'a>(&self, cursors: impl Iterator<Item = &'a String>) -> Option<Arc<CursorHold>> {
         let bytes = cursors_counted(cursors);
         if bytes == 0 {
@@ -194,7 +197,8 @@ pub(super) fn cursors_counted<'a>(cursors: impl Iterator<Item = &'a String>) -> 
     if bytes > FREE_CURSORS { bytes } else { 0 }
 }
 
-/// Memory for a page's cursors, held until they are in the database; given back when this is dropped.
+/// Memory for a page's cursors, held until they are in the database; given back when this is
+/// dropped.
 pub(super) struct CursorHold {
     _permits: Vec<OwnedSemaphorePermit>,
 }

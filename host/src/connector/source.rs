@@ -43,7 +43,8 @@ const HINT_MAX: Duration = Duration::from_secs(60 * 60);
 /// The moment at which a quota is there again; as RFC 3339 has it, it takes half of that.
 const UNTIL_SHOWN: usize = 64;
 
-/// What a connector is told of the scrap. Not printable as a whole: secrets may stand among its settings.
+/// What a connector is told of the scrap. Not printable as a whole: secrets may stand among its
+/// settings.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScrapFacts {
     /// Its number; none: it is not stored.
@@ -87,7 +88,8 @@ pub struct ConnectorSource {
     registry: Arc<Registry>,
     /// The version that fetched the scrap's pages so far.
     connector: Mutex<Arc<Connector>>,
-    /// The serving version that does not suit the scrap, once it was found out: it is not asked at each page.
+    /// The serving version that does not suit the scrap, once it was found out: it is not asked at
+    /// each page.
     unsuited: Mutex<Option<Arc<Connector>>>,
     client: HttpClient,
     endpoint: Endpoint,
@@ -96,7 +98,8 @@ pub struct ConnectorSource {
     share: PageShare,
     /// Who is told what a page waits for.
     waiting: Arc<dyn Waiting>,
-    /// Pages whose last attempt broke with its connection, by their cursors: the next one opens connections of its own.
+    /// Pages whose last attempt broke with its connection, by their cursors: the next one opens
+    /// connections of its own.
     broken: Mutex<HashSet<Option<String>>>,
 }
 
@@ -116,7 +119,8 @@ impl ConnectorSource {
         Self { registry, connector, unsuited, client, endpoint, limits, facts, share, waiting, broken }
     }
 
-    /// The same, for a run whose slot may be asked back: then nothing is waited for that may take long.
+    /// The same, for a run whose slot may be asked back: then nothing is waited for that may take
+    /// long.
     #[must_use]
     pub fn until_asked_back(self, asked_back: CancellationToken) -> Self {
         Self { client: self.client.until_asked_back(asked_back), ..self }
@@ -200,8 +204,8 @@ impl ConnectorSource {
         }
     }
 
-    /// A page that broke with its connection is asked for again on a new one. Where that was a connection which the source may
-    /// have closed long before, nothing was tried yet.
+    /// A page that broke with its connection is asked for again on a new one. Where that was a
+    /// connection which the source may have closed long before, nothing was tried yet.
     fn on_a_new_connection(
         &self,
         cursor: Option<&str>,
@@ -225,8 +229,8 @@ impl ConnectorSource {
         }
     }
 
-    /// Leaves the whole API alone for as long as a connector asks for, where the source's answer is one that such a wait
-    /// stands in. What else there is of a page's faults is its own.
+    /// Leaves the whole API alone for as long as a connector asks for, where the source's answer is
+    /// one that such a wait stands in. What else there is of a page's faults is its own.
     async fn hold_off(&self, status: Option<u16>, fetched: &Result<FetchedPage, FetchFailure>) {
         let (Err(FetchFailure::Passing { wait: Some(wait), .. }), Some(status)) = (fetched, status) else { return };
         if let Some(budget) = self.endpoint.budgets().first()
@@ -238,9 +242,9 @@ impl ConnectorSource {
     }
 }
 
-/// Whether a wait that stands in the body of an answer with this status is the API's, as that of a 429 is: many say it under
-/// 200, or under a status of their own. 202 (RFC 9110, section 15.3.3) says that one thing is not done yet, and 408, 425 and 5xx
-/// but 503 that one request failed.
+/// Whether a wait that stands in the body of an answer with this status is the API's, as that of a
+/// 429 is: many say it under 200, or under a status of their own. 202 (RFC 9110, section 15.3.3)
+/// says that one thing is not done yet, and 408, 425 and 5xx but 503 that one request failed.
 fn may_say_wait(status: u16) -> bool {
     matches!(status, 200 | 201 | 203..=299 | 400..=407 | 409..=424 | 426..=499 | 503)
 }
@@ -302,8 +306,8 @@ impl PageSource for ConnectorSource {
         }
         let fetched = match fetched {
             Ok(page) => {
-                // Records before cursors: those who wait for bodies hold none, and those who have cursors wait for the
-                // database alone, so nobody waits in a circle.
+                // Records before cursors: those who wait for bodies hold none, and those who have
+                // cursors wait for the database alone, so no two pages wait for each other.
                 let records =
                     if made.records { self.client.budget().pay_for(page.records).await } else { page.records };
                 let held = self.share.hold_cursors(page.next.iter().chain(&page.after_commit)).await;
@@ -341,7 +345,8 @@ pub(super) struct Call<'a> {
     /// The only clock that the guest has.
     pub(super) now: &'a str,
     pub(super) cursor: Option<&'a str>,
-    /// Who is told what the guest logs, and what takes secrets out of it; none: nobody, and it is not shown either.
+    /// Who is told what the guest logs, and what takes secrets out of it; none: it is not passed
+    /// on, and not shown either.
     pub(super) log: Option<(Arc<dyn Waiting>, Endpoint)>,
 }
 
@@ -640,10 +645,11 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>, api: &str) -> Fetc
     failure.map_reason(|reason| with_answer(cut(reason, REASON_READ), answered))
 }
 
-/// A reason with what the source answered, unless the connector quotes it already: under status 200 an API may say what is
-/// wrong, and a connector that looks for records only finds none.
+/// A reason with what the source answered, unless the connector quotes it already: under status 200
+/// an API may say what is wrong, and a connector that looks for records only finds none.
 fn with_answer(reason: String, answered: Option<&str>) -> String {
-    /// Bytes of an answer by which a quotation is known: quotations are cut, and differ in how they write blanks.
+    /// Bytes of an answer by which a quotation is known: quotations are cut, and differ in how they
+    /// write blanks.
     const KNOWN_BY: usize = 24;
 
     let said = answered.and_then(|answered| answered.split_once(": ")).map_or("", |(_, body)| body);
@@ -679,7 +685,8 @@ fn trapped(trap: &wasmtime::Error, guest: &mut Guest) -> FetchFailure {
         Some(limit) => FetchFailure::Limit { name: limit.name, value: limit.value },
         None => {
             let reason = reason_of_trap(trap, guest);
-            // A panic or an exception is only a trap to the engine; what it was, the guest wrote down before.
+            // A panic or an exception is only a trap to the engine; what it was, the guest wrote
+            // down before.
             match guest.log.last_error() {
                 Some(said) => FetchFailure::Crashed(format!("{reason} [{said}]")),
                 None => FetchFailure::Crashed(reason),

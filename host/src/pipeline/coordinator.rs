@@ -236,8 +236,8 @@ impl Coordinator {
         self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
     }
 
-    /// The end of a run whose client has more in the database than is kept for it. Before that it is counted anew: rows may
-    /// have been deleted since.
+    /// The end of a run whose client has more in the database than is kept for it. Before that it
+    /// is counted anew: rows may have been deleted since.
     async fn over_budget(&self, usage: ClientUsage) -> Result<Option<End>, StoreError> {
         let limits = &self.shared.settings.limits;
         let Some((kept, ..)) = over(limits, usage) else { return Ok(None) };
@@ -284,7 +284,7 @@ impl Coordinator {
     /// The frontier is empty and the source has been looked at again: is that all, or is there a reservation?
     async fn conclude(&self, look: &Look) -> Result<End, StoreError> {
         let lease = &self.shared.job.lease;
-        // Nothing is done that stands where nobody will look.
+        // Nothing is done that stands in a file without a name.
         self.shared.store.in_place().await?;
         let mut reservations = Vec::new();
         let scrap = self.shared.patiently(|| self.shared.store.scrap(lease.scrap_id)).await?;
@@ -330,7 +330,8 @@ impl Coordinator {
     }
 }
 
-/// The first budget of a client that it has more than: what is kept, the limit's name, and its value.
+/// The first budget of a client that it has more than: what is kept, the limit's name, and its
+/// value.
 fn over(limits: &Limits, usage: ClientUsage) -> Option<(Kept, &'static str, u64)> {
     let over = client_budgets(limits, usage).into_iter().find(|budget| budget.used > budget.most);
     over.map(|budget| (budget.kept, budget.name, budget.most))

@@ -1,8 +1,9 @@
 //! The second look at the first page: whether the source stood still while it was read.
 //!
-//! Where the first page carries records, its total, the records' keys, the number of cursors that come next and whether any come
-//! after its commit are compared, and not the cursors' texts: many sources give a new token for the same place at each call. Where
-//! it carries none, its cursors are all that tells.
+//! Where the first page carries records, its total, the records' keys, the number of cursors that
+//! come next and whether any come after its commit are compared, and not the cursors' texts: many
+//! sources give a new token for the same place at each call. Where it carries none, its cursors are
+//! all that tells.
 //!
 //! A source that hands out records until they are acknowledged cannot stand still: what was read of it is gone. Its first page
 //! names acknowledgments and nothing else, here called a *hand-out*. Such a source is as it should be when there is nothing left of
@@ -54,8 +55,9 @@ impl Look {
     }
 }
 
-/// What a page leads to, as it is compared with what it led to before: of a page with records how many cursors come next, and
-/// whether any come after its commit; of one without, a hash of the cursors as well.
+/// What a page leads to, as it is compared with what it led to before: of a page with records how
+/// many cursors come next, and whether any come after its commit; of one without, a hash of the
+/// cursors as well.
 pub(super) fn branches(next: &[String], after_commit: bool, any_records: bool) -> [u8; 32] {
     if any_records {
         return Counted { next: next.len() as u64, after_commit }.written();

@@ -364,7 +364,8 @@ fn single_next<'a>(next: &'a [String], after_commit: &[String]) -> Option<&'a st
     }
 }
 
-/// How many pages of this page's chain in a row carried the very same records, or none at all, itself included.
+/// How many pages of this page's chain in a row carried the very same records, or none at all,
+/// itself included.
 async fn repeats(shared: &Arc<Shared>, task: &PageTask, content: Option<[u8; 32]>) -> Result<i32, PageStop> {
     let Some(parent) = task.cursor.parent else { return Ok(1) };
     let (parents_content, parents_repeats) = match &task.parent {

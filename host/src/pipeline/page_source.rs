@@ -38,7 +38,8 @@ pub struct FetchedPage {
     pub held: Held,
 }
 
-/// A share of memory that a page has, kept by its source: given back when the last clone of this is dropped.
+/// A share of memory that a page has, kept by its source: given back when the last clone of this is
+/// dropped.
 #[derive(Clone, Default)]
 pub struct Held(Option<Arc<dyn Send + Sync>>);
 

@@ -111,8 +111,8 @@ impl PageSource for Keeps {
     }
 }
 
-/// Six pages of one record each, in a chain, two of them at a time side by side. Whoever asks for the fourth has the slot asked
-/// back, and is answered, or told of a passing fault.
+/// Six pages of one record each, in a chain, two of them at a time side by side. The reader of
+/// the fourth has the slot asked back, and is answered, or told of a passing fault.
 struct AskedBack {
     token: Mutex<CancellationToken>,
     fails: bool,
@@ -167,7 +167,8 @@ async fn run_within(limits: Limits, source: Arc<dyn PageSource>) -> Result<(End,
     runs.pop().ok_or_else(|| anyhow::anyhow!("no run"))
 }
 
-/// Runs a scrap once for each token, by which its slot may be asked back. After each run: how it ended, the scrap, the table.
+/// Runs a scrap once for each token, by which its slot may be asked back. After each run: how it
+/// ended, the scrap, the table.
 async fn run_again_and_again(
     limits: Limits,
     source: Arc<dyn PageSource>,
@@ -446,7 +447,8 @@ async fn the_backoff_comes_on_top_of_a_wait_that_was_asked_for() -> Result<()> {
         assert!(matches!(end, End::AttemptsExhausted { attempts: 6, .. }), "{end:?}");
         let waits = waits.0.lock().map_err(|e| anyhow::anyhow!("{e}"))?;
         assert_eq!(waits.len(), 5);
-        // Never less, and with jitter: that all five are the same happens once in millions of times.
+        // Never less, and with jitter: that all five are the same happens once in millions of
+        // times.
         assert!(waits.iter().all(|wait| *wait >= asked && *wait <= asked + base * 4), "{waits:?}");
         assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
     }

@@ -66,8 +66,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether an error is about one of the records, whatever the database calls it: then the same statement takes another
-    /// record. What the database is known to say of a record needs no trial.
+    /// Whether an error is about one of the records, whatever the database calls it: then the same
+    /// statement takes another record. What the database is known to say of a record needs no
+    /// trial.
     async fn is_a_records_fault(&self, error: &StoreError) -> bool {
         match error.fault {
             Fault::Poison | Fault::NotKept | Fault::Collision => true,

@@ -95,7 +95,8 @@ impl Atlas {
         self.store().scrap_sums(cliente_id).await.map_err(failed)
     }
 
-    /// A client's rows by route and by day of a zone: those of the last `days` days, today included.
+    /// A client's rows by route and by day of a zone: those of the last `days` days, today
+    /// included.
     pub async fn rows_by_day(&self, cliente_id: i32, days: u32, zone: Zone) -> Result<Vec<DayTotal>, Failure> {
         let now = Utc::now();
         let first = zone.local(now).date_naive().checked_sub_days(Days::new(u64::from(days.saturating_sub(1))));

@@ -1,5 +1,6 @@
-//! What a client's default token and address serve: the APIs that the operator bound them to, and no others. A connector says
-//! which API its route is of, so it must not choose by that whose token its requests carry.
+//! What a client's default token and address serve: the APIs that the operator bound them to, and
+//! no others. A connector says which API its route is of, so it must not choose by that whose token
+//! its requests carry.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +25,8 @@ impl Atlas {
         })
     }
 
-    /// Binds a client's default that serves no API yet to this connector's, since the operator asks for a route of it. Gives
-    /// what the operator is to be told then.
+    /// Binds a client's default that serves no API yet to this connector's, since the operator asks
+    /// for a route of it. Gives what the operator is to be told then.
     pub(super) async fn bind_at_first_run(
         &self,
         cliente_id: i32,
@@ -42,8 +43,9 @@ impl Atlas {
         Ok(is_new.then(|| notice!("default-bound", client = cliente_id, api = api, url = base_url)))
     }
 
-    /// Finds out, once in a process, which APIs the defaults served before they were bound: those of the routes of their
-    /// clients' scraps, by the connectors that are here. What was not found is asked for, and is what this gives.
+    /// Finds out, once in a process, which APIs the defaults served before they were bound: those
+    /// of the routes of their clients' scraps, by the connectors that are here. What was not found
+    /// is asked for, and is what this gives.
     pub(super) async fn settle_defaults(&self) -> Result<Vec<Failure>, Failure> {
         let mut asked = Vec::new();
         let told = &mut asked;
@@ -97,7 +99,8 @@ fn asked_about(cliente_id: i32, routes: &[String]) -> Notice {
     notice!("default-asked", client = cliente_id, routes = routes.join(", "), count = routes.len())
 }
 
-/// What is registered, as it stands once the operator has run the route: a default that serves no API yet serves this one.
+/// What is registered, as it stands once the operator has run the route: a default that serves no
+/// API yet serves this one.
 pub(super) fn as_if_bound(access: Access) -> Access {
     match access.default_for {
         DefaultFor::Nothing => Access { default_for: DefaultFor::ThisApi, ..access },

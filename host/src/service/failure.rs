@@ -268,8 +268,8 @@ fn limit_reached(name: &'static str, value: u64, client: i32) -> (Notice, Exit) 
     (Notice::new(key).with("client", &client).with("name", &name).with("value", &value), exit)
 }
 
-/// Which message begins the line that tells of a notice: an error, or what is none. A reservation is told of what was written
-/// all the same, and a pause is what somebody asked for.
+/// Which message begins the line that tells of a notice: an error, or a remark. A reservation
+/// is told of what was written all the same, and a pause is what was asked for.
 pub fn line_of(notice: &Notice) -> &'static str {
     match notice.key.as_str() {
         "end-stopped" | "end-paused" | "end-cancelled" => "asked-for-line",

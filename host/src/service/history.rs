@@ -1,8 +1,10 @@
-//! A scrap's history, kept in the database for everybody who looks: what its runs said of themselves, and their pace.
+//! A scrap's history, kept in the database for everybody who looks: what its runs said of
+//! themselves, and their pace.
 //!
-//! A [`Recorder`] stands between a run and whoever watches it. It keeps what is new in memory, bounded like the history itself, and
-//! writes it down every [`EVERY`], when a reader of this process asks, and when the run ends. It never holds a run up: a database
-//! that does not answer gets later what is in memory then.
+//! A [`Recorder`] stands between a run and its observers. It keeps what is new in memory,
+//! bounded like the history itself, and writes it down every [`EVERY`], when a reader of this
+//! process asks, and when the run ends. It never holds a run up: a database that does not answer
+//! gets later what is in memory then.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -82,7 +84,8 @@ impl Complaints {
     }
 }
 
-/// The pace, given the one before and what came since: it decays as time passes, so that a burst is neither a peak nor forgotten.
+/// The pace, given the one before and what came since: it decays as time passes, so that a burst is
+/// neither a peak nor forgotten.
 pub(crate) fn paced(earlier: f64, lately: f64, seconds: f64) -> f64 {
     let weight = 1.0 - (-seconds / PACE_SPAN).exp();
     let pace = earlier + weight * (lately - earlier);
@@ -230,7 +233,8 @@ impl Recorder {
         fresh.points.push(POINTS_KEPT, (fresh.rate, page_ms));
     }
 
-    /// Writes down what is new, as far as the database takes it in time. What it does not take is new still.
+    /// Writes down what is new, as far as the database takes it in time. What it does not take is
+    /// new still.
     pub(super) async fn write(&self, store: &dyn Store) {
         match tokio::time::timeout(WRITE_MAX, self.written(store)).await {
             Ok(Ok(())) => {}
@@ -281,7 +285,8 @@ impl Recorder {
     }
 }
 
-/// Of how many points one is kept when there have been so many: the least power of two that leaves no more than may be kept.
+/// Of how many points one is kept when there have been so many: the least power of two that leaves
+/// no more than may be kept.
 fn every(points: i64) -> i64 {
     let mut every = 1;
     while points / every > POINTS_KEPT {

@@ -66,7 +66,8 @@ fn date(text: &str) -> Result<NaiveDate, Failure> {
     date.ok_or_else(|| Failure::usage(notice!("error-date", value = text)))
 }
 
-/// The moments between which records were collected that lie on these days of a zone, both included, as the tables write times.
+/// The moments between which records were collected that lie on these days of a zone, both
+/// included, as the tables write times.
 pub fn collected(
     zone: Zone,
     first: Option<&str>,

@@ -97,7 +97,8 @@ impl Atlas {
         self.presence.get_or_try_init(begin).await.map_err(|error| Failure::store("op-run", &error))
     }
 
-    /// Whether the database takes this process's writes, as far as its last beat tells; true before the first.
+    /// Whether the database takes this process's writes, as far as its last beat tells; true before
+    /// the first.
     pub fn writes(&self) -> bool {
         self.presence.get().is_none_or(Presence::writes)
     }

@@ -40,7 +40,8 @@ const HELD_WAIT: Duration = Duration::from_secs(2);
 pub enum RunFor<'a> {
     /// An operator, who waits for it.
     Operator,
-    /// The queue, which it was taken from: what ends it before it is done decides when it is taken again.
+    /// The queue, which it was taken from: what ends it before it is done decides when it is taken
+    /// again.
     Queue(&'a Taken),
 }
 
@@ -89,7 +90,8 @@ pub struct Announcement {
     pub scrap: Scrap,
     /// Where it writes.
     pub location: String,
-    /// What the operator is to be told of the client's default, if it serves the route's API from now on.
+    /// What the operator is to be told of the client's default, if it serves the route's API from
+    /// now on.
     pub bound: Option<Notice>,
 }
 
@@ -422,7 +424,8 @@ impl Atlas {
             _ => failure.iter().map(|f| f.notice.clone()).collect::<Vec<_>>(),
         };
         let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
-        // Before the end is written down: a run that dies in between is taken up again, and comes here once more.
+        // Before the end is written down: a run that dies in between is taken up again, and comes
+        // here once more.
         if let Err(error) = patience.wait(|| self.store().erase_cursors(lease.scrap_id)).await {
             tracing::warn!(%error, scrap = lease.scrap_id, "the cursors of its pages that are done were not erased");
         }
@@ -528,8 +531,8 @@ fn wait_until(until: Option<&str>) -> Option<Duration> {
     Some(wait.map_or(Duration::ZERO, |wait| wait.clamp(QUOTA_WAIT_MIN, QUOTA_WAIT_MAX)))
 }
 
-/// How a scrap is run: as its host is set, but for the batch and the attempts that it says itself. Any program that inserts a
-/// row may say them: no more count than may be set.
+/// How a scrap is run: as its host is set, but for the batch and the attempts that it says itself.
+/// Any program that inserts a row may say them: no more count than may be set.
 fn own_settings(batch: Option<i32>, attempts: Option<i32>, host: RunSettings) -> RunSettings {
     let batch = batch.and_then(|batch| usize::try_from(batch).ok()).filter(|batch| *batch > 0);
     let attempts = attempts.and_then(|attempts| u32::try_from(attempts).ok()).map(|attempts| attempts.min(RETRIES_MAX));

@@ -24,7 +24,8 @@ pub const PAGE_SIZE_MAX: i32 = 100_000;
 pub struct Created {
     /// Its number.
     pub id: i64,
-    /// What the operator is to be told of the client's default, if it serves the route's API from now on.
+    /// What the operator is to be told of the client's default, if it serves the route's API from
+    /// now on.
     pub bound: Option<Notice>,
 }
 
@@ -101,7 +102,8 @@ impl Atlas {
         Ok(Created { id, bound })
     }
 
-    /// Binds the client's default to a route's API if it serves none yet, for somebody who does not wait for the database.
+    /// Binds the client's default to a route's API if it serves none yet, for a caller who does not
+    /// wait for the database.
     pub(super) async fn bind_for(&self, cliente_id: i32, route: &str) -> Result<Option<Notice>, Failure> {
         let connector = self.connectors().connector(route).await?;
         let stop = CancellationToken::new();

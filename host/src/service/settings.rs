@@ -1,5 +1,6 @@
-//! What clients have set of APIs, held against what connectors say that can be set. Secrets among it stand sealed at the client's
-//! API and nowhere else: a scrap has none of them, and its pages get those that are set when it runs.
+//! What clients have set of APIs, held against what connectors say that can be set. Secrets among
+//! it stand sealed at the client's API and nowhere else: a scrap has none of them, and its pages
+//! get those that are set when it runs.
 
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ pub(super) struct WholeSettings {
 }
 
 impl Atlas {
-    /// What a client has set of an API: a JSON object, empty where nothing is. Secrets are there by name only: [`UNSHOWN`].
+    /// What a client has set of an API: a JSON object, empty where nothing is. Secrets are there by
+    /// name only: [`UNSHOWN`].
     pub async fn settings(&self, cliente_id: i32, api: &str) -> Result<Map<String, Value>, Failure> {
         self.known_client(cliente_id).await?;
         let mut all = self.set_of(cliente_id, api).await?;
@@ -43,8 +45,9 @@ impl Atlas {
         Ok(all)
     }
 
-    /// Sets all of it, in the place of what was set before; but a secret that is not named, or is blank or [`UNSHOWN`], stays,
-    /// and `null` takes it away. Every route of the API has to be content with it.
+    /// Sets all of it, in the place of what was set before; but a secret that is not named, or is
+    /// blank or [`UNSHOWN`], stays, and `null` takes it away. Every route of the API has to be
+    /// content with it.
     pub async fn set_settings(
         &self,
         cliente_id: i32,
@@ -84,7 +87,8 @@ impl Atlas {
         }
     }
 
-    /// The settings of a new scrap of this route: what its schema names of what is set, without secrets.
+    /// The settings of a new scrap of this route: what its schema names of what is set, without
+    /// secrets.
     pub(super) async fn settings_for(&self, cliente_id: i32, descriptor: &Descriptor) -> Result<String, Failure> {
         let all = self.set_of(cliente_id, &descriptor.api).await?;
         let mut own = checked(descriptor, &all, cliente_id).await?;
@@ -109,7 +113,8 @@ impl Atlas {
         }
         let stored = patience.wait(|| self.store().settings(cliente_id, &descriptor.api)).await;
         let all = read(stored, cliente_id, &descriptor.api)?;
-        // One that a scrap still has from before its schema called it a secret gives way to the client's.
+        // One that a scrap still has from before its schema called it a secret gives way to the
+        // client's.
         let mut taken = secrets.take_from(&mut own);
         taken.extend(secrets.take_from(&mut descriptor.settings_of(&all)));
         let mut texts = Vec::new();
@@ -118,8 +123,8 @@ impl Atlas {
         Ok(WholeSettings { text: Value::Object(own).to_string(), secrets: texts })
     }
 
-    /// Takes the secrets out of the scraps that have copies of them: from before scraps had none, or before the connector's
-    /// schema called them secrets. Once in a process.
+    /// Takes the secrets out of the scraps that have copies of them: from before scraps had none,
+    /// or before the connector's schema called them secrets. Once in a process.
     pub(super) async fn clear_scraps_of_secrets(&self) -> Result<(), Failure> {
         let clear = async || {
             let failed = |error| Failure::store("op-run", &error);
@@ -169,7 +174,7 @@ impl Atlas {
 /// Settings that are not shown.
 struct Hidden {
     by_routes: Vec<SecretSettings>,
-    /// Without a connector of the API here, nobody says which of them are secrets.
+    /// Without a connector of the API here, it is not known which of them are secrets.
     all: bool,
 }
 
@@ -179,7 +184,8 @@ impl Hidden {
     }
 }
 
-/// What was read. What is none of ours is an error: what is taken for empty would be written over.
+/// What was read. What Atlas did not write is an error: what is taken for empty would be written
+/// over.
 fn read(stored: Result<Option<Secret>, StoreError>, cliente_id: i32, api: &str) -> Result<Map<String, Value>, Failure> {
     let stored = stored.map_err(|error| Failure::store("op-client", &error))?;
     let Some(text) = stored else { return Ok(Map::new()) };

@@ -1,6 +1,6 @@
-//! How a worker's slots are divided: nothing is reserved, and whoever is alone has them all. When
-//! another client's scrap has waited, the client with most slots hands one back, until no client
-//! has two more than one that waits. With one slot there are turns.
+//! How a worker's slots are divided: nothing is reserved, and a client that is alone has them all.
+//! When another client's scrap has waited, the client with most slots hands one back, until no
+//! client has two more than one that waits. With one slot there are turns.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -215,8 +215,9 @@ impl Atlas {
         asked.map_err(silent).and_then(|taken| taken).map_err(|error| Failure::store("op-run", &error))
     }
 
-    /// Whether there may be scraps of dead hosts that this process can take later: as soon as it knows who lives, or when the
-    /// lease of a host ends that died a moment ago and so still counts as alive.
+    /// Whether there may be scraps of dead hosts that this process can take later: as soon as it
+    /// knows who lives, or when the lease of a host ends that died a moment ago and so still counts
+    /// as alive.
     async fn may_yet_take_over(&self, others: &mut Others) -> bool {
         let Ok(presence) = self.presence().await else { return true };
         // If the database does not say, the next look will.
@@ -228,8 +229,8 @@ impl Atlas {
     }
 }
 
-/// The other hosts that have scraps, each with when it had been seen when this worker first met it. One that is seen again
-/// lives, and its scraps are its own; one that is not may be dead.
+/// The other hosts that have scraps, each with when it had been seen when this worker first met it.
+/// One that is seen again lives, and its scraps are its own; one that is not may be dead.
 #[derive(Default)]
 struct Others(HashMap<String, String>);
 

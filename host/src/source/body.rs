@@ -198,8 +198,9 @@ impl BodyInProgress {
         }
     }
 
-    /// The whole body as UTF-8, without the secrets that the source put into it. Its charset is believed only where the bytes
-    /// are not UTF-8 as they stand. `None`: the text grew past `limit`.
+    /// The whole body as UTF-8, without the secrets that the source put into it. Its charset is
+    /// believed only where the bytes are not UTF-8 as they stand. `None`: the text grew past
+    /// `limit`.
     pub(super) async fn finish(
         mut self,
         charset: Option<&str>,
@@ -225,9 +226,10 @@ impl BodyInProgress {
     }
 }
 
-/// The encoding of bytes with this label. JSON is UTF-8 whatever its label says (RFC 8259, 8.1), and text in another encoding
-/// with letters beyond ASCII is hardly ever valid UTF-8; so valid UTF-8 is taken for what it is. Encodings that write ASCII in
-/// another way (UTF-16, ISO-2022-JP) could look like it, and are believed.
+/// The encoding of bytes with this label. JSON is UTF-8 whatever its label says (RFC 8259, 8.1),
+/// and text in another encoding with letters beyond ASCII is hardly ever valid UTF-8; so valid
+/// UTF-8 is taken for what it is. Encodings that write ASCII in another way (UTF-16, ISO-2022-JP)
+/// could look like it, and are believed.
 fn encoding_of(bytes: &[u8], charset: Option<&str>) -> &'static Encoding {
     let Some(labelled) = charset.and_then(|label| Encoding::for_label(label.as_bytes())) else { return UTF_8 };
     if labelled == UTF_8 || !labelled.is_ascii_compatible() || simdutf8::basic::from_utf8(bytes).is_err() {

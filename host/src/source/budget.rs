@@ -6,11 +6,13 @@
 //! spread here. A wait for the next request is no failure of a page's: it is waited for before the page's instance is made, as long
 //! as it is short. A long one, such as for tomorrow's quota, ends the run, and the scrap is taken again at the hour.
 //!
-//! How long a source wants to be left alone (`Retry-After`, `RateLimit-*`) is learned from its answers, and holds for all hosts. So does a
-//! wait that stands in an answer's body, which only the connector can read (`retry` with `after-ms`): for an hour at most, since it may be
-//! wrong, or mean harm to others at the same API. What a connector says of a quota, or declares, holds for its own scrap: an operator's
-//! budget is one account for all of the API's routes; where the operator says nothing, the routes whose connectors
-//! declare the very same numbers have one account together. One that declares a request an hour waits for itself alone.
+//! How long a source wants to be left alone (`Retry-After`, `RateLimit-*`) is learned from its
+//! answers, and holds for all hosts. So does a wait that stands in an answer's body, which only the
+//! connector can read (`retry` with `after-ms`): for an hour at most, since it may be wrong, or
+//! mean harm to others at the same API. What a connector says of a quota, or declares, holds for
+//! its own scrap: an operator's budget is one account for all of the API's routes; where the
+//! operator says nothing, the routes whose connectors declare the very same numbers have one
+//! account together. One that declares a request an hour waits for itself alone.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,13 +39,15 @@ const LATE: Duration = Duration::from_secs(1);
 const JITTER_MAX: Duration = Duration::from_secs(5);
 /// The slowest rate, in requests a second: what is slower is said in requests a day.
 pub const RATE_MIN: f64 = 0.01;
-/// The fastest rate, in requests a second: what is faster is no limit, and is said by leaving it out.
+/// The fastest rate, in requests a second: what is faster is no limit, and is said by leaving it
+/// out.
 const RATE_MAX: f64 = 10_000.0;
 /// Requests at once after a pause, at most.
 const BURST_MAX: u32 = 100_000;
 /// Requests a day, at most.
 const PER_DAY_MAX: u64 = 1_000_000_000;
-/// Pages at the same time, on all hosts together, at most: each holds a row that others look through for a free one.
+/// Pages at the same time, on all hosts together, at most: each holds a row that others look
+/// through for a free one.
 const AT_ONCE_MAX: u32 = 1_000;
 
 /// What an API allows a client. What is `None` has no limit.
@@ -176,7 +180,8 @@ pub struct Budget {
     held_off: Mutex<Option<(Instant, String)>>,
     crowd: Option<Arc<Semaphore>>,
     local: Option<Arc<Semaphore>>,
-    /// Held by the page that asks the store for a slot, so that a process asks once at a time however many pages wait.
+    /// Held by the page that asks the store for a slot, so that a process asks once at a time
+    /// however many pages wait.
     asking: tokio::sync::Mutex<()>,
     slots: Arc<Slots>,
 }

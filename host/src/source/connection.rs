@@ -87,7 +87,8 @@ pub enum ClientError {
 /// TLS as all connections have it: the system's root certificates (`SSL_CERT_FILE` and
 /// `SSL_CERT_DIR` name others).
 pub(super) fn tls() -> Result<ClientConfig, ClientError> {
-    // A second client in the same process finds it installed: that is fine, it is the same provider.
+    // A second client in the same process finds it installed: that is fine, it is the same
+    // provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let found = rustls_native_certs::load_native_certs();
     let mut reasons = Vec::new();
@@ -118,7 +119,7 @@ tokio::task_local! {
 }
 
 /// A pool of connections, and a client beside it that opens a new one for every request: a source
-/// closes connections that it kept without a word, and whoever sends on one that it has just closed
+/// closes connections that it kept without a word, and a request on one that it has just closed
 /// gets no answer (RFC 9112, section 9.3.1). The next attempt must not go out on the next of them.
 #[derive(Clone)]
 pub(super) struct Connections {
@@ -150,9 +151,9 @@ impl Connections {
         Self { kept: client(usize::MAX), fresh: client(0) }
     }
 
-    /// Sends a request, `fresh` on a connection of its own, and gives the answer's head, and whether
-    /// it went out on a connection that was kept. Its body is decoded as it is read (gzip, deflate,
-    /// Brotli), and may be of at most `encoded_max` bytes before that.
+    /// Sends a request, `fresh` on a connection of its own, and gives the answer's head, and
+    /// whether it went out on a connection that was kept. Its body is decoded as it is read (gzip,
+    /// deflate, Brotli), and may be of at most `encoded_max` bytes before that.
     pub(super) async fn send(
         &self,
         request: Request<Full<Bytes>>,
@@ -160,8 +161,8 @@ impl Connections {
         fresh: bool,
     ) -> (Result<Response<AnswerBody>, SendError>, bool) {
         let opened = Arc::new(AtomicBool::new(false));
-        // The client looks for a kept connection first, and asks its connector for one, in this very
-        // task, only if it finds none.
+        // The client looks for a kept connection first, and asks its connector for one, in this
+        // very task, only if it finds none.
         let sent = OPENED.scope(Arc::clone(&opened), self.send_on(request, encoded_max, fresh)).await;
         (sent, !opened.load(Ordering::Relaxed))
     }

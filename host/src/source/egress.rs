@@ -225,8 +225,9 @@ impl Egress {
     }
 }
 
-/// A parameter by which frameworks take a request for one of another method than it has, whatever was granted for that: WordPress,
-/// Rails, Laravel and Symfony read `_method`, Google's servers `$httpMethod`, others the names of the headers of that meaning.
+/// A parameter by which frameworks take a request for one of another method than it has, whatever
+/// was granted for that: WordPress, Rails, Laravel and Symfony read `_method`, Google's servers
+/// `$httpMethod`, others the names of the headers of that meaning.
 fn method_in_query(method: Method, url: &Url) -> Option<String> {
     // Parts of names that mean nothing else: any value but the request's own method is another.
     const OVERRIDES: [&str; 8] = [

@@ -24,7 +24,8 @@ const FREE: [&str; 5] = ["accept", "content-type", "idempotency-key", "prefer", 
 const FREE_PREFIXES: [&str; 2] = ["accept-", "if-"];
 
 /// How the message travels, and in which form and pieces the answer comes: the host's own, also
-/// because nobody finds a credential in an answer that comes in another form (RFC 9110, 9111, 9112).
+/// because no credential is found in an answer that comes in another form (RFC 9110, 9111,
+/// 9112).
 const FRAMING: [&str; 28] = [
     "accept-charset",
     "accept-encoding",
@@ -295,7 +296,8 @@ pub(super) fn check_form(status: u16, headers: &HeaderMap) -> Result<(), SendErr
     }
 }
 
-/// An encoding of bodies that is decoded here. The HTTP library decodes the others, and takes the header away.
+/// An encoding of bodies that is decoded here. The HTTP library decodes the others, and takes the
+/// header away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     /// RFC 8878

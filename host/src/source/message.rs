@@ -253,7 +253,8 @@ impl SendError {
     }
 }
 
-/// Why a page's last request has no answer, where that decides who is told, whatever the connector makes of it.
+/// Why a page's last request has no answer, where that decides who is told, whatever the connector
+/// makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The connector asked for what was not granted.
@@ -287,7 +288,8 @@ impl Refusal {
 /// How a connection broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broke {
-    /// It was kept from an earlier request, and gave no answer: the source may have closed it long before.
+    /// It was kept from an earlier request, and gave no answer: the source may have closed it long
+    /// before.
     Kept,
     /// It was new, or broke within an answer.
     Otherwise,

@@ -571,7 +571,8 @@ async fn a_body_that_dribbles_ends_when_its_slot_is_asked_back_and_not_before() 
     assert!(matches!(&ended, Err(SendError::Timeout(why)) if why.contains("another client waited")), "{ended:?}");
 }
 
-/// Keeps each connection after its first answer, and closes it at the next request. Counts connections.
+/// Keeps each connection after its first answer, and closes it at the next request. Counts
+/// connections.
 async fn closes_what_it_kept() -> (SocketAddr, Arc<Mutex<usize>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap_or_else(|e| panic!("{e}"));
     let (address, opened) = (listener.local_addr().expect("an address"), Arc::<Mutex<usize>>::default());

@@ -9,14 +9,16 @@ use super::message::SendError;
 /// Characters of a refusal that are shown, and of its code, which is an identifier of a few.
 const SAID_MAX: usize = 200;
 const CODE_MAX: usize = 64;
-/// Members in which APIs say what is wrong. No other member is shown of an answer that may hold a token.
+/// Members in which APIs say what is wrong. No other member is shown of an answer that may hold a
+/// token.
 const SAYING: [&str; 10] =
     ["error", "error_description", "erro", "code", "status", "title", "message", "mensagem", "msg", "detail"];
 
 /// An answer's JSON as section 5.1 of RFC 6749 has it, from an answer of this status.
 ///
 /// # Errors
-/// `Interrupted` for what may pass; `CredentialRefused` for a refusal, and for whatever else is no token.
+/// `Interrupted` for what may pass; `CredentialRefused` for a refusal, and for whatever else is no
+/// token.
 pub(super) fn token_answer(status: u16, body: &[u8], redactor: &Redactor) -> Result<Vec<u8>, SendError> {
     let json: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
     match status {
@@ -64,7 +66,8 @@ fn text<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     answer.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
 }
 
-/// Whole seconds, be they written as a number or as a string; none for what is neither, or is negative.
+/// Whole seconds, be they written as a number or as a string; none for what is neither, or is
+/// negative.
 fn seconds(life: &Value) -> Option<u64> {
     let seconds = match life {
         Value::Number(number) => number.as_f64()?,
@@ -74,7 +77,8 @@ fn seconds(life: &Value) -> Option<u64> {
     (seconds.is_finite() && seconds >= 0.0).then_some(seconds as u64)
 }
 
-/// What is said of an answer that is no token: its members that say something, else the beginning of it.
+/// What is said of an answer that is no token: its members that say something, else the beginning
+/// of it.
 fn said(json: Option<&Map<String, Value>>, body: &[u8], redactor: &Redactor) -> String {
     let by_members = json.map(|answer| said_by(answer, redactor)).unwrap_or_default();
     if !by_members.is_empty() {
@@ -106,8 +110,8 @@ fn said_by(answer: &Map<String, Value>, redactor: &Redactor) -> String {
     said.chars().take(CODE_MAX + 2 * SAID_MAX).collect()
 }
 
-/// A token URL's own words, without the credential's secrets, and cut: in this order, for what is left of a secret that was cut
-/// is not recognised any more.
+/// A token URL's own words, without the credential's secrets, and cut: in this order, for what is
+/// left of a secret that was cut is not recognised any more.
 fn shown(text: &str, max: usize, redactor: &Redactor) -> String {
     redactor.clean_text(text.to_owned()).chars().take(max).collect()
 }

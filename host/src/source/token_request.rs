@@ -1,5 +1,6 @@
-//! One request to a token URL (RFC 6749, sections 4.4 and 6). The `oauth2` crate words it and reads the answer; our own client
-//! sends it, so that it obeys the same rules as every other request, and takes of the answer what does no harm.
+//! One request to a token URL (RFC 6749, sections 4.4 and 6). The `oauth2` crate words it and reads
+//! the answer; our own client sends it, so that it obeys the same rules as every other request, and
+//! takes of the answer what does no harm.
 
 use std::sync::Arc;
 
@@ -96,7 +97,8 @@ async fn exchange(
     let (head, body) = request.into_parts();
     let url = Url::parse(&head.uri.to_string()).map_err(|e| SendError::Denied(format!("the token URL: {e}")))?;
     let (status, _, body) = http.exchange(pool, url, head.headers, body).await?;
-    // With neither status nor headers of its own: what the library would refuse it for has been looked at.
+    // With neither status nor headers of its own: what the library would refuse it for has been
+    // looked at.
     Ok(HttpResponse::new(token_answer(status, &body, &redactor)?))
 }
 

@@ -1,8 +1,9 @@
-//! Transactions whose statements may take only so long: those of the queue, of schedules and of budgets, which every client
-//! waits for, and the questions of people who look. One of them that goes on for minutes keeps a core of the database, and
-//! in the end its disk, from everybody.
+//! Transactions whose statements may take only so long: those of the queue, of schedules and of
+//! budgets, which every client waits for, and the questions of people who look. One of them that
+//! goes on for minutes keeps a core of the database, and in the end its disk, from everybody.
 //!
-//! Never for the schema, a proof (`atlas verify`), a new key, records or checkpoints: these take as long as they take.
+//! Never for the schema, a proof (`atlas verify`), a new key, records or checkpoints: these take as
+//! long as they take.
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
@@ -14,8 +15,9 @@ use super::error::{Fault, StoreError};
 /// How long one statement of a brief transaction may take.
 pub const STATEMENT_MAX: Duration = Duration::from_secs(20);
 
-/// How such a transaction begins on PostgreSQL, in one round trip. A shorter `statement_timeout` of the administrator's
-/// holds. A host that stops dead in the middle must not hold up the others for as long as its connection seems to live.
+/// How such a transaction begins on PostgreSQL, in one round trip. A shorter `statement_timeout` of
+/// the administrator's holds. A host that stops dead in the middle must not hold up the others for
+/// as long as its connection seems to live.
 pub(super) const BEGIN_BRIEFLY: &str = "BEGIN; SELECT \
      set_config('statement_timeout', CAST(CAST(EXTRACT(EPOCH FROM LEAST( \
        NULLIF(CAST(current_setting('statement_timeout') AS interval), interval '0'), interval '20 s')) * 1000 AS bigint) AS text), TRUE), \
@@ -40,8 +42,9 @@ impl<D: Database> Brief<D> {
         Ok(Self { transaction, began: Instant::now(), doing })
     }
 
-    /// Sorts an error of a statement of this transaction: one that was cancelled after [`STATEMENT_MAX`] was so by us, and
-    /// sooner by the administrator, or by a timeout that the role has.
+    /// Sorts an error of a statement of this transaction: one that was cancelled after
+    /// [`STATEMENT_MAX`] was so by us, and sooner by the administrator, or by a timeout that the
+    /// role has.
     pub(super) fn sort(&self) -> impl FnOnce(sqlx::Error) -> StoreError + use<D> {
         let (ours, doing) = (self.began.elapsed() >= STATEMENT_MAX, self.doing);
         move |error| {

@@ -66,7 +66,8 @@ pub struct PageRow {
 }
 
 impl PageRow {
-    /// What it is known by: its cursor, or once that is erased, the cursor's SHA-256. None: the first page.
+    /// What it is known by: its cursor, or once that is erased, the cursor's SHA-256. None: the
+    /// first page.
     pub fn name(&self) -> Option<String> {
         cursors::name_of(self.cursor.as_deref(), &self.cursor_hash)
     }
@@ -143,7 +144,8 @@ impl ScrapSums {
 
 /// Processes that are listed.
 pub(super) const HOSTS_MAX: i64 = 1_000;
-/// Rows of routes and steps that are counted: of 26 routes that are collected every hour, a month by the hour.
+/// Rows of routes and steps that are counted: of 26 routes that are collected every hour, a month
+/// by the hour.
 pub(super) const STEP_TOTALS_MAX: i64 = 20_000;
 
 /// Looking. Nothing here changes anything.
@@ -192,8 +194,8 @@ pub trait Browse: Send + Sync {
     /// What a client's scraps came to together.
     async fn scrap_sums(&self, cliente_id: i32) -> Result<ScrapSums, StoreError>;
 
-    /// A client's rows that were collected since a time (`2026-11-29 03:00:00`, UTC), by route and by steps of so many seconds,
-    /// the last step first, at most `STEP_TOTALS_MAX`.
+    /// A client's rows that were collected since a time (`2026-11-29 03:00:00`, UTC), by route and
+    /// by steps of so many seconds, the last step first, at most `STEP_TOTALS_MAX`.
     async fn rows_by_step(&self, cliente_id: i32, since: &str, step: i64) -> Result<Vec<StepTotal>, StoreError>;
 }
 
@@ -258,8 +260,8 @@ pub const VERIFY_TOTALS: &str =
 pub const VERIFY_NEWEST: &str =
     "SELECT id, origem, data_coleta, payload FROM dados_raw WHERE cliente_id = $1 ORDER BY id DESC LIMIT 5;";
 
-/// The same on either database, but for the connections that read, for how a transaction begins, and for how each reckons
-/// with times.
+/// The same on either database, but for the connections that read, for how a transaction begins,
+/// and for how each reckons with times.
 macro_rules! impl_browse {
     (
         for $store:ty, reads: $reads:ident, begin: $begin:expr, moments_ago: $moments_ago:literal,

@@ -141,8 +141,9 @@ macro_rules! impl_budgets {
                 "(o.livre_em, excluded.livre_em)"
             );
 
-            /// Takes the lowest free number, which is 1 or follows one that is taken: looked for among the account's rows, so
-            /// that it costs the same whatever `$3` is. Slots of a host that is no longer seen are free.
+            /// Takes the lowest free number, which is 1 or follows one that is taken: looked for
+            /// among the account's rows, so that it costs the same whatever `$3` is. Slots of a
+            /// host that is no longer seen are free.
             const TAKE_SLOT: &str = concat!(
                 "INSERT INTO atlas_vagas AS v (cliente_id, api, vaga, host) SELECT $1, $2, n, $4 FROM \
                      (SELECT CAST(1 AS ",

@@ -65,14 +65,16 @@ pub trait Clients: Send + Sync {
 /// What clients' default tokens and addresses serve. Every call is atomic.
 #[async_trait]
 pub trait Defaults: Send + Sync {
-    /// Lets a client's default serve an API; with `only_first`, only if it serves none yet. Whether it serves it now by this
-    /// call. Fails with [`Fault::Missing`] if there is no such client.
+    /// Lets a client's default serve an API; with `only_first`, only if it serves none yet. Whether
+    /// it serves it now by this call. Fails with [`Fault::Missing`] if there is no such client.
     async fn bind_default(&self, cliente_id: i32, api: &str, only_first: bool) -> Result<bool, StoreError>;
 
-    /// Clients and routes from before defaults were bound, whose APIs are still to be found among the connectors.
+    /// Clients and routes from before defaults were bound, whose APIs are still to be found among
+    /// the connectors.
     async fn unsettled_defaults(&self) -> Result<Vec<(i32, String)>, StoreError>;
 
-    /// Settles one of those: the default serves this API; none: no connector has the route, and the operator is asked.
+    /// Settles one of those: the default serves this API; none: no connector has the route, and the
+    /// operator is asked.
     async fn settle_default(&self, cliente_id: i32, route: &str, api: Option<&str>) -> Result<(), StoreError>;
 
     /// Clients and routes that the operator is asked about, because their connectors were missing.
@@ -94,7 +96,8 @@ pub(super) const PLACED: &str = "SELECT base_url, (credencial IS NOT NULL OR EXI
 pub(super) const INSERT: &str =
     "INSERT INTO clientes_apis (cliente_id, api, base_url, credencial, rede_privada) VALUES ($1, $2, $3, $4, $5)";
 
-/// Binds a default to an API ($2); where $3 is true, only if it serves none yet. What was asked about it is answered.
+/// Binds a default to an API ($2); where $3 is true, only if it serves none yet. What was asked
+/// about it is answered.
 pub(super) const BIND: &str = "INSERT INTO clientes_padrao (cliente_id, tipo, nome) SELECT $1, 'api', $2 \
      WHERE NOT ($3 AND EXISTS (SELECT 1 FROM clientes_padrao WHERE cliente_id = $1 AND tipo = 'api')) \
      ON CONFLICT (cliente_id, tipo, nome) DO NOTHING";

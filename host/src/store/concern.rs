@@ -1,5 +1,5 @@
-//! What a database has that Atlas did not make, or lacks, and that keeps records out of `dados_raw` or
-//! changes what is said of them. Looked for when a database is adopted, and by `doctor`.
+//! What a database has that Atlas did not make, or lacks, and that keeps records out of `dados_raw`
+//! or changes what is said of them. Looked for when a database is adopted, and by `doctor`.
 
 /// Something to tell the operator of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
-//! Erasing the texts of cursors: signed URLs, sessions and pieces of records may stand in them. A page that is done is known by
-//! the hash of its cursor, and its text is needed by nothing any more.
+//! Erasing the texts of cursors: signed URLs, sessions and pieces of records may stand in them. A
+//! page that is done is known by the hash of its cursor, and its text is needed by nothing any
+//! more.
 
 use async_trait::async_trait;
 
@@ -8,8 +9,9 @@ use super::error::StoreError;
 /// Erasing.
 #[async_trait]
 pub trait Cursors: Send + Sync {
-    /// Erases the cursors of a scrap's pages that are done, here and beside what was rejected of them, a part in each
-    /// transaction. Those of pages that are still to be fetched stay. Repeating it changes nothing.
+    /// Erases the cursors of a scrap's pages that are done, here and beside what was rejected of
+    /// them, a part in each transaction. Those of pages that are still to be fetched stay.
+    /// Repeating it changes nothing.
     async fn erase_cursors(&self, scrap_id: i64) -> Result<(), StoreError>;
 }
 
@@ -29,7 +31,8 @@ pub(super) const ERASE_OF_REJECTED: &str = "UPDATE dados_rejeitados SET cursor =
      WHERE scrap_id = $1 AND cursor IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scrap_cursores c \
        WHERE c.scrap_id = $1 AND c.cursor_hash = dados_rejeitados.cursor_hash AND c.estado = 'pendente')";
 
-/// What people and programs know a page by: its cursor as long as that is there, then the cursor's SHA-256. None: the first page.
+/// What people and programs know a page by: its cursor as long as that is there, then the cursor's
+/// SHA-256. None: the first page.
 pub(super) fn name_of(cursor: Option<&str>, hash: &[u8]) -> Option<String> {
     let is_first = hash.iter().all(|byte| *byte == 0);
     let erased = || format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>());

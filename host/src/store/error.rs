@@ -10,13 +10,13 @@ pub enum Fault {
     Collision,
     /// The data itself was refused: with several records, find the one.
     Poison,
-    /// The database dropped a row without an error, as a trigger or a rule can: with several records,
-    /// find the one.
+    /// The database dropped a row without an error, as a trigger or a rule can: with several
+    /// records, find the one.
     NotKept,
     /// No connection, or lost, or nothing left on the server to work with: the outcome may be unknown; try again later.
     Unavailable,
-    /// A statement took longer than it may ([`STATEMENT_MAX`](super::STATEMENT_MAX)), and was ended: at once, the same
-    /// again would most likely take as long.
+    /// A statement took longer than it may ([`STATEMENT_MAX`](super::STATEMENT_MAX)), and was
+    /// ended: at once, the same again would most likely take as long.
     TooSlow,
     /// Somebody else has the scrap now.
     LeaseLost,

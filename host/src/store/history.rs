@@ -1,4 +1,5 @@
-//! A scrap's history: the last lines of its log, and its pace, whichever process ran it. Bounded for each scrap and for each client.
+//! A scrap's history: the last lines of its log, and its pace, whichever process ran it. Bounded
+//! for each scrap and for each client.
 
 use async_trait::async_trait;
 use sqlx::FromRow;
@@ -7,7 +8,8 @@ use super::error::StoreError;
 
 /// Lines of a scrap's log that are kept: the last ones.
 pub const LINES_KEPT: i64 = 200;
-/// Points of a scrap's pace that are kept, at most twice as many as are left when they are thinned out.
+/// Points of a scrap's pace that are kept, at most twice as many as are left when they are thinned
+/// out.
 pub const POINTS_KEPT: i64 = 600;
 /// Scraps of one client whose history is kept: those with the greatest ids.
 pub const HISTORIES_KEPT: i64 = 200;
@@ -50,11 +52,12 @@ pub struct HistoryPlace {
 /// Keeping histories. Every call is atomic, and the same again changes nothing.
 #[async_trait]
 pub trait History: Send + Sync {
-    /// Says where a scrap's history goes on, and forgets those of its client's scraps that are too many. None: no such scrap.
+    /// Says where a scrap's history goes on, and forgets those of its client's scraps that are too
+    /// many. None: no such scrap.
     async fn open_history(&self, scrap_id: i64) -> Result<Option<HistoryPlace>, StoreError>;
 
-    /// Adds lines, each in the place of the one [`LINES_KEPT`] before it, and points, of which then only those stay whose place is a
-    /// multiple of `every`.
+    /// Adds lines, each in the place of the one [`LINES_KEPT`] before it, and points, of which then
+    /// only those stay whose place is a multiple of `every`.
     async fn add_history(
         &self,
         cliente_id: i32,
@@ -98,7 +101,8 @@ pub(super) const LINES: &str =
 pub(super) const POINTS: &str = "SELECT ordem, em, por_segundo, pagina_ms FROM scrap_ritmo \
      WHERE cliente_id = $1 AND scrap_id = $2 ORDER BY ordem";
 
-/// The same on either database, but for the connections that read, and for how a transaction begins that writes.
+/// The same on either database, but for the connections that read, and for how a transaction begins
+/// that writes.
 macro_rules! impl_history {
     (for $store:ty, reads: $reads:ident, begin: $begin:literal) => {
         const _: () = {

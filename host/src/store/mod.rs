@@ -101,8 +101,9 @@ pub trait Store:
     /// Closes every connection. Only for a tidy end: whatever was committed is safe without it.
     async fn close(&self);
 
-    /// Whether the database is still where it was opened: [`Fault::Displaced`] if its file was deleted, replaced or written
-    /// over since. Asked before a run counts as done, and while it goes on.
+    /// Whether the database is still where it was opened: [`Fault::Displaced`] if its file was
+    /// deleted, replaced or written over since. Asked before a run counts as done, and while it
+    /// goes on.
     async fn in_place(&self) -> Result<(), StoreError>;
 
     // --- schema -------------------------------------------------------------------------------------------------------
@@ -126,7 +127,8 @@ pub trait Store:
     /// Seals every secret with a new key, all or none, and gives how many they were. What is in the clear is sealed too.
     async fn rekey(&self, key: &StoreKey) -> Result<u64, StoreError>;
 
-    /// Removes one API of a client, and takes it from what the client's default serves; false if it was neither.
+    /// Removes one API of a client, and takes it from what the client's default serves; false if it
+    /// was neither.
     async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError>;
 
     /// Removes a client that has neither rows nor scraps ([`Fault::InUse`] otherwise); false if it was not there.
@@ -197,13 +199,15 @@ pub trait Store:
 
     // --- records ------------------------------------------------------------------------------------------------------
 
-    /// Inserts records, all or none, and says of each whether it is new: `false` means that a row with its hash was there.
-    /// The caller gives them sorted by hash. [`Fault::Collision`]: the same again will do. [`Fault::Poison`]: one of them
-    /// cannot be stored; [`Fault::NotKept`]: one of them is not there, and no error said so; with a single record, that one.
+    /// Inserts records, all or none, and says of each whether it is new: `false` means that a row
+    /// with its hash was there. The caller gives them sorted by hash. [`Fault::Collision`]: the
+    /// same again will do. [`Fault::Poison`]: one of them cannot be stored; [`Fault::NotKept`]: one
+    /// of them is not there, and no error said so; with a single record, that one.
     async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError>;
 
-    /// Tries the statement of [`insert`](Self::insert) with a record that nothing can be wrong with, and takes it back:
-    /// whether an error was the record's fault or will meet every other record as well.
+    /// Tries the statement of [`insert`](Self::insert) with a record that nothing can be wrong
+    /// with, and takes it back: whether an error was the record's fault or will meet every other
+    /// record as well.
     async fn try_insert(&self, lease: &Lease) -> Result<(), StoreError>;
 
     /// Keeps records that the table cannot hold. Known ones are left as they are.
@@ -216,8 +220,9 @@ pub trait Store:
     /// One rejected record.
     async fn rejected(&self, id: i64) -> Result<Option<Rejected>, StoreError>;
 
-    /// Puts a rejected record into the table, and notes that it was: both or neither. Whether its row is new; `None`: it had been
-    /// put there before. [`Fault::Poison`] and [`Fault::NotKept`]: the table cannot hold it, or does not.
+    /// Puts a rejected record into the table, and notes that it was: both or neither. Whether its
+    /// row is new; `None`: it had been put there before. [`Fault::Poison`] and [`Fault::NotKept`]:
+    /// the table cannot hold it, or does not.
     async fn replay(&self, rejected: &Rejected, record: &RecordRow<'_>) -> Result<Option<bool>, StoreError>;
 
     // --- proof --------------------------------------------------------------------------------------------------------

@@ -93,8 +93,9 @@ pub trait Queue: Send + Sync {
     /// Scraps that are marked as running by a host that is not seen any more, the oldest first, at most `ORPHANS_MAX`.
     async fn orphans(&self) -> Result<Vec<i64>, StoreError>;
 
-    /// Hosts that count as alive and that have scraps, running or kept for themselves: each with when it was seen last, as
-    /// the database writes it, which changes with each sign of life. By their ids, at most `ORPHANS_MAX`.
+    /// Hosts that count as alive and that have scraps, running or kept for themselves: each with
+    /// when it was seen last, as the database writes it, which changes with each sign of life. By
+    /// their ids, at most `ORPHANS_MAX`.
     async fn holders(&self) -> Result<Vec<(String, String)>, StoreError>;
 
     /// Whether the lease is still the scrap's newest, and what is asked of whoever holds it.

@@ -49,7 +49,8 @@ pub(super) const COLUMNS: [(&str, &str); 7] = [
     ("scraps", "fronteira_bytes"),
 ];
 
-/// The statements of our SQL that create a table, a column or an index, each of which may be there already.
+/// The statements of our SQL that create a table, a column or an index, each of which may be there
+/// already.
 pub(super) fn definitions(sql: &str) -> impl Iterator<Item = String> {
     let lines = sql.lines().filter(|line| !line.trim_start().starts_with("--"));
     let text = lines.collect::<Vec<_>>().join("\n");

@@ -1,4 +1,5 @@
-//! What clients have set of APIs. Secrets may stand among it, and only its connector says which: all of it is sealed, like a token.
+//! What clients have set of APIs. Secrets may stand among it, and only its connector says which:
+//! all of it is sealed, like a token.
 
 use async_trait::async_trait;
 

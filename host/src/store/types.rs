@@ -74,7 +74,8 @@ impl StoreUrl {
     }
 }
 
-/// The same with an IPv6 address as resolvers take it: a URL writes it in brackets (RFC 3986, 3.2.2).
+/// The same with an IPv6 address as resolvers take it: a URL writes it in brackets (RFC 3986,
+/// 3.2.2).
 fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
     let address = options.get_host().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::to_owned);
     match address {
@@ -608,7 +609,8 @@ pub struct Rejected {
     pub cliente_id: i32,
     /// The route.
     pub origem: String,
-    /// What its page is known by: the cursor, or once that is erased, the cursor's SHA-256. None: the first page.
+    /// What its page is known by: the cursor, or once that is erased, the cursor's SHA-256. None:
+    /// the first page.
     pub cursor: Option<String>,
     /// Its place on the page, from 0.
     pub position: i64,
@@ -645,7 +647,8 @@ pub struct OddPage {
 }
 
 impl OddPage {
-    /// What it is known by: its cursor, or once that is erased, the cursor's SHA-256. None: the first page.
+    /// What it is known by: its cursor, or once that is erased, the cursor's SHA-256. None: the
+    /// first page.
     pub fn name(&self) -> Option<String> {
         cursors::name_of(self.cursor.as_deref(), &self.cursor_hash)
     }

@@ -1,5 +1,5 @@
-//! What is kept for each client: rejected records, cursors, rows. Counted in the transaction that keeps it, in one row for each
-//! client, so that a budget costs no counting.
+//! What is kept for each client: rejected records, cursors, rows. Counted in the transaction that
+//! keeps it, in one row for each client, so that a budget costs no counting.
 
 use async_trait::async_trait;
 use sqlx::FromRow;
@@ -43,7 +43,8 @@ pub enum Kept {
 /// The counters.
 #[async_trait]
 pub trait Usages: Send + Sync {
-    /// What is kept for a client, as it is counted: never too little, and too much where rows were deleted by hand.
+    /// What is kept for a client, as it is counted: never too little, and too much where rows were
+    /// deleted by hand.
     async fn usage(&self, cliente_id: i32) -> Result<ClientUsage, StoreError>;
 
     /// Counts one kind anew, which reads every row of it that the client has, and gives all.
@@ -64,7 +65,8 @@ pub(super) const READ: &str = concat!("SELECT ", usage_columns!(), " FROM atlas_
 pub(super) const ALL: &str =
     concat!("SELECT cliente_id, ", usage_columns!(), " FROM atlas_uso ORDER BY registros DESC, cliente_id LIMIT $1");
 
-/// Has the client's row for this transaction alone: whoever keeps something waits until it is counted.
+/// Has the client's row for this transaction alone: a transaction that keeps something waits until
+/// it is counted.
 pub(super) const HOLD: &str = "INSERT INTO atlas_uso (cliente_id) VALUES ($1) \
      ON CONFLICT (cliente_id) DO UPDATE SET cliente_id = excluded.cliente_id";
 
@@ -88,7 +90,8 @@ pub(super) const RECOUNT_RECORDS: &str = concat!(
     usage_columns!()
 );
 
-/// Adds to a client's counters: `$1` client, then each counter in the order of the columns. Gives what they are then.
+/// Adds to a client's counters: `$1` client, then each counter in the order of the columns. Gives
+/// what they are then.
 pub(super) const ADD: &str = concat!(
     "INSERT INTO atlas_uso AS u (cliente_id, ",
     usage_columns!(),

@@ -66,7 +66,8 @@ pub(super) struct Common {
     /// Language: pt-BR or en [default: ATLAS_LANG, else the locale's, else pt-BR]
     #[arg(long, global = true, value_name = "LANG")]
     lang: Option<String>,
-    /// Time zone in which days are named and times shown: America/Sao_Paulo [default: ATLAS_TIMEZONE, else the machine's; on the page, the browser's]
+    /// Time zone in which days are named and times shown: America/Sao_Paulo [default:
+    /// ATLAS_TIMEZONE, else the machine's; on the page, the browser's]
     #[arg(long, alias = "fuso", global = true, value_name = "ZONE")]
     timezone: Option<String>,
     /// Results as text or as JSON (one object; one a line for lists)

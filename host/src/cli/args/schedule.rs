@@ -56,7 +56,8 @@ pub(in crate::cli) struct ScheduleAdd {
     /// When: minute, hour, day of the month, month, day of the week
     #[arg(long, value_name = "CRON")]
     pub(in crate::cli) cron: String,
-    /// The time zone that it is read in, and in which a day begins [default: ATLAS_TIMEZONE, else UTC]
+    /// The time zone that it is read in, and in which a day begins [default: ATLAS_TIMEZONE, else
+    /// UTC]
     #[arg(long, alias = "fuso", value_name = "ZONE")]
     pub(in crate::cli) timezone: Option<String>,
     /// What a scrap asks for: so many days or weeks, the present day included. Further back where more was missed

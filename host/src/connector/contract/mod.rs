@@ -58,8 +58,8 @@ pub(super) fn versions() -> Vec<&'static str> {
 }
 
 /// Links a component against the version that it was made for, and with the modules that were taken
-/// out of it. One that imports nothing of the contract cannot have been made for any; it is told
-/// what the newest misses.
+/// out of it. One that imports nothing of the contract cannot have been made for any; the error
+/// names what the newest misses.
 pub(super) fn link(
     engine: &Engine,
     component: &Component,

@@ -5,8 +5,8 @@ use wasmparser::{BinaryReader, ComponentImportSectionReader, ComponentTypeRef, T
 
 use super::{check, contract};
 
-/// What passes is a component of bounded parts, and imports of the contract and of six packages of WASI alone. What does not is
-/// told on one line.
+/// What passes is a component of bounded parts, and imports of the contract and of six packages of
+/// WASI alone. What does not is told on one line.
 pub fn loader(file: &[u8]) {
     let version = match check(file) {
         Ok(seen) => seen.version,

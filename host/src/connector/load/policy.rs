@@ -1,5 +1,6 @@
 //! The closed world: what a component may import. Its own contract, and of WASI six packages, none
-//! of which reaches anything outside the sandbox. Decided on the names alone, before anything of the component is compiled.
+//! of which reaches anything outside the sandbox. Decided on the names alone, before anything of
+//! the component is compiled.
 
 use std::collections::BTreeSet;
 use std::fmt;

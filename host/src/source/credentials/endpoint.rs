@@ -107,7 +107,8 @@ impl Endpoint {
             }
             Some(own) => (own.base_url, own.private, own.credential.map(Parts::of_token)),
             None => {
-                // A route's connector says which API it is of, and must not choose by that whose token it gets.
+                // A route's connector says which API it is of, and must not choose by that whose
+                // token it gets.
                 let base = access.default_base_url.ok_or_else(|| CredentialError::NoBaseUrl { api: api.to_owned() })?;
                 if access.default_for != DefaultFor::ThisApi {
                     return Err(CredentialError::NotServed { api: api.to_owned() });

@@ -1,16 +1,17 @@
 //! The ways in which an answer may write a character: as it is, as JSON or a programming language
 //! escapes it (`\/`, `\u002f`, `\x2f`), as a URL does (`%2f`, `%u002f`) or as HTML does (`&#x2f;`,
-//! `&#47` before what is no digit, `&sol;`), in any mixture. A [`View`] is a text with these read, that still knows where each of its bytes came from.
+//! `&#47` before what is no digit, `&sol;`), in any mixture. A [`View`] is a text with these read,
+//! that still knows where each of its bytes came from.
 
 use std::ops::Range;
 
 use memchr::{memchr2, memchr3, memchr3_iter};
 
-/// The longest reference to a character that is read: `&DiacriticalGrave;`. Zeros before a number may
-/// fill it.
+/// The longest reference to a character that is read: `&DiacriticalGrave;`. Zeros before a number
+/// may fill it.
 const REFERENCE_MAX: usize = 18;
-/// HTML's names of characters that mean something there. Browsers read these without a semicolon too
-/// (HTML, section 13.5).
+/// HTML's names of characters that mean something there. Browsers read these without a semicolon
+/// too (HTML, section 13.5).
 const MARKUP: [(&str, char); 8] =
     [("amp", '&'), ("AMP", '&'), ("lt", '<'), ("LT", '<'), ("gt", '>'), ("GT", '>'), ("quot", '"'), ("QUOT", '"')];
 /// HTML's names of the characters from U+00A0 to U+00FF, in this order. As above.
@@ -175,7 +176,8 @@ fn read(text: &[u8]) -> Option<(Character, usize)> {
     Some((Character::byte(byte), 2))
 }
 
-/// `&amp;`, `&#47;` or `&#x2f;`. Browsers read numbers, and the oldest names, without the semicolon.
+/// `&amp;`, `&#47;` or `&#x2f;`. Browsers read numbers, and the oldest names, without the
+/// semicolon.
 fn read_reference(text: &[u8]) -> Option<(Character, usize)> {
     let rest = &text[1..text.len().min(REFERENCE_MAX)];
     let Some(number) = rest.strip_prefix(b"#") else { return read_name(rest) };
@@ -190,7 +192,8 @@ fn read_reference(text: &[u8]) -> Option<(Character, usize)> {
     Some((Character::of(char::from_u32(code)?), length + usize::from(text.get(length) == Some(&b';'))))
 }
 
-/// A name, with its semicolon or, if it is one of the oldest, without. `rest` begins behind the `&`.
+/// A name, with its semicolon or, if it is one of the oldest, without. `rest` begins behind the
+/// `&`.
 fn read_name(rest: &[u8]) -> Option<(Character, usize)> {
     let letters = &rest[..rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count()];
     let ended = rest.get(letters.len()) == Some(&b';');

@@ -21,7 +21,8 @@ const COLUMNS: &str = "SELECT attname::text, format_type(atttypid, NULL), \
        attnotnull AND NOT atthasdef AND attidentity = '' \
      FROM pg_attribute WHERE attrelid = to_regclass('dados_raw') AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
 
-/// The rights that `migrations/dba.sql` grants; those of the program's own role where it made the tables.
+/// The rights that `migrations/dba.sql` grants; those of the program's own role where it made the
+/// tables.
 const RIGHTS: &str = "SELECT t, p FROM unnest($1::text[]) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p \
      WHERE to_regclass(t) IS NOT NULL AND NOT has_table_privilege(to_regclass(t), p) \
        AND (p IN ('SELECT', 'INSERT') OR t <> 'dados_raw') \
@@ -32,7 +33,8 @@ const SEQUENCES: &str = "SELECT s FROM (SELECT pg_get_serial_sequence(t, c) AS s
          WHERE attrelid = to_regclass(t) AND attname = c AND NOT attisdropped)) q \
      WHERE s IS NOT NULL AND NOT has_sequence_privilege(s, 'USAGE') ORDER BY s";
 
-/// A column: its name, its type, the most characters of it, and whether it wants a value and has no default.
+/// A column: its name, its type, the most characters of it, and whether it wants a value and has no
+/// default.
 type Column = (String, String, Option<i32>, bool);
 
 pub(super) async fn find(pool: &PgPool) -> Result<Vec<Concern>, StoreError> {
@@ -79,7 +81,8 @@ fn of_column((name, kind, characters, wants_value): Column) -> Option<Concern> {
     let is_short = |least: u32| characters.is_some_and(|most| most.unsigned_abs() < least);
     let is_text = matches!(kind.as_str(), "text" | "character varying" | "character");
     let (column, wanted, fits) = match name.as_str() {
-        // Its numbers end at 2,147,483,647 where it is an integer, and then no row goes in any more.
+        // Its numbers end at 2,147,483,647 where it is an integer, and then no row goes in any
+        // more.
         "id" => ("id", "bigint", kind == "bigint"),
         "cliente_id" => ("cliente_id", "integer", matches!(kind.as_str(), "integer" | "bigint")),
         "origem" => ("origem", "text", is_text && !is_short(HASH_LENGTH)),

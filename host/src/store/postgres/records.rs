@@ -24,12 +24,13 @@ const INSERT_MANY: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, h
 const INSERTED_HERE: &str = "SELECT hash_conteudo FROM dados_raw \
      WHERE hash_conteudo = ANY($1) AND xmin = pg_current_xact_id()::xid";
 
-/// How many of these hashes are there, and whether the lease still holds: without it nothing is inserted.
+/// How many of these hashes are there, and whether the lease still holds: without it nothing is
+/// inserted.
 const ARE_THERE: &str = "SELECT (SELECT COUNT(DISTINCT hash_conteudo) FROM dados_raw WHERE hash_conteudo = ANY($1)), \
      EXISTS (SELECT 1 FROM scraps WHERE id = $2 AND epoca = $3)";
 
-// The scrap's row is locked before the client's counters, as checkpoints do: the other way round, the two would wait for
-// each other.
+// The scrap's row is locked before the client's counters, as checkpoints do: the other way round,
+// the two would wait for each other.
 const REJECT: &str = "WITH dono AS (SELECT id FROM scraps WHERE id = $1 AND epoca = $2 FOR KEY SHARE), \
      mantidos AS (INSERT INTO dados_rejeitados \
          (scrap_id, cliente_id, origem, cursor_hash, cursor, posicao, conteudo_hash, codigo, motivo, conteudo) \
@@ -93,8 +94,8 @@ async fn insert_one(
     }
 }
 
-/// Whether a row with each of these hashes is there, however it came there. True where the lease is lost: then nothing was to
-/// be inserted, and the run ends at its next checkpoint.
+/// Whether a row with each of these hashes is there, however it came there. True where the lease is
+/// lost: then nothing was to be inserted, and the run ends at its next checkpoint.
 pub(super) async fn are_there(
     connection: &mut PgConnection,
     lease: &Lease,

@@ -69,13 +69,15 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     Ok(InitReport { existed, adopted, foreign_rows })
 }
 
-/// Whether something of ours is missing: tables and indexes (`$1`), or columns (`$3`) of tables (`$2`).
+/// Whether something of ours is missing: tables and indexes (`$1`), or columns (`$3`) of tables
+/// (`$2`).
 const IS_INCOMPLETE: &str = "SELECT EXISTS (SELECT 1 FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL) \
      OR EXISTS (SELECT 1 FROM unnest($2::text[], $3::text[]) AS c(owner, name) WHERE NOT EXISTS \
        (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(c.owner) AND attname = c.name AND NOT attisdropped))";
 
-/// Creates what is missing although its migration is recorded: a table that was dropped, or renamed, since. Nothing is run where
-/// nothing is missing, for a role that a DBA gave the tables may not be allowed to create any.
+/// Creates what is missing although its migration is recorded: a table that was dropped, or
+/// renamed, since. Nothing is run where nothing is missing, for a role that a DBA gave the tables
+/// may not be allowed to create any.
 async fn complete(pool: &PgPool, doing: &'static str) -> Result<(), StoreError> {
     let mut named = rows::indexes(POSTGRES_SQL);
     named.extend(rows::TABLES.map(str::to_owned));

@@ -23,7 +23,8 @@ pub(super) async fn find(pool: &SqlitePool) -> Result<Vec<Concern>, StoreError> 
     concerns.extend(triggers.into_iter().map(Concern::Trigger));
     let columns: Vec<(String, String, bool, bool)> = sqlx::query_as(COLUMNS).fetch_all(pool).await.map_err(sort())?;
     for (name, kind, is_key, wants_value) in columns {
-        // Only a key that is declared so is numbered by itself (<https://www.sqlite.org/autoinc.html>).
+        // Only a key that is declared so is numbered by itself
+        // (<https://www.sqlite.org/autoinc.html>).
         if name == "id" && !(is_key && kind == "INTEGER") {
             concerns.push(Concern::ColumnType { column: "id", found: kind, wanted: "INTEGER PRIMARY KEY" });
         } else if wants_value && !is_key && !GIVEN.contains(&name.as_str()) {

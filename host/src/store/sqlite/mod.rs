@@ -75,7 +75,8 @@ impl SqliteStore {
             .disable_statement_logging();
         let pool = open_writer(&options).await?;
         let place = DatabasePlace::of(path);
-        // A connection that is made later, by whichever pool, makes no new database in the place of one that is gone.
+        // A connection that is made later, by whichever pool, makes no new database in the place of
+        // one that is gone.
         let options = options.create_if_missing(false);
         pool.set_connect_options(options.clone());
         let reading = |connections| pool_options().max_connections(connections);
@@ -90,8 +91,8 @@ impl SqliteStore {
     }
 }
 
-/// Interrupts whatever a connection is still at when so long has passed from now on. SQLite has no timeout of its own for a
-/// statement that runs.
+/// Interrupts whatever a connection is still at when so long has passed from now on. SQLite has no
+/// timeout of its own for a statement that runs.
 async fn end_within(limit: Duration, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let began = Instant::now();
     connection.lock_handle().await?.set_progress_handler(PROGRESS_STEPS, move || began.elapsed() < limit);

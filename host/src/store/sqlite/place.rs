@@ -1,7 +1,8 @@
 //! Whether the database's file is still the one that was opened.
 //!
-//! An open file outlives its name: a database that is deleted, moved, or replaced under a running process goes on taking
-//! rows, and nobody will ever read them. So what stands at the path is compared with what stood there when it was opened.
+//! An open file outlives its name: a database that is deleted, moved, or replaced under a running
+//! process goes on taking rows, and no reader will ever find them. So what stands at the path is
+//! compared with what stood there when it was opened.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,8 +13,9 @@ use sqlx::SqlitePool;
 
 use super::super::error::{Fault, StoreError};
 
-/// Bytes of the header that say which database it is, <https://www.sqlite.org/fileformat.html#the_database_header>: the
-/// magic text, and the application id, which [`mark`] sets to a number of the file's own.
+/// Bytes of the header that say which database it is,
+/// <https://www.sqlite.org/fileformat.html#the_database_header>: the magic text, and the
+/// application id, which [`mark`] sets to a number of the file's own.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const APPLICATION_ID: std::ops::Range<usize> = 68..72;
 const HEADER_BYTES: usize = 72;
@@ -46,7 +48,8 @@ struct FileId {
 /// What a look found.
 enum Found {
     Same,
-    /// Shorter than before, to so many bytes: by `VACUUM`, or because something else was written over it.
+    /// Shorter than before, to so many bytes: by `VACUUM`, or because something else was written
+    /// over it.
     Shorter(u64),
     /// Not the file that was opened, and in which way.
     Another(&'static str),
@@ -59,8 +62,8 @@ impl DatabasePlace {
         Self { path: path.to_owned(), known: Arc::new(Mutex::new(known)) }
     }
 
-    /// Fails with [`Fault::Displaced`] if the file is not the one that was opened. The files beside it (`-wal`, `-shm`) say
-    /// nothing: they come and go with the connections of the pool.
+    /// Fails with [`Fault::Displaced`] if the file is not the one that was opened. The files beside
+    /// it (`-wal`, `-shm`) say nothing: they come and go with the connections of the pool.
     pub(super) async fn check(&self, readers: &SqlitePool) -> Result<(), StoreError> {
         let place = self.clone();
         let found = tokio::task::spawn_blocking(move || place.look()).await;

@@ -1,4 +1,5 @@
-//! Pools of connections to the file, which let go of a connection whose transaction ended by itself.
+//! Pools of connections to the file, which let go of a connection whose transaction ended by
+//! itself.
 
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnection, SqlitePoolOptions};
@@ -11,10 +12,11 @@ pub(super) fn pool_options() -> SqlitePoolOptions {
 }
 
 /// Whether a returned connection may be used again. False after an error on which SQLite ended the
-/// transaction by itself (FULL, IOERR, NOMEM, INTERRUPT: <https://www.sqlite.org/lang_transaction.html>,
-/// 3): sqlx's ROLLBACK fails then, sqlx counts the transaction as open for good, and refuses every
-/// later `BEGIN IMMEDIATE`. The same after a ROLLBACK that failed and left the transaction open. The
-/// pool closes such a connection and opens another one.
+/// transaction by itself (FULL, IOERR, NOMEM, INTERRUPT:
+/// <https://www.sqlite.org/lang_transaction.html>, 3): sqlx's ROLLBACK fails then, sqlx counts the
+/// transaction as open for good, and refuses every later `BEGIN IMMEDIATE`. The same after a
+/// ROLLBACK that failed and left the transaction open. The pool closes such a connection and opens
+/// another one.
 async fn is_between_transactions(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // Commands are carried out in their order: once this is answered, the ROLLBACK has been tried.
     connection.ping().await?;

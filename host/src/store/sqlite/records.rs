@@ -16,7 +16,8 @@ const INSERT: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, hash_c
      SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM scraps WHERE id = $5 AND epoca = $6) \
      ON CONFLICT (hash_conteudo) DO NOTHING";
 
-/// How many of these hashes are there, and whether the lease still holds: without it nothing is inserted.
+/// How many of these hashes are there, and whether the lease still holds: without it nothing is
+/// inserted.
 const ARE_THERE: &str = "SELECT (SELECT COUNT(DISTINCT hash_conteudo) FROM dados_raw \
        WHERE hash_conteudo IN (SELECT value FROM json_each($1))), \
      EXISTS (SELECT 1 FROM scraps WHERE id = $2 AND epoca = $3)";
@@ -75,8 +76,8 @@ async fn insert_within(
     Ok(inserted)
 }
 
-/// Whether a row with each of these hashes is there. True where the lease is lost: then nothing was to be inserted, and the run
-/// ends at its next checkpoint.
+/// Whether a row with each of these hashes is there. True where the lease is lost: then nothing was
+/// to be inserted, and the run ends at its next checkpoint.
 async fn are_there(
     connection: &mut SqliteConnection,
     lease: &Lease,

@@ -76,7 +76,8 @@ async fn migrate(pool: &SqlitePool, doing: &'static str) -> Result<(), StoreErro
     }
 }
 
-/// Creates what is missing although its migration is recorded: a table that was dropped, or renamed, since.
+/// Creates what is missing although its migration is recorded: a table that was dropped, or
+/// renamed, since.
 async fn complete(pool: &SqlitePool, doing: &'static str) -> Result<(), StoreError> {
     let mut is_whole = status(pool).await?.missing_tables.is_empty();
     for index in rows::indexes(SQLITE_SQL) {

@@ -119,7 +119,7 @@ async fn whose_scraps_wait_is_told_in_the_order_in_which_they_would_be_taken(gro
     assert_eq!(store.waiting(&one.offer()).await?, [1, 2, 3]);
     assert_eq!(one.take(store).await?, Some(ids[0]));
     assert_eq!(store.waiting(&one.offer()).await?, [2, 3, 1]);
-    // Nobody waits for a host that cannot run it, nor beside as many of its own as may run.
+    // No scrap waits for a host that cannot run it, nor beside as many of its own as may run.
     let strange = Asking { routes: vec!["outra".to_owned()], ..host("um") };
     assert!(store.waiting(&strange.offer()).await?.is_empty());
     one.per_client = 1;

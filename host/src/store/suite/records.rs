@@ -175,7 +175,7 @@ async fn a_refused_record_takes_nothing_of_its_batch_along(ground: &Ground) -> R
     Ok(())
 }
 
-/// A trigger that drops what it is told to, without an error.
+/// A trigger that drops the rows that match, without an error.
 async fn drop_silently(ground: &Ground) -> Result<()> {
     let sqlite = "CREATE TRIGGER descarta BEFORE INSERT ON dados_raw WHEN NEW.payload LIKE '%gone%' \
          BEGIN SELECT RAISE(IGNORE); END";
@@ -216,7 +216,8 @@ async fn a_row_that_a_trigger_drops_is_not_taken_for_one_that_was_there(ground: 
 
 async fn an_error_that_only_one_record_meets_is_told_from_one_that_all_meet(ground: &Ground) -> Result<()> {
     let lease = ground.lease().await?;
-    // An error of no class that is known to be about data: 0A000 (feature_not_supported), SQLITE_ERROR.
+    // An error of no class that is known to be about data: 0A000 (feature_not_supported),
+    // SQLITE_ERROR.
     let sqlite = "CREATE TRIGGER falha BEFORE INSERT ON dados_raw WHEN NEW.payload LIKE '%odd%' \
          BEGIN SELECT json('nenhum json'); END";
     let postgres = "CREATE FUNCTION falha() RETURNS trigger LANGUAGE plpgsql AS \

@@ -78,7 +78,8 @@ async fn a_frontier_is_counted_in_bytes(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-/// Checkpoints and rejections of several scraps of one client want the same row: none of them waits for another in a circle.
+/// Checkpoints and rejections of several scraps of one client want the same row: none of them waits
+/// for another in a circle.
 async fn many_scraps_of_a_client_count_side_by_side(ground: &Ground) -> Result<()> {
     const SCRAPS: i64 = 4;
     const PAGES: i64 = 20;
