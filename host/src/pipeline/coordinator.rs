@@ -205,6 +205,9 @@ impl Coordinator {
     }
 
     async fn open_next(&mut self, slot: OwnedSemaphorePermit) -> Result<(), StoreError> {
+        if self.shared.job.asked_back.is_cancelled() {
+            return Ok(());
+        }
         let next = self.shared.frontier().next();
         let Some(cursor) = next else { return Ok(()) };
         let before = match cursor.id {
@@ -221,6 +224,10 @@ impl Coordinator {
 
     /// Fetches a page ahead of its parent's checkpoint, if there is a slot for it right now.
     fn take_offer(&mut self, offer: Ahead) {
+        // The slot may have been asked back in the same poll in which the offer came.
+        if self.shared.job.asked_back.is_cancelled() {
+            return;
+        }
         // One that lay until its parent was durable is not ahead any more: the page is in the store, and may be done, and its
         // sweep over.
         if *offer.parent.checkpointed.borrow() {
