@@ -87,6 +87,7 @@ impl Atlas {
         let mut waiting_at = Instant::now();
         let mut published_at = Instant::now();
         let mut others = Others::default();
+        let mut ended = Ok(());
         while !stop.is_cancelled() {
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= SCHEDULES_LOOK) {
                 looked = Some(Instant::now());
@@ -166,6 +167,11 @@ impl Atlas {
                     break;
                 }
                 Ok(None) => pause = LOOK,
+                // No waiting empties the queue of a database that is not there any more.
+                Err(failure) if until == WorkUntil::Empty && self.is_displaced().await => {
+                    ended = Err(failure);
+                    break;
+                }
                 Err(failure) => {
                     complain(&failure);
                     pause = (pause * 2).min(LOOK_MAX);
@@ -179,7 +185,12 @@ impl Atlas {
         }
         // What runs hands itself back.
         while runs.next().await.is_some() {}
-        Ok(())
+        ended
+    }
+
+    /// Whether the database's file is not the one that was opened.
+    async fn is_displaced(&self) -> bool {
+        self.store().in_place().await.is_err_and(|error| error.fault == Fault::Displaced)
     }
 
     async fn take(&self, running: &[i64]) -> Result<Option<Lease>, Failure> {

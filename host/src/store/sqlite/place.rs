@@ -5,9 +5,9 @@
 //! compared with what stood there when it was opened.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::SqlitePool;
 
@@ -100,7 +100,7 @@ impl DatabasePlace {
             None => return Found::Another("it is gone"),
         }
         // What cannot be read now is the statements' to tell.
-        let Ok((header, length)) = read(&self.path) else { return Found::Same };
+        let Ok((header, length)) = read(&self.path, was) else { return Found::Same };
         if length == 0 && known.length == 0 {
             return Found::Same;
         }
@@ -119,7 +119,7 @@ impl DatabasePlace {
         Found::Same
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,11 +137,23 @@ fn id(path: &Path) -> Option<FileId> {
     std::fs::metadata(path).ok().map(|_| FileId { device: 0, inode: 0 })
 }
 
-/// The beginning of a file, and its length in bytes.
-fn read(path: &Path) -> std::io::Result<(Vec<u8>, u64)> {
-    let file = File::open(path)?;
+/// Databases that this process has looked at, each opened once and never closed. To close a file
+/// is to give up every lock that the process has on it, SQLite's own too (POSIX,
+/// <https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>),
+/// and then the next command that ends beside this process removes the log that it writes to.
+static OPENED: Mutex<Vec<(FileId, File)>> = Mutex::new(Vec::new());
+
+/// The beginning of the file, and its length in bytes.
+fn read(path: &Path, which: FileId) -> std::io::Result<(Vec<u8>, u64)> {
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !opened.iter().any(|(known, _)| *known == which) {
+        opened.push((which, File::open(path)?));
+    }
+    let found = opened.iter().find(|(known, _)| *known == which);
+    let mut file = &found.ok_or(std::io::ErrorKind::NotFound)?.1;
     let length = file.metadata()?.len();
     let mut header = Vec::with_capacity(HEADER_BYTES);
+    file.seek(SeekFrom::Start(0))?;
     file.take(HEADER_BYTES as u64).read_to_end(&mut header)?;
     Ok((header, length))
 }
