@@ -11,6 +11,7 @@
 //! - `events`   what happens, to whoever listens
 //! - `counting` what a client has, which takes a large table minutes
 //! - `export`   records as a file
+//! - `lines`    where the lines of requests end
 //! - `metrics`  what Prometheus is told
 //! - `view`     how things look to programs
 //! - `prefix`   a path in front of all others
@@ -26,6 +27,7 @@ mod counting;
 mod events;
 mod export;
 mod guard;
+mod lines;
 mod metrics;
 mod page;
 mod prefix;
@@ -61,6 +63,7 @@ use tower_http::compression::CompressionLayer;
 
 use self::counting::Counting;
 use self::events::{Journal, Listeners, Runs, Watch};
+use self::lines::WholeLines;
 use self::metrics::Metrics;
 use self::room::Room;
 use self::throttle::Throttle;
@@ -223,15 +226,15 @@ impl Listening {
             Some(config) => {
                 let config = RustlsConfig::from_config(config);
                 let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
-                let server = server.map(|_| RustlsAcceptor::new(config).acceptor(room));
+                let server = server.map(|_| WholeLines(RustlsAcceptor::new(config).acceptor(room)));
                 let mut server = server.handle(handle).http1_only().first_request_timeout(HEADERS_TIMEOUT);
                 bound(server.http_builder());
                 tokio::spawn(server.serve(app))
             }
             None => {
                 let server = axum_server::from_tcp(listener).map_err(|e| broken(&e))?;
-                let mut server =
-                    server.acceptor(room).handle(handle).http1_only().first_request_timeout(HEADERS_TIMEOUT);
+                let server = server.acceptor(WholeLines(room)).handle(handle);
+                let mut server = server.http1_only().first_request_timeout(HEADERS_TIMEOUT);
                 bound(server.http_builder());
                 tokio::spawn(server.serve(app))
             }

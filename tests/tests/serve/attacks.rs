@@ -6,6 +6,8 @@ use anyhow::{Context, ensure};
 use atlas_tests::{Atlas, Faults, api};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::{Server, header, scrap};
 use crate::doors::{PAGES, expect_guarded};
@@ -488,4 +490,56 @@ async fn no_secret_is_in_a_page_an_answer_an_event_a_log_or_a_journal() -> anyho
         }
     }
     Ok(())
+}
+
+/// What a connection was answered until it was closed: the statuses, in their order.
+async fn statuses(server: &Server, said: &str) -> anyhow::Result<Vec<String>> {
+    let mut stream = TcpStream::connect(server.address()).await?;
+    stream.write_all(said.replace("HOST", server.address()).as_bytes()).await?;
+    let mut answers = Vec::new();
+    // Whoever refuses may close before all of it was read.
+    let _ = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answers)).await.context("no end")?;
+    let answers = String::from_utf8_lossy(&answers).into_owned();
+    let heads = answers.match_indices("HTTP/1.1 ").filter_map(|(at, _)| answers.get(at + 9..at + 12));
+    Ok(heads.map(str::to_owned).collect())
+}
+
+#[tokio::test]
+async fn a_request_whose_lines_end_in_lf_alone_is_refused_wherever_they_do() -> anyhow::Result<()> {
+    let atlas = Atlas::on_sqlite()?;
+    let server = Server::start(&atlas, &[]).await?;
+    let form = "POST /entrar HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+    let chunked = format!("{form}Transfer-Encoding: chunked\r\n\r\n");
+    let get = "GET /healthz HTTP/1.1\r\nHost: HOST\r\n\r\n";
+    let last = "GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
+    for refused in [
+        "GET /healthz HTTP/1.1\nHost: HOST\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: HOST\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: HOST\r\n\n",
+        "GET /healthz HTTP/1.1\nHost: HOST\n\n",
+        "GET /healthz HTTP/1.1\r\nHost: HOST\r\nA: b\nC: d\r\n\r\n",
+        "\nGET /healthz HTTP/1.1\r\nHost: HOST\r\n\r\n",
+        &format!("{form}Content-Length: 9\n\r\nchave=abc"),
+        &format!("{chunked}9\nchave=abc\r\n0\r\n\r\n"),
+        &format!("{chunked}9;a=b\nchave=abc\r\n0\r\n\r\n"),
+        &format!("{chunked}9\r\nchave=abc\n0\r\n\r\n"),
+        &format!("{chunked}9\r\nchave=abc\r\n0\n\r\n"),
+        &format!("{chunked}9\r\nchave=abc\r\n0\r\nA: b\n\r\n"),
+        &format!("{chunked}9\r\nchave=abc\r\n0\r\n\n"),
+    ] {
+        // Nothing that comes after it is answered.
+        assert_eq!(statuses(&server, &format!("{refused}{last}")).await?, ["400"], "{refused:?}");
+        let mut second = statuses(&server, &format!("{get}{refused}{last}")).await?;
+        assert_eq!(second.remove(0), "200", "{refused:?}");
+        assert_eq!(second, ["400"], "{refused:?}");
+    }
+    // A body may have what it likes.
+    for (taken, status) in [
+        ("\r\n".to_owned() + get, "200"),
+        (format!("{form}Content-Length: 10\r\n\r\nchave=\na\nb"), "401"),
+        (format!("{chunked}a\r\nchave=\na\nb\r\n0\r\nA: b\r\n\r\n"), "401"),
+    ] {
+        assert_eq!(statuses(&server, &format!("{taken}{last}")).await?, [status, "200"], "{taken:?}");
+    }
+    server.stop().await.map(drop)
 }
