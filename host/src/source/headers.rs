@@ -137,7 +137,7 @@ const ROUTING_PARTS: [&str; 33] = [
 ];
 
 /// Words of names by which servers take a request for a certain user's or program's.
-const IDENTITY_WORDS: [&str; 39] = [
+const IDENTITY_WORDS: [&str; 46] = [
     "acting",
     "actor",
     "admin",
@@ -154,6 +154,8 @@ const IDENTITY_WORDS: [&str; 39] = [
     "eppn",
     "from",
     "groups",
+    "hmac",
+    "ident",
     "identity",
     "internal",
     "iv",
@@ -161,15 +163,19 @@ const IDENTITY_WORDS: [&str; 39] = [
     "login",
     "mellon",
     "oidc",
+    "passwd",
     "password",
     "permissions",
     "pomerium",
+    "pwd",
     "requester",
     "role",
     "roles",
     "saml",
     "secret",
+    "senha",
     "session",
+    "signature",
     "sm",
     "subject",
     "sudo",
@@ -177,9 +183,11 @@ const IDENTITY_WORDS: [&str; 39] = [
     "uid",
     "user",
     "username",
+    "usuario",
 ];
 /// Parts of such names.
-const IDENTITY_PARTS: [&str; 30] = [
+const IDENTITY_PARTS: [&str; 35] = [
+    "accesskey",
     "accesstoken",
     "actas",
     "apikey",
@@ -198,12 +206,16 @@ const IDENTITY_PARTS: [&str; 30] = [
     "mstoken",
     "onbehalf",
     "principal",
+    "privatekey",
     "privatetoken",
+    "rapidapi",
     "runas",
+    "secretkey",
     "sessionid",
     "shibboleth",
     "siteminder",
     "smuser",
+    "subscriptionkey",
     "useremail",
     "userid",
     "userinfo",
@@ -211,6 +223,9 @@ const IDENTITY_PARTS: [&str; 30] = [
     "webauth",
     "xtoken",
 ];
+/// What stands in the names of tokens that say nothing of who asks: they are against forgery, or
+/// say how far a list was read.
+const OTHER_TOKENS: [&str; 7] = ["continuation", "csrf", "cursor", "next", "page", "sync", "xsrf"];
 
 /// Headers that a connector never sees. They carry a credential: one that the source sets, or the one that was sent and came
 /// back. Challenges are among them, since they are for whoever authenticates, which a connector does not, and some quote the
@@ -324,7 +339,14 @@ fn is_free(name: &str) -> bool {
 
 /// Whether no connector may set a header, whatever was granted.
 fn is_hosts(name: &str) -> bool {
-    !FREE.contains(&name) && (leads_astray(name) || has(name, &IDENTITY_WORDS, &IDENTITY_PARTS))
+    !FREE.contains(&name) && (leads_astray(name) || has(name, &IDENTITY_WORDS, &IDENTITY_PARTS) || is_token(name))
+}
+
+/// Whether a name is that of a token that says who asks, with whatever before it or behind.
+fn is_token(name: &str) -> bool {
+    let dashed = dashed(name);
+    let has_one = dashed.split('-').any(|word| word.ends_with("token") || word.ends_with("tokens"));
+    has_one && !OTHER_TOKENS.iter().any(|other| dashed.contains(other))
 }
 
 /// Whether a header says how the message travels, where it comes from or goes, or which method or
@@ -400,8 +422,16 @@ mod tests {
 
     #[test]
     fn a_vendors_own_header_needs_a_grant() {
-        for name in ["tenantId", "X-Tenant", "Company-Id", "X-Api-Version", "x-csrf-token", "Cache-Control", "empresa"]
-        {
+        for name in [
+            "tenantId",
+            "X-Tenant",
+            "Company-Id",
+            "X-Api-Version",
+            "x-csrf-token",
+            "Cache-Control",
+            "empresa",
+            "Page-Token",
+        ] {
             assert_eq!(of(name, "x"), Err(SendError::HeadersNotGranted(vec![name.to_owned()])), "{name}");
             let granted = grantable(name).unwrap_or_else(|| panic!("{name} cannot be granted"));
             assert!(of_connector(&[(name.to_owned(), "x".to_owned())], &[granted]).is_ok(), "{name}");

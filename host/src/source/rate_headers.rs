@@ -56,7 +56,8 @@ fn structured(headers: &HeaderMap) -> Option<(&'static str, Duration)> {
     Some(("ratelimit", Duration::try_from_secs_f64(longest).ok()?))
 }
 
-fn until(number: f64, unit: f64, now: SystemTime) -> Option<Duration> {
+/// How long it is until then: a number of so many seconds each, or a moment.
+pub(super) fn until(number: f64, unit: f64, now: SystemTime) -> Option<Duration> {
     let moment = match number {
         n if n >= MOMENT_MS => n / 1000.0,
         n if n >= MOMENT_S => n,

@@ -61,20 +61,29 @@ fn strict(mut answer: Map<String, Value>) -> Vec<u8> {
     Value::Object(answer).to_string().into_bytes()
 }
 
-/// A member that is a text and not blank.
+/// What programs write that turn nothing into a text.
+const NOTHING: [&str; 7] = ["null", "undefined", "none", "nil", "false", "[]", "{}"];
+
+/// A member that is a text and says something: a token has a visible character (RFC 6749,
+/// appendix A).
 fn text<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    answer.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
+    let says_something = |text: &&str| {
+        let plain = text.trim().trim_matches(['"', '\'']);
+        plain.chars().any(|c| c.is_ascii_graphic())
+            && !NOTHING.iter().any(|nothing| plain.eq_ignore_ascii_case(nothing))
+    };
+    answer.get(name).and_then(Value::as_str).filter(says_something)
 }
 
-/// Whole seconds, be they written as a number or as a string; none for what is neither, or is
-/// negative.
+/// Whole seconds, be they written as a number or as a string; none for what is neither, and for a
+/// life without any: a token that it is given with is to be used all the same.
 fn seconds(life: &Value) -> Option<u64> {
     let seconds = match life {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
-    (seconds.is_finite() && seconds >= 0.0).then_some(seconds as u64)
+    (seconds.is_finite() && seconds >= 1.0).then_some(seconds as u64)
 }
 
 /// What is said of an answer that is no token: its members that say something, else the beginning
@@ -157,10 +166,22 @@ mod tests {
             r#"{"access_token":"a","token_type":"","expires_in":" 3600 ","refresh_token":""}"#,
             r#"{"access_token":"a","token_type":null,"expires_in":3600.0,"refresh_token":null,"scope":null}"#,
             r#"{"access_token":"a","expires_in":"3600.5","refresh_token":"  ","scope":false}"#,
+            r#"{"access_token":"a","token_type":"null","expires_in":3600,"refresh_token":"null"}"#,
+            r#"{"access_token":"a","token_type":[],"expires_in":3600,"refresh_token":[]}"#,
+            r#"{"access_token":"a","token_type":{},"expires_in":3600,"refresh_token":{}}"#,
+            r#"{"access_token":"a","token_type":0,"expires_in":3600,"refresh_token":0}"#,
+            r#"{"access_token":"a","token_type":false,"expires_in":3600,"refresh_token":false}"#,
+            r#"{"access_token":"a","expires_in":3600,"refresh_token":"\u00a0\u200b\u0000"}"#,
+            r#"{"access_token":"a","expires_in":3600,"refresh_token":" Undefined "}"#,
+            r#"{"access_token":"a","expires_in":3600,"refresh_token":"\"\""}"#,
+            r#"{"access_token":"a","expires_in":3600,"refresh_token":"None"}"#,
         ] {
             assert_eq!(taken(body), plain, "{body}");
         }
-        for body in [r#"{"access_token":"a","expires_in":null}"#, r#"{"access_token":"a","expires_in":-1}"#] {
+        for life in ["null", "-1", "0", "\"0\"", "\"\"", "\"nunca\"", "false", "[]", "{}", "0.5", "\"inf\"", "\"NaN\""]
+        {
+            let body = format!(r#"{{"access_token":"a","expires_in":{life}}}"#);
+            let body = body.as_str();
             assert_eq!(taken(body), serde_json::json!({ "access_token": "a", "token_type": "bearer" }), "{body}");
         }
         assert_eq!(taken(r#"{"access_token":"a","scope":["x","y"]}"#)["scope"], "x y");
@@ -183,6 +204,9 @@ mod tests {
             ),
             (200, r#"{"access_token":" ","token":"novo"}"#, "HTTP 200"),
             (200, r#"{"access_token":7}"#, "HTTP 200"),
+            (200, r#"{"access_token":"null"}"#, "HTTP 200"),
+            (200, r#"{"access_token":"\u200b"}"#, "HTTP 200"),
+            (200, r#"{"access_token":[]}"#, "HTTP 200"),
         ] {
             let refused = SendError::CredentialRefused(format!("the token URL answered {said}"));
             assert_eq!(told(status, body), refused, "{body}");
