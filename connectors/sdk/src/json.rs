@@ -7,14 +7,30 @@ type Scalar<T> = Result<Option<T>, NotThis>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotThis;
 
+/// Words for nothing of the languages that sources are written in, where one was made a string.
+const NOTHING: [&str; 5] = ["", "null", "undefined", "none", "nil"];
+/// Words for no.
+const NO: [&str; 3] = ["0", "false", "no"];
+
 /// Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string,
-/// `[]` or `{}`.
+/// `"null"`, `[]` or `{}`.
 pub(crate) fn is_nothing(text: &str) -> bool {
     let text = text.trim();
     let inner = |open, close| text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).map(str::trim);
     matches!(text, "null" | "false")
         || inner('[', ']').or_else(|| inner('{', '}')).is_some_and(str::is_empty)
-        || text.starts_with('"') && string(text).is_ok_and(|text| text.is_none_or(|text| text.trim().is_empty()))
+        || is_one_of(&NOTHING, text)
+}
+
+/// Whether a value says no where one stands that is more than a number: nothing, `0`, `"false"`.
+pub(crate) fn is_no(text: &str) -> bool {
+    is_nothing(text) || text.trim().parse() == Ok(0.0) || is_one_of(&NO, text.trim())
+}
+
+/// Whether a text is a JSON string of one of these words.
+fn is_one_of(words: &[&str], text: &str) -> bool {
+    let said = if text.starts_with('"') { string(text).ok().flatten() } else { None };
+    said.is_some_and(|said| words.iter().any(|word| said.trim().eq_ignore_ascii_case(word)))
 }
 
 /// A whole number from 0 on, or a string that is one, as many APIs write it: `3`, `"3"`, `3.0`. A
@@ -127,10 +143,16 @@ mod tests {
     #[test]
     fn nothing_is_written_in_many_ways() {
         for nothing in ["null", "false", "\"\"", "\" \\n\\t\"", "\"\\u0020\"", "[]", "[ ]", "{}", " { } "] {
-            assert!(is_nothing(nothing), "{nothing}");
+            assert!(is_nothing(nothing) && is_no(nothing), "{nothing}");
         }
-        for something in ["0", "true", "\"0\"", "\"null\"", "[0]", "{\"a\":1}", "\"[]\"", "\"\\ud83d\""] {
-            assert!(!is_nothing(something), "{something}");
+        for nothing in ["\"null\"", "\" NULL \"", "\"undefined\"", "\"None\"", "\"nil\"", "\"nu\\u006cl\""] {
+            assert!(is_nothing(nothing) && is_no(nothing), "{nothing}");
+        }
+        for no in ["0", "0.0", "-0", "\"0\"", "\"false\"", "\"No\""] {
+            assert!(is_no(no) && !is_nothing(no), "{no}");
+        }
+        for something in ["1", "true", "\"1\"", "\"nulls\"", "\"/null\"", "[0]", "{\"a\":1}", "\"[]\"", "\"\\ud83d\""] {
+            assert!(!is_nothing(something) && !is_no(something), "{something}");
         }
     }
 

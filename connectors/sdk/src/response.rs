@@ -75,12 +75,12 @@ impl Response {
     }
 
     /// Whether something stands at `pointer`: APIs say that there is no next page by `null`,
-    /// `false`, a blank string, `[]` or `{}` as well. None: not even that stands there.
+    /// `false`, `0`, a blank string, `"null"`, `[]` or `{}` as well. None: not even that stands there.
     ///
     /// # Errors
     /// `Retry` if the body is not JSON.
     pub fn says(&self, pointer: &str) -> Result<Option<bool>, FetchError> {
-        Ok(self.json(pointer)?.map(|text| !json::is_nothing(&text)))
+        Ok(self.json(pointer)?.map(|text| !json::is_no(&text)))
     }
 
     /// A number at `pointer` that only informs, such as how many records there are in all: as

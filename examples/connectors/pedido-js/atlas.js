@@ -78,10 +78,15 @@ export function value(answer, pointer) {
   return text === null ? undefined : JSON.parse(text);
 }
 
-/** Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string, `[]` or `{}`. */
+/** Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string, `"null"`, `[]` or `{}`. */
 export function isNothing(found) {
-  if (typeof found === "string") return found.trim() === "";
+  if (typeof found === "string") return /^\s*(null|undefined|none|nil)?\s*$/i.test(found);
   return found == null || found === false || (typeof found === "object" && Object.keys(found).length === 0);
+}
+
+/** Whether a value says no where one stands that is more than a number: nothing, `0`, `"false"`. */
+export function isNo(found) {
+  return isNothing(found) || found === 0 || (typeof found === "string" && /^\s*(0|false|no)\s*$/i.test(found));
 }
 
 /** The whole number at a JSON pointer, be it written as a number or as a string, or as `3.0`; `null` for nothing, however it is

@@ -6,7 +6,7 @@
 //
 // A cursor is a page's number (cursor format 1).
 
-import { descriptor, fatal, get, informs, invalidResponse, isNothing, page, reported, select, value, whole } from "./atlas.js";
+import { descriptor, fatal, get, informs, invalidResponse, isNo, page, reported, select, value, whole } from "./atlas.js";
 
 /** The most branches that a page may name; a source with more pages is followed one by one. */
 const MAX_BRANCHES = 100_000;
@@ -57,6 +57,6 @@ function next(number, records, answer) {
     return Array.from({ length: last - 1 }, (_, index) => String(index + 2));
   }
   // Where nothing says where the pages end, the first empty one does.
-  const goesOn = url === undefined && last === null ? records > 0 : !isNothing(url) || (last !== null && number < last);
+  const goesOn = url === undefined && last === null ? records > 0 : !isNo(url) || (last !== null && number < last);
   return goesOn ? [String(number + 1)] : [];
 }

@@ -111,10 +111,17 @@ def value(answer: Response, pointer: str) -> Any:
 
 
 def is_nothing(found: Any) -> bool:
-    """Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string, `[]` or `{}`."""
+    """Whether a value says that nothing is there: APIs write it as `null`, `false`, a blank string, `"null"`, `[]` or `{}`."""
     if isinstance(found, str):
-        return not found.strip()
+        return found.strip().lower() in ("", "null", "undefined", "none", "nil")
     return found is ABSENT or found is None or found is False or found == [] or found == {}
+
+
+def is_no(found: Any) -> bool:
+    """Whether a value says no where one stands that is more than a number: nothing, `0`, `"false"`."""
+    if isinstance(found, str) and found.strip().lower() in ("0", "false", "no"):
+        return True
+    return is_nothing(found) or found == 0
 
 
 def whole(answer: Response, pointer: str) -> int | None:

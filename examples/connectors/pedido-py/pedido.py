@@ -69,5 +69,5 @@ def next_pages(number: int, records: int, answer: Response) -> list[str]:
         # Nothing says where the pages end: the first empty one does.
         goes_on = records > 0
     else:
-        goes_on = not atlas.is_nothing(url) or (last is not None and number < last)
+        goes_on = not atlas.is_no(url) or (last is not None and number < last)
     return [str(number + 1)] if goes_on else []
