@@ -1,4 +1,4 @@
 //! The canonical form of records.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_host::fuzzing::canonical(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_json::fuzzing::canonical(input));

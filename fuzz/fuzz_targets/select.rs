@@ -1,4 +1,4 @@
 //! JSON pointers, and what they select.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_host::fuzzing::select(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_json::fuzzing::select(input));

@@ -4,12 +4,11 @@
 //! A message for an error has an attribute `.fix`, which says what to do about it; where that is a command, `.page` says it to
 //! whoever is at the page.
 
+use atlas_model::Notice;
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use fluent_syntax::ast::Pattern;
 use unic_langid::LanguageIdentifier;
-
-use crate::notice::Notice;
 
 /// A language that operators can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,14 +107,6 @@ impl Catalogue {
         }
         self.bundle.format_pattern(pattern, Some(&args), &mut Vec::new()).into_owned()
     }
-}
-
-/// A message without a `Notice` of its own.
-#[macro_export]
-macro_rules! notice {
-    ($key:literal $(, $name:ident = $value:expr)* $(,)?) => {
-        $crate::notice::Notice::new($key)$(.with(stringify!($name), &$value))*
-    };
 }
 
 #[cfg(test)]

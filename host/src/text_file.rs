@@ -5,11 +5,9 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use atlas_model::{Notice, notice};
 use thiserror::Error;
 use zeroize::Zeroizing;
-
-use crate::notice;
-use crate::notice::Notice;
 
 /// The byte-order mark in UTF-8.
 const MARK: &[u8] = &[0xef, 0xbb, 0xbf];

@@ -1,9 +1,11 @@
 //! What ARCHITECTURE.md promises, as far as a program can see it.
 
 mod catalogues;
+mod fuzz;
 mod names;
 mod patched;
 mod rooms;
+mod walls;
 mod wit;
 
 use std::fs;
@@ -43,8 +45,10 @@ type Fault = String;
 pub(crate) fn run() -> Result<()> {
     let sources = sources()?;
     let mut faults: Vec<Fault> = rooms::check(&sources);
+    faults.extend(walls::check(&walls::tree()?));
     faults.extend(wit::check(&sources));
     faults.extend(catalogues::check(&sources));
+    faults.extend(fuzz::check(&sources));
     faults.extend(names::check(&sources));
     faults.extend(patched::check(&sources));
     for fault in &faults {

@@ -1,5 +1,6 @@
 //! `atlas client add|list|set|bind|remove|credential|settings|rekey`.
 
+use atlas_model::{Secret, notice};
 use serde::Serialize;
 
 use super::args::{ClientArgs, ClientCommand};
@@ -7,9 +8,7 @@ use super::credential;
 use super::input;
 use super::output::Output;
 use super::settings;
-use crate::notice;
 use crate::service::{Atlas, ClientChange, Exit, Failure, Said};
-use crate::source::Secret;
 
 /// More than any token is long.
 const TOKEN_MAX: u64 = 64 * 1024;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use atlas_model::{Notice, Secret, notice};
 use serde::Serialize;
 
 use super::args::{ConnectorArgs, ConnectorCommand};
@@ -10,10 +11,7 @@ use super::published;
 use super::{input, inspect};
 use crate::config::Config;
 use crate::connector::{Standing, Usage};
-use crate::notice;
-use crate::notice::Notice;
 use crate::service::{Connectors, Exit, Failure, Signed, hold_notice};
-use crate::source::Secret;
 
 /// More than any password is long.
 const PASSWORD_MAX: u64 = 4 * 1024;

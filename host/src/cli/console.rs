@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use atlas_model::{Counts, Notice, notice};
+use atlas_pipeline::{Event, Observer};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::output::Output;
 use super::terminal;
 use crate::i18n::Catalogue;
-use crate::notice;
-use crate::notice::Notice;
-use crate::pipeline::{Event, Observer};
 use crate::service::{Announcement, Exit};
-use crate::store::Counts;
 
 /// How often what is updated in place is drawn.
 const REDRAW: Duration = Duration::from_millis(100);

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use atlas_model::{InitReport, notice};
+use atlas_store_sql::{POSTGRES_SQL, SQLITE_SQL};
+
 use super::args::{DbArgs, DbCommand, Dialect};
 use super::output::Output;
 use crate::config::Config;
-use crate::notice;
 use crate::service::{Atlas, Exit, Failure};
-use crate::store::{InitReport, POSTGRES_SQL, SQLITE_SQL};
 
 pub(super) async fn run(
     args: DbArgs,

@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
+use atlas_json::Pointer;
+use atlas_model::{Notice, notice};
 use serde_json::{Value, json};
 
 use super::output::Output;
 use crate::connector::{Connector, Descriptor};
-use crate::json::Pointer;
-use crate::notice;
-use crate::notice::Notice;
 use crate::source::{AuthScheme, Position, RateBudget, TokenGrant};
 
 pub(super) fn show(connector: &Connector, output: &Output) {

@@ -43,6 +43,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use atlas_model::InitReport;
 use clap::Parser;
 
 use self::args::{Cli, Command, LogFormat};
@@ -50,7 +51,6 @@ use self::output::Output;
 use crate::config::{self, Config, Environment, Flags};
 use crate::i18n::Catalogue;
 use crate::service::{Atlas, ClientChange, Exit, Failure, check_client};
-use crate::store::InitReport;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -70,7 +70,8 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let failure = Failure::new("op-run", crate::notice!("error-engine", reason = error), Exit::Configuration);
+            let failure =
+                Failure::new("op-run", atlas_model::notice!("error-engine", reason = error), Exit::Configuration);
             return report::fail(&catalogue, &failure);
         }
     };

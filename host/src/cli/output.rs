@@ -4,17 +4,16 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::sync::OnceLock;
 
+use atlas_model::notice::acts_on_a_terminal;
+use atlas_model::{Notice, notice};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::args::{Common, Format};
 use super::terminal;
 use crate::i18n::Catalogue;
-use crate::notice;
-use crate::notice::Notice;
-use crate::notice::acts_on_a_terminal;
-pub(super) use crate::notice::printable;
 use crate::service::{Exit, Failure};
+pub(super) use atlas_model::notice::printable;
 
 /// Where results and remarks go.
 pub(super) struct Output {

@@ -3,15 +3,14 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use atlas_model::{Notice, Publication};
 use serde::Serialize;
 
 use super::connector::{digest, say_version};
 use super::db;
 use super::output::Output;
 use crate::config::Config;
-use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure};
-use crate::store::Publication;
 
 pub(super) async fn publish(file: &Path, accepted: bool, config: Config, output: &Output) -> Result<Exit, Failure> {
     let atlas = open(config, output).await?;

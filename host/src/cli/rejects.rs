@@ -1,15 +1,13 @@
 //! `atlas rejects list|show|export|replay`.
 
+use atlas_model::{Notice, Rejected, notice};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::args::{RejectsArgs, RejectsCommand};
 use super::output::{Output, printable};
-use crate::notice;
-use crate::notice::Notice;
 use crate::service::{Atlas, Exit, Failure, Replayed};
-use crate::store::Rejected;
 use crate::zone::Zone;
 
 /// Bytes of a record that a list shows.

@@ -5,12 +5,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use atlas_model::Notice;
+use atlas_model::notice::{legible, printable};
 use chrono::{Local, SecondsFormat};
 
 use super::terminal;
 use crate::config::ERROR_LOG;
 use crate::i18n::Catalogue;
-use crate::notice::{Notice, legible, printable};
 use crate::service::{Failure, line_of};
 
 /// Tells the operator, writes the log, and gives the exit code.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::{Counts, InitReport, notice};
 use futures_util::future::{join, join_all};
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -12,9 +13,7 @@ use super::output::Output;
 use super::reload::ConnectorConsole;
 use super::report;
 use super::signals::stop_on_interrupt;
-use crate::notice;
 use crate::service::{Atlas, Created, Exit, Failure, RunFor, RunReport, ScrapRequest};
-use crate::store::{Counts, InitReport};
 
 pub(super) async fn run(args: RunArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let Created { id, bound } = atlas.create_own_scrap(&request(args)).await?;
@@ -160,7 +159,7 @@ fn tell(mut report: RunReport, output: &Output, console: &Console<'_>) {
 
 fn summary(report: &RunReport, output: &Output) -> String {
     let Counts { lidos, inseridos, duplicados, reencontrados, rejeitados } = report.counts();
-    let state = output.text(&crate::notice::Notice::new(&format!("state-{}", report.status)));
+    let state = output.text(&atlas_model::Notice::new(&format!("state-{}", report.status)));
     let seconds = format!("{:.1}", report.duracao_ms as f64 / 1000.0);
     let mut text = output.text(&notice!(
         "run-summary",

@@ -1,14 +1,12 @@
 //! `atlas schedule add|list|pause|resume|run|remove`.
 
+use atlas_model::{Notice, Schedule, notice};
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 
 use super::args::{ScheduleArgs, ScheduleCommand};
 use super::output::Output;
-use crate::notice;
-use crate::notice::Notice;
 use crate::service::{Atlas, Created, Exit, Failure, ScheduleRequest};
-use crate::store::Schedule;
 use crate::zone::Zone;
 
 pub(super) async fn run(args: ScheduleArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {

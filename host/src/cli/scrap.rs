@@ -1,12 +1,11 @@
 //! `atlas scrap create|list|show|run|resume|retry|pause|cancel`.
 
+use atlas_model::{Asked, InitReport, Notice, Scrap, ScrapFilter, notice};
+
 use super::args::{ScrapArgs, ScrapCommand};
 use super::output::Output;
 use super::run;
-use crate::notice;
-use crate::notice::Notice;
 use crate::service::{Atlas, Created, Exit, Failure, RunReport};
-use crate::store::{Asked, InitReport, Scrap, ScrapFilter};
 
 pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     match args.command {

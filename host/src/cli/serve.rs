@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use atlas_model::notice;
+
 use super::args::ServeArgs;
 use super::output::Output;
 use super::report;
 use super::signals::stop_on_interrupt;
 use crate::i18n::Catalogue;
-use crate::notice;
 use crate::server::{Listening, ServeSettings};
 use crate::service::{Atlas, Exit, Failure};
 

@@ -1,11 +1,11 @@
 //! `atlas client settings show|set`: what a client has set of an API.
 
+use atlas_model::notice;
 use serde_json::{Map, Value};
 
 use super::args::SettingsCommand;
 use super::input;
 use super::output::Output;
-use crate::notice;
 use crate::service::{Atlas, Exit, Failure};
 
 /// More than settings may have, so that those which have too much are said to.

@@ -3,12 +3,12 @@
 use std::io;
 use std::thread;
 
+use atlas_model::notice;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
 use super::terminal;
-use crate::notice;
 use crate::service::{Exit, Failure};
 
 /// A token that the first Ctrl-C (or SIGTERM) cancels. The second ends the process.

@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
+use atlas_model::{Notice, notice};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::report;
 use crate::config::{self, Environment, Flags};
 use crate::i18n::Catalogue;
-use crate::notice;
-use crate::notice::Notice;
 use crate::service::Failure;
 
 /// Tells what was not understood, and gives the exit code. Help and version are no errors: clap prints those.

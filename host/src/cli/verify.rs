@@ -1,12 +1,11 @@
 //! `atlas verify`: the two verification queries, and each scrap's account.
 
+use atlas_model::{ScrapFilter, notice};
 use serde::Serialize;
 
 use super::args::VerifyArgs;
 use super::output::{Output, printable};
-use crate::notice;
 use crate::service::{Atlas, Exit, Failure};
-use crate::store::ScrapFilter;
 
 /// Rows that the second query shows.
 const NEWEST: i64 = 5;
@@ -240,7 +239,7 @@ fn show(client: i32, origins: &[Origem], newest: &[Newest], accounts: &[Account]
     ];
     output.list(&headings, accounts, |row| {
         let adds_up = if row.confere { notice!("adds-up") } else { notice!("does-not-add-up") };
-        let state = crate::notice::Notice::new(&format!("state-{}", row.status));
+        let state = atlas_model::Notice::new(&format!("state-{}", row.status));
         vec![
             row.scrap_id.to_string(),
             row.rota.clone(),

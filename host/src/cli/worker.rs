@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use atlas_model::{InitReport, notice};
+
 use super::args::WorkerArgs;
 use super::console::Console;
 use super::output::Output;
@@ -9,9 +11,7 @@ use super::reload::ConnectorConsole;
 use super::report;
 use super::run::run_one;
 use super::signals::stop_on_interrupt;
-use crate::notice;
 use crate::service::{Atlas, Exit, Failure, RunFor, Taken, WorkUntil};
-use crate::store::InitReport;
 
 pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let stop = stop_on_interrupt(output)?;

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
+use atlas_model::Secret;
+use atlas_store_sql::StoreUrl;
+
 use super::{ConfigError, Environment, FileSettings, Flags, dotenv};
-use crate::source::Secret;
-use crate::store::StoreUrl;
 
 /// The embedded database, in the working directory.
 const EMBEDDED_FILE: &str = "atlas.db";

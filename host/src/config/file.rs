@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use atlas_model::{Limits, OwnLimits};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
-use crate::limits::{Limits, OwnLimits};
 use crate::source::{Grant, RATE_MIN, RateBudget, RequestPattern};
 use crate::text_file;
 

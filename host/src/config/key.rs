@@ -2,10 +2,10 @@
 
 use std::fs::File;
 
+use atlas_model::StoreKey;
 use zeroize::Zeroizing;
 
 use super::{ConfigError, Environment};
-use crate::store::StoreKey;
 use crate::text_file::{self, TextError};
 
 /// More than any way to write a key needs.

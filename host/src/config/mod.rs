@@ -10,18 +10,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use atlas_model::limits::OutOfRange;
+use atlas_model::{Limits, Notice, OwnLimits, Secret, StoreKey, notice};
+use atlas_pipeline::{RetryPolicy, RunSettings};
+use atlas_store_sql::{CONNECTIONS, CONNECTIONS_WITHIN, StoreUrl};
 use chrono::{Offset, TimeZone, Utc};
 use thiserror::Error;
 
 use self::file::{BudgetSettings, FileSettings, GrantSettings, OwnBudget, WorkerFile};
 use crate::connector::{Pin, TrustPolicy};
 use crate::i18n::Lang;
-use crate::limits::{Limits, OutOfRange, OwnLimits};
-use crate::notice;
-use crate::notice::Notice;
-use crate::pipeline::{RetryPolicy, RunSettings};
-use crate::source::{Grant, RateBudget, Secret};
-use crate::store::{CONNECTIONS, CONNECTIONS_WITHIN, StoreKey, StoreUrl};
+use crate::source::{Grant, RateBudget};
 use crate::text_file::TextError;
 use crate::zone::Zone;
 

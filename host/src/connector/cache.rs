@@ -225,7 +225,7 @@ mod tests {
 
     use super::super::ConnectorEngine;
     use super::*;
-    use crate::limits::Limits;
+    use atlas_model::Limits;
 
     /// The smallest component.
     const NOTHING: &[u8] = b"\0asm\x0d\0\x01\0";

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::Limits;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Module;
@@ -19,7 +20,6 @@ use super::heavy::HeavyWork;
 use super::proposals::{self, Invalid};
 use super::said::{Description, Said, Unsaid};
 use super::split::{self, CoreModule, Split};
-use crate::limits::Limits;
 use crate::source::{Answer, Request, SendError};
 
 /// Children that compile at the same time: each may use what [`Limits::compile_memory`] says.

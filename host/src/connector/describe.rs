@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atlas_model::Limits;
+
 use super::contract::ContractPre;
 use super::descriptor;
 use super::engine::ConnectorEngine;
@@ -10,7 +12,6 @@ use super::guest::Guest;
 use super::said::{Description, Said, Unsaid};
 use super::source::reason_of_trap;
 use super::wasi::Wasi;
-use crate::limits::Limits;
 
 /// What is shown of the text of a `describe` that failed, in characters.
 const REASON_SHOWN: usize = 512;

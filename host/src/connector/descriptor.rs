@@ -1,14 +1,13 @@
 //! What a connector says of itself, checked before anybody builds on it. It is as untrusted as all that a connector says.
 
-use thiserror::Error;
-
+use atlas_json::Pointer;
+use atlas_model::notice::acts_on_a_terminal;
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 use super::said::{Said, SaidAuth, SaidPlaceholder, SaidPosition, SaidRate, SaidRequest};
 use super::schema::{self, SettingsSchema};
 use super::secret_settings::SecretSettings;
-use crate::json::Pointer;
-use crate::notice::acts_on_a_terminal;
 use crate::source::{
     AuthScheme, BadPattern, Placeholder, Position, RATE_MIN, RateBudget, RequestPattern, SchemeError, TokenGrant,
 };

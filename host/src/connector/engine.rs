@@ -207,7 +207,7 @@ mod tests {
     use rustix::process::getpriority_process;
 
     use super::*;
-    use crate::limits::Limits;
+    use atlas_model::Limits;
 
     #[tokio::test]
     async fn guests_stand_back_and_the_host_does_not() {

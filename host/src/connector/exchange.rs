@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use atlas_model::Limits;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::child::RemoteLine;
 use super::flight::CallKind;
 use super::source::ScrapFacts;
-use crate::limits::Limits;
 use crate::source::{Answer, Endpoint, HttpClient, PageMeter, Request, SendError};
 
 /// The largest page that is recorded: requests, headers and bodies together.
@@ -255,8 +255,9 @@ impl RecordedPage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{AuthScheme, BodyBudget, HttpLimits, Method, Secret};
-    use crate::store::{Access, DefaultFor};
+    use crate::source::{AuthScheme, BodyBudget, HttpLimits, Method};
+    use atlas_model::Secret;
+    use atlas_model::{Access, DefaultFor};
 
     /// A line that is recorded, to where nobody answers.
     fn line(requests_per_page: u32) -> GuestHttp {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::ready;
 use std::time::Duration;
 
+use atlas_model::Limits;
+use atlas_model::notice::printable;
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
@@ -18,8 +20,6 @@ use super::imports::HeldSelection;
 use super::said::LogLine;
 use super::share::{GuestMemory, PageShare, Turnstile};
 use super::wasi::Wasi;
-use crate::limits::Limits;
-use crate::notice::printable;
 use crate::source::{Endpoint, Waiting};
 
 /// Handles that a guest may hold at once: responses and selections.

@@ -4,15 +4,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use atlas_json::Pointer;
+use atlas_model::notice::legible;
 use bytes::Bytes;
 use wasmtime::component::Resource;
 
 use super::bindings::atlas::connector::http::{self, BodyError, HttpError, Method};
 use super::bindings::atlas::connector::{log, types};
 use super::guest::Guest;
-use crate::json::{self, Pointer};
-use crate::notice::legible;
-use crate::source::{self, Answer, Refusal, SendError};
+use crate::source;
+use crate::source::{Answer, Refusal, SendError};
 
 /// An answer that a guest holds.
 #[allow(unreachable_pub)] // the generated bindings re-export it
@@ -129,7 +130,7 @@ impl http::HostResponse for Guest {
             return Ok(Err(BodyError::InvalidPointer(pointer)));
         };
         let found = self.work(answer.body.len(), || {
-            let range = json::find_beside(&answer.body, &pointer, selected.as_ref())?;
+            let range = atlas_json::find_beside(&answer.body, &pointer, selected.as_ref())?;
             Ok(range.map(|range| String::from_utf8_lossy(&answer.body[range]).into_owned()))
         })?;
         Ok(found.map_err(body_error))
@@ -150,12 +151,12 @@ impl http::HostResponse for Guest {
             Err(_) => return Ok(Err(self.invalid_pointer(element.unwrap_or_default()))),
         };
         let left = self.records_left();
-        match self.work(body.len(), || json::select(body, &at, inside.as_ref(), left))? {
-            Ok(json::Selected { records, array }) => {
+        match self.work(body.len(), || atlas_json::select(body, &at, inside.as_ref(), left))? {
+            Ok(atlas_json::Selected { records, array }) => {
                 self.table.get_mut(&this)?.selected = Some(array);
                 Ok(Ok(self.hold(records)?))
             }
-            Err(json::BodyError::TooMany { .. }) => Ok(Err(self.too_many_records())),
+            Err(atlas_json::BodyError::TooMany { .. }) => Ok(Err(self.too_many_records())),
             Err(error) => Ok(Err(body_error(error))),
         }
     }
@@ -229,12 +230,12 @@ fn http_error(error: SendError) -> HttpError {
     }
 }
 
-fn body_error(error: json::BodyError) -> BodyError {
+fn body_error(error: atlas_json::BodyError) -> BodyError {
     let text = error.to_string();
     match error {
-        json::BodyError::NotJson { .. } => BodyError::NotJson(text),
-        json::BodyError::Missing { .. } => BodyError::Missing(text),
-        json::BodyError::NotAnArray { .. } => BodyError::NotAnArray(text),
-        json::BodyError::TooMany { max } => BodyError::TooMany(max as u64),
+        atlas_json::BodyError::NotJson { .. } => BodyError::NotJson(text),
+        atlas_json::BodyError::Missing { .. } => BodyError::Missing(text),
+        atlas_json::BodyError::NotAnArray { .. } => BodyError::NotAnArray(text),
+        atlas_json::BodyError::TooMany { max } => BodyError::TooMany(max as u64),
     }
 }

@@ -77,7 +77,7 @@ pub use self::descriptor::{Descriptor, DescriptorError};
 pub use self::engine::ConnectorEngine;
 pub use self::events::{RegistryEvent, RegistryObserver};
 pub use self::flight::{CallKind, CallUnderWay, Crash, FlightOwner, mark_crashes};
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::load::fuzzing;
 pub use self::load::{
     ComponentFile, Connector, ImportFamily, LoadError, Pin, PinError, PublicKey, Refused, TrustError, TrustPolicy,

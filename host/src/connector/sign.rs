@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use atlas_model::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use blake2::{Blake2b256, Blake2b512, Digest};
@@ -13,8 +14,6 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use thiserror::Error;
 use zeroize::Zeroizing;
-
-use crate::source::Secret;
 
 /// What a secret key's file holds: algorithm, key derivation, checksum (2 bytes each), salt (32), the derivation's two costs (8
 /// each); then, encrypted if there is a password, the key's number (8), seed (32), public key (32), and a checksum (32).

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use atlas_model::notice::printable;
+use atlas_model::{CursorId, Limits};
+use atlas_pipeline::{FetchFailure, FetchedPage, Held, PageSource};
 use bytes::Bytes;
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,11 +29,7 @@ use super::share::{GuestMemory, HOST_GUESTS, PageShare, Place, Turnstile, cursor
 use super::usage::{Ended, Usage};
 use super::verdict::understands;
 use super::wasi::Wasi;
-use crate::limits::Limits;
-use crate::notice::printable;
-use crate::pipeline::{FetchFailure, FetchedPage, Held, PageSource};
 use crate::source::{Broke, Endpoint, HttpClient, PageMeter, Refusal, WAIT_MAX, Waiting};
-use crate::store::CursorId;
 
 /// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what is shown can be found whole.
 const REASON_READ: usize = 64 * 1024;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use atlas_model::Limits;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -12,7 +13,6 @@ use super::compile::Compiler;
 use super::engine::ConnectorEngine;
 use super::heavy::HeavyWork;
 use super::load::{Connector, LoadError, Loader, Origin, TrustPolicy};
-use crate::limits::Limits;
 
 /// A connector of the newest version that uses what WASI grants.
 pub(super) fn wasi_guest() -> Vec<u8> {

@@ -82,7 +82,7 @@ mod tests {
     use super::super::load::TrustPolicy;
     use super::super::testing::{load, loader, wasi_guest_with};
     use super::*;
-    use crate::limits::Limits;
+    use atlas_model::Limits;
 
     /// Tries the connector that asks for nothing but the time, with this in the place of that, on a page with one record.
     async fn tried(that: &str, this: &str, limits: Limits, hogs: &[&str]) -> Trial {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use atlas_pipeline::FetchFailure;
 use serde::{Deserialize, Serialize};
 
 use super::state::StateFolder;
-use crate::pipeline::FetchFailure;
 
 /// What the attempts at the pages of a route add up to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

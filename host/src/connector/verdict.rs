@@ -1,10 +1,11 @@
 //! What becomes of a version that was loaded: whether it serves, waits for the operator's word, or is refused. No file, clock
 //! or guest is asked here: the rules stand alone.
 
+use atlas_json::Pointer;
+
 use super::descriptor::Descriptor;
 use super::state::{Doubt, HoldReason, Lists, RouteState};
 use super::trial::Trial;
-use crate::json::Pointer;
 use crate::source::RequestPattern;
 
 /// Characters that are kept of why a trial failed: a connector may give a reason as large as its memory.

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use atlas_model::{NewestRow, OrigemTotal, ScrapSums, notice};
 use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 
-use crate::notice;
 use crate::service::{Atlas, DayTotal, Exit, Failure};
-use crate::store::{NewestRow, OrigemTotal, ScrapSums};
 use crate::zone::Zone;
 
 /// How long somebody waits for an answer.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
+use atlas_model::RawRecord;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +16,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::search::{Search, matching};
 use super::{House, LET_IN_STILL};
 use crate::service::Failure;
-use crate::store::RawRecord;
 use crate::zone::Zone;
 
 /// Bytes of a piece.

@@ -11,12 +11,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atlas_model::notice;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
@@ -24,7 +24,6 @@ use super::House;
 use super::problem::Problem;
 use super::room::SeatKind;
 use super::session::Kept;
-use crate::notice;
 use crate::service::{Exit, Failure};
 
 /// Nothing is loaded from anywhere else, nothing inline is run, nobody frames our pages, no form leads away.

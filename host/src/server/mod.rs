@@ -47,6 +47,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use atlas_model::notice;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -68,7 +69,6 @@ use self::metrics::Metrics;
 use self::room::Room;
 use self::throttle::Throttle;
 use crate::i18n::{Catalogue, Lang};
-use crate::notice;
 use crate::service::{Atlas, Exit, Failure, Finding, Health};
 use crate::zone::Zone;
 

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::notice;
 use axum::body::{Body, to_bytes};
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::uri::PathAndQuery;
@@ -15,7 +16,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
-use crate::notice;
 use crate::service::Failure;
 
 /// Attributes of our pages that hold an address. What a source or a reader wrote has no quotation

@@ -1,5 +1,6 @@
 //! Failures as HTTP tells them: problem details (RFC 9457) for programs, with the very texts that the command line prints.
 
+use atlas_model::{Notice, notice};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,8 +8,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::i18n::Catalogue;
-use crate::notice;
-use crate::notice::Notice;
 use crate::service::{Exit, Failure};
 
 /// What went wrong (RFC 9457, `application/problem+json`).

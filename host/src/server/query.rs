@@ -1,9 +1,9 @@
 //! The names of a query. Each address takes those it knows and refuses all others: a filter that is
 //! misspelt and ignored would answer with everything, and an export would carry it away.
 
+use atlas_model::notice;
 use url::form_urlencoded;
 
-use crate::notice;
 use crate::service::{Exit, Failure};
 
 /// Names of the tables' columns, which answers bear too, beside the names that the page, the

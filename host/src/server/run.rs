@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use atlas_model::{Notice, notice};
+
 use super::House;
 use super::events::{Happening, Journal};
 use crate::connector::{RegistryEvent, RegistryObserver};
-use crate::notice;
-use crate::notice::Notice;
 use crate::service::{Failure, RunFor, Taken, WorkUntil, event_failure, event_notices, hold_notice};
 
 impl House {

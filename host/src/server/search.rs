@@ -8,12 +8,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atlas_model::{RawRecord, RecordFilter, notice};
 use serde_json_path::JsonPath;
 
 use super::House;
-use crate::notice;
 use crate::service::Failure;
-use crate::store::{RawRecord, RecordFilter};
 
 /// Records that one question reads, and how long it may take, before it answers with what it found
 /// so far.

@@ -6,6 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use atlas_model::{Secret, notice};
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -18,9 +19,7 @@ use super::House;
 use super::problem::{Problem, not_allowed, not_signed_in};
 use super::{api, query};
 use crate::i18n::{Catalogue, Lang};
-use crate::notice;
 use crate::service::{Act, Exit, Failure, Principal, SESSION_S};
-use crate::source::Secret;
 
 /// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis, section 4.1.3.2).
 const SESSION_COOKIE: &str = "atlas_sessao";

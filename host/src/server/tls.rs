@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use atlas_model::notice;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::notice;
 use crate::service::{Exit, Failure};
 
 /// TLS 1.2 and 1.3 with this chain and key, both PEM files.

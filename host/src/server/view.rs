@@ -1,14 +1,13 @@
 //! How things look to programs: the same for the API's answers and for events. Names are those of the tables.
 
+use atlas_model::{Notice, Scrap};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::events::Live;
 use crate::i18n::Catalogue;
-use crate::notice::Notice;
 use crate::service::RunReport;
-use crate::store::Scrap;
 use crate::zone::moment;
 
 /// A scrap.

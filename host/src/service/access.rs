@@ -5,6 +5,7 @@
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use atlas_model::{AccessKind, AccessRow, NewAccess, Scope, Secret, notice};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
@@ -13,9 +14,6 @@ use sha2::{Digest, Sha256};
 
 use super::Atlas;
 use super::failure::{Exit, Failure};
-use crate::notice;
-use crate::source::Secret;
-use crate::store::{AccessKind, AccessRow, NewAccess, Scope};
 
 /// How long a one-time link can be used.
 const LINK_S: i64 = 15 * 60;

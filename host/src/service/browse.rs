@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use atlas_model::{
+    HostRow, NewestRow, OrigemTotal, PageRow, RawRecord, RecordFilter, Rejected, ScrapSums, StepTotal, notice,
+};
+use atlas_store::StoreError;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::Atlas;
 use super::failure::{Exit, Failure};
-use crate::notice;
-use crate::store::{
-    HostRow, NewestRow, OrigemTotal, PageRow, RawRecord, RecordFilter, Rejected, ScrapSums, StepTotal, StoreError,
-};
 use crate::zone::Zone;
 
 /// A client's rows of one route and day.

@@ -1,10 +1,12 @@
 //! Clients and where their APIs are.
 
+use atlas_model::{ApiChange, Client, ClientWrite, PART_MAX, Secret, notice};
+use atlas_store::{Fault, StoreError};
+
 use super::Atlas;
 use super::failure::{Exit, Failure};
-use crate::notice;
-use crate::source::{self, PART_MAX, Secret, parse_base_url, shown_base_url};
-use crate::store::{ApiChange, Client, ClientWrite, Fault, StoreError};
+use crate::source;
+use crate::source::{parse_base_url, shown_base_url};
 
 /// Characters of an API's name.
 const API_NAME_MAX: usize = 64;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use atlas_model::{Limits, notice};
 use tokio::sync::OnceCell;
 
 use super::failure::{Exit, Failure, ended_process};
@@ -12,8 +13,6 @@ use crate::connector::{
     Connector, ConnectorEngine, EncodeError, KeptVersion, LoadError, Registry, RegistryFolders, Standing, TrustPolicy,
     Waiting, WordError, accept, encode_component, roll_back,
 };
-use crate::limits::Limits;
-use crate::notice;
 
 /// The connectors, loaded when they are first asked for.
 pub struct Connectors {

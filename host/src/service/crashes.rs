@@ -6,6 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atlas_model::{CursorId, NewQuarantine, QuarantineRow, Scrap};
+use atlas_pipeline::HeldVersion;
+use atlas_store::StoreError;
+use atlas_store_sql::StoreUrl;
 use futures_util::StreamExt;
 use futures_util::stream;
 use sha2::{Digest, Sha256};
@@ -19,8 +23,6 @@ use super::runs::{Patience, own_page_size};
 use crate::connector::{
     CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, RegistryEvent, ScrapFacts,
 };
-use crate::pipeline::HeldVersion;
-use crate::store::{CursorId, NewQuarantine, QuarantineRow, Scrap, StoreError, StoreUrl};
 
 /// Calls of one crash that are repeated: as many as are likely to have been under way.
 const SUSPECTS_MAX: usize = 64;

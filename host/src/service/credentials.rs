@@ -1,11 +1,12 @@
 //! Credentials of single APIs, and the key that seals all secrets.
 
+use atlas_model::{Access, ApiAccess, ApiChange, ClientWrite, Parts, Secret, notice};
+use atlas_store::Fault;
+
 use super::Atlas;
 use super::clients::{Said, check_api_name, grants_private, not_written, unknown};
 use super::failure::{Exit, Failure};
-use crate::notice;
-use crate::source::{Parts, Secret, parse_base_url, shown_base_url, token_url_fits};
-use crate::store::{Access, ApiAccess, ApiChange, ClientWrite, Fault};
+use crate::source::{parse_base_url, shown_base_url, token_url_fits};
 
 /// What a client has for an API, without any of its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]

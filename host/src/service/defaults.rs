@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use atlas_model::{Access, DefaultFor, Notice, notice};
+use atlas_store::Fault;
+
 use super::Atlas;
 use super::clients::{check_api_name, unknown};
 use super::failure::{Exit, Failure};
 use super::runs::Patience;
 use crate::connector::Descriptor;
-use crate::notice;
-use crate::notice::Notice;
-use crate::store::{Access, DefaultFor, Fault};
 
 impl Atlas {
     /// Lets a client's default serve an API, by the operator's word.

@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use atlas_model::{Client, Concern, Notice, notice};
+use atlas_pipeline::client_budgets;
 use serde::Serialize;
 
 use super::Atlas;
 use super::failure::{Failure, load_notice};
 use crate::config::{Config, ERROR_LOG};
-use crate::notice;
-use crate::notice::Notice;
-use crate::pipeline::client_budgets;
-use crate::store::{Client, Concern};
 
 /// Clients whose usage is looked at: those with most rows.
 const USAGES_LOOKED_AT: i64 = 1_000;

@@ -4,14 +4,15 @@
 use std::error::Error;
 use std::path::Path;
 
+use atlas_model::{Lease, Notice, PartsError, notice};
+use atlas_pipeline::{End, HeldVersion, Reservation};
+use atlas_store::{Fault, STATEMENT_MAX, StoreError};
+use atlas_store_sql::StoreUrl;
+
 use super::reload::DIGEST_SHOWN;
 use crate::config::ConfigError;
 use crate::connector::{ImportFamily, LoadError, TrustError, WordError};
-use crate::notice;
-use crate::notice::Notice;
-use crate::pipeline::{End, HeldVersion, Reservation};
-use crate::source::{CredentialError, PartsError};
-use crate::store::{Fault, Lease, STATEMENT_MAX, StoreError, StoreUrl};
+use crate::source::CredentialError;
 
 /// Exit codes, as the documents list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,14 +11,13 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use atlas_model::{HistoryPlace, LINES_KEPT, LogLine, Notice, POINTS_KEPT, PacePoint, notice};
+use atlas_pipeline::{Event, Observer};
+use atlas_store::{Store, StoreError};
 use chrono::{DateTime, Utc};
 
 use super::Atlas;
 use super::failure::Failure;
-use crate::notice;
-use crate::notice::Notice;
-use crate::pipeline::{Event, Observer};
-use crate::store::{HistoryPlace, LINES_KEPT, LogLine, POINTS_KEPT, PacePoint, Store, StoreError};
 use crate::zone::Zone;
 
 /// How often what is new is written down, and a point of the pace is taken.

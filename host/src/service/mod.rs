@@ -76,10 +76,12 @@ pub use self::scraps::{Created, PAGE_SIZE_MAX, ScrapRequest};
 pub use self::signing::Signed;
 pub use self::worker::WorkUntil;
 use crate::config::Config;
-use crate::limits::Limits;
-use crate::notice;
 use crate::source::{BodyBudget, Budgets, ClientError, HttpClient, TokenSessions};
-use crate::store::{self, InitReport, Store};
+use atlas_model::InitReport;
+use atlas_model::Limits;
+use atlas_model::notice;
+use atlas_store::Store;
+use atlas_store_sql as store;
 
 /// An open installation: settings, store, connectors.
 pub struct Atlas {

@@ -1,11 +1,11 @@
 //! Periods as people type them, and the slices of a long one.
 
+use atlas_model::notice;
 use chrono::{Datelike, Days, NaiveDate};
 
 use super::failure::Failure;
 use super::scraps::ScrapRequest;
 use crate::connector::Descriptor;
-use crate::notice;
 use crate::zone::Zone;
 
 /// Slices of one scrap.

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use atlas_model::Host;
+use atlas_store::{Store, StoreError};
 use rand::RngExt;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Atlas;
 use super::failure::Failure;
-use crate::store::{Host, Store, StoreError};
 
 /// How many times a process says that it is alive before it would count as dead.
 const BEATS_A_LEASE: u32 = 5;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atlas_model::notice;
+use atlas_pipeline::{Event, FetchFailure, FetchedPage, Observer, PageSource};
+
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use super::scraps::ScrapRequest;
-use crate::notice;
-use crate::pipeline::{Event, FetchFailure, FetchedPage, Observer, PageSource};
 
 /// Records of a tried page that are shown, and bytes of each.
 const SHOWN: usize = 5;

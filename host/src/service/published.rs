@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use atlas_model::{NewPublication, Publication, notice};
+use atlas_store::StoreError;
+
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use crate::connector::{Arrival, Connector};
-use crate::notice;
-use crate::store::{NewPublication, Publication, StoreError};
 
 impl Atlas {
     /// Publishes a file, once it has passed what every file has to pass before it serves. `accepted`: no host asks for a word about it.

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use atlas_json::{Pointer, RecordLimits};
+use atlas_model::{RecordRow, Rejected, notice};
+use atlas_pipeline::content_hash;
+use atlas_store::Fault;
+
 use super::Atlas;
 use super::failure::Failure;
-use crate::json::{Pointer, RecordLimits};
-use crate::notice;
-use crate::pipeline::content_hash;
-use crate::store::{Fault, RecordRow, Rejected};
 
 /// Read at a time: each may have megabytes.
 const PAGE: i64 = 20;

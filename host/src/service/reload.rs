@@ -4,15 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use atlas_model::{Notice, QuarantineRow, notice};
+use atlas_store::Store;
 
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use crate::connector::{
     Connector, HoldReason, Quarantined, RegistryEvent, RegistryObserver, Skipped, Trial, VersionsInUse, Watching,
 };
-use crate::notice;
-use crate::notice::Notice;
-use crate::store::{QuarantineRow, Store};
 
 /// Digits of a digest that are shown.
 pub(super) const DIGEST_SHOWN: usize = 12;

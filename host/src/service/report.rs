@@ -1,10 +1,9 @@
 //! What a run came to.
 
+use atlas_model::{Counts, Notice, Scrap};
 use serde::Serialize;
 
 use super::failure::Failure;
-use crate::notice::Notice;
-use crate::store::{Counts, Scrap};
 
 /// A run's summary. Serialised, it is the JSON that the documents list; `motivo` is filled in by whoever knows the language.
 #[derive(Debug, Clone, Serialize)]

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atlas_model::{Access, Account, ConnectorStamp, Lease, NewScrap, Notice, RunEnd, Scrap, ScrapState, notice};
+use atlas_pipeline::{self as pipeline, End, HeldVersion, Job, Observer, RunSettings, patiently};
+use atlas_store::{Fault, StoreError};
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
@@ -15,11 +18,7 @@ use super::scraps::{PAGE_SIZE_MAX, no_token};
 use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::connector::{Connector, ConnectorSource, Descriptor, ScrapFacts};
 use crate::memory;
-use crate::notice;
-use crate::notice::Notice;
-use crate::pipeline::{self, End, HeldVersion, Job, Observer, RunSettings, patiently};
 use crate::source::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
-use crate::store::{Access, Account, ConnectorStamp, Fault, Lease, NewScrap, RunEnd, Scrap, ScrapState, StoreError};
 
 /// How long the end of a run is tried to be written down by one who has waited for the database in vain already.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
@@ -549,8 +548,8 @@ pub(super) fn own_page_size(asked: i32, descriptor: &Descriptor) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Limits;
-    use crate::pipeline::RetryPolicy;
+    use atlas_model::Limits;
+    use atlas_pipeline::RetryPolicy;
 
     #[test]
     fn a_row_that_asks_for_more_than_may_be_set_gets_what_may_be_set() {

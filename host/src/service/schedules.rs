@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use atlas_model::{Fired, Firing, NewSchedule, NewScrap, Schedule, notice};
+use atlas_store::{Fault, StoreError};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
@@ -11,8 +13,6 @@ use super::Atlas;
 use super::failure::{Exit, Failure};
 use super::scraps::{Created, ScrapRequest};
 use crate::connector::Descriptor;
-use crate::notice;
-use crate::store::{Fault, Fired, Firing, NewSchedule, NewScrap, Schedule, StoreError};
 
 /// The longest window: what is older is a scrap of its own.
 const WINDOW_MAX: i32 = 3_660;

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use atlas_model::{Asked, NewScrap, Notice, Scrap, ScrapFilter, ScrapState, notice};
+use atlas_store::Fault;
 use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
@@ -13,9 +15,6 @@ use super::report::write_reasons;
 use super::runs::Patience;
 use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::connector::Descriptor;
-use crate::notice;
-use crate::notice::Notice;
-use crate::store::{Asked, Fault, NewScrap, Scrap, ScrapFilter, ScrapState};
 
 /// Records of one page that may be asked for.
 pub const PAGE_SIZE_MAX: i32 = 100_000;

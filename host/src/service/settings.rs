@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use atlas_model::{Secret, notice};
+use atlas_store::StoreError;
 use serde_json::{Map, Value};
 
 use super::Atlas;
@@ -11,9 +13,6 @@ use super::clients::check_api_name;
 use super::failure::{Exit, Failure};
 use super::runs::Patience;
 use crate::connector::{Connector, Descriptor, SecretSettings};
-use crate::notice;
-use crate::source::Secret;
-use crate::store::StoreError;
 
 /// Bytes of an API's settings.
 const SETTINGS_MAX: usize = 64 * 1024;

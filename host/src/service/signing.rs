@@ -4,11 +4,11 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use atlas_model::{Secret, notice};
+
 use super::Connectors;
 use super::failure::{Exit, Failure};
 use crate::connector::{self, NewKey, SignError};
-use crate::notice;
-use crate::source::Secret;
 
 /// A key's file: three short lines.
 const KEY_BYTES_MAX: usize = 8 * 1024;

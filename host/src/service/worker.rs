@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use atlas_model::{Lease, Offer, TAKE_OVERS_MAX, notice};
+use atlas_store::{Fault, Store, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +18,6 @@ use super::failure::Failure;
 use super::report::write_reasons;
 use super::runs::Taken;
 use super::slots::Slots;
-use crate::notice;
-use crate::store::{Fault, Lease, Offer, Store, StoreError, TAKE_OVERS_MAX};
 
 /// How often a worker with room looks whether there is something for it.
 const LOOK: Duration = Duration::from_millis(500);

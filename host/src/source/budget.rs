@@ -19,11 +19,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use atlas_model::{Account, RequestsAsked, Reserved};
+use atlas_store::{Store, StoreError};
 use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::message::SendError;
-use crate::store::{Account, RequestsAsked, Reserved, Store, StoreError};
 
 /// The longest wait that a page sits out. After a longer one it would be another day, and nobody should wait for it in a worker.
 pub const WAIT_MAX: Duration = Duration::from_secs(5 * 60);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use atlas_model::Limits;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
 use http_body_util::Full;
@@ -19,7 +20,6 @@ use super::message::{Answer, Broke, PageMeter, Refusal, Request, SendError};
 use super::redirect::{self, Hop};
 use super::resolve::{self, FilteringResolver};
 use super::{headers, rate_headers, retry_after, target};
-use crate::limits::Limits;
 
 /// Redirects followed for one request.
 const REDIRECTS_MAX: usize = 5;

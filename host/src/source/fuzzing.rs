@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
+use atlas_model::{Access, DefaultFor, Secret};
+use atlas_testing::fuzzing::{DIVIDER, fields, text};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode;
@@ -14,9 +16,7 @@ use super::client::admit_redirect;
 use super::headers::{is_withheld, of_connector};
 use super::redirect::{self, Hop};
 use super::target::resolve;
-use super::{Answer, AuthScheme, Egress, Endpoint, Grant, Method, RequestPattern, Secret, SendError, parse_base_url};
-use crate::fuzzing::{DIVIDER, fields, text};
-use crate::store::{Access, DefaultFor};
+use super::{Answer, AuthScheme, Egress, Endpoint, Grant, Method, RequestPattern, SendError, parse_base_url};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -1,10 +1,10 @@
 //! What goes to a source and what comes back: requests as connectors make them, whole answers, and why there is none.
 
-use crate::notice::legible;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use atlas_model::notice::legible;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};

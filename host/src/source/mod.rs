@@ -26,7 +26,7 @@ mod client;
 mod connection;
 mod credentials;
 mod egress;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod headers;
 mod message;
@@ -48,8 +48,7 @@ pub use self::budget::{Admission, Budget, BudgetOwner, Budgets, RATE_MIN, RateBu
 pub use self::client::{HttpClient, HttpLimits};
 pub use self::connection::ClientError;
 pub use self::credentials::{
-    AccessToken, AuthScheme, Credential, CredentialError, Endpoint, PART_MAX, Parts, PartsError, Placeholder, Position,
-    SchemeError, Secret, TokenGrant, TokenSessions,
+    AuthScheme, Credential, CredentialError, Endpoint, Placeholder, Position, SchemeError, TokenGrant, TokenSessions,
 };
 pub use self::egress::{Egress, Grant};
 pub use self::message::{Answer, Broke, Method, PageMeter, Refusal, Request, SendError};

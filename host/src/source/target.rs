@@ -2,12 +2,12 @@
 //! and slashes in it are spelt, and an absolute URL is at an origin that the operator granted. Servers differ in what they decode,
 //! and how often, so what any of them could take for `..` is refused.
 
+use atlas_model::notice::acts_on_a_terminal;
 use percent_encoding::percent_decode;
 use url::Url;
 
 use super::egress::Egress;
 use super::message::SendError;
-use crate::notice::acts_on_a_terminal;
 
 /// The longest URL. Servers take 8 KiB as a rule.
 const URL_MAX: usize = 16 * 1024;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use atlas_model::{Access, DefaultFor, Secret};
 use http::HeaderName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +13,6 @@ use tokio::net::{TcpListener, TcpStream};
 use super::resolve::tests::answers;
 use super::resolve::{FilteringResolver, Lookup, private_too, public_only};
 use super::*;
-use crate::store::{Access, DefaultFor};
 
 const TOKEN: &str = "segredo-9f3a";
 const LIMITS: HttpLimits = HttpLimits { requests_per_page: 20, body_bytes: 1 << 20, page_bytes: 1 << 20 };

@@ -129,9 +129,10 @@ fn shown(text: &str, max: usize, redactor: &Redactor) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::credentials::{AuthScheme, Endpoint, Secret};
+    use super::super::credentials::{AuthScheme, Endpoint};
     use super::*;
-    use crate::store::{Access, DefaultFor};
+    use atlas_model::Secret;
+    use atlas_model::{Access, DefaultFor};
 
     /// One that looks for this token.
     fn redactor(token: &str) -> Arc<Redactor> {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::{AccessToken, Parts, Secret};
 use chrono::Utc;
 use oauth2::basic::{BasicClient, BasicErrorResponse, BasicTokenResponse};
 use oauth2::{
@@ -13,7 +14,7 @@ use oauth2::{
 use url::Url;
 
 use super::client::HttpClient;
-use super::credentials::{AccessToken, Parts, Redactor, Secret, TokenGrant};
+use super::credentials::{Redactor, TokenGrant};
 use super::egress::{Egress, Pool};
 use super::message::SendError;
 use super::target::parse_http_url;

@@ -3,13 +3,13 @@
 
 use std::io::{self, Read, Write};
 
+use atlas_model::Limits;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::super::said::Description;
 use super::super::source::ScrapFacts;
-use crate::limits::Limits;
 
 /// What a child is started for: the first frame that it reads.
 #[derive(Debug, Clone, Serialize, Deserialize)]

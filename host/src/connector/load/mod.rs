@@ -15,7 +15,7 @@
 mod anatomy;
 mod error;
 mod file;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod policy;
 mod trust;
@@ -41,8 +41,8 @@ use super::descriptor::{Descriptor, DescriptorError};
 use super::engine::ConnectorEngine;
 use super::heavy::HeavyWork;
 use super::said::Unsaid;
-use crate::limits::Limits;
-use crate::pipeline::Fetcher;
+use atlas_model::Limits;
+use atlas_pipeline::Fetcher;
 
 /// A connector that is ready to fetch pages.
 pub struct Connector {

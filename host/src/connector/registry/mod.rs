@@ -31,7 +31,7 @@ use super::load::{ComponentFile, Connector, LoadError, Loader, Origin, TrustPoli
 use super::state::{HoldReason, KeptVersion, StateFolder};
 use super::trial::{Skipped, Trial};
 use super::usage::{Usage, UsageMeter};
-use crate::limits::Limits;
+use atlas_model::Limits;
 
 /// Memory for recorded pages, of all routes together.
 const RECORDED_BYTES: usize = 64 * 1024 * 1024;

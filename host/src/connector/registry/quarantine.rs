@@ -7,6 +7,9 @@ use std::future::Future;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
+use atlas_model::Limits;
+use atlas_pipeline::HeldVersion;
+
 use super::super::child::{Deadly, PageFacts};
 use super::super::compile::Source;
 use super::super::events::RegistryEvent;
@@ -15,8 +18,6 @@ use super::super::load::Connector;
 use super::super::source::ScrapFacts;
 use super::super::state::{Doubt, Held, HoldReason, RouteState};
 use super::Registry;
-use crate::limits::Limits;
-use crate::pipeline::HeldVersion;
 use crate::source::{Answer, Request, SendError};
 
 /// A version that is held on all hosts.

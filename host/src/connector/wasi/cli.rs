@@ -1,5 +1,7 @@
 //! The command line that a connector does not have: no environment, no arguments, no terminal. To exit is a trap.
 
+use terminal_input::TerminalInput;
+use terminal_output::TerminalOutput;
 use wasmtime::component::Resource;
 
 use super::bindings::wasi::cli::{
@@ -8,8 +10,6 @@ use super::bindings::wasi::cli::{
 };
 use super::stdio::{EmptyInput, LogOutput};
 use crate::connector::guest::{Guest, Stdio};
-use terminal_input::TerminalInput;
-use terminal_output::TerminalOutput;
 
 impl environment::Host for Guest {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {

@@ -1,6 +1,10 @@
 //! A file system without a directory in it. Languages' standard libraries look for files as a
 //! matter of course: here they find none, and say so in their own words, where a stub would trap.
 
+use types::{
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, MetadataHashValue,
+    NewTimestamp, OpenFlags, PathFlags,
+};
 use wasmtime::component::Resource;
 
 use super::bindings::wasi::filesystem::{preopens, types};
@@ -8,10 +12,6 @@ use super::bindings::wasi::io::error::Error;
 use super::never_given;
 use super::stdio::{EmptyInput, LogOutput};
 use crate::connector::guest::Guest;
-use types::{
-    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, MetadataHashValue,
-    NewTimestamp, OpenFlags, PathFlags,
-};
 
 /// An open file or directory. Each is opened in a directory that was given, and none is given.
 #[allow(unreachable_pub)] // the generated bindings re-export it

@@ -1,6 +1,9 @@
 //! A network on which every socket and every name is refused. What a connector may ask for goes
 //! through the host's `http`, where its grants are held against it.
 
+use network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress};
+use tcp::ShutdownType;
+use udp::{IncomingDatagram, OutgoingDatagram};
 use wasmtime::component::Resource;
 
 use super::bindings::wasi::sockets::{
@@ -10,9 +13,6 @@ use super::clock::Awaited;
 use super::never_given;
 use super::stdio::{EmptyInput, LogOutput};
 use crate::connector::guest::Guest;
-use network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress};
-use tcp::ShutdownType;
-use udp::{IncomingDatagram, OutgoingDatagram};
 
 /// The network, as a word to be named in a request that is then refused.
 #[allow(unreachable_pub)] // the generated bindings re-export it

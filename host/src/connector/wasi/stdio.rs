@@ -1,11 +1,11 @@
 //! Standard streams: an input that is at its end, and outputs that are lines of the connector's log, under the log's limits.
 
+use streams::StreamError;
 use wasmtime::component::Resource;
 
 use super::bindings::wasi::io::{error, streams};
 use super::clock::Awaited;
 use crate::connector::guest::{Guest, Stdio};
-use streams::StreamError;
 
 /// Bytes of one write. WASI lets a guest write 4,096 at once in any case.
 const WRITE_MAX: u64 = 64 * 1024;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::notice;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request, State};
 use axum::http::request::Parts;
@@ -12,7 +13,6 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::notice;
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
 use crate::server::{House, language};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use atlas_model::{Client, Parts, Secret};
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,8 +14,6 @@ use super::ask::{At, Body};
 use crate::server::problem::Problem;
 use crate::server::session::{Caller, Configuring, Looking};
 use crate::service::{ClientChange, Failure, Said};
-use crate::source::{Parts, Secret};
-use crate::store::Client;
 
 /// A client.
 #[derive(Debug, Serialize, ToSchema)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::notice;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::sse::{KeepAlive, Sse};
@@ -13,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::Asked;
-use crate::notice;
 use crate::server::events::{EventId, Wanted, stream};
 use crate::server::problem::Problem;
 use crate::server::session::Looking;

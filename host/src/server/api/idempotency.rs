@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use atlas_model::{Earlier, notice};
+use atlas_store::Store;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -15,12 +17,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::notice;
 use crate::server::problem::Problem;
 use crate::server::session::Caller;
 use crate::server::{BODY_MAX, House};
 use crate::service::{Act, Exit, Failure};
-use crate::store::{Earlier, Store};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

@@ -1,5 +1,6 @@
 //! Records.
 
+use atlas_model::{OrigemTotal, RawRecord, RecordFilter, notice};
 use axum::Json;
 use axum::body::Body as Streamed;
 use axum::http::header;
@@ -10,14 +11,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Asked, At, cursor, limit};
 use super::scraps::Part;
-use crate::notice;
 use crate::server::export::{Format, export, large_json};
 use crate::server::problem::Problem;
 use crate::server::search::{Search, find};
 use crate::server::session::{Caller, Looking};
 use crate::server::view::rfc3339;
 use crate::service::{Failure, collected};
-use crate::store::{OrigemTotal, RawRecord, RecordFilter};
 use crate::zone::Zone;
 
 /// Characters of a payload in a listing.

@@ -1,5 +1,6 @@
 //! Schedules.
 
+use atlas_model::Schedule;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +12,6 @@ use super::ask::{At, Body};
 use crate::server::problem::Problem;
 use crate::server::session::{Looking, Operating};
 use crate::service::{Created, ScheduleRequest};
-use crate::store::Schedule;
 
 /// A schedule.
 #[derive(Debug, Serialize, ToSchema)]

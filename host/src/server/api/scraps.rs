@@ -1,5 +1,6 @@
 //! Scraps, their pages, their rejected records.
 
+use atlas_model::{PageRow, Rejected, ScrapFilter, ScrapState};
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,6 @@ use crate::server::problem::Problem;
 use crate::server::session::{Caller, Configuring, Looking, Operating};
 use crate::server::view::{ScrapView, rfc3339};
 use crate::service::{Created, Failure, HistoryLine, HistoryPoint, Preview, Replayed, ScrapRequest, TriedPage};
-use crate::store::{PageRow, Rejected, ScrapFilter, ScrapState};
 
 /// Rejected records of one answer, where nobody says and at most: each may have megabytes.
 const REJECTS: i64 = 20;
@@ -48,13 +48,13 @@ pub(super) async fn list(
     Looking(caller): Looking,
     Asked(which): Asked<Which>,
 ) -> Result<Json<Listed<ScrapView>>, Problem> {
-    let state = match which.estado.as_deref() {
-        None | Some("") => None,
-        Some(name) => Some(
-            ScrapState::from_name(name)
-                .ok_or_else(|| caller.problem(&Failure::usage(crate::notice!("web-state-unknown", state = name))))?,
-        ),
-    };
+    let state =
+        match which.estado.as_deref() {
+            None | Some("") => None,
+            Some(name) => Some(ScrapState::from_name(name).ok_or_else(|| {
+                caller.problem(&Failure::usage(atlas_model::notice!("web-state-unknown", state = name)))
+            })?),
+        };
     let filter = ScrapFilter {
         cliente_id: which.cliente,
         rota: which.rota.filter(|rota| !rota.is_empty()),

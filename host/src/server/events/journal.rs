@@ -98,7 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::notice;
+    use atlas_model::notice;
 
     fn happening(n: u64) -> Happening {
         Happening::Line { scrap_id: Some(i64::try_from(n).unwrap_or_default()), notice: notice!("run-second-look") }

@@ -20,8 +20,7 @@ pub(super) use self::listeners::Listeners;
 pub(super) use self::runs::Runs;
 pub(super) use self::stream::{Wanted, stream};
 pub(super) use self::watch::Watch;
-use crate::notice::Notice;
-use crate::store::Scrap;
+use atlas_model::{Notice, Scrap};
 
 /// Something that listeners are told.
 #[derive(Debug, Clone)]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use atlas_model::Notice;
+use atlas_pipeline::{Event, Observer};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Happening, Journal};
-use crate::notice::Notice;
-use crate::pipeline::{Event, Observer};
 use crate::server::metrics::Metrics;
 use crate::service::{Complaints, Saying};
 use crate::zone::Zone;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atlas_model::{Scrap, ScrapState};
+use atlas_store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Happening, Journal, Live, Runs};
 use crate::service::paced;
-use crate::store::{Scrap, ScrapState, Store, StoreError};
 
 /// How often it is looked, and how often after a look that failed: well within the time for which a look sees what has ended.
 const LOOK: Duration = Duration::from_millis(500);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::{Scope, Secret, notice};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -12,11 +13,8 @@ use super::format::sent;
 use super::layout::{ask, done, field, page, token, told};
 use super::remedy::alert;
 use super::visit::{At, Posted, Visit};
-use crate::notice;
 use crate::server::{House, problem};
 use crate::service::{Act, Failure};
-use crate::source::Secret;
-use crate::store::Scope;
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atlas_model::{Client, Notice, Parts, Secret, notice};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,13 +17,9 @@ use super::layout::{action, ask, day_input, empty, field, page, token, told};
 use super::remedy::{alert, remedy};
 use super::scraps::request;
 use super::visit::{At, Fields, PART, Posted, SETTING, Visit};
-use crate::notice;
-use crate::notice::Notice;
 use crate::server::House;
 use crate::server::problem;
 use crate::service::{Act, ClientChange, Failure, Said};
-use crate::source::{Parts, Secret};
-use crate::store::Client;
 
 /// How long a base URL's name may take to be looked up, for a word on it.
 const LOOK_UP: Duration = Duration::from_secs(2);

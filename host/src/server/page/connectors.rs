@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::notice;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -15,7 +16,6 @@ use super::remedy::alert;
 use super::scraps::request;
 use super::visit::{At, Fields, Posted, Visit};
 use crate::connector::{Connector, RegistryEntry, Standing};
-use crate::notice;
 use crate::server::House;
 use crate::server::problem;
 use crate::service::{Act, Failure, TriedPage, hold_notice};
@@ -169,7 +169,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup, fields: &Fie
     let descriptor = &serving.descriptor;
     let lang = visit.lang;
     let listed = |names: Vec<String>| if names.is_empty() { "–".to_owned() } else { names.join(", ") };
-    let pointers = |list: &[crate::json::Pointer]| listed(list.iter().map(|p| p.as_str().to_owned()).collect());
+    let pointers = |list: &[atlas_json::Pointer]| listed(list.iter().map(|p| p.as_str().to_owned()).collect());
     let requests: Vec<String> = descriptor.requests.iter().map(ToString::to_string).collect();
     let limits = atlas.config().limits_of(route, 0);
     let may = visit.session.principal.may(Act::Configure);

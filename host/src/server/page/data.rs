@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atlas_model::{RecordFilter, notice};
+use atlas_store_sql::{VERIFY_NEWEST, VERIFY_TOTALS};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
@@ -16,13 +18,11 @@ use super::format::{bytes, day, number, sent};
 use super::layout::{day_input, empty, page};
 use super::remedy::alert;
 use super::visit::{At, Fields, Visit};
-use crate::notice;
 use crate::server::counting::{DAYS, Overview};
 use crate::server::export::{Format, export, in_pieces};
 use crate::server::search::{Found, SEARCHED_RECORD_MAX, Search, find};
 use crate::server::{House, problem};
 use crate::service::{DayTotal, Failure, collected};
-use crate::store::{RecordFilter, VERIFY_NEWEST, VERIFY_TOTALS};
 
 /// Records of one page.
 const SHOWN: usize = 50;
@@ -303,7 +303,7 @@ async fn record(visit: Visit, At(id): At<i64>) -> Response {
     let lang = visit.lang;
     let shown = tokio::task::spawn_blocking(move || {
         // Only laid out: every number and every string stays as it is written.
-        let text = crate::json::laid_out(&record.payload, VIEWED);
+        let text = atlas_json::laid_out(&record.payload, VIEWED);
         (record, text)
     });
     let Ok((record, (text, is_cut))) = shown.await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::{Secret, notice};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::request::Parts;
@@ -15,10 +16,8 @@ use super::layout::{self, PageData, UNDONE, done, field, preferences};
 use super::remedy::lone_alert;
 use super::visit::{Fields, From, Posted, theme};
 use crate::i18n::Lang;
-use crate::notice;
 use crate::server::{House, language, session};
 use crate::service::{Exit, Failure};
-use crate::source::Secret;
 
 /// How long a browser keeps what was chosen.
 const CHOICE_S: u32 = 365 * 24 * 60 * 60;
@@ -81,7 +80,7 @@ struct Shown {
 fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
     let lang = language(headers);
     let texts = house.texts.of(lang);
-    let text = |key: &str| texts.text(&crate::notice::Notice::new(key));
+    let text = |key: &str| texts.text(&atlas_model::Notice::new(key));
     let title = text("web-sign-in");
     let hidden = html! {
         input type="hidden" name="volta" value=(shown.back);

@@ -1,10 +1,10 @@
 //! Numbers and times as the reader writes them. The script does the same with what arrives later (`Intl`).
 
+use atlas_model::notice::acts_on_a_terminal;
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use maud::{Markup, html};
 
 use crate::i18n::Lang;
-use crate::notice::acts_on_a_terminal;
 use crate::zone::Zone;
 
 /// `1.234.567` or `1,234,567`.

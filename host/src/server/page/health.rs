@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use atlas_model::{Notice, notice};
+use atlas_store_sql::StoreUrl;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
@@ -11,12 +13,9 @@ use maud::{Markup, html};
 use super::format::{bytes, number};
 use super::remedy::remedy;
 use super::visit::Visit;
-use crate::notice;
-use crate::notice::Notice;
 use crate::server::House;
 use crate::server::view::rfc3339;
 use crate::service::{Failure, Finding, Health};
-use crate::store::StoreUrl;
 
 /// After how long without a word a process is said to be silent.
 const SILENT_AFTER: chrono::TimeDelta = chrono::TimeDelta::minutes(2);

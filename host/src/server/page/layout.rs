@@ -1,5 +1,6 @@
 //! The frame around every page, and the parts that pages share.
 
+use atlas_model::{Notice, notice};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -8,8 +9,6 @@ use super::entry;
 use super::remedy::{alert, lone_alert};
 use super::visit::{FORM_TOKEN, Fields, Visit};
 use crate::i18n::{Catalogue, Lang};
-use crate::notice;
-use crate::notice::Notice;
 use crate::server::problem;
 use crate::server::session;
 use crate::service::{Act, Failure};

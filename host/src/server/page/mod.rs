@@ -46,8 +46,8 @@ use axum::routing::get;
 pub(super) use self::api_docs::api_docs;
 use super::House;
 use super::problem::Problem;
-use crate::notice;
 use crate::service::{Exit, Failure};
+use atlas_model::notice;
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()

@@ -1,13 +1,12 @@
 //! What to do about a failure: in the page's own words, and with a link to where on the page it is done. The command line says the
 //! same with its commands.
 
+use atlas_model::{Notice, notice};
 use maud::{Markup, html};
 
 use super::format::number;
 use super::visit::Visit;
 use crate::i18n::Catalogue;
-use crate::notice;
-use crate::notice::Notice;
 use crate::service::{Failure, line_of};
 
 /// How the names of reservations begin, whose counts are written as the reader writes numbers.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::{Schedule, notice};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -12,11 +13,9 @@ use super::layout::{action, ask, empty, field, page, token, told};
 use super::remedy::alert;
 use super::scraps::client_field;
 use super::visit::{At, Fields, Posted, Visit};
-use crate::notice;
 use crate::server::House;
 use crate::server::problem;
 use crate::service::{Act, Failure, PAGE_SIZE_MAX, ScheduleRequest};
-use crate::store::Schedule;
 
 /// Patterns that are offered, and what they are called.
 const CRONS: [(&str, &str); 5] = [

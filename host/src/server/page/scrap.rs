@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use atlas_model::{Notice, PageRow, Rejected, Scrap, ScrapState, notice};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header;
@@ -16,12 +17,9 @@ use super::remedy;
 use super::scraps::{actions, badge, progress, ran};
 use super::visit::{At, Fields, Posted, Visit};
 use crate::i18n::Lang;
-use crate::notice;
-use crate::notice::Notice;
 use crate::server::House;
 use crate::server::export::in_pieces;
 use crate::service::{Act, Failure, Replayed};
-use crate::store::{PageRow, Rejected, Scrap, ScrapState};
 
 /// Pages of the strip: those that became known last.
 const STRIP: i64 = 600;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::{Client, Notice, Scrap, ScrapFilter, ScrapState, notice};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -13,12 +14,9 @@ use super::layout::{action, ask, day_input, empty, field, page, token};
 use super::remedy::alert;
 use super::visit::{At, Fields, Posted, Visit};
 use crate::config::{BATCH_MAX, RETRIES_MAX};
-use crate::notice;
-use crate::notice::Notice;
 use crate::server::House;
 use crate::server::problem;
 use crate::service::{Act, Created, Failure, PAGE_SIZE_MAX, Preview, ScrapRequest};
-use crate::store::{Client, Scrap, ScrapFilter, ScrapState};
 
 /// Scraps of one page.
 const SHOWN: usize = 50;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use atlas_model::{Notice, notice};
 use axum::extract::rejection::StringRejection;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, Path, Request};
 use axum::http::request::Parts;
@@ -16,8 +17,6 @@ use url::form_urlencoded;
 use super::layout::UNDONE;
 use super::{entry, format, layout, queries};
 use crate::i18n::{Catalogue, Lang};
-use crate::notice;
-use crate::notice::Notice;
 use crate::server::problem::not_allowed;
 use crate::server::session::{Session, mark, session};
 use crate::server::{House, language, query};

@@ -1,7 +1,9 @@
 //! Budgets as a process draws on them, over a store in a file.
 
+use atlas_store_sql as store;
+use atlas_store_sql::StoreUrl;
+
 use super::*;
-use crate::store::{self, StoreUrl};
 
 /// Remembers what it was told.
 #[derive(Default)]
@@ -24,13 +26,13 @@ impl Ground {
         let url = StoreUrl::Sqlite(folder.path().join("atlas.db"));
         let store = store::open(&url, None).await.unwrap_or_else(|e| panic!("{e}"));
         store.init().await.unwrap_or_else(|e| panic!("{e}"));
-        store.add_client(1, &super::super::Secret::new("t".to_owned())).await.unwrap_or_else(|e| panic!("{e}"));
+        store.add_client(1, &atlas_model::Secret::new("t".to_owned())).await.unwrap_or_else(|e| panic!("{e}"));
         Self { _folder: folder, store }
     }
 
     /// The budget, as a process of this name has it.
     async fn budget(&self, host: &str, rate: RateBudget) -> Arc<Budget> {
-        let alive = store::Host {
+        let alive = atlas_model::Host {
             id: host.to_owned(),
             name: host.to_owned(),
             version: "1".to_owned(),

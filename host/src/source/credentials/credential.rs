@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atlas_model::{AccessToken, Parts, Secret};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -14,8 +15,6 @@ use super::super::message::SendError;
 use super::endpoint::CredentialError;
 use super::oauth::OAuthSession;
 use super::scheme::{AuthScheme, Placeholder, Position};
-use super::secret::{AccessToken, Parts, Secret};
-use crate::json;
 
 /// What is added to each request. Not printable.
 #[derive(Clone)]
@@ -148,13 +147,13 @@ fn set_query(url: &mut Url, name: &str, secret: &Secret) {
 }
 
 /// In the place of the string that the connector left there, and of nothing else: the body is not read and written anew.
-fn set_in_body(outgoing: &mut Outgoing, pointer: &json::Pointer, secret: &Secret) -> Result<(), SendError> {
+fn set_in_body(outgoing: &mut Outgoing, pointer: &atlas_json::Pointer, secret: &Secret) -> Result<(), SendError> {
     let missing = || {
         let why = format!("the body has no string at {:?}, where the credential is to stand", pointer.as_str());
         SendError::InvalidRequest(why)
     };
     let mut body = outgoing.body.take().ok_or_else(missing)?.to_vec();
-    let place = json::find(&body, pointer).ok().flatten().ok_or_else(missing)?;
+    let place = atlas_json::find(&body, pointer).ok().flatten().ok_or_else(missing)?;
     if body.get(place.start) != Some(&b'"') {
         return Err(missing());
     }
@@ -199,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_placeholder_replaces_a_string_of_the_body_and_not_a_byte_beside_it() {
-        let pointer = json::Pointer::parse("/auth/key").unwrap_or_else(|e| panic!("{e}"));
+        let pointer = atlas_json::Pointer::parse("/auth/key").unwrap_or_else(|e| panic!("{e}"));
         let mut request = outgoing("https://h/", Some(r#"{ "n": 1e2, "auth":{"key":"", "x":1}}"#));
         set_in_body(&mut request, &pointer, &secret("a\"b")).unwrap_or_else(|e| panic!("{e}"));
         let body = String::from_utf8(request.body.unwrap_or_default().to_vec()).unwrap_or_default();

@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use atlas_model::{Access, DefaultFor, Parts, Secret};
+use atlas_store::Store;
 use thiserror::Error;
 
 use super::super::budget::Budget;
@@ -14,8 +16,6 @@ use super::credential::Credential;
 use super::oauth::{OAuthSession, TokenSessions};
 use super::redact::Redactor;
 use super::scheme::AuthScheme;
-use super::secret::{Parts, Secret};
-use crate::store::{Access, DefaultFor, Store};
 
 /// Where a client's API is, and what opens it. Not printable: it holds the credential.
 #[derive(Clone)]
@@ -238,7 +238,7 @@ impl From<OAuthSession> for Credential {
 mod tests {
     use super::super::scheme::{Placeholder, Position, TokenGrant};
     use super::*;
-    use crate::store::ApiAccess;
+    use atlas_model::ApiAccess;
 
     static_assertions::assert_not_impl_any!(Endpoint: std::fmt::Debug, std::fmt::Display, serde::Serialize);
     static_assertions::assert_not_impl_any!(Credential: std::fmt::Debug, std::fmt::Display, serde::Serialize);

@@ -1,9 +1,8 @@
 //! What opens an API, and how it is kept from everybody else: from connectors, logs, messages and rejected rows.
 //!
-//! A secret leaves this room only through [`Secret::expose`], towards the store that keeps it and the request that it is
+//! A secret leaves this room only through [`Secret::expose`](atlas_model::Secret::expose), towards the store that keeps it and the request that it is
 //! sent with. Its type cannot be printed, serialised or compared, so that no log line, error or test output can hold it.
 //!
-//! - `secret`      one secret, and a credential's named parts
 //! - `scheme`      where an API expects its credential, as connectors declare it
 //! - `endpoint`    which of a client's credentials goes where
 //! - `credential`  what is added to a request
@@ -17,7 +16,6 @@ mod escapes;
 mod oauth;
 mod redact;
 mod scheme;
-mod secret;
 
 pub use self::credential::Credential;
 pub(super) use self::credential::Outgoing;
@@ -25,4 +23,3 @@ pub use self::endpoint::{CredentialError, Endpoint};
 pub use self::oauth::TokenSessions;
 pub(super) use self::redact::Redactor;
 pub use self::scheme::{AuthScheme, Placeholder, Position, SchemeError, TokenGrant};
-pub use self::secret::{AccessToken, PART_MAX, Parts, PartsError, Secret};

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use atlas_model::{AccessToken, Parts, Secret};
+use atlas_store::{CredentialLock, Fault, Store, StoreError};
 use chrono::Utc;
 use tokio::sync::OwnedMutexGuard;
 
@@ -23,8 +25,6 @@ use super::super::token_request::{Exchanged, TokenRequest, token_url_fits};
 use super::endpoint::CredentialError;
 use super::redact::Redactor;
 use super::scheme::TokenGrant;
-use super::secret::{AccessToken, Parts, Secret};
-use crate::store::{CredentialLock, Fault, Store, StoreError};
 
 /// Tokens that are looked for in answers beside the present parts and the token in use: those that were learned last.
 const TOKENS_KNOWN: usize = 12;

@@ -10,13 +10,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use atlas_model::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::header::{HeaderMap, HeaderValue};
 use memchr::memchr;
 
 use super::escapes::View;
-use super::secret::Secret;
 
 /// What stands where a secret stood. Shorter than any secret that is looked for, so that no body grows by it, and harmless
 /// inside a JSON string and a header.

@@ -1,11 +1,11 @@
 //! Where an API expects its credential, as connectors declare it. What they declare is checked here, since a header of the
 //! connection's own or of another name than the API's could lead a request astray.
 
+use atlas_json::Pointer;
 use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use thiserror::Error;
 
 use super::super::headers;
-use crate::json::Pointer;
 
 /// Placeholders that one connector may declare.
 const PLACEHOLDERS_MAX: usize = 16;

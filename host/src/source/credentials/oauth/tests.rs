@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use atlas_store_sql as store;
+use atlas_store_sql::StoreUrl;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use super::*;
 use crate::source::{BodyBudget, HttpLimits};
-use crate::store::{self, StoreUrl};
 
 type Held = (Parts, Option<AccessToken>);
 

@@ -1,0 +1,89 @@
+//! The statements of the queue, as PostgreSQL has them.
+
+/// Hosts that were not seen for so long are forgotten.
+pub(super) const FORGET: &str = "DELETE FROM atlas_hosts WHERE visto_em < NOW() - INTERVAL '1 day'";
+
+pub(super) const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (id) DO UPDATE SET visto_em = NOW(), validade_s = EXCLUDED.validade_s";
+
+/// Of those that died before they did as they were asked; and what this host was asked to pause and does not run.
+pub(super) const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
+       terminado_em = NOW() \
+     WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id <> ALL($2) \
+       OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
+         WHERE h.id = scraps.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)))";
+
+/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them this one would be next.
+pub(super) const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', motivo = $3, host = NULL, terminado_em = NOW() \
+     WHERE estado = 'executando' AND falhas >= $2 AND $1 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
+       AND h.visto_em > NOW() - make_interval(secs => h.validade_s))";
+
+/// Whether something runs, by the table, whose host is not seen any more.
+pub(super) const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
+     (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)) ORDER BY s.id LIMIT $1";
+
+/// Hosts that are seen and have something.
+pub(super) const HOLDERS: &str = "SELECT h.id, CAST(h.visto_em AS TEXT) FROM atlas_hosts h WHERE h.visto_em > NOW() - make_interval(secs => h.validade_s) \
+     AND EXISTS (SELECT 1 FROM scraps s WHERE s.host = h.id AND s.estado IN ('pendente', 'executando')) ORDER BY h.id LIMIT $1";
+
+/// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
+/// once more for the sake of the index. Others change scraps without the lock: the row has to be as it was when it was chosen.
+macro_rules! first_of_each_client {
+    () => {
+        "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > NOW() - make_interval(secs => validade_s)), \
+     correndo AS (SELECT cliente_id, COUNT(*) AS n FROM scraps \
+       WHERE estado = 'executando' AND (NOT $6 OR host = $1 OR host IN (SELECT id FROM vivos)) \
+         AND NOT (host = $1 AND id <> ALL($4)) \
+       GROUP BY cliente_id), \
+     primeiros AS MATERIALIZED (SELECT c.cliente_id, COALESCE(r.n, 0) AS n, (SELECT s.id FROM scraps s \
+         WHERE s.cliente_id = c.cliente_id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') \
+           AND s.id <> ALL($4) AND s.rota = ANY($2) \
+           AND (s.conector_sha256 IS NULL OR s.conector_sha256 = ANY($3)) AND s.pedido IS NULL \
+           AND (s.retomar_em IS NULL OR s.retomar_em <= NOW()) \
+           AND (s.estado = 'pendente' AND (s.host IS NULL OR s.host NOT IN (SELECT id FROM vivos)) \
+             OR s.estado IN ('suspenso', 'interrompido') AND s.retomar_em IS NOT NULL \
+             OR s.estado = 'executando' AND (s.host IS NULL OR s.host = $1 \
+               OR NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host) \
+               OR $6 AND s.host NOT IN (SELECT id FROM vivos))) \
+         ORDER BY s.id LIMIT 1) AS id \
+       FROM clientes_tokens c LEFT JOIN correndo r ON r.cliente_id = c.cliente_id \
+       WHERE COALESCE(c.ativo, TRUE) AND COALESCE(r.n, 0) < $5)"
+    };
+}
+
+/// Takes the first of them.
+pub(super) const TAKE: &str = concat!(
+    first_of_each_client!(),
+    ", escolhido AS (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
+         (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT 1) \
+     UPDATE scraps s SET estado = 'executando', epoca = s.epoca + 1, host = $1, retirado_em = clock_timestamp(), \
+       retomar_em = NULL, motivo = NULL, falhas = s.falhas + CASE WHEN s.estado = 'executando' THEN 1 ELSE 0 END \
+     FROM escolhido e JOIN scraps visto ON visto.id = e.id \
+     WHERE s.id = e.id AND s.epoca = visto.epoca AND s.estado = visto.estado AND s.pedido IS NULL RETURNING s.id, s.epoca, s.cliente_id, s.rota"
+);
+
+/// Whose they are. The order is that of `TAKE`.
+pub(super) const WAITING: &str = concat!(
+    first_of_each_client!(),
+    " SELECT p.cliente_id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
+       (SELECT MAX(u.retirado_em) FROM scraps u WHERE u.cliente_id = p.cliente_id) NULLS FIRST, p.id LIMIT $7"
+);
+
+pub(super) const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive THEN 'pausar' END, \
+       estado = CASE WHEN v.vive THEN s.estado ELSE 'pausado' END, \
+       epoca = CASE WHEN v.vive THEN s.epoca ELSE s.epoca + 1 END, \
+       host = CASE WHEN v.vive THEN s.host END, \
+       motivo = CASE WHEN v.vive THEN s.motivo ELSE $2 END, \
+       retomar_em = NULL \
+     FROM (SELECT x.id, x.estado = 'executando' AND EXISTS (SELECT 1 FROM atlas_hosts h \
+         WHERE h.id = x.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)) AS vive \
+       FROM scraps x WHERE x.id = $1 FOR UPDATE) v \
+     WHERE s.id = v.id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING v.vive";
+
+/// The time to go on is counted from the database's now, whose clock all hosts share. What was to be paused while it ended is not
+/// taken again by itself; nor is paused what somebody wants to go on since it was asked to pause.
+pub(super) const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
+         AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' \
+         WHEN pedido IS NULL AND $8 THEN 'pendente' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
+       retomar_em = CASE WHEN pedido IS NULL THEN NOW() + make_interval(secs => $6) END, falhas = $7, \
+       terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2 AND estado = 'executando'";

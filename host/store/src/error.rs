@@ -1,0 +1,84 @@
+//! Errors of the store, sorted by what the caller can do about them: the pipeline decides on [`Fault`], people read the
+//! chain behind it.
+
+use std::error::Error as StdError;
+
+use thiserror::Error;
+
+/// What to do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A clash between transactions (deadlock, serialisation, a unique index other than the hash's): the same again.
+    Collision,
+    /// The data itself was refused: with several records, find the one.
+    Poison,
+    /// The database dropped a row without an error, as a trigger or a rule can: with several
+    /// records, find the one.
+    NotKept,
+    /// No connection, or lost, or nothing left on the server to work with: the outcome may be unknown; try again later.
+    Unavailable,
+    /// A statement took longer than it may ([`STATEMENT_MAX`](crate::STATEMENT_MAX)), and was
+    /// ended: at once, the same again would most likely take as long.
+    TooSlow,
+    /// Somebody else has the scrap now.
+    LeaseLost,
+    /// It is there already.
+    Exists,
+    /// What the call builds upon is not there.
+    Missing,
+    /// It cannot go: other rows point to it.
+    InUse,
+    /// A stored credential would go elsewhere than it was given for.
+    Guarded,
+    /// The database's file is not the one that was opened: what is written is lost.
+    Displaced,
+    /// The tables are missing or not as they should be, or may not be touched.
+    Schema,
+    /// A secret is sealed, and there is no key.
+    KeyMissing,
+    /// A sealed secret does not open: the key is another one, or the value was changed or moved.
+    KeyWrong,
+    /// None of these: a bug, something for a person.
+    Other,
+}
+
+/// A failed call of the store.
+#[derive(Debug, Error)]
+#[error("{doing}{}", detail.as_deref().map(|d| format!(": {d}")).unwrap_or_default())]
+pub struct StoreError {
+    /// What can be done about it.
+    pub fault: Fault,
+    doing: &'static str,
+    detail: Option<String>,
+    /// What the database itself said.
+    message: Option<String>,
+    #[source]
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error that the store itself found. `doing` says what was being done, for the chain that people read.
+    pub fn new(fault: Fault, doing: &'static str, detail: impl Into<String>) -> Self {
+        Self { fault, doing, detail: Some(detail.into()), message: None, source: None }
+    }
+
+    /// An error of the database, sorted, with what it said in one line.
+    pub fn of_database(
+        fault: Fault,
+        doing: &'static str,
+        message: String,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self { fault, doing, detail: None, message: Some(message), source: Some(Box::new(source)) }
+    }
+
+    /// What it is about: empty where the database knows it alone.
+    pub fn detail(&self) -> &str {
+        self.detail.as_deref().unwrap_or_default()
+    }
+
+    /// What the database itself said, in one line; for the reason kept with a rejected record.
+    pub fn database_message(&self) -> String {
+        self.message.clone().unwrap_or_else(|| self.to_string())
+    }
+}

@@ -1,0 +1,44 @@
+//! The queue that workers take scraps from: the scraps themselves, and the processes that run them.
+//!
+//! A scrap is somebody's as long as the process that took it is seen, whatever it does; after that, anybody's. What protects the
+//! table is not this but the epoch: a process that was thought dead and comes back writes nothing.
+
+use async_trait::async_trait;
+use atlas_model::{Asked, Host, Lease, Offer, Standing};
+
+use crate::StoreError;
+
+/// Taking scraps, and telling those who run them. Every call is atomic.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Notes that a process is alive, whether it is known already or not.
+    async fn beat(&self, host: &Host) -> Result<(), StoreError>;
+
+    /// Takes a process off the list: what it still holds is anybody's at once.
+    async fn leave(&self, host: &str) -> Result<(), StoreError>;
+
+    /// Takes the scrap that comes next, if there is one: of the client that has fewest running, among those the one that has waited
+    /// longest, and of its scraps the oldest. Nobody else gets it for as long as the process is seen, until the lease is finished.
+    async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError>;
+
+    /// The clients that have a scrap which this worker would be given if it had room, in the order
+    /// in which [`Queue::take`] would give them, at most `WAITING_MAX`.
+    async fn waiting(&self, offer: &Offer<'_>) -> Result<Vec<i32>, StoreError>;
+
+    /// Scraps that are marked as running by a host that is not seen any more, the oldest first, at most `ORPHANS_MAX`.
+    async fn orphans(&self) -> Result<Vec<i64>, StoreError>;
+
+    /// Hosts that count as alive and that have scraps, running or kept for themselves: each with
+    /// when it was seen last, as the database writes it, which changes with each sign of life. By
+    /// their ids, at most `ORPHANS_MAX`.
+    async fn holders(&self) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// Whether the lease is still the scrap's newest, and what is asked of whoever holds it.
+    async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError>;
+
+    /// Pauses a scrap: one that nobody runs at once, else by asking. With the reason to keep.
+    async fn pause(&self, id: i64, reason: &str) -> Result<Asked, StoreError>;
+
+    /// Puts a scrap that nobody runs back into the queue, to be taken at once; takes back that it was to be paused.
+    async fn requeue(&self, id: i64) -> Result<Asked, StoreError>;
+}

@@ -1,0 +1,151 @@
+//! Which crates of the host may know which others, and what only one of them may name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use super::Fault;
+use crate::command::{cargo, output};
+
+/// The crates of the host, each with the crates of ours that it may depend on by name.
+const ROOMS: [(&str, &[&str]); 7] = [
+    ("atlas-testing", &[]),
+    ("atlas-json", &["atlas-testing"]),
+    ("atlas-model", &["atlas-json"]),
+    ("atlas-store", &["atlas-model"]),
+    ("atlas-pipeline", &["atlas-json", "atlas-model", "atlas-store"]),
+    ("atlas-store-sql", &["atlas-model", "atlas-store"]),
+    ("atlas-host", &["atlas-json", "atlas-model", "atlas-pipeline", "atlas-store", "atlas-store-sql", "atlas-testing"]),
+];
+
+/// Crates that a single room may name.
+const OWNED: [(&str, &str); 1] = [("sqlx", "atlas-store-sql")];
+
+/// What must not be anywhere in the tree of a room: it is handed a page source and a store, and is
+/// tested without these.
+const ABSENT: [(&str, &[&str]); 4] = [
+    ("atlas-json", &["wasmtime", "hyper", "reqwest", "sqlx", "axum", "tokio"]),
+    ("atlas-model", &["wasmtime", "hyper", "reqwest", "sqlx", "axum", "tokio"]),
+    ("atlas-store", &["wasmtime", "hyper", "reqwest", "sqlx", "axum", "tokio"]),
+    ("atlas-pipeline", &["wasmtime", "hyper", "reqwest", "sqlx", "axum"]),
+];
+
+/// What a package of the workspace needs to run: by its name, the names that it depends on.
+type Tree = BTreeMap<String, BTreeSet<String>>;
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    resolve: Resolve,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    deps: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    pkg: String,
+    dep_kinds: Vec<Kind>,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    kind: Option<String>,
+}
+
+/// Asks cargo what depends on what.
+pub(super) fn tree() -> Result<Tree> {
+    let metadata = output(&mut cargo(["metadata", "--format-version", "1", "--quiet"]))?;
+    let metadata: Metadata = serde_json::from_str(&metadata).context("cargo metadata is not as expected")?;
+    let names: BTreeMap<&str, &str> =
+        metadata.packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
+    let name = |id: &str| names.get(id).map_or_else(|| id.to_owned(), |name| (*name).to_owned());
+    let mut tree = Tree::new();
+    for node in &metadata.resolve.nodes {
+        let runs_with = |dependency: &&Dependency| dependency.dep_kinds.iter().any(|kind| kind.kind.is_none());
+        let needs = node.deps.iter().filter(runs_with).map(|dependency| name(&dependency.pkg));
+        tree.entry(name(&node.id)).or_default().extend(needs);
+    }
+    Ok(tree)
+}
+
+pub(super) fn check(tree: &Tree) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (room, may_know) in ROOMS {
+        let known = direct(tree, room).into_iter().filter(|name| ROOMS.iter().any(|(room, _)| room == name));
+        let too_much = known.filter(|name| !may_know.contains(name));
+        faults.extend(too_much.map(|name| format!("{room} must not depend on {name}")));
+        for (owned, owner) in OWNED {
+            if room != owner && direct(tree, room).contains(owned) {
+                faults.push(format!("{room} must not depend on {owned}: {owner} alone does"));
+            }
+        }
+    }
+    for (room, absent) in ABSENT {
+        let all = everything(tree, room);
+        let there = absent.iter().filter(|name| all.contains(**name));
+        faults.extend(there.map(|name| format!("{room} must not need {name}: see cargo tree -p {room} -i {name}")));
+    }
+    faults
+}
+
+fn direct<'a>(tree: &'a Tree, package: &str) -> BTreeSet<&'a str> {
+    tree.get(package).into_iter().flatten().map(String::as_str).collect()
+}
+
+fn everything<'a>(tree: &'a Tree, package: &str) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&str> = direct(tree, package).into_iter().collect();
+    while let Some(name) = open.pop() {
+        if found.insert(name) {
+            open.extend(direct(tree, name));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(edges: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::new();
+        for (from, to) in edges {
+            tree.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+        }
+        tree
+    }
+
+    #[test]
+    fn a_room_that_knows_too_much_is_named_with_what_it_knows() {
+        let good =
+            tree(&[("atlas-pipeline", "atlas-store"), ("atlas-store-sql", "sqlx"), ("atlas-store", "atlas-model")]);
+        assert_eq!(check(&good), [""; 0]);
+        let bad = tree(&[("atlas-store", "atlas-pipeline"), ("atlas-pipeline", "x"), ("x", "y"), ("y", "sqlx")]);
+        assert_eq!(
+            check(&bad),
+            [
+                "atlas-store must not depend on atlas-pipeline",
+                "atlas-store must not need sqlx: see cargo tree -p atlas-store -i sqlx",
+                "atlas-pipeline must not need sqlx: see cargo tree -p atlas-pipeline -i sqlx",
+            ]
+        );
+        let named = tree(&[("atlas-host", "sqlx")]);
+        assert_eq!(check(&named), ["atlas-host must not depend on sqlx: atlas-store-sql alone does"]);
+    }
+}
