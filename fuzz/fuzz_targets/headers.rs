@@ -1,4 +1,4 @@
 //! Headers of requests and answers.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_host::fuzzing::headers(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_http::fuzzing::headers(input));

@@ -1,4 +1,4 @@
 //! The wait that an answer asks for.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_host::fuzzing::retry_after(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_http::fuzzing::retry_after(input));

@@ -1,4 +1,4 @@
 //! Where requests and redirects go.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_host::fuzzing::urls(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_http::fuzzing::urls(input));

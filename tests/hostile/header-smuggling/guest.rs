@@ -4,7 +4,7 @@
 use hostile::sdk::{FetchError, Request};
 
 hostile::fetch!(|scrap, _| {
-    let obeyed = include_str!("../../../host/src/source/headers/obeyed.txt").lines();
+    let obeyed = include_str!("../../../host/http/src/headers/obeyed.txt").lines();
     let obeyed = obeyed.filter(|name| !name.is_empty() && !name.starts_with('#')).map(|name| (name, "mine"));
     let ungranted = ["X-Tenant", "tenantId", "SOAPAction", "X-Anything"].map(|name| (name, "7"));
     let smuggled = [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Fault, Source};
 
-const CATALOGUES: [&str; 2] = ["host/locales/pt-BR.ftl", "host/locales/en.ftl"];
+const CATALOGUES: [&str; 2] = ["host/service/locales/pt-BR.ftl", "host/service/locales/en.ftl"];
 
 pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
     let file = |path: &str| sources.iter().find(|source| source.path == path);
@@ -64,9 +64,9 @@ mod tests {
         assert_eq!(
             faults,
             [
-                "host/locales/pt-BR.ftl:7: fim is not in host/locales/en.ftl",
-                "host/locales/pt-BR.ftl:6: run-start.help is not in host/locales/en.ftl",
-                "host/locales/en.ftl:2: end is not in host/locales/pt-BR.ftl",
+                "host/service/locales/pt-BR.ftl:7: fim is not in host/service/locales/en.ftl",
+                "host/service/locales/pt-BR.ftl:6: run-start.help is not in host/service/locales/en.ftl",
+                "host/service/locales/en.ftl:2: end is not in host/service/locales/pt-BR.ftl",
             ]
         );
     }

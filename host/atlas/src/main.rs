@@ -1,0 +1,7 @@
+//! The program `atlas`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atlas_cli::main()
+}

@@ -1,0 +1,193 @@
+//! Versions that ended a host's process: no host serves or runs them, until the operator accepts
+//! one. Which they are stands in the database that the hosts share; here it is what this process
+//! knows of that.
+
+use atlas_model::QuarantineRow;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+use atlas_model::Limits;
+use atlas_pipeline::HeldVersion;
+
+use super::super::child::{Deadly, PageFacts};
+use super::super::compile::Source;
+use super::super::events::RegistryEvent;
+use super::super::flight::{Crash, FlightOwner, crashes};
+use super::super::load::Connector;
+use super::super::source::ScrapFacts;
+use super::super::state::{Doubt, Held, HoldReason, RouteState};
+use super::Registry;
+use atlas_http::{Answer, Request, SendError};
+
+/// A version that is held on all hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The component's SHA-256, lower-case hex.
+    pub sha256: String,
+    /// Its route.
+    pub route: String,
+    /// Its own version, for people.
+    pub version: String,
+    /// The signal by which it ended a process.
+    pub signal: String,
+}
+
+impl From<QuarantineRow> for Quarantined {
+    fn from(row: QuarantineRow) -> Self {
+        Self { sha256: row.sha256, route: row.rota, version: row.versao, signal: row.sinal }
+    }
+}
+
+impl From<Quarantined> for HeldVersion {
+    fn from(held: Quarantined) -> Self {
+        let Quarantined { sha256, route, version, signal } = held;
+        Self { route, version, sha256, signal }
+    }
+}
+
+impl Quarantined {
+    fn held(&self) -> Held {
+        let reasons = vec![HoldReason::EndedProcess { signal: self.signal.clone() }];
+        Held { sha256: self.sha256.clone(), version: self.version.clone(), reasons }
+    }
+}
+
+impl Registry {
+    /// Notes calls of guests from now on while they run, so that the next process knows what this
+    /// one had under way if it crashes. Where nothing is remembered, nothing is noted.
+    pub async fn record_flights(&self, owner: FlightOwner) {
+        let Some(folder) = self.state.flights_folder() else { return };
+        let engine = Arc::clone(&self.loader.engine);
+        let opened = tokio::task::spawn_blocking(move || engine.flights().open(&folder, &owner)).await;
+        if let Err(error) = opened.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            tracing::warn!(%error, "calls of connectors are not noted");
+        }
+    }
+
+    /// What processes that crashed had under way, at this database.
+    pub async fn crashes(&self, database: &str) -> io::Result<Vec<Crash>> {
+        let (Some(folder), database) = (self.state.flights_folder(), database.to_owned()) else {
+            return Ok(Vec::new());
+        };
+        tokio::task::spawn_blocking(move || crashes(&folder, &database)).await.map_err(io::Error::other)?
+    }
+
+    /// A version that stands in the folder, serves, or is kept, by its digest; whatever is held
+    /// against it.
+    pub async fn version(&self, sha256: &str) -> Option<Arc<Connector>> {
+        let mut loaded = self.entries().into_iter().filter_map(|entry| entry.loaded.ok());
+        match loaded.find(|connector| connector.sha256 == sha256) {
+            Some(connector) => Some(connector),
+            // Among these is what serves and stands in no file any more.
+            None => self.load_kept(sha256).await,
+        }
+    }
+
+    /// Holds these versions, and those alone, unless the operator accepted them; what serves instead
+    /// does so at once. Gives those that were not held before, each with what there is to tell of its
+    /// route, if anything.
+    pub async fn quarantine(&self, versions: &[Quarantined]) -> Vec<(Quarantined, Option<RegistryEvent>)> {
+        let mut held = BTreeMap::new();
+        for version in versions {
+            let state = self.with_state(&version.route, |state, route| state.route(route)).await.unwrap_or_default();
+            if !state.is_accepted(&version.sha256) {
+                held.insert(version.sha256.clone(), version.clone());
+            }
+        }
+        let changed: Vec<Quarantined> = {
+            let mut known = self.quarantined.write().unwrap_or_else(PoisonError::into_inner);
+            let is_new = |version: &&Quarantined| !known.contains_key(&version.sha256);
+            let changed = held.values().filter(is_new).cloned().collect();
+            *known = held;
+            changed
+        };
+        let mut held_now = Vec::new();
+        for version in changed {
+            let route = version.route.clone();
+            tracing::warn!(
+                rota = %route, versao = %version.version, sha256 = %version.sha256, sinal = %version.signal,
+                "a version of a connector ended a host's process: it is held on all hosts"
+            );
+            let doubt = Doubt::Held(version.held());
+            self.with_state(&route, move |state, route| state.update(route, |state| state.doubt(doubt, None))).await;
+            // A worker may end for want of anything to do before the next look.
+            let event = self.reconsider(&route).await;
+            held_now.push((version, event));
+        }
+        held_now
+    }
+
+    /// Has these events told by the next look at the folder.
+    pub fn tell_later(&self, events: impl IntoIterator<Item = RegistryEvent>) {
+        self.live_mut().untold.extend(events.into_iter().filter(RegistryEvent::is_a_reservation));
+    }
+
+    /// What is known of a version that is held for having ended a process.
+    pub fn quarantined(&self, sha256: &str) -> Option<Quarantined> {
+        let known = self.quarantined.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(sha256).cloned()
+    }
+
+    /// The version that a route would be served by, if that is held for having ended a process.
+    pub fn quarantined_of(&self, route: &str) -> Option<Quarantined> {
+        let serving = self.live().routes.get(route).map(|serving| serving.connector.sha256.clone());
+        self.quarantined(&serving?)
+    }
+
+    /// Whether the operator accepted a version on this host.
+    pub async fn is_accepted(&self, connector: &Connector) -> bool {
+        let (route, sha256) = (connector.descriptor.route.clone(), connector.sha256.clone());
+        let accepted = self.with_state(&route, move |state, route| state.route(route).is_accepted(&sha256)).await;
+        accepted.unwrap_or_default()
+    }
+
+    /// What is remembered of a route, with what this process knows to be held: nothing is
+    /// remembered on some hosts.
+    pub(super) fn with_quarantine(&self, mut state: RouteState, sha256: &str) -> RouteState {
+        let known = self.quarantined.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(version) = known.get(sha256).filter(|_| state.known_against(sha256).is_none()) {
+            state.doubt(Doubt::Held(version.held()), None);
+        }
+        state
+    }
+
+    /// Repeats a call in a child process of its own, where `send` makes its requests. Gives the
+    /// signal by which it ended that process, if it did. `Err`: why it could not be repeated.
+    pub(crate) async fn call_alone<F: Future<Output = Result<Arc<Answer>, SendError>>>(
+        &self,
+        connector: &Connector,
+        limits: &Limits,
+        facts: &ScrapFacts,
+        cursor: Option<&str>,
+        send: impl FnMut(Request) -> F,
+    ) -> Result<Option<&'static str>, String> {
+        let source = Source {
+            sha256: &connector.sha256,
+            component: connector.component.clone(),
+            contract: connector.made_for.clone(),
+            name: connector.descriptor.route.clone(),
+        };
+        let facts = PageFacts {
+            route: connector.descriptor.route.clone(),
+            scrap: facts.clone(),
+            now: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            cursor: cursor.map(str::to_owned),
+        };
+        let ended = self.loader.compiler.call_alone(self.engine(), limits, &source, facts, send).await;
+        ended.map(|deadly| deadly.map(Deadly::name)).map_err(|error| error.to_string())
+    }
+
+    /// Repeats a call whose requests are refused, as those of a recorded page that has none.
+    pub async fn call_alone_without_source(
+        &self,
+        connector: &Connector,
+        limits: &Limits,
+        facts: &ScrapFacts,
+        cursor: Option<&str>,
+    ) -> Result<Option<&'static str>, String> {
+        let refuse = |_| async { Err(SendError::Denied("the recorded page has no such request".to_owned())) };
+        self.call_alone(connector, limits, facts, cursor, refuse).await
+    }
+}

@@ -1,0 +1,244 @@
+//! Records as a file of any size: read a part at a time, and the next only when the part before was taken.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use atlas_model::RawRecord;
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::search::{Search, matching};
+use super::{House, LET_IN_STILL};
+use atlas_service::Failure;
+use atlas_service::zone::Zone;
+
+/// Bytes of a piece.
+const PIECE: usize = 64 * 1024;
+/// Records that are read at a time, and fewer where they are large.
+const READ: i64 = 100;
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// One JSON object a line (<https://jsonlines.org>).
+    JsonLines,
+    /// Comma-separated values (RFC 4180), with a header.
+    Csv,
+    /// The same as Excel opens it where a comma is the decimal point: with semicolons, and a mark that says it is UTF-8.
+    Excel,
+}
+
+impl Format {
+    /// The format of a name.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "jsonl" => Some(Self::JsonLines),
+            "csv" => Some(Self::Csv),
+            "excel" => Some(Self::Excel),
+            _ => None,
+        }
+    }
+
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::JsonLines => "jsonl",
+            Self::Csv | Self::Excel => "csv",
+        }
+    }
+
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::JsonLines => "application/jsonl",
+            Self::Csv | Self::Excel => "text/csv; charset=utf-8; header=present",
+        }
+    }
+}
+
+/// Every record that a search finds, oldest first, each number as it is written and each time with
+/// its zone's offset. A failure ends it in the middle, and so does the end of what let its reader
+/// in (`access`): no reader takes a part for the whole, for the transfer is broken off. Fails where
+/// too many are under way.
+pub(super) fn export(
+    house: &Arc<House>,
+    access: i64,
+    search: Search,
+    format: Format,
+    zone: Zone,
+) -> Result<impl Stream<Item = std::io::Result<Bytes>> + use<>, Failure> {
+    let turn = house.reading()?;
+    let header = match format {
+        Format::JsonLines => Bytes::new(),
+        Format::Csv => Bytes::from_static(b"id,cliente_id,origem,data_coleta,hash_conteudo,payload\r\n"),
+        Format::Excel => Bytes::from_static(b"\xef\xbb\xbfid;cliente_id;origem;data_coleta;hash_conteudo;payload\r\n"),
+    };
+    let export = Export {
+        house: Arc::clone(house),
+        access,
+        search,
+        format,
+        zone,
+        after: 0,
+        seen_in: Instant::now(),
+        _turn: turn,
+    };
+    let parts = stream::unfold(Some(export), async |export| {
+        let mut export = export?;
+        match export.part().await {
+            Ok(Some(part)) => Some((Ok(part), Some(export))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    // What compresses may ask again after the end.
+    Ok(stream::once(async move { Ok(header) }).chain(parts).fuse())
+}
+
+/// An export, and how far it has come.
+struct Export {
+    house: Arc<House>,
+    access: i64,
+    search: Search,
+    format: Format,
+    /// The zone that times are written in.
+    zone: Zone,
+    /// The last record that was read.
+    after: i64,
+    /// When it was looked last whether its reader may go on.
+    seen_in: Instant,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Export {
+    /// The next records that are wanted, written; none: there are no more.
+    async fn part(&mut self) -> std::io::Result<Option<Bytes>> {
+        let mut text = String::new();
+        while text.is_empty() {
+            if self.seen_in.elapsed() >= LET_IN_STILL {
+                // A database that does not answer shuts nobody out.
+                if matches!(self.house.atlas.is_let_in(self.access).await, Ok(false)) {
+                    return Err(std::io::Error::other("the access was taken away"));
+                }
+                self.seen_in = Instant::now();
+            }
+            let read = self.house.atlas.export(&self.search.filter, self.after, READ).await;
+            let records = read.map_err(|failure| broken_off(&failure))?;
+            let Some(last) = records.last() else { return Ok(None) };
+            self.after = last.id;
+            let matching = matching(&self.house, &self.search, records).await;
+            for mut record in matching.map_err(|failure| broken_off(&failure))? {
+                record.data_coleta = record.data_coleta.map(|at| self.zone.rfc3339(&at));
+                let record = &record;
+                match self.format {
+                    Format::JsonLines => json_line(record, &mut text),
+                    Format::Csv => csv_row(record, b',', &mut text),
+                    Format::Excel => csv_row(record, b';', &mut text),
+                }
+            }
+        }
+        Ok(Some(Bytes::from(text)))
+    }
+}
+
+/// A large answer, in pieces: its turn lasts until the last one is taken.
+pub(super) fn in_pieces(answer: Bytes, turn: OwnedSemaphorePermit) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let pieces = stream::unfold((answer, turn), |(mut rest, turn)| async move {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        (!piece.is_empty()).then_some((Ok(piece), (rest, turn)))
+    });
+    pieces.fuse()
+}
+
+/// The same of something that is told as JSON.
+pub(super) fn large_json(answer: &impl Serialize, turn: OwnedSemaphorePermit) -> Response {
+    match serde_json::to_vec(answer) {
+        Ok(answer) => {
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            (kind, Body::from_stream(in_pieces(answer.into(), turn))).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn broken_off(failure: &Failure) -> std::io::Error {
+    std::io::Error::other(failure.causes.first().cloned().unwrap_or_else(|| failure.notice.key.clone()))
+}
+
+/// The payload goes in as it is: it is JSON, and on one line unless somebody inserted it otherwise.
+fn json_line(record: &RawRecord, text: &mut String) {
+    let quoted = |value: Option<&str>| serde_json::to_string(&value).unwrap_or_else(|_| "null".to_owned());
+    text.push_str(&format!(
+        "{{\"id\":{},\"cliente_id\":{},\"origem\":{},\"data_coleta\":{},\"hash_conteudo\":{},\"payload\":",
+        record.id,
+        record.cliente_id,
+        quoted(Some(&record.origem)),
+        quoted(record.data_coleta.as_deref()),
+        quoted(record.hash_conteudo.as_deref()),
+    ));
+    // Between JSON's tokens, a line break is nothing but space; within a string it cannot stand.
+    text.extend(record.payload.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }));
+    text.push_str("}\n");
+}
+
+fn csv_row(record: &RawRecord, delimiter: u8, text: &mut String) {
+    let mut writer =
+        csv::WriterBuilder::new().delimiter(delimiter).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    // Of a row's cells, this is the one that JSON or a number does not begin, and that could be read as a formula.
+    let is_formula = delimiter == b';' && record.origem.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let origem = if is_formula { format!("'{}", record.origem) } else { record.origem.clone() };
+    let row = [
+        &record.id.to_string(),
+        &record.cliente_id.to_string(),
+        origem.as_str(),
+        record.data_coleta.as_deref().unwrap_or_default(),
+        record.hash_conteudo.as_deref().unwrap_or_default(),
+        record.payload.as_str(),
+    ];
+    // Into memory, which takes what it is given.
+    let _ = writer.write_record(row);
+    text.push_str(&String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(payload: &str) -> RawRecord {
+        RawRecord {
+            id: 7,
+            cliente_id: 2151,
+            origem: "pe\"d,ido".to_owned(),
+            data_coleta: None,
+            payload: payload.to_owned(),
+            hash_conteudo: Some("ab".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_json_object_with_the_payload_as_it_is_written() {
+        let mut text = String::new();
+        json_line(&record("{\"valor\":\n1234567890123456789.10}"), &mut text);
+        assert!(text.ends_with("\"payload\":{\"valor\": 1234567890123456789.10}}\n"), "{text}");
+        assert_eq!(text.lines().count(), 1);
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    }
+
+    #[test]
+    fn what_would_break_a_row_of_csv_is_quoted() {
+        let mut text = String::new();
+        csv_row(&record("{\"a\":\"b\"}"), b',', &mut text);
+        assert_eq!(text, "7,2151,\"pe\"\"d,ido\",,ab,\"{\"\"a\"\":\"\"b\"\"}\"\r\n");
+    }
+
+    #[test]
+    fn nothing_that_a_connector_named_is_a_formula_in_excel() {
+        let mut text = String::new();
+        csv_row(&RawRecord { origem: "=1+1".to_owned(), ..record("1.50") }, b';', &mut text);
+        assert_eq!(text, "7;2151;'=1+1;;ab;1.50\r\n");
+    }
+}

@@ -1,0 +1,234 @@
+//! What every request passes: is it meant for this server, does it come from its own pages, and what a browser may do with the
+//! answer.
+//!
+//! - *Host*. A page of somebody else's whose name is made to lead to this address (DNS rebinding) sends its own name: it is refused.
+//!   An address cannot be rebound, so addresses and `localhost` are ours; other names have to be named (`--host`).
+//! - *Origin*. What changes something is taken from our own pages alone, where the caller is a browser: browsers send `Origin` with
+//!   every such request (Fetch standard, "append a request `Origin` header"), and `Sec-Fetch-Site` where it is another site's.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atlas_model::notice;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::House;
+use super::problem::Problem;
+use super::room::SeatKind;
+use super::session::Kept;
+use atlas_service::{Exit, Failure};
+
+/// Nothing is loaded from anywhere else, nothing inline is run, nobody frames our pages, no form leads away.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    // With `no-referrer`, browsers would send `Origin: null` with our own forms.
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+];
+
+/// How long a request's body may take to come: forms and JSON are small.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Browsers keep to HTTPS for half a year.
+const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=15552000");
+
+pub(super) async fn guard(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
+    let kept = Kept::default();
+    request.extensions_mut().insert(kept.clone());
+    let is_kept = request.extensions().get::<SeatKind>() == Some(&SeatKind::Kept);
+    let checked = match check(&house, &request) {
+        Ok(()) if is_kept => is_kept_for(&house, request.uri().path(), request.headers(), request.extensions()).await,
+        checked => checked,
+    };
+    let mut response = match checked {
+        Ok(()) => next.run(in_time(request)).await,
+        Err(failure) => {
+            let texts = house.texts.of(super::language(request.headers()));
+            let problem = Problem::of(&failure, texts);
+            let status = match failure.notice.key.as_str() {
+                "web-other-host" => StatusCode::MISDIRECTED_REQUEST,
+                _ => super::problem::status(&failure),
+            };
+            Problem { status: status.as_u16(), ..problem }.into_response()
+        }
+    };
+    let headers = response.headers_mut();
+    // A visitor who signs out, or in, has been told already.
+    if let Some(cookie) = kept.cookie() {
+        headers.entry(header::SET_COOKIE).or_insert_with(|| cookie.clone());
+    }
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if house.is_tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
+    }
+    if is_kept {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The request, whose body fails unless it comes in time: whoever sends a byte now and then would keep a connection for ever.
+fn in_time(request: Request) -> Request {
+    let deadline = Instant::now() + BODY_TIMEOUT;
+    request.map(|body| {
+        let parts = stream::unfold(body.into_data_stream(), move |mut body| async move {
+            match timeout_at(deadline, body.next()).await {
+                Ok(part) => part.map(|part| (part, body)),
+                Err(late) => Some((Err(axum::Error::new(late)), body)),
+            }
+        });
+        Body::from_stream(parts)
+    })
+}
+
+/// Whether a request is one that seats are kept for: whether the server lives, signing in, and what
+/// people who are signed in ask for. Programs, and listeners, come back when there is room.
+async fn is_kept_for(house: &House, path: &str, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Failure> {
+    let is_listener = path == "/api/v1/events";
+    if ["/healthz", "/readyz", "/entrar"].contains(&path) || path.starts_with("/assets/") {
+        return Ok(());
+    }
+    if !is_listener && super::session::session(house, headers, extensions).await?.is_some() {
+        return Ok(());
+    }
+    Err(Failure::new("op-access", notice!("web-full"), Exit::Configuration))
+}
+
+fn check(house: &House, request: &Request) -> Result<(), Failure> {
+    // HTTP/2 has the name in the request's URI. Where it is said more than once, each has to be ours.
+    let from_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let said = request.headers().get_all(header::HOST).iter().map(|host| String::from_utf8_lossy(host.as_bytes()));
+    let mut hosts: Vec<String> = from_uri.into_iter().chain(said.map(Cow::into_owned)).collect();
+    if let Some(other) = hosts.iter().find(|host| !is_ours(host, &house.hosts)) {
+        return Err(Failure::new("op-access", notice!("web-other-host", host = other), Exit::Usage));
+    }
+    if hosts.is_empty() {
+        return Err(Failure::new("op-access", notice!("web-other-host", host = "-"), Exit::Usage));
+    }
+    let host = hosts.swap_remove(0);
+    // No name has it, and no database keeps it in a text.
+    if request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00")) {
+        return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage));
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !reads && !comes_from_us(request.headers(), &host, house.is_tls) {
+        return Err(Failure::new("op-access", notice!("web-foreign-page"), Exit::Usage));
+    }
+    Ok(())
+}
+
+/// Whether a request's host is this server: an address, `localhost`, or a name that the operator gave it.
+fn is_ours(host: &str, names: &[String]) -> bool {
+    let name = without_port(host);
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    address.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || names.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+/// Whether what changes something was sent by a page of ours, or by no browser.
+fn comes_from_us(headers: &HeaderMap, host: &str, is_tls: bool) -> bool {
+    let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return false;
+    }
+    match text(headers, &header::ORIGIN) {
+        None => true,
+        Some(origin) => {
+            let ours = |by: &str| by == "https" || by == "http" && !is_tls;
+            origin.split_once("://").is_some_and(|(by, of)| ours(by) && of.eq_ignore_ascii_case(host))
+        }
+    }
+}
+
+/// What a header says. One that cannot be read says something all the same, and nothing of ours.
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_localhost_are_ours_and_other_names_only_if_they_were_named() {
+        let named = ["atlas.example".to_owned()];
+        for host in
+            ["127.0.0.1:8321", "127.0.0.1", "[::1]:8321", "localhost:1", "LOCALHOST", "10.0.0.7", "atlas.example:443"]
+        {
+            assert!(is_ours(host, &named), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8321",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "atlas.example.evil",
+            ":80",
+            "[::1",
+        ] {
+            assert!(!is_ours(host, &named), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_our_own_pages_and_programs_change_anything() {
+        let headers = |pairs: &[(&'static str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+            pairs.collect::<HeaderMap>()
+        };
+        let host = "localhost:8321";
+        assert!(comes_from_us(&headers(&[]), host, false));
+        assert!(comes_from_us(&headers(&[("origin", "http://localhost:8321")]), host, false));
+        assert!(comes_from_us(&headers(&[("origin", "https://localhost:8321")]), host, true));
+        assert!(!comes_from_us(&headers(&[("origin", "http://localhost:8321")]), host, true));
+        assert!(comes_from_us(
+            &headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", "same-origin")]),
+            host,
+            false
+        ));
+        for origin in [
+            "null",
+            "http://localhost:8322",
+            "http://evil.example",
+            "http://localhost:8321.evil.example",
+            "",
+            "localhost:8321",
+        ] {
+            assert!(!comes_from_us(&headers(&[("origin", origin)]), host, false), "{origin}");
+        }
+        for site in ["cross-site", "same-site"] {
+            assert!(!comes_from_us(
+                &headers(&[("origin", "http://localhost:8321"), ("sec-fetch-site", site)]),
+                host,
+                false
+            ));
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Signing in and out; language and colours.
+
+use std::sync::Arc;
+
+use atlas_model::{Secret, notice};
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::{self, PageData, UNDONE, done, field, preferences};
+use super::remedy::lone_alert;
+use super::visit::{Fields, From, Posted, theme};
+use crate::{House, language, session};
+use atlas_service::i18n::Lang;
+use atlas_service::{Exit, Failure};
+
+/// How long a browser keeps what was chosen.
+const CHOICE_S: u32 = 365 * 24 * 60 * 60;
+
+pub(super) fn router() -> Router<Arc<House>> {
+    Router::new()
+        .route("/entrar", get(form).post(sign_in))
+        .route("/sair", post(sign_out))
+        .route("/preferencias", post(prefer))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    /// A one-time link's secret.
+    chave: Option<String>,
+    /// Where to go afterwards.
+    volta: Option<String>,
+    /// What was done, if that led here.
+    feito: Option<String>,
+}
+
+async fn form(State(house): State<Arc<House>>, parts: Parts, Query(asked): Query<Asked>) -> Response {
+    let back = ours(asked.volta.as_deref());
+    // Who is signed in has nothing to do here; a link stays for another browser.
+    if let Ok(Some(_)) = session::session(&house, &parts.headers, &parts.extensions).await {
+        return Redirect::to(&back).into_response();
+    }
+    let has_password = house.atlas.has_password().await.unwrap_or(true);
+    let is_new_password = asked.feito.as_deref() == Some("senha");
+    let shown = Shown { back, kept: None, link: asked.chave, has_password, failure: None, is_new_password };
+    (StatusCode::OK, page(&house, &parts.headers, &shown)).into_response()
+}
+
+/// For somebody who sent a form and is not signed in (any more): what they typed comes back with them.
+pub(super) fn again(house: &House, headers: &HeaderMap, from: &str, fields: &Fields) -> Response {
+    let failure = Failure::new("op-access", notice!("web-session-over"), Exit::Credential);
+    let shown = Shown {
+        back: ours(Some(from)),
+        kept: Some(fields.kept()),
+        link: None,
+        has_password: true,
+        failure: Some(failure),
+        is_new_password: false,
+    };
+    (StatusCode::UNAUTHORIZED, page(house, headers, &shown)).into_response()
+}
+
+/// What the sign-in page shows.
+struct Shown {
+    back: String,
+    /// What was typed before, as a query, where a form was sent.
+    kept: Option<String>,
+    link: Option<String>,
+    has_password: bool,
+    failure: Option<Failure>,
+    /// Whether a new password was set just before.
+    is_new_password: bool,
+}
+
+fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
+    let lang = language(headers);
+    let texts = house.texts.of(lang);
+    let text = |key: &str| texts.text(&atlas_model::Notice::new(key));
+    let title = text("web-sign-in");
+    let hidden = html! {
+        input type="hidden" name="volta" value=(shown.back);
+        @if let Some(kept) = &shown.kept { input type="hidden" name="campos" value=(kept); }
+    };
+    let again = Fields::parse(&Fields::default().with("chave", shown.link.as_deref())).with("volta", Some(&shown.back));
+    let again = format!("/entrar?{again}");
+    let body = html! {
+        main.lone {
+            h1 { img src="/assets/atlas.svg" width="32" height="32" alt=""; " Atlas Data Flow" }
+            @if let Some(failure) = &shown.failure { (lone_alert(texts, failure)) }
+            @if shown.is_new_password { (done(&text("web-password-saved"))) }
+            @if let Some(link) = &shown.link {
+                form.card method="post" action="/entrar" data-send {
+                    (hidden)
+                    input type="hidden" name="chave" value=(link);
+                    p { (text("web-sign-in-by-link")) }
+                    button.primary type="submit" { (title) }
+                }
+            } @else {
+                form.card method="post" action="/entrar" {
+                    (hidden)
+                    @if shown.has_password {
+                        (field("senha", &text("web-password"), None, &html! {
+                            input #senha type="password" name="senha" autocomplete="current-password" required autofocus maxlength="256";
+                        }))
+                        button.primary type="submit" { (title) }
+                    } @else {
+                        p { (text("web-no-password-yet")) }
+                    }
+                    p.hint { (text("web-sign-in-hint")) " " code { "atlas access link" } }
+                }
+            }
+            (preferences(texts, lang, theme(headers), &again))
+        }
+    };
+    layout::document(
+        texts,
+        lang,
+        theme(headers),
+        &title,
+        &PageData { form_token: None, since: None, zone: house.zone },
+        &body,
+    )
+}
+
+async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: HeaderMap, body: String) -> Response {
+    let fields = Fields::parse(&body);
+    let back = ours(fields.get("volta"));
+    // Encoded anew: it goes into an address.
+    let kept = fields.iter().find(|(name, _)| *name == "campos").map(|(_, query)| Fields::parse(query).kept());
+    let link = fields.get("chave").map(str::to_owned);
+    // A link cannot be guessed, so nobody has to wait for one; and a stranger's page can have a browser try one that is none.
+    let begun = if link.is_some() { Ok(()) } else { house.throttle.begin(address) };
+    let signed_in = match begun {
+        Err(wait) => {
+            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage))
+        }
+        Ok(()) => try_in(&house, &headers, &fields).await,
+    };
+    match signed_in {
+        Ok(secret) => {
+            if link.is_none() {
+                house.throttle.forget(address);
+            }
+            // The form that was sent without a session did nothing, and comes back.
+            let to = match kept {
+                Some(kept) => {
+                    let mark = session::mark(&session::form_token(&secret), &kept);
+                    format!("{}?{UNDONE}={mark}&{kept}", back.split('?').next().unwrap_or("/"))
+                }
+                None => back,
+            };
+            let cookie = session::begin(&house, &secret);
+            ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+        }
+        Err(failure) => {
+            let status = match failure.exit {
+                Exit::Credential => StatusCode::UNAUTHORIZED,
+                _ => crate::problem::status(&failure),
+            };
+            let has_password = house.atlas.has_password().await.unwrap_or(true);
+            let shown = Shown { back, kept, link: None, has_password, failure: Some(failure), is_new_password: false };
+            (status, page(&house, &headers, &shown)).into_response()
+        }
+    }
+}
+
+async fn try_in(house: &House, headers: &HeaderMap, fields: &Fields) -> Result<Secret, Failure> {
+    let _turn = house.throttle.turn().await;
+    let browser = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("-");
+    let by_link = fields.get("chave");
+    let session = match by_link {
+        Some(link) => house.atlas.sign_in_by_link(&Secret::new(link.to_owned()), browser).await?,
+        None => {
+            let password = Secret::new(fields.exactly("senha").to_owned());
+            house.atlas.sign_in_by_password(&password, browser).await?
+        }
+    };
+    session.ok_or_else(|| {
+        let notice = if by_link.is_some() { notice!("web-link-used") } else { notice!("web-password-wrong") };
+        Failure::new("op-access", notice, Exit::Credential)
+    })
+}
+
+async fn sign_out(Posted { visit, .. }: Posted) -> Response {
+    match visit.house.atlas.sign_out(visit.session.principal.access).await {
+        Ok(()) => ([(header::SET_COOKIE, session::end(&visit.house))], Redirect::to("/entrar")).into_response(),
+        Err(failure) => visit.failed(&failure),
+    }
+}
+
+async fn prefer(body: String) -> Response {
+    let fields = Fields::parse(&body);
+    let mut response = Redirect::to(&ours(fields.get("volta"))).into_response();
+    let mut keep = |name: &str, value: &str| {
+        let cookie = format!("{name}={value}; Path=/; Max-Age={CHOICE_S}; SameSite=Lax; HttpOnly");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    };
+    if let Some(lang) = fields.get("lang").and_then(Lang::parse) {
+        keep("atlas_lang", lang.name());
+    }
+    if let Some(theme) = fields.get("tema").filter(|theme| ["auto", "claro", "escuro"].contains(theme)) {
+        keep("atlas_tema", theme);
+    }
+    response
+}
+
+/// A place of this server, and no other: a path, and nothing that a browser takes for another host.
+pub(super) fn ours(place: Option<&str>) -> String {
+    let is_ours = |place: &&str| {
+        place.starts_with('/')
+            && !place.starts_with("//")
+            && !place.contains('\\')
+            && !place.chars().any(char::is_control)
+    };
+    place.filter(is_ours).unwrap_or("/").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_another_host_after_signing_in() {
+        assert_eq!(ours(Some("/scraps/7?x=1")), "/scraps/7?x=1");
+        for place in ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "", "/a\r\nSet-Cookie: x=1"]
+        {
+            assert_eq!(ours(Some(place)), "/", "{place}");
+        }
+        assert_eq!(ours(None), "/");
+    }
+}

@@ -1,0 +1,206 @@
+//! Who asks: a browser by the cookie of its session, a program by its token (`Authorization: Bearer`, RFC 6750).
+//!
+//! A form carries a token that is made of its session's secret, which no other page can know: beside the cookie's `SameSite=Strict`
+//! and the check of `Origin`, so that none of the three has to be the only one.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use atlas_model::{Secret, notice};
+use axum::extract::{FromRequestParts, MatchedPath};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cookie::{Cookie, SameSite};
+use sha2::{Digest, Sha256};
+
+use super::House;
+use super::problem::{Problem, not_allowed, not_signed_in};
+use super::{api, query};
+use atlas_service::i18n::{Catalogue, Lang};
+use atlas_service::{Act, Exit, Failure, Principal, SESSION_S};
+
+/// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis, section 4.1.3.2).
+const SESSION_COOKIE: &str = "atlas_sessao";
+const SESSION_COOKIE_TLS: &str = "__Host-atlas_sessao";
+/// How long somebody waits for the database to say who they are: then it is said that it does not answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Where programs that use a browser's session put the form's token.
+const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// Somebody who is signed in, in a browser.
+pub(super) struct Session {
+    pub(super) principal: Principal,
+    /// What its forms carry.
+    pub(super) form_token: String,
+}
+
+/// Where a request that belongs to a session leaves the cookie that its browser is to keep for as
+/// long as the session lasts from now.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Arc<OnceLock<HeaderValue>>);
+
+impl Kept {
+    /// The cookie, if there was a session.
+    pub(super) fn cookie(&self) -> Option<&HeaderValue> {
+        self.0.get()
+    }
+}
+
+/// Finds the session that a request belongs to.
+pub(super) async fn session(
+    house: &House,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Option<Session>, Failure> {
+    let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
+    let Some(secret) = cookie(headers, name).map(Secret::new) else { return Ok(None) };
+    let late = || Failure::new("op-connect", notice!("error-database-silent"), Exit::Configuration);
+    let found = tokio::time::timeout(ANSWER_WITHIN, house.atlas.session(&secret)).await;
+    let principal = found.map_err(|_| late())?.map_err(|failure| Failure { operation: "op-connect", ..failure })?;
+    if let (Some(_), Some(kept)) = (&principal, extensions.get::<Kept>()) {
+        let _ = kept.0.set(begin(house, &secret));
+    }
+    Ok(principal.map(|principal| Session { principal, form_token: form_token(&secret) }))
+}
+
+/// A mark on what comes back after a form that was sent without a session: nobody else can put it on an address, and have a form filled
+/// in with what its reader never typed.
+pub(super) fn mark(form_token: &str, kept: &str) -> String {
+    let digest = Sha256::new().chain_update(b"kept\0").chain_update(form_token).chain_update([0]).chain_update(kept);
+    URL_SAFE_NO_PAD.encode(digest.finalize())
+}
+
+pub(super) fn form_token(session: &Secret) -> String {
+    let digest = Sha256::new().chain_update(b"form\0").chain_update(session.expose().as_bytes()).finalize();
+    URL_SAFE_NO_PAD.encode(digest)
+}
+
+/// The cookie that signs a browser in.
+pub(super) fn begin(house: &House, secret: &Secret) -> HeaderValue {
+    set(house, secret.expose().to_owned(), false)
+}
+
+/// The cookie that signs it out.
+pub(super) fn end(house: &House) -> HeaderValue {
+    set(house, String::new(), true)
+}
+
+fn set(house: &House, value: String, gone: bool) -> HeaderValue {
+    let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
+    let mut cookie = Cookie::new(name, value);
+    cookie.set_http_only(true);
+    cookie.set_same_site(SameSite::Strict);
+    cookie.set_path("/");
+    cookie.set_secure(house.is_tls);
+    // As long as the session itself.
+    cookie.set_max_age(cookie::time::Duration::seconds(SESSION_S));
+    if gone {
+        cookie.make_removal();
+    }
+    // What we make is a header's value.
+    HeaderValue::from_str(&cookie.to_string()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// A cookie of this name.
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let cookies = lines.flat_map(Cookie::split_parse).filter_map(Result::ok);
+    cookies.filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()).next()
+}
+
+/// Whoever calls the API.
+pub(super) struct Caller {
+    pub(super) principal: Principal,
+    pub(super) lang: Lang,
+    pub(super) house: Arc<House>,
+}
+
+/// A caller who may look. Handlers take one of these first, so that a caller who may not is refused
+/// (403) before a path, a query or a body of theirs is read.
+pub(super) struct Looking(pub(super) Caller);
+
+/// A caller who may run, pause and cancel.
+pub(super) struct Operating(pub(super) Caller);
+
+/// A caller who may set up clients and connectors.
+pub(super) struct Configuring(pub(super) Caller);
+
+impl Caller {
+    /// The caller, if they may do this, and asked for nothing that the operation does not know.
+    async fn allowed(parts: &mut Parts, house: &Arc<House>, act: Act) -> Result<Self, Problem> {
+        let caller = Self::from_request_parts(parts, house).await?;
+        if !caller.principal.may(act) {
+            return Err(caller.problem(&not_allowed()));
+        }
+        let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+        let known = api::query_names(&parts.method, route);
+        match query::check(parts.uri.query().unwrap_or_default(), known) {
+            Ok(()) => Ok(caller),
+            Err(fault) => Err(caller.problem(&fault)),
+        }
+    }
+
+    /// A failure in their language.
+    pub(super) fn problem(&self, failure: &Failure) -> Problem {
+        Problem::of(failure, self.texts())
+    }
+
+    pub(super) fn texts(&self) -> &Catalogue {
+        self.house.texts.of(self.lang)
+    }
+}
+
+impl FromRequestParts<Arc<House>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
+        let lang = super::language(&parts.headers);
+        match who(house, parts).await {
+            Ok(principal) => Ok(Self { principal, lang, house: Arc::clone(house) }),
+            Err(failure) => Err(Problem::of(&failure, house.texts.of(lang))),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<House>> for Looking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
+        Caller::allowed(parts, house, Act::Look).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<House>> for Operating {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
+        Caller::allowed(parts, house, Act::Operate).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<House>> for Configuring {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
+        Caller::allowed(parts, house, Act::Configure).await.map(Self)
+    }
+}
+
+async fn who(house: &House, parts: &Parts) -> Result<Principal, Failure> {
+    let (method, headers) = (&parts.method, &parts.headers);
+    if let Some(given) = headers.get(header::AUTHORIZATION) {
+        let token = given.to_str().ok().and_then(|given| given.split_once(' '));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let token = token.map(|(_, token)| Secret::new(token.trim().to_owned())).ok_or_else(not_signed_in)?;
+        return house.atlas.program(&token).await?.ok_or_else(not_signed_in);
+    }
+    let session = session(house, headers, &parts.extensions).await?.ok_or_else(not_signed_in)?;
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let sent = headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
+    if !reads && sent != Some(session.form_token.as_str()) {
+        return Err(Failure::new("op-access", notice!("web-form-expired"), Exit::Usage));
+    }
+    Ok(session.principal)
+}

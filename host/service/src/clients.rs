@@ -1,0 +1,195 @@
+//! Clients and where their APIs are.
+
+use atlas_model::{ApiChange, Client, ClientWrite, PART_MAX, Secret, notice};
+use atlas_store::{Fault, StoreError};
+
+use super::Atlas;
+use super::failure::{Exit, Failure};
+use atlas_http::{parse_base_url, shown_base_url};
+
+/// Characters of an API's name.
+const API_NAME_MAX: usize = 64;
+
+/// What changes about a client.
+#[derive(Default)]
+pub struct ClientChange {
+    /// The API meant; none: the client's default.
+    pub api: Option<String>,
+    /// A new token.
+    pub token: Option<Secret>,
+    /// A new base URL.
+    pub base_url: Option<String>,
+    /// Whether scraps of it may run.
+    pub active: Option<bool>,
+    /// Whether its API may be at an address that is not public, whatever the base URL says.
+    pub allow_private: bool,
+    /// Who says so.
+    pub said: Said,
+}
+
+/// Where somebody said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Said {
+    /// On this machine, as its operator: a base URL at a private address grants that address.
+    #[default]
+    Here,
+    /// On the page, or by the API: it grants nothing, and takes away what the base URL before it had.
+    OverTheNet,
+}
+
+impl Atlas {
+    /// Registers a client, or one more API of one that is registered.
+    pub async fn add_client(&self, cliente_id: i32, change: ClientChange) -> Result<(), Failure> {
+        check(cliente_id, &change)?;
+        if change.token.is_none() {
+            return Err(Failure::usage(notice!("error-token-empty")));
+        }
+        if let Some(api) = &change.api
+            && self.has_api(cliente_id, api).await?
+        {
+            return Err(Failure::usage(notice!("error-api-exists", client = cliente_id, api = api)));
+        }
+        self.write_client(cliente_id, &change, true).await
+    }
+
+    /// Changes a client or one of its APIs.
+    pub async fn set_client(&self, cliente_id: i32, change: ClientChange) -> Result<(), Failure> {
+        check(cliente_id, &change)?;
+        self.write_client(cliente_id, &change, false).await
+    }
+
+    async fn write_client(&self, cliente_id: i32, change: &ClientChange, is_new: bool) -> Result<(), Failure> {
+        let api = change.api.as_deref().unwrap_or_default();
+        let (token, own) = match &change.api {
+            None => (change.token.as_ref(), None),
+            Some(_) => (None, change.token.as_ref()),
+        };
+        let private = self.grants_private(change).await;
+        let set = ApiChange { base_url: change.base_url.as_deref(), credential: own, private };
+        let is_set = set.base_url.is_some() || own.is_some() || change.allow_private;
+        let write = ClientWrite {
+            is_new,
+            token,
+            active: change.active,
+            api: (is_set || is_new && change.api.is_some()).then_some((api, set)),
+            is_guarded: change.said == Said::OverTheNet,
+            ..ClientWrite::default()
+        };
+        let written = self.store().change_client(cliente_id, write).await;
+        written.map_err(|error| not_written(cliente_id, api, &error))
+    }
+
+    /// Whether the API may be at an address that is not public: as the operator says, or as the base URL that the operator
+    /// gives says by itself. None: nothing is said of it.
+    async fn grants_private(&self, change: &ClientChange) -> Option<bool> {
+        match change.said {
+            Said::Here if change.allow_private => Some(true),
+            Said::Here => grants_private(change.base_url.as_deref()).await,
+            Said::OverTheNet => change.base_url.as_ref().map(|_| false),
+        }
+    }
+
+    /// A base URL of a client's that is at a private address nobody granted it: nothing is sent there.
+    pub async fn ungranted_url(&self, cliente_id: i32) -> Result<Option<String>, Failure> {
+        let clients = self.clients().await?;
+        for known in clients.into_iter().filter(|client| client.cliente_id == cliente_id).flat_map(|client| client.apis)
+        {
+            if !known.private && grants_private(Some(&known.base_url)).await == Some(true) {
+                return Ok(Some(known.base_url));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes a client, or one API of it.
+    pub async fn remove_client(&self, cliente_id: i32, api: Option<&str>) -> Result<(), Failure> {
+        // The default one goes with its client alone: the default token is not left without the address that it was given for.
+        api.map_or(Ok(()), check_api_name)?;
+        let removed = match api {
+            Some(api) => self.store().remove_api(cliente_id, api).await,
+            None => self.store().remove_client(cliente_id).await,
+        };
+        match removed {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let known = self.clients().await?.iter().any(|client| client.cliente_id == cliente_id);
+                Err(match api.filter(|_| known) {
+                    Some(api) => Failure::usage(notice!("error-api-unknown", client = cliente_id, api = api)),
+                    None => unknown(cliente_id),
+                })
+            }
+            Err(error) if error.fault == Fault::InUse => {
+                Err(Failure::usage(notice!("error-client-in-use", client = cliente_id)))
+            }
+            Err(error) => Err(Failure::store("op-client", &error)),
+        }
+    }
+
+    /// Fails where there is no such client: a mistyped number must not pass for a client without rows.
+    pub async fn known_client(&self, cliente_id: i32) -> Result<(), Failure> {
+        let known = self.clients().await?.iter().any(|client| client.cliente_id == cliente_id);
+        known.then_some(()).ok_or_else(|| unknown(cliente_id))
+    }
+
+    async fn has_api(&self, cliente_id: i32, api: &str) -> Result<bool, Failure> {
+        let clients = self.clients().await?;
+        let client = clients.iter().find(|client| client.cliente_id == cliente_id);
+        Ok(client.is_some_and(|client| client.apis.iter().any(|known| known.api == api)))
+    }
+
+    /// All clients.
+    pub async fn clients(&self) -> Result<Vec<Client>, Failure> {
+        self.store().clients().await.map_err(|error| Failure::store("op-client", &error))
+    }
+}
+
+/// Why a change was not made.
+pub(super) fn not_written(cliente_id: i32, api: &str, error: &StoreError) -> Failure {
+    match error.fault {
+        Fault::Exists => Failure::usage(notice!("error-client-exists", client = cliente_id)),
+        Fault::Missing if error.detail() == "client" => unknown(cliente_id),
+        Fault::Missing => Failure::usage(notice!("error-api-needs-base-url", api = api)),
+        Fault::Guarded => {
+            Failure::usage(notice!("error-credential-elsewhere", client = cliente_id, url = error.detail()))
+        }
+        _ => Failure::store("op-client", error),
+    }
+}
+
+pub(super) fn unknown(cliente_id: i32) -> Failure {
+    Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential)
+}
+
+/// Fails for a client, or a change of one, that cannot be.
+pub fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
+    if cliente_id < 1 {
+        return Err(Failure::usage(notice!("error-client-id", client = cliente_id)));
+    }
+    if change.token.as_ref().is_some_and(Secret::is_empty) {
+        return Err(Failure::usage(notice!("error-token-empty")));
+    }
+    // What HTTP can carry in a header and every API takes in a token (RFC 6750, section 2.1, allows fewer still).
+    let fits = |token: &Secret| token.expose().bytes().all(|b| b.is_ascii_graphic());
+    if change.token.as_ref().is_some_and(|token| token.expose().len() > PART_MAX) {
+        return Err(Failure::usage(notice!("error-parts-value", name = "token", file = "none")));
+    }
+    if change.token.as_ref().is_some_and(|token| !fits(token)) {
+        return Err(Failure::usage(notice!("error-token-characters", client = cliente_id)));
+    }
+    if let Some(url) = change.base_url.as_deref().filter(|url| parse_base_url(url).is_none()) {
+        return Err(Failure::usage(notice!("error-base-url", client = cliente_id, url = shown_base_url(url))));
+    }
+    change.api.as_deref().map_or(Ok(()), check_api_name)
+}
+
+/// Whether a base URL that the operator gives is at an address that is not public, which makes it a grant.
+pub(super) async fn grants_private(base_url: Option<&str>) -> Option<bool> {
+    let base = parse_base_url(base_url?)?;
+    Some(atlas_http::is_private(&base).await)
+}
+
+pub(super) fn check_api_name(api: &str) -> Result<(), Failure> {
+    let fits = (1..=API_NAME_MAX).contains(&api.len())
+        && api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    fits.then_some(()).ok_or_else(|| Failure::usage(notice!("error-api-name", api = api)))
+}

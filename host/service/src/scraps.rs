@@ -1,0 +1,221 @@
+//! Creating scraps, looking at them, and asking something of them.
+
+use std::time::Instant;
+
+use atlas_model::{Asked, NewScrap, Notice, Scrap, ScrapFilter, ScrapState, notice};
+use atlas_store::Fault;
+use tokio_util::sync::CancellationToken;
+
+use super::Atlas;
+use super::defaults::as_if_bound;
+use super::failure::{Exit, Failure};
+use super::period::{period, slices};
+use super::preview::Nobody;
+use super::report::write_reasons;
+use super::runs::Patience;
+use crate::config::{BATCH_MAX, RETRIES_MAX};
+use atlas_connectors::Descriptor;
+
+/// Records of one page that may be asked for.
+pub const PAGE_SIZE_MAX: i32 = 100_000;
+/// A scrap or a schedule that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its number.
+    pub id: i64,
+    /// What the operator is to be told of the client's default, if it serves the route's API from
+    /// now on.
+    pub bound: Option<Notice>,
+}
+
+/// A scrap, as somebody asks for it.
+#[derive(Debug, Clone)]
+pub struct ScrapRequest {
+    /// The client.
+    pub cliente_id: i32,
+    /// The route.
+    pub rota: String,
+    /// First day, as typed.
+    pub from: Option<String>,
+    /// Last day, as typed.
+    pub to: Option<String>,
+    /// Records a page; none: the connector's own.
+    pub page_size: Option<i32>,
+    /// How long a slice of the period is, as typed; none: it is not divided.
+    pub slice: Option<String>,
+    /// Records a transaction; none: as whoever runs it is set.
+    pub batch: Option<i32>,
+    /// Attempts at a page; none: as whoever runs it is set.
+    pub retries: Option<i32>,
+    /// Whether it waits until somebody says that it is to run.
+    pub paused: bool,
+}
+
+/// What somebody wants of a scrap.
+#[derive(Clone, Copy)]
+enum Wish<'a> {
+    /// That it pauses, with this for a reason.
+    Pause(&'a str),
+    /// That workers go on with it.
+    Requeue,
+}
+
+impl Atlas {
+    /// Creates a scrap, which any worker may take.
+    pub async fn create_scrap(&self, request: &ScrapRequest) -> Result<Created, Failure> {
+        self.create(request, None).await
+    }
+
+    /// Creates a scrap that this process runs next: no worker takes it before.
+    pub async fn create_own_scrap(&self, request: &ScrapRequest) -> Result<Created, Failure> {
+        let host = self.presence().await?.id().to_owned();
+        self.create(request, Some(host)).await
+    }
+
+    /// A scrap as it would be created. Nobody is served by one that could not run.
+    pub(super) async fn check_scrap(&self, request: &ScrapRequest) -> Result<NewScrap, Failure> {
+        let connector = self.connectors().connector(&request.rota).await?;
+        let period = period(request, &connector.descriptor)?;
+        let slices = slices(request, &connector.descriptor)?;
+        let page_size = page_size(request, &connector.descriptor)?;
+        self.settle_defaults().await?;
+        let access = self.store().access(request.cliente_id, &connector.descriptor.api).await;
+        let access = access.map(|access| access.map(as_if_bound));
+        self.endpoint(request.cliente_id, &connector.descriptor, access)?;
+        let (cliente_id, rota) = (request.cliente_id, request.rota.clone());
+        let batch = within("lote", request.batch, BATCH_MAX)?;
+        let retries = within("tentativas", request.retries, RETRIES_MAX as usize)?;
+        let settings = self.settings_for(cliente_id, &connector.descriptor).await?;
+        let paused = request.paused;
+        Ok(NewScrap { cliente_id, rota, period, page_size, settings, host: None, slices, batch, retries, paused })
+    }
+
+    async fn create(&self, request: &ScrapRequest, host: Option<String>) -> Result<Created, Failure> {
+        let new = NewScrap { host, ..self.check_scrap(request).await? };
+        let bound = self.bind_for(request.cliente_id, &request.rota).await?;
+        let created = self.store().create_scrap(&new).await;
+        let id = created.map_err(|error| match error.fault {
+            Fault::Missing => no_token(request.cliente_id),
+            _ => Failure::store("op-scrap", &error),
+        })?;
+        Ok(Created { id, bound })
+    }
+
+    /// Binds the client's default to a route's API if it serves none yet, for a caller who does not
+    /// wait for the database.
+    pub(super) async fn bind_for(&self, cliente_id: i32, route: &str) -> Result<Option<Notice>, Failure> {
+        let connector = self.connectors().connector(route).await?;
+        let stop = CancellationToken::new();
+        let patience = Patience { until: Instant::now(), stop: &stop, observer: &Nobody };
+        self.bind_at_first_run(cliente_id, &connector.descriptor, patience).await
+    }
+
+    /// One scrap.
+    pub async fn scrap(&self, id: i64) -> Result<Scrap, Failure> {
+        let scrap = self.store().scrap(id).await.map_err(|error| Failure::store("op-scrap", &error))?;
+        scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
+    }
+
+    /// The newest of some scraps.
+    pub async fn scraps(&self, filter: &ScrapFilter, limit: i64) -> Result<Vec<Scrap>, Failure> {
+        self.store().scraps(filter, limit).await.map_err(|error| Failure::store("op-scrap", &error))
+    }
+
+    /// The slices of a scrap that are not done.
+    pub async fn unfinished_slices(&self, whole: i64) -> Result<Vec<i64>, Failure> {
+        self.store().unfinished_slices(whole).await.map_err(|error| Failure::store("op-scrap", &error))
+    }
+
+    /// Cancels a scrap, or what is left of its slices, whoever runs it. It can be resumed all the same.
+    pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
+        let ids = if self.scrap(id).await?.slices > 0 { self.unfinished_slices(id).await? } else { vec![id] };
+        let reason = write_reasons(&[notice!("end-cancelled", id = id)]).unwrap_or_default();
+        let cancelled = self.store().cancel(id, &reason).await.map_err(|e| Failure::store("op-scrap", &e))?;
+        if cancelled {
+            // A run that is under way does the same when it notices.
+            for id in ids {
+                self.store().erase_cursors(id).await.map_err(|e| Failure::store("op-scrap", &e))?;
+            }
+            return Ok(());
+        }
+        // Somebody else was quicker: it is as both wanted it.
+        match self.scrap(id).await?.state {
+            ScrapState::Cancelado => Ok(()),
+            state => Err(Failure::usage(scrap_ended(id, state))),
+        }
+    }
+
+    /// Pauses a scrap, or what is left of its slices, whoever runs it.
+    pub async fn pause_scrap(&self, id: i64) -> Result<Asked, Failure> {
+        let scrap = self.scrap(id).await?;
+        let reason = write_reasons(&[notice!("end-paused", id = id)]).unwrap_or_default();
+        let asked = self.ask(&scrap, Wish::Pause(&reason)).await?;
+        refused(asked, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
+    }
+
+    /// Asks something of a scrap, or of what is left of its slices: then it is refused only if all of them refuse it.
+    async fn ask(&self, scrap: &Scrap, wish: Wish<'_>) -> Result<Asked, Failure> {
+        let ids = if scrap.slices > 0 { self.unfinished_slices(scrap.id).await? } else { vec![scrap.id] };
+        let mut together = Asked::Refused;
+        for id in ids {
+            let asked = match wish {
+                Wish::Pause(reason) => self.store().pause(id, reason).await,
+                Wish::Requeue => self.store().requeue(id).await,
+            };
+            together = match (asked.map_err(|e| Failure::store("op-scrap", &e))?, together) {
+                (Asked::Passed, _) | (_, Asked::Passed) => Asked::Passed,
+                (Asked::Done, _) | (_, Asked::Done) => Asked::Done,
+                (Asked::Refused, Asked::Refused) => Asked::Refused,
+            };
+        }
+        Ok(together)
+    }
+
+    /// Leaves a scrap to the workers, who take it at once: whatever ended its last run, and however long it was to wait.
+    pub async fn requeue_scrap(&self, id: i64) -> Result<Asked, Failure> {
+        let scrap = self.scrap(id).await?;
+        let asked = self.ask(&scrap, Wish::Requeue).await?;
+        refused(asked, || notice!("error-scrap-not-to-queue", id = id, state = scrap.state.name()))
+    }
+}
+
+/// A wish that the scrap's state does not allow.
+fn refused(asked: Asked, why: impl FnOnce() -> Notice) -> Result<Asked, Failure> {
+    match asked {
+        Asked::Refused => Err(Failure::usage(why())),
+        Asked::Done | Asked::Passed => Ok(asked),
+    }
+}
+
+/// The state is told in the operator's language, so it is part of the message's name.
+fn scrap_ended(id: i64, state: ScrapState) -> Notice {
+    match state {
+        ScrapState::ConcluidoComRessalva => notice!("error-scrap-ended-with-reservations", id = id),
+        _ => notice!("error-scrap-ended", id = id),
+    }
+}
+
+pub(super) fn no_token(cliente_id: i32) -> Failure {
+    Failure::new("op-run", notice!("error-no-token", client = cliente_id), Exit::Credential)
+}
+
+/// A number that somebody may set for a scrap.
+fn within(name: &str, value: Option<i32>, max: usize) -> Result<Option<i32>, Failure> {
+    let fits = |value: i32| usize::try_from(value).is_ok_and(|value| (1..=max).contains(&value));
+    match value {
+        Some(value) if !fits(value) => {
+            let expected = format!("1..{max}");
+            Err(Failure::usage(notice!("error-setting-value", name = name, value = value, expected = expected)))
+        }
+        value => Ok(value),
+    }
+}
+
+fn page_size(request: &ScrapRequest, descriptor: &Descriptor) -> Result<i32, Failure> {
+    let own = i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX);
+    let size = request.page_size.unwrap_or(own);
+    if !(1..=PAGE_SIZE_MAX).contains(&size) {
+        return Err(Failure::usage(notice!("error-page-size", value = size, max = PAGE_SIZE_MAX)));
+    }
+    Ok(size)
+}

@@ -1,7 +1,0 @@
-//! The program `atlas`.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    atlas_host::cli::main()
-}
