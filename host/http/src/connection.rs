@@ -164,7 +164,13 @@ impl Connections {
         // The client looks for a kept connection first, and asks its connector for one, in this
         // very task, only if it finds none.
         let sent = OPENED.scope(Arc::clone(&opened), self.send_on(request, encoded_max, fresh)).await;
-        (sent, !opened.load(Ordering::Relaxed))
+        let kept = !opened.load(Ordering::Relaxed);
+        // What came may be left over from the answer before it.
+        let sent = sent.map_err(|error| match error {
+            SendError::Unreadable(why) if kept => SendError::Interrupted(why),
+            error => error,
+        });
+        (sent, kept)
     }
 
     async fn send_on(
@@ -253,6 +259,11 @@ fn sort(error: &(dyn Error + 'static), origin: &str, connect: bool) -> SendError
     }
     if let Some(EncodedTooLarge(limit)) = find(error) {
         return SendError::TooLarge(*limit);
+    }
+    if let Some(parse) = find::<hyper::Error>(error).filter(|error| error.is_parse()) {
+        // What no other attempt mends: another protocol, or a head beyond hyper's bounds.
+        let detail = parse.source().map_or_else(|| parse.to_string(), |cause| format!("{parse}: {cause}"));
+        return SendError::Unreadable(format!("it is no answer in HTTP/1.1 ({detail})"));
     }
     let mut text = origin.to_owned();
     let mut cause = Some(error);

@@ -500,6 +500,8 @@ async fn a_source_that_sends_no_content_without_end_is_left_and_its_connection_c
         ("zeros of a chunk's size", HEAD, b"0000"),
         ("blanks behind a chunk's size", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1", b"    "),
         ("blocks of nothing", GZIP, EMPTY_BLOCKS),
+        ("headers", b"HTTP/1.1 200 OK\r\n", b"x-a: b\r\n"),
+        ("frames of HTTP/2", b"\0\0\0\x04\0\0\0\0\0", b"\0\0\0\x04\0\0\0\0\0"),
     ] {
         let (url, sending) = endless(begin, again).await;
         let (client, endpoint) = (client(&lookup), endpoint(&url, true, &[], &[]));
