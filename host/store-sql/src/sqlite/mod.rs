@@ -100,6 +100,8 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is erased, or replaced by its sealed form, is in no page of the file any more.
+            .pragma("secure_delete", "ON")
             .busy_timeout(BUSY_PATIENCE)
             .disable_statement_logging();
         let pool = open_writer(&options).await?;
@@ -262,6 +264,26 @@ mod tests {
         }
         assert!(std::fs::metadata(&path)?.len() < before);
         store.in_place().await?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_was_erased_is_in_no_page_of_the_file() -> Result<()> {
+        let (_folder, store, path) = store().await?;
+        sqlx::query("CREATE TABLE kept (id INTEGER PRIMARY KEY, x TEXT)").execute(&store.pool).await?;
+        let secret = "cursor-secreto";
+        // Within a page, and beyond one.
+        for length in [1, 500] {
+            let text = secret.repeat(length);
+            sqlx::query("INSERT INTO kept (x) VALUES (?)").bind(&text).execute(&store.pool).await?;
+            sqlx::query("INSERT INTO kept (x) VALUES (?)").bind(&text).execute(&store.pool).await?;
+        }
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&store.pool).await?;
+        sqlx::query("UPDATE kept SET x = NULL WHERE id % 2 = 0").execute(&store.pool).await?;
+        sqlx::query("DELETE FROM kept WHERE id % 2 = 1").execute(&store.pool).await?;
+        store.close().await;
+        let file = std::fs::read(&path)?;
+        assert!(!file.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()), "it can still be read");
         Ok(())
     }
 
