@@ -267,6 +267,7 @@ pub(super) fn of_connector(headers: &[(String, String)], granted: &[HeaderName])
     }
     let mut map = HeaderMap::with_capacity(headers.len());
     let mut ungranted = Vec::new();
+    let mut repeated = None;
     for (name, value) in headers {
         let invalid = |what: &str| SendError::InvalidRequest(format!("header {name:?}: {what}"));
         let key: HeaderName = name.parse().map_err(|_| invalid("not a header name"))?;
@@ -282,9 +283,22 @@ pub(super) fn of_connector(headers: &[(String, String)], granted: &[HeaderName])
         if !is_free(key.as_str()) && !granted.contains(&key) && !ungranted.contains(name) {
             ungranted.push(name.clone());
         }
-        map.append(key, value);
+        let is_list = is_list(key.as_str());
+        if map.append(key, value) && !is_list {
+            repeated.get_or_insert(name);
+        }
     }
-    if ungranted.is_empty() { Ok(map) } else { Err(SendError::HeadersNotGranted(ungranted)) }
+    match (ungranted.is_empty(), repeated) {
+        (false, _) => Err(SendError::HeadersNotGranted(ungranted)),
+        (true, Some(name)) => Err(SendError::InvalidRequest(format!("header {name:?}: set more than once"))),
+        (true, None) => Ok(map),
+    }
+}
+
+/// Whether a header is a list, of which each line is a part. Of any other that stands there twice
+/// each server takes one, and not all the same (RFC 9110, section 5.3).
+fn is_list(name: &str) -> bool {
+    matches!(name, "accept" | "prefer" | "if-match" | "if-none-match") || name.starts_with("accept-")
 }
 
 /// A header that the operator names in a grant, unless it is one that no connector sets.
@@ -439,6 +453,18 @@ mod tests {
         let asked = ["tenantId", "accept", "X-Api-Version", "tenantId"].map(|name| (name.to_owned(), "x".to_owned()));
         let missing = ["tenantId", "X-Api-Version"].map(str::to_owned).to_vec();
         assert_eq!(of_connector(&asked, &[]), Err(SendError::HeadersNotGranted(missing)));
+    }
+
+    #[test]
+    fn a_header_that_is_no_list_is_set_once() {
+        let twice = |names: [&str; 2]| {
+            let headers = names.map(|name| (name.to_owned(), "x".to_owned()));
+            of_connector(&headers, &[HeaderName::from_static("tenantid")])
+        };
+        for names in [["content-type", "Content-Type"], ["tenantId", "TENANTID"], ["user-agent", "User-Agent"]] {
+            assert!(twice(names).is_err_and(|e| e.to_string().contains("set more than once")), "{names:?}");
+        }
+        assert_eq!(twice(["accept", "Accept"]).map(|headers| headers.len()), Ok(2));
     }
 
     #[test]
