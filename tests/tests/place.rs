@@ -373,3 +373,29 @@ async fn a_process_without_file_descriptors_goes_on_when_there_are_some_again() 
     }
     Ok(())
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_process_that_begins_with_too_few_file_descriptors_says_that_it_lacks_them() -> anyhow::Result<()> {
+    let atlas = Atlas::on_sqlite()?;
+    let _api = slow(&atlas).await?;
+    for files in (6..40).step_by(3) {
+        let command = atlas.command(&["doctor", "--lang", "en"])?;
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--nofile={files}")).arg(command.as_std().get_program()).args(command.as_std().get_args());
+        limited.current_dir(atlas.folder()).stdin(Stdio::null()).kill_on_drop(true);
+        for (name, value) in command.as_std().get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        let ended = tokio::time::timeout(PATIENCE, limited.output()).await.context("it hangs")??;
+        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        let code = ended.status.code().unwrap_or(-1);
+        let says_so =
+            ["file descriptor", "Too many open files", "too many open files"].iter().any(|t| said.contains(t));
+        ensure!(matches!(code, 0 | 3 | 7 | 127) && (code == 0 || says_so), "{files} files: exit {code}\n{said}");
+    }
+    Ok(())
+}

@@ -68,11 +68,14 @@ pub fn main() -> ExitCode {
     let environment = Environment::read();
     let catalogue = Catalogue::new(config::language(&cli.common.flags(), &environment));
     start_logging(&cli.common);
+    // What waits for signals would panic without file descriptors.
+    if let Some(failure) = Failure::without_files("op-run") {
+        return report::fail(&catalogue, &failure);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let failure =
-                Failure::new("op-run", atlas_model::notice!("error-engine", reason = error), Exit::Configuration);
+            let failure = Failure::not_started("op-run", Exit::Configuration, error);
             return report::fail(&catalogue, &failure);
         }
     };

@@ -53,6 +53,6 @@ pub use self::credentials::{
 pub use self::egress::{Egress, Grant};
 pub use self::message::{Answer, Broke, Method, PageMeter, Refusal, Request, SendError};
 pub use self::pattern::{BadPattern, RequestPattern};
-pub use self::resolve::{AddressRefused, is_private};
+pub use self::resolve::{AddressRefused, is_private, lacks_files};
 pub use self::target::{parse_base_url, shown_base_url};
 pub use self::token_request::token_url_fits;

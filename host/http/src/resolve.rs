@@ -56,6 +56,16 @@ pub(super) fn is_out_of_files(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| code == Some(errno.raw_os_error()))
 }
 
+/// Files that opening a database or an engine takes at once.
+const FILES_NEEDED: usize = 8;
+
+/// Whether so few file descriptors are left that whatever failed may have failed for that: what it
+/// had opened before is closed by now.
+pub fn lacks_files() -> bool {
+    let opened: Result<Vec<_>, _> = (0..FILES_NEEDED).map(|_| std::fs::File::open("/dev/null")).collect();
+    opened.is_err_and(|error| is_out_of_files(&error))
+}
+
 /// The error, if no file descriptor is left.
 fn out_of_files() -> Option<io::Error> {
     std::fs::File::open("/dev/null").err().filter(is_out_of_files)

@@ -98,7 +98,7 @@ error-output = The result could not be written to standard output: { $reason }
     .fix = Check that there is room on the disk, and give the command again; what stands in the file is incomplete.
 error-engine = The connector engine did not start: { $reason }
     .fix = Check that there is memory, and that the system does not limit the address space (ulimit -v).
-error-no-files = The HTTP client did not start: no file descriptor is left
+error-no-files = No file descriptor is left: what Atlas needs could not be opened
     .fix = Raise the limit of open files (ulimit -n; LimitNOFILE= for a service), or let this host run fewer scraps (--scraps).
 error-http = The HTTP client did not start: { $reason }
     .fix = Check the system's root certificates (package ca-certificates).

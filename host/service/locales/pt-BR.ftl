@@ -98,7 +98,7 @@ error-output = Não foi possível gravar o resultado na saída padrão: { $reaso
     .fix = Confira se há espaço em disco e repita o comando; o que foi gravado no arquivo está incompleto.
 error-engine = O motor de conectores não iniciou: { $reason }
     .fix = Confira se há memória disponível e se o sistema não limita o espaço de endereços (ulimit -v).
-error-no-files = O cliente HTTP não iniciou: não resta descritor de arquivo
+error-no-files = Não resta descritor de arquivo: o que o Atlas precisa não pôde ser aberto
     .fix = Aumente o limite de arquivos abertos (ulimit -n; LimitNOFILE= em um serviço), ou deixe esta máquina executar menos scraps (--scraps).
 error-http = O cliente HTTP não iniciou: { $reason }
     .fix = Confira os certificados raiz do sistema (pacote ca-certificates).

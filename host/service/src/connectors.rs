@@ -158,10 +158,9 @@ impl Connectors {
     pub async fn engine(&self) -> Result<&Arc<ConnectorEngine>, Failure> {
         self.engine
             .get_or_try_init(|| async {
-                ConnectorEngine::new(self.largest_guest, self.limits.host_guests).map(Arc::new).map_err(|error| {
-                    let notice = notice!("error-engine", reason = format!("{error:#}"));
-                    Failure::new("op-connector", notice, Exit::Connector)
-                })
+                ConnectorEngine::new(self.largest_guest, self.limits.host_guests)
+                    .map(Arc::new)
+                    .map_err(|error| Failure::not_started("op-connector", Exit::Connector, format!("{error:#}")))
             })
             .await
     }

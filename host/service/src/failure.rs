@@ -12,7 +12,7 @@ use atlas_store_sql::StoreUrl;
 use super::reload::DIGEST_SHOWN;
 use crate::config::ConfigError;
 use atlas_connectors::{ImportFamily, LoadError, TrustError, WordError};
-use atlas_http::CredentialError;
+use atlas_http::{CredentialError, lacks_files};
 
 /// Exit codes, as the documents list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +105,23 @@ impl Failure {
     pub fn connecting(url: &StoreUrl, error: &StoreError) -> Self {
         let (reason, location) = (error.database_message(), url.location());
         let notice = match url {
+            // SQLite only says that it could not open the file.
+            _ if lacks_files() => notice!("error-no-files"),
             StoreUrl::Postgres(_) => notice!("error-database-unreachable", location = location, reason = reason),
             StoreUrl::Sqlite(_) => notice!("error-database-file", location = location, reason = reason),
         };
         Self::new("op-connect", notice, Exit::Configuration).because(error)
+    }
+
+    /// The engine, or what it runs on, did not start.
+    pub fn not_started(operation: &'static str, exit: Exit, reason: impl ToString) -> Self {
+        let other = || Self::new(operation, notice!("error-engine", reason = reason.to_string()), exit);
+        Self::without_files(operation).unwrap_or_else(other)
+    }
+
+    /// What fails next for want of file descriptors, if there are too few of them.
+    pub fn without_files(operation: &'static str) -> Option<Self> {
+        lacks_files().then(|| Self::new(operation, notice!("error-no-files"), Exit::Configuration))
     }
 
     /// Parts of a credential that are none, in a file: `stdin` for standard input, empty where they
