@@ -6,6 +6,7 @@ mod command;
 mod connectors;
 mod demo;
 mod deny;
+mod doc;
 mod postgres;
 mod schemathesis;
 mod test;
@@ -33,17 +34,17 @@ enum Task {
         #[arg(last = true)]
         filter: Vec<String>,
     },
-    /// Measure how fast records are written, beside bare inserts: [records] [single rows] [rounds]
+    /// Measure how fast records are written, beside bare inserts: records, single rows, rounds
     Bench {
         /// How many: records (100000), single rows (20000), rounds (3)
         numbers: Vec<String>,
     },
-    /// Measure what a connector that spins or allocates costs its neighbour: [rounds]
+    /// Measure what a connector that spins or allocates costs its neighbour
     Fairness {
         /// How many rounds (3)
         rounds: Vec<String>,
     },
-    /// Measure what more worker processes bring where the source's latency is the limit: [rounds]
+    /// Measure what more worker processes bring where the source's latency is the limit
     Scaling {
         /// How many rounds (3)
         rounds: Vec<String>,

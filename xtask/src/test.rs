@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::command::{answers, cargo, execute, root, step, target_dir, without_databases};
 use crate::connectors::{self, TARGET, hostile};
 use crate::postgres::Postgres;
-use crate::{deny, schemathesis, tidy, torture};
+use crate::{deny, doc, schemathesis, tidy, torture};
 
 /// The database that the tests may do with as they like.
 const DATABASE: &str = "ATLAS_TEST_DATABASE_URL";
@@ -77,6 +77,7 @@ fn read_the_source() -> Result<()> {
     deny::run(false)?;
     let strict = ["--", "--deny", "warnings"];
     execute(cargo(["clippy", "--quiet", "--all-targets"]).args(strict))?;
+    doc::check()?;
     connectors::ensure_target()?;
     let mut guests = cargo(["clippy", "--quiet", "--target", TARGET]);
     guests.args(connectors::guest_packages()?.iter().map(|package| format!("--package={package}")));

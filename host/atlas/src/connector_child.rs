@@ -1,5 +1,5 @@
-//! The hidden command that works on one connector's file: what [`connector`](atlas_connectors)
-//! starts this program for.
+//! The hidden command that works on one connector's file: what `atlas-connectors` starts this program
+//! for.
 
 use std::process::ExitCode;
 

@@ -60,7 +60,7 @@ pub struct ConnectorEngine {
 
 impl ConnectorEngine {
     /// Sets the engine up, within a runtime: the one that the host's own work runs on. No guest's memories may be larger than
-    /// `largest_guest` bytes, nor all guests' larger than `host_guests` (see [`SharePlan::memory`]). Fails where the machine
+    /// `largest_guest` bytes, nor all guests' larger than `host_guests` (see `SharePlan::memory`). Fails where the machine
     /// refuses the address space.
     pub fn new(largest_guest: usize, host_guests: usize) -> wasmtime::Result<Self> {
         Self::with_instances(INSTANCES, largest_guest, host_guests)

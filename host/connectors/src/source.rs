@@ -145,7 +145,7 @@ impl ConnectorSource {
         serving
     }
 
-    /// The first request that the connector would make for the scrap, without making it, as a person reads it ([`Request::whole`]). None: it
+    /// The first request that the connector would make for the scrap, without making it, as a person reads it (`Request::whole`). None: it
     /// makes none, or fails before it does.
     pub async fn first_request(&self) -> Option<String> {
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);

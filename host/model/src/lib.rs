@@ -1,7 +1,7 @@
 //! The values that the rooms of the host hand to each other. Plain data: nothing here knows a
 //! database, HTTP or WebAssembly, and no value of a secret can be printed.
 //!
-//! - [`notice`]      messages before they have a language
+//! - [`mod@notice`]  messages before they have a language
 //! - [`limits`]      every limit by its name
 //! - `secret`, `store_key`  secrets, credentials of several parts, and the key that seals them
 //! - `clients`       clients and their APIs

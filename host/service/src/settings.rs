@@ -31,7 +31,7 @@ pub(super) struct WholeSettings {
 
 impl Atlas {
     /// What a client has set of an API: a JSON object, empty where nothing is. Secrets are there by
-    /// name only: [`UNSHOWN`].
+    /// name only: `UNSHOWN`.
     pub async fn settings(&self, cliente_id: i32, api: &str) -> Result<Map<String, Value>, Failure> {
         self.known_client(cliente_id).await?;
         let mut all = self.set_of(cliente_id, api).await?;
@@ -45,7 +45,7 @@ impl Atlas {
     }
 
     /// Sets all of it, in the place of what was set before; but a secret that is not named, or is
-    /// blank or [`UNSHOWN`], stays, and `null` takes it away. Every route of the API has to be
+    /// blank or `UNSHOWN`, stays, and `null` takes it away. Every route of the API has to be
     /// content with it.
     pub async fn set_settings(
         &self,

@@ -105,7 +105,7 @@ pub(crate) struct ClientRow {
     rede_privada: Option<bool>,
 }
 
-/// Whether a client's default serves the API that [`ACCESS`] was asked for.
+/// Whether a client's default serves the API that `ACCESS` was asked for.
 pub(crate) fn default_for(serves: bool, is_bound: bool) -> DefaultFor {
     match (serves, is_bound) {
         (true, _) => DefaultFor::ThisApi,
@@ -114,7 +114,7 @@ pub(crate) fn default_for(serves: bool, is_bound: bool) -> DefaultFor {
     }
 }
 
-/// Groups the rows of [`CLIENTS`], which come sorted by client, with those of [`SERVED`].
+/// Groups the rows of `CLIENTS`, which come sorted by client, with those of `SERVED`.
 pub(crate) fn group_clients(rows: Vec<ClientRow>, served: Vec<(i32, String)>) -> Vec<Client> {
     let mut clients: Vec<Client> = Vec::new();
     for row in rows {
@@ -139,7 +139,7 @@ pub(crate) fn group_clients(rows: Vec<ClientRow>, served: Vec<(i32, String)>) ->
     clients
 }
 
-/// A row of [`CREDENTIAL`], sealed as it stands.
+/// A row of `CREDENTIAL`, sealed as it stands.
 #[derive(FromRow)]
 pub(crate) struct CredentialRow {
     partes: String,
@@ -159,7 +159,7 @@ impl CredentialRow {
     }
 }
 
-/// A row of the statements of [`SECRETS`].
+/// A row of the statements of `SECRETS`.
 #[derive(FromRow)]
 pub(crate) struct SecretRow {
     pub(crate) cliente_id: i32,

@@ -13,7 +13,7 @@ pub trait History: Send + Sync {
     /// many. None: no such scrap.
     async fn open_history(&self, scrap_id: i64) -> Result<Option<HistoryPlace>, StoreError>;
 
-    /// Adds lines, each in the place of the one [`LINES_KEPT`] before it, and points, of which then
+    /// Adds lines, each in the place of the one `LINES_KEPT` before it, and points, of which then
     /// only those stay whose place is a multiple of `every`.
     async fn add_history(
         &self,
