@@ -5,6 +5,7 @@ mod fuzz;
 mod names;
 mod patched;
 mod rooms;
+mod toolchain;
 mod walls;
 mod wit;
 
@@ -51,6 +52,7 @@ pub(crate) fn run() -> Result<()> {
     faults.extend(fuzz::check(&sources));
     faults.extend(names::check(&sources));
     faults.extend(patched::check(&sources));
+    faults.extend(toolchain::check(&sources));
     for fault in &faults {
         eprintln!("{fault}");
     }
