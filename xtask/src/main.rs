@@ -2,13 +2,14 @@
 #![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 
 mod bench;
+mod book;
 mod command;
 mod connectors;
 mod demo;
 mod deny;
 mod doc;
+mod pip;
 mod postgres;
-mod schemathesis;
 mod test;
 mod tidy;
 mod torture;
@@ -66,6 +67,8 @@ enum Task {
     },
     /// Check what ARCHITECTURE.md promises and a program can see
     Tidy,
+    /// Make a book of docs/, into target/book; needs Python
+    Book,
 }
 
 fn main() -> ExitCode {
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Task::Torture { minutes, seed } => torture::run(minutes, seed),
         Task::Deny { advisories } => deny::run(advisories),
         Task::Tidy => tidy::run(),
+        Task::Book => book::build(),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,8 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::command::{answers, cargo, execute, root, step, target_dir, without_databases};
 use crate::connectors::{self, TARGET, hostile};
+use crate::pip::SCHEMATHESIS;
 use crate::postgres::Postgres;
-use crate::{deny, doc, schemathesis, tidy, torture};
+use crate::{book, deny, doc, tidy, torture};
 
 /// The database that the tests may do with as they like.
 const DATABASE: &str = "ATLAS_TEST_DATABASE_URL";
@@ -29,7 +30,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let examples = connectors::examples::build()?;
     let hostile = connectors::hostile::build()?;
     let axe = axe()?;
-    let schemathesis = schemathesis::install()?;
+    let schemathesis = SCHEMATHESIS.install()?;
     // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
@@ -74,6 +75,7 @@ fn axe() -> Result<PathBuf> {
 fn read_the_source() -> Result<()> {
     execute(&mut cargo(["fmt", "--all", "--check"]))?;
     tidy::run()?;
+    book::build()?;
     deny::run(false)?;
     let strict = ["--", "--deny", "warnings"];
     execute(cargo(["clippy", "--quiet", "--all-targets"]).args(strict))?;

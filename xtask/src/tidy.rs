@@ -1,5 +1,6 @@
 //! What ARCHITECTURE.md promises, as far as a program can see it.
 
+mod book;
 mod catalogues;
 mod fuzz;
 mod names;
@@ -53,6 +54,7 @@ pub(crate) fn run() -> Result<()> {
     faults.extend(names::check(&sources));
     faults.extend(patched::check(&sources));
     faults.extend(toolchain::check(&sources));
+    faults.extend(book::check(&sources, |path| root().join(path).exists()));
     for fault in &faults {
         eprintln!("{fault}");
     }

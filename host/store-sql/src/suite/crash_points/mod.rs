@@ -75,7 +75,7 @@ async fn on_sqlite_a_run_may_die_at_each_page_of_the_log_of_batches() -> Result<
 
 /// A walk over nothing would pass too.
 fn at_least(least: usize, points: usize) -> Result<()> {
-    #[allow(clippy::disallowed_macros)] // docs/reliability.md has it from here
+    #[allow(clippy::disallowed_macros)] // docs/src/contributor/reliability.md has it from here
     {
         eprintln!("{points} crash points");
     }
