@@ -28,7 +28,7 @@ pub const TO: &str = "2025-10-24";
 pub const LANGUAGES: [&str; 2] = ["pt-BR", "en"];
 
 /// What of a command's words differs from one run to the next, and what stands for it in a snapshot.
-pub const FILTERS: [(&str, &str); 9] = [
+pub const FILTERS: [(&str, &str); 10] = [
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"[^\s:]*/\.tmp\w{6}", "FOLDER"),
     (r"⏱️ \S+", "⏱️ TIME"),
@@ -36,6 +36,7 @@ pub const FILTERS: [(&str, &str); 9] = [
     (r"(aguardando|waiting) \d+\.\ds", "$1 WAITs"),
     (r" (em|in) \d+\.\ds: ", " $1 TIMEs: "),
     (r"expected one of `.*", "expected one of SETTINGS"),
+    (r"\((há|there are): `[^)]*", "($1: SETTINGS"),
     (r"at offset 0x[0-9a-f]+", "at offset OFFSET"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", "TIMESTAMP"),
 ];

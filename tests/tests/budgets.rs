@@ -51,7 +51,7 @@ async fn a_spent_day_suspends_the_scrap_and_a_worker_goes_on_with_it_the_day_aft
         let run = ["--page-size", "10", "--concurrency", "1"];
         let stopped = atlas.run_pedido(CLIENT, &run).await?.expect(5)?;
         assert_eq!((stopped.text("status")?.as_str(), requests(&api)), ("suspenso", 4));
-        assert!(stopped.stderr.contains("the day's 4 requests are spent"), "{}", stopped.stderr);
+        assert!(stopped.stderr.contains("as 4 requisições do dia se esgotaram"), "{}", stopped.stderr);
         let shown = atlas.run(&["scrap", "show", "1", "--output", "json"]).await?.expect(0)?;
         let again = "SELECT COUNT(*) FROM scraps WHERE retomar_em IS NOT NULL";
         assert_eq!(atlas.database.number(again).await?, 1, "{}", shown.stdout);

@@ -45,7 +45,7 @@ pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Re
                         Some(when) => output.text(&notice!("reject-in-table", when = when)),
                         None => output.text(&Notice::new(&format!("rejected-{}", row.codigo))),
                     },
-                    row.motivo.clone(),
+                    output.catalogue.reason(&row.motivo),
                     row.inicio.clone(),
                 ]
             });

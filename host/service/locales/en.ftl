@@ -91,6 +91,9 @@ error-database-slow = The database took longer than { $seconds } s for one quest
 error-database-schema = The tables are not as they should be: { $reason }
     .fix = Run: atlas db init. Without the right to create tables, ask your DBA to run migrations/dba.sql.
     .page = On the server's machine, run: atlas db init. Without the right to create tables, ask the DBA to run migrations/dba.sql.
+error-database-right = The database refuses this user something that Atlas needs: { $reason }
+    .fix = See which right is missing, and the GRANT that gives it, with: atlas doctor.
+    .page = See in Health which right is missing, and the GRANT that gives it.
 error-database = Database error: { $reason }
     .fix = See the details in erros_scraps.log and run: atlas doctor.
     .page = See in Health what is wrong; the details are in erros_scraps.log on the server's machine.
@@ -236,6 +239,9 @@ error-period-missing = The route { $route } needs a period
 error-period-not-taken = The route { $route } takes no period
     .fix = Leave out --from, --to and --window.
     .page = Leave From and To empty.
+error-state-unknown = There is no state “{ $state }”
+    .fix = Use one of these: { $states }.
+    .page = Use one of these: { $states }.
 scrap-created = ✅ Scrap { $id } created. To run it: atlas scrap run { $id }
 scrap-queued = ⏳ Scrap { $id } is in the queue: a worker takes it next.
 scrap-paused = ⏸️ Scrap { $id } is paused. To go on: atlas scrap resume { $id }.
@@ -277,6 +283,7 @@ run-progress = 📄 { $pages } of { $known ->
        *[other] { $records } records
     } | 🚀 { $rate } rec/s | ⏳ { $left } left
 run-attempt = ⚠️ Attempt { $attempt }/{ $of } failed, waiting { $wait }s...
+run-not-ready = ⏳ Not ready yet (try { $tried } of { $of }), asking again in { $wait }s...
 run-attempt-reason = {"   "}reason: { $reason }
 run-rejected = ⚠️ Record rejected: { $text } ({ $reason })
 rejected-too_large = larger than a record may be
@@ -327,6 +334,12 @@ end-attempts = A page failed { $attempts ->
     }: { $reason }
     .fix = When the source is back, go on with: atlas scrap resume { $id }. Nothing that was written is lost.
     .page = When the source is back, use Resume. Nothing that was written is lost.
+end-not-ready = What the source was asked for was not ready { $tries ->
+        [1] when it was asked once
+       *[other] although it was asked { $tries } times
+    }: { $reason }
+    .fix = Nothing failed. When it is ready, go on with: atlas scrap resume { $id }. If that takes the source longer as a rule, ask more often: --retries, or RETRY_MAX.
+    .page = Nothing failed. When it is ready, use Resume. If that takes the source longer as a rule, have RETRY_MAX raised.
 end-wait-too-long = The source asked to wait { $seconds }s: { $reason }
     .fix = Go on after that time with: atlas scrap resume { $id }.
     .page = After that time, use Resume.
@@ -573,7 +586,10 @@ connector-servindo = serves
 connector-retida = waits for your word
 connector-revertida = rolled back
 connector-recusada = refused
-hold-records = from the same answers a page gave { $after } records instead of { $before }
+hold-records = from the same answers a page gave { $after ->
+        [1] 1 record
+       *[other] { $after } records
+    } instead of { $before }
 hold-requests = it declares further requests ({ $requests })
 hold-credential = it wants another credential, or has it stand elsewhere in requests ({ $after }; so far { $before })
 hold-ended-process = held: it ended the process ({ $signal })
@@ -713,6 +729,7 @@ heading-scheme = where the credential goes
 heading-settings = settings
 heading-budget = budget that it declares
 inspect-grant = To let it make these requests, write into atlas.toml:
+inspect-headers = Which headers of its vendor the connector sets, contract 0.1 does not say: a run that lacks the grant of one ends with the line headers = […] to paste.
 heading-requests = requests that it needs
 heading-key = key
 heading-unhashed = left out of the hash
@@ -780,7 +797,10 @@ verify-declared-off = { $read ->
        *[other] { $read } records were read
     }: { $off } against the total that the source declared.
 verify-scrap-ok = ✅ confere: the pages of scrap { $id } add up to it.
-verify-scrap-off = ❌ The pages of scrap { $id } do not add up to it: { $off } records.
+verify-scrap-off = ❌ The pages of scrap { $id } do not add up to it: { $off ->
+        [1] 1 record
+       *[other] { $off } records
+    }.
 rejected-no_connector = no connector serves its route here
 error-api-exists = The API { $api } of client { $client } is registered already
     .fix = To change it: atlas client set { $client } --api { $api }, or atlas client credential set { $client } --api { $api }.
@@ -929,7 +949,10 @@ web-create = Create only (run later)
 web-see-preview = See the first request
 web-preview = First request
 web-preview-none = The connector did not say what its first request would be.
-web-preview-hint = Below the base URL of API { $api }; connector { $version }; { $size } records a page. Nothing was sent.
+web-preview-hint = Below the base URL of API { $api }; connector { $version }; { $size ->
+        [1] 1 record
+       *[other] { $size } records
+    } a page. Nothing was sent.
 web-preview-slices = There would be { $count ->
         [1] 1 slice
        *[other] { $count } slices
@@ -962,7 +985,10 @@ web-cancel-scrap = Cancel scrap { $id }
 web-ask-cancel = Scrap { $id } (client { $client }, route { $route }) stops where it is: { $pages ->
         [1] { $pages } page
        *[other] { $pages } pages
-    } and { $read } records that were read stay in the table. It can be resumed later.
+    } and { $read ->
+        [1] 1 record that was read
+       *[other] { $read } records that were read
+    } stay in the table. It can be resumed later.
 web-scrap = Scrap { $id }
 web-slices = Slices: { $done } of { $count } done
 web-slice-of = Slice of scrap { $id }
@@ -976,7 +1002,10 @@ web-reconciliation = Reconciliation
 web-declared = Declared by the source
 web-adds-up = it adds up
 web-adds-up-so-far = adds up so far
-web-off-by = does not add up: { $count } records read without a fate
+web-off-by = does not add up: { $count ->
+        [1] 1 record
+       *[other] { $count } records
+    } read without a fate
 web-missing = the source declared { $declared } and { $read } were read
 web-strip = Pages of the scrap
 web-strip-none = No page yet.
@@ -1021,6 +1050,7 @@ web-line-begins = Scrap { $id } began ({ $pages ->
        *[other] { $pages } pages done before
     }), writing to { $location }
 web-line-attempt = Attempt { $attempt } of { $of } failed: { $reason }; again in { $wait } s
+web-line-not-ready = Not ready yet (try { $tried } of { $of }): { $reason }; asked again in { $wait } s
 web-line-rejected = Record rejected: { $code ->
         [too_large] { rejected-too_large }
         [not_utf8] { rejected-not_utf8 }
@@ -1311,6 +1341,8 @@ error-page-token = The API refused the token of client { $client }: { $reason }
     .fix = Check that the token was copied whole and still holds; type it again, and test again.
 error-page-passing = The API of client { $client } gave no page now: { $reason }
     .fix = The token was not refused. If there was no connection, check the base URL and whether the server is up; else try later.
+error-page-not-ready = The API of client { $client } answers, and has nothing ready yet ({ $seconds } s to wait): { $reason }
+    .fix = Nothing failed: the token was accepted. Test again after that time; a scrap waits by itself.
 error-page-wait = The API of client { $client } asks to wait { $seconds } s: { $reason }
     .fix = The token was not refused: wait, and test again. A scrap waits by itself.
 web-json-path-costly = “{ $path }” is too complex a path for this search
@@ -1333,4 +1365,120 @@ web-too-large-to-search = { $n ->
     [one] { $count } has more than { $max } and was not looked into.
    *[other] { $count } have more than { $max } and were not looked into.
 }
+web-export-skips = The file has no records of more than { $max }: a search by path does not look into them.
 web-counted-at = Counted at
+
+# What the system, a library or Atlas itself says of a fault, where a message names it as its reason
+detail-quoted = { $text }
+detail-no-tcp = no TCP connection:
+detail-no-tcp-yet = no TCP connection
+detail-not-sent = while the request was sent:
+detail-closed-early = the connection was closed before the answer was whole
+detail-database-talk = the connection to the database failed:
+detail-pool = no connection to the database was free in time
+detail-database-eof = the database closed the connection
+detail-database-silent = no answer within { $a } s
+detail-dns-unknown = there is no such name
+detail-dns-later = the name server does not answer now
+detail-dns-none = the name has no address
+detail-os-1 = not permitted
+detail-os-2 = it does not exist
+detail-os-5 = the disk failed (input/output error)
+detail-os-12 = there is no memory left
+detail-os-13 = permission denied
+detail-os-17 = it is there already
+detail-os-20 = a part of the path is no folder
+detail-os-21 = it is a folder
+detail-os-22 = the system does not take that
+detail-os-24 = too many files are open
+detail-os-28 = no space is left on the disk
+detail-os-30 = the file system is read-only
+detail-os-32 = the other end was closed
+detail-os-36 = the name is too long
+detail-os-98 = another program listens there
+detail-os-99 = this machine does not have that address
+detail-os-101 = that network is out of reach
+detail-os-104 = the other end broke the connection off
+detail-os-110 = no answer in time
+detail-os-111 = connection refused
+detail-os-113 = there is no route to that machine
+detail-cert-issuer = the authority that signed it is not known here
+detail-cert-expired = it has expired (
+detail-cert-expired-plain = it has expired
+detail-cert-name = it is not for { $a }, but for { $b }
+detail-cert-name-plain = it is for another name
+detail-toml = TOML, line { $a }, column { $b }
+detail-json-short = the JSON is cut short (line { $b }, column { $c })
+detail-json-value = it is not JSON (line { $a }, column { $b })
+detail-json-ident = it is not JSON (line { $a }, column { $b })
+detail-json-key = JSON wants a key between quotes (line { $a }, column { $b })
+detail-json-more = something follows the JSON (line { $a }, column { $b })
+detail-json-comma = a comma too many (line { $a }, column { $b })
+detail-json-brace = a comma or {"}"} is missing (line { $a }, column { $b })
+detail-json-bracket = a comma or ] is missing (line { $a }, column { $b })
+detail-json-colon = a colon is missing (line { $a }, column { $b })
+detail-field-missing = the field { $a } is missing
+detail-field-unknown-of = there is no field { $a } (there are: { $b })
+detail-field-unknown = there is no field { $a } (there is: { $b })
+detail-sqlite-open = the file cannot be opened
+detail-sqlite-none = the file is not an SQLite database
+detail-sqlite-malformed = the file is damaged
+detail-sqlite-full = the disk is full
+detail-sqlite-readonly = the file may only be read
+detail-sqlite-locked = another program holds the file
+detail-sqlite-io = the disk failed
+detail-no-connection = no connection:
+detail-no-connection-sdk = no connection:
+detail-broke = the connection broke before the answer was whole:
+detail-late = no whole answer in time:
+detail-late-after = none within { $a } s
+detail-nothing-came = nothing came for { $a } s
+detail-dribbles = it came at less than { $a } bytes a second while another client waited
+detail-unreadable = the answer cannot be read:
+detail-encoded = it is encoded as { $a }
+detail-too-large = the answer is larger than { $a } bytes (limit body_bytes)
+detail-page-late = the page took longer than { $a } ms (limit page_wall_ms)
+detail-no-memory = no memory for connectors is left
+detail-left-alone = the source asked to be left alone
+detail-told-wait = the source's answer asks for a wait
+detail-day-spent = { $a ->
+        [1] the day's only request is spent
+       *[other] the day's { $a } requests are spent
+    }
+detail-budget-spent = the budget of requests is spent:
+detail-budget-empty = the budget of requests is empty
+detail-token-again = the source refused the access token; the page is asked for again with a new one
+detail-not-renewed = the access token could not be renewed:
+detail-refused = the credential was refused:
+detail-no-token = the token URL did not answer with a token (RFC 6749, section 5.1)
+detail-token-url = the token URL answered
+detail-not-granted = the request was not granted:
+detail-no-request = not a request:
+detail-no-pointer = not a JSON pointer:
+detail-redirects = more than { $a } redirects
+detail-redirect-elsewhere = a redirect to { $a }, another origin than the granted one
+detail-file-unread = the file could not be read:
+detail-unreachable = the code came to an `unreachable` instruction (a panic, as a rule)
+detail-reject-utf8 = no UTF-8 at byte { $a }
+detail-reject-nul = U+0000 at byte { $a }
+detail-reject-surrogate = half of a surrogate pair at byte { $a }
+detail-reject-number = a number beyond PostgreSQL's numeric at byte { $a }
+detail-reject-key = the key { $a } again at byte { $b }
+detail-reject-bytes = bytes; limit record_bytes ({ $a }), which [limits] of atlas.toml raises
+detail-reject-depth = limit record_depth ({ $a }), which [limits] of atlas.toml raises
+detail-line = line { $a }:
+detail-toml-table = the ] of a section is missing
+detail-field-type = { $a } stands where { $b } is wanted
+detail-os-40 = its link leads in a circle
+detail-not-granted-short = not granted:
+detail-want-number = { $a } is not a whole number
+detail-want-number-long = { $a } is not a whole number
+detail-want-number-short = { $a } is not a whole number
+detail-not-regular = it is not a regular file
+detail-pg-database = there is no database { $a }
+detail-pg-role = there is no user { $a }
+detail-pg-password = the password of user { $a } is another
+detail-pg-table = no right to the table { $a }
+detail-pg-sequence = no right to the sequence { $a }
+detail-pg-schema = no right to the schema { $a }
+detail-pg-create = no right to create databases

@@ -91,6 +91,9 @@ error-database-slow = O banco levou mais de { $seconds } s em uma só consulta, 
 error-database-schema = As tabelas não estão como deveriam: { $reason }
     .fix = Execute: atlas db init. Sem permissão para criar tabelas, peça ao DBA que execute migrations/dba.sql.
     .page = Na máquina do servidor, execute: atlas db init. Sem permissão para criar tabelas, peça ao DBA que execute migrations/dba.sql.
+error-database-right = O banco nega a este usuário algo de que o Atlas precisa: { $reason }
+    .fix = Veja qual direito falta, e o GRANT que o dá, com: atlas doctor.
+    .page = Veja em Saúde qual direito falta, e o GRANT que o dá.
 error-database = Erro do banco: { $reason }
     .fix = Veja os detalhes em erros_scraps.log e execute: atlas doctor.
     .page = Veja em Saúde o que está errado; os detalhes ficam em erros_scraps.log, na máquina do servidor.
@@ -236,6 +239,9 @@ error-period-missing = A rota { $route } precisa de um período
 error-period-not-taken = A rota { $route } não usa período
     .fix = Retire --from, --to e --window.
     .page = Deixe De e Até vazios.
+error-state-unknown = Não há estado “{ $state }”
+    .fix = Use um destes: { $states }.
+    .page = Use um destes: { $states }.
 scrap-created = ✅ Scrap { $id } criado. Para executar: atlas scrap run { $id }
 scrap-queued = ⏳ Scrap { $id } na fila: um worker o pega em seguida.
 scrap-paused = ⏸️ Scrap { $id } pausado. Para continuar: atlas scrap resume { $id }.
@@ -278,6 +284,7 @@ run-progress = 📄 { $pages } de { $known ->
        *[other] { $records } registros
     } | 🚀 { $rate } reg/s | ⏳ faltam { $left }
 run-attempt = ⚠️ Tentativa { $attempt }/{ $of } falhou, aguardando { $wait }s...
+run-not-ready = ⏳ Ainda não está pronto (consulta { $tried } de { $of }), nova consulta em { $wait }s...
 run-attempt-reason = {"   "}motivo: { $reason }
 run-rejected = ⚠️ Registro rejeitado: { $text } ({ $reason })
 rejected-too_large = maior do que um registro pode ser
@@ -343,6 +350,12 @@ end-attempts = Uma página falhou { $attempts ->
     }: { $reason }
     .fix = Quando a origem voltar, retome com: atlas scrap resume { $id }. Nada do que foi gravado se perde.
     .page = Quando a origem voltar, use Retomar. Nada do que foi gravado se perde.
+end-not-ready = O que se pediu à origem não ficou pronto { $tries ->
+        [1] em 1 consulta
+       *[other] em { $tries } consultas
+    }: { $reason }
+    .fix = Nada falhou. Quando estiver pronto, retome com: atlas scrap resume { $id }. Se a origem costuma demorar mais, consulte mais vezes: --retries, ou RETRY_MAX.
+    .page = Nada falhou. Quando estiver pronto, use Retomar. Se a origem costuma demorar mais, peça para aumentar RETRY_MAX.
 end-wait-too-long = A origem pediu para aguardar { $seconds }s: { $reason }
     .fix = Retome depois desse tempo com: atlas scrap resume { $id }.
     .page = Depois desse tempo, use Retomar.
@@ -465,7 +478,10 @@ reservation-total = A origem declara { $declared ->
 reservation-same-pages = { $pages } páginas trouxeram exatamente os mesmos registros
     .fix = A origem talvez ignore o número da página: confira com quem mantém a API.
 
-reservation-repeated = { $repeated } dos { $read } registros desta leitura vieram mais de uma vez, e a origem declara { $declared }: podem faltar registros
+reservation-repeated = { $repeated ->
+        [1] 1 dos { $read } registros desta leitura veio
+       *[other] { $repeated } dos { $read } registros desta leitura vieram
+    } mais de uma vez, e a origem declara { $declared }: podem faltar registros
     .fix = A ordem da origem talvez não seja estável entre páginas. Execute o mesmo período de novo, com --page-size maior ou --concurrency 1, e confira com quem mantém a API.
     .page = A ordem da origem talvez não seja estável entre páginas. Crie um igual com mais registros por página, e confira com quem mantém a API.
 
@@ -600,7 +616,10 @@ connector-servindo = atende
 connector-retida = espera a sua palavra
 connector-revertida = revertida
 connector-recusada = recusada
-hold-records = com as mesmas respostas, uma página deu { $after } registros em vez de { $before }
+hold-records = com as mesmas respostas, uma página deu { $after ->
+        [1] 1 registro
+       *[other] { $after } registros
+    } em vez de { $before }
 hold-requests = declara mais requisições ({ $requests })
 hold-credential = quer outra credencial, ou a quer em outro lugar das requisições ({ $after }; até agora { $before })
 hold-ended-process = segurado: encerrou o processo ({ $signal })
@@ -740,6 +759,7 @@ heading-scheme = onde vai a credencial
 heading-settings = configurações
 heading-budget = orçamento que declara
 inspect-grant = Para permitir estes pedidos, escreva no atlas.toml:
+inspect-headers = Quais cabeçalhos próprios do fornecedor o conector envia, o contrato 0.1 não diz: uma execução a que falte a permissão de um termina com a linha headers = […] para colar.
 heading-requests = requisições de que precisa
 heading-key = chave
 heading-unhashed = fora do hash
@@ -813,7 +833,10 @@ verify-moved = Em { $pages ->
     } a origem declarou outro total que na primeira: ela mudou durante a leitura.
 verify-declared-off = Lidos { $read }: { $off } em relação ao total que a origem declarou.
 verify-scrap-ok = ✅ confere: as páginas do scrap { $id } somam o que ele diz.
-verify-scrap-off = ❌ As páginas do scrap { $id } não somam o que ele diz: { $off } registros.
+verify-scrap-off = ❌ As páginas do scrap { $id } não somam o que ele diz: { $off ->
+        [1] 1 registro
+       *[other] { $off } registros
+    }.
 rejected-no_connector = nenhum conector serve a rota dele aqui
 error-api-exists = A API { $api } do cliente { $client } já está registrada
     .fix = Para alterá-la: atlas client set { $client } --api { $api }, ou atlas client credential set { $client } --api { $api }.
@@ -965,7 +988,10 @@ web-create = Criar Scrap (executar depois)
 web-see-preview = Ver a primeira requisição
 web-preview = Primeira requisição
 web-preview-none = O conector não disse qual seria a primeira requisição.
-web-preview-hint = A partir da URL base da API { $api }; conector { $version }; { $size } registros por página. Nada foi enviado.
+web-preview-hint = A partir da URL base da API { $api }; conector { $version }; { $size ->
+        [1] 1 registro
+       *[other] { $size } registros
+    } por página. Nada foi enviado.
 web-preview-slices = Seriam { $count ->
         [1] 1 fatia
        *[other] { $count } fatias
@@ -998,7 +1024,10 @@ web-cancel-scrap = Cancelar o scrap { $id }
 web-ask-cancel = O scrap { $id } (cliente { $client }, rota { $route }) para onde está: { $pages ->
         [1] { $pages } página
        *[other] { $pages } páginas
-    } e { $read } registros já lidos ficam na tabela. Ele pode ser retomado depois.
+    } e { $read ->
+        [1] 1 registro já lido
+       *[other] { $read } registros já lidos
+    } ficam na tabela. Ele pode ser retomado depois.
 web-scrap = Scrap { $id }
 web-slices = Fatias: { $done } de { $count } concluídas
 web-slice-of = Fatia do scrap { $id }
@@ -1012,7 +1041,10 @@ web-reconciliation = Conciliação
 web-declared = Declarados pela origem
 web-adds-up = confere
 web-adds-up-so-far = confere até aqui
-web-off-by = não confere: { $count } registros lidos sem destino
+web-off-by = não confere: { $count ->
+        [1] 1 registro lido
+       *[other] { $count } registros lidos
+    } sem destino
 web-missing = a origem declarou { $declared } e foram lidos { $read }
 web-strip = Páginas do scrap
 web-strip-none = Nenhuma página ainda.
@@ -1032,7 +1064,10 @@ web-sweep = Varredura
 web-attempts = Tentativas
 web-written-at = Gravada em
 web-rejects = Registros rejeitados
-web-rejects-see = Ver { $count } rejeitados
+web-rejects-see = Ver { $count ->
+        [1] 1 rejeitado
+       *[other] { $count } rejeitados
+    }
 web-rejects-of = Rejeitados do scrap { $id }
 web-rejects-none = Nenhum registro rejeitado.
 web-replay = Reprocessar
@@ -1057,6 +1092,7 @@ web-line-begins = O scrap { $id } começou ({ $pages ->
        *[other] { $pages } páginas já feitas
     }), gravando em { $location }
 web-line-attempt = Tentativa { $attempt } de { $of } falhou: { $reason }; de novo em { $wait } s
+web-line-not-ready = Ainda não está pronto (consulta { $tried } de { $of }): { $reason }; nova consulta em { $wait } s
 web-line-rejected = Registro rejeitado: { $code ->
         [too_large] { rejected-too_large }
         [not_utf8] { rejected-not_utf8 }
@@ -1347,6 +1383,8 @@ error-page-token = A API recusou o token do cliente { $client }: { $reason }
     .fix = Confira se o token foi copiado inteiro e ainda vale; digite-o de novo e teste outra vez.
 error-page-passing = A API do cliente { $client } não deu a página agora: { $reason }
     .fix = O token não foi recusado. Se não houve conexão, confira a URL base e se o servidor está no ar; senão, tente mais tarde.
+error-page-not-ready = A API do cliente { $client } responde, e ainda não tem nada pronto (espera de { $seconds } s): { $reason }
+    .fix = Nada falhou: o token foi aceito. Teste de novo depois desse tempo; um scrap espera sozinho.
 error-page-wait = A API do cliente { $client } pede para esperar { $seconds } s: { $reason }
     .fix = O token não foi recusado: espere, e teste de novo. Um scrap espera sozinho.
 web-json-path-costly = “{ $path }” é um caminho complexo demais para esta busca
@@ -1369,4 +1407,120 @@ web-too-large-to-search = { $n ->
     [one] { $count } passa de { $max } e não foi examinado por dentro.
    *[other] { $count } passam de { $max } e não foram examinados por dentro.
 }
+web-export-skips = O arquivo não tem registros de mais de { $max }: uma busca por caminho não os examina por dentro.
 web-counted-at = Contado em
+
+# O que o sistema, uma biblioteca ou o próprio Atlas dizem de uma falha, onde uma mensagem a cita como motivo
+detail-quoted = detalhe técnico: “{ $text }”
+detail-no-tcp = não houve conexão TCP:
+detail-no-tcp-yet = não houve conexão TCP
+detail-not-sent = ao enviar a requisição:
+detail-closed-early = a conexão foi fechada antes do fim da resposta
+detail-database-talk = a conexão com o banco falhou:
+detail-pool = nenhuma conexão com o banco ficou livre a tempo
+detail-database-eof = o banco fechou a conexão
+detail-database-silent = sem resposta em { $a } s
+detail-dns-unknown = esse nome não existe
+detail-dns-later = o servidor de nomes não responde agora
+detail-dns-none = o nome não tem endereço
+detail-os-1 = operação não permitida
+detail-os-2 = não existe
+detail-os-5 = o disco falhou (erro de entrada e saída)
+detail-os-12 = não há mais memória
+detail-os-13 = permissão negada
+detail-os-17 = já existe
+detail-os-20 = uma parte do caminho não é uma pasta
+detail-os-21 = é uma pasta
+detail-os-22 = o sistema não aceita isso
+detail-os-24 = há arquivos abertos demais
+detail-os-28 = não há espaço no disco
+detail-os-30 = o sistema de arquivos só permite leitura
+detail-os-32 = o outro lado foi fechado
+detail-os-36 = o nome é longo demais
+detail-os-98 = outro programa já usa esse endereço
+detail-os-99 = esta máquina não tem esse endereço
+detail-os-101 = essa rede está fora de alcance
+detail-os-104 = o outro lado interrompeu a conexão
+detail-os-110 = sem resposta a tempo
+detail-os-111 = conexão recusada
+detail-os-113 = não há rota até essa máquina
+detail-cert-issuer = quem o assinou não é uma autoridade conhecida aqui
+detail-cert-expired = está vencido (
+detail-cert-expired-plain = está vencido
+detail-cert-name = não é para { $a }, e sim para { $b }
+detail-cert-name-plain = é para outro nome
+detail-toml = TOML, linha { $a }, coluna { $b }
+detail-json-short = o JSON está cortado (linha { $b }, coluna { $c })
+detail-json-value = não é JSON (linha { $a }, coluna { $b })
+detail-json-ident = não é JSON (linha { $a }, coluna { $b })
+detail-json-key = o JSON pede uma chave entre aspas (linha { $a }, coluna { $b })
+detail-json-more = há algo depois do JSON (linha { $a }, coluna { $b })
+detail-json-comma = há uma vírgula a mais (linha { $a }, coluna { $b })
+detail-json-brace = falta uma vírgula ou {"}"} (linha { $a }, coluna { $b })
+detail-json-bracket = falta uma vírgula ou ] (linha { $a }, coluna { $b })
+detail-json-colon = faltam dois-pontos (linha { $a }, coluna { $b })
+detail-field-missing = falta o campo { $a }
+detail-field-unknown-of = não há o campo { $a } (há: { $b })
+detail-field-unknown = não há o campo { $a } (há: { $b })
+detail-sqlite-open = o arquivo não pode ser aberto
+detail-sqlite-none = o arquivo não é um banco SQLite
+detail-sqlite-malformed = o arquivo está danificado
+detail-sqlite-full = o disco está cheio
+detail-sqlite-readonly = o arquivo só pode ser lido
+detail-sqlite-locked = outro programa está com o arquivo
+detail-sqlite-io = o disco falhou
+detail-no-connection = sem conexão:
+detail-no-connection-sdk = sem conexão:
+detail-broke = a conexão caiu antes do fim da resposta:
+detail-late = a resposta não chegou inteira a tempo:
+detail-late-after = nenhuma em { $a } s
+detail-nothing-came = nada chegou em { $a } s
+detail-dribbles = chegou a menos de { $a } bytes por segundo enquanto outro cliente esperava
+detail-unreadable = a resposta não pode ser lida:
+detail-encoded = está codificada como { $a }
+detail-too-large = a resposta tem mais de { $a } bytes (limite body_bytes)
+detail-page-late = a página levou mais de { $a } ms (limite page_wall_ms)
+detail-no-memory = não há mais memória para conectores
+detail-left-alone = a origem pediu uma pausa
+detail-told-wait = a resposta da origem pede uma espera
+detail-day-spent = { $a ->
+        [1] a única requisição do dia se esgotou
+       *[other] as { $a } requisições do dia se esgotaram
+    }
+detail-budget-spent = o orçamento de requisições se esgotou:
+detail-budget-empty = o orçamento de requisições está vazio
+detail-token-again = a origem recusou o token de acesso; a página é pedida de novo com outro
+detail-not-renewed = o token de acesso não pôde ser renovado:
+detail-refused = a credencial foi recusada:
+detail-no-token = a URL de token não respondeu com um token (RFC 6749, seção 5.1)
+detail-token-url = a URL de token respondeu
+detail-not-granted = a requisição não foi permitida:
+detail-no-request = não é uma requisição:
+detail-no-pointer = não é um ponteiro JSON:
+detail-redirects = mais de { $a } redirecionamentos
+detail-redirect-elsewhere = um redirecionamento para { $a }, outra origem que não a permitida
+detail-file-unread = o arquivo não pôde ser lido:
+detail-unreachable = o código chegou a uma instrução `unreachable` (um panic, em geral)
+detail-reject-utf8 = não é UTF-8 no byte { $a }
+detail-reject-nul = U+0000 no byte { $a }
+detail-reject-surrogate = meio par substituto no byte { $a }
+detail-reject-number = um número além do numeric do PostgreSQL no byte { $a }
+detail-reject-key = a chave { $a } de novo no byte { $b }
+detail-reject-bytes = bytes; limite record_bytes ({ $a }), que [limits] do atlas.toml aumenta
+detail-reject-depth = limite record_depth ({ $a }), que [limits] do atlas.toml aumenta
+detail-line = linha { $a }:
+detail-toml-table = falta o ] de uma seção
+detail-field-type = { $a } está onde se espera { $b }
+detail-os-40 = o link leva a um círculo
+detail-not-granted-short = não permitido:
+detail-want-number = { $a } não é um número inteiro
+detail-want-number-long = { $a } não é um número inteiro
+detail-want-number-short = { $a } não é um número inteiro
+detail-not-regular = não é um arquivo comum
+detail-pg-database = não há o banco { $a }
+detail-pg-role = não há o usuário { $a }
+detail-pg-password = a senha do usuário { $a } é outra
+detail-pg-table = falta direito à tabela { $a }
+detail-pg-sequence = falta direito à sequência { $a }
+detail-pg-schema = falta direito ao schema { $a }
+detail-pg-create = falta direito de criar bancos

@@ -4,6 +4,10 @@
 //! A message for an error has an attribute `.fix`, which says what to do about it; where that is a command, `.page` says it to
 //! whoever is at the page.
 
+mod details;
+
+use std::borrow::Cow;
+
 use atlas_model::Notice;
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
@@ -95,13 +99,28 @@ impl Catalogue {
         Some(self.format(message.get_attribute(name)?.value(), notice))
     }
 
+    /// A reason that stands by itself, as far as it is known what it says.
+    pub fn reason(&self, reason: &str) -> String {
+        details::said("", reason, |key, args| self.detail(key, args))
+    }
+
+    /// A message with texts for its arguments.
+    fn detail(&self, key: &str, args: &[(&str, &str)]) -> String {
+        let args = args.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        self.text(&Notice { key: key.to_owned(), args })
+    }
+
     fn format(&self, pattern: &Pattern<&str>, notice: &Notice) -> String {
         let mut args = FluentArgs::new();
         for (name, value) in &notice.args {
+            let value: Cow<'_, str> = match name.as_str() {
+                "reason" => details::said(&notice.key, value, |key, args| self.detail(key, args)).into(),
+                _ => value.into(),
+            };
             // A plain count is a number to Fluent, so that messages can choose between singular and plural.
             let value = match value.parse::<u32>() {
-                Ok(number) if number.to_string() == *value => FluentValue::from(number),
-                _ => FluentValue::from(value.as_str()),
+                Ok(number) if number.to_string() == value => FluentValue::from(number),
+                _ => FluentValue::from(value),
             };
             args.set(name.as_str(), value);
         }

@@ -368,7 +368,7 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
                 @if let Some(at) = &reject.replayed_at { span.badge data-s="concluido" { (visit.text("web-replayed")) " " (visit.time(at)) } }
                 @else if may { (action(visit, &format!("/rejeitados/{}/reprocessar", reject.id), &visit.text("web-replay"), "quiet")) }
             }
-            p { (visit.say(&notice!("web-detail", text = reject.reason))) }
+            p { (visit.say(&notice!("web-detail", text = visit.texts().reason(&reject.reason)))) }
             dl.pairs {
                 dt { (visit.text("web-cursor")) } dd { bdi { (sent(reject.cursor.as_deref().unwrap_or("–"))) } }
                 dt { (visit.text("web-position")) } dd { (number(reject.position + 1, lang)) }
