@@ -239,3 +239,29 @@ async fn what_the_users_own_triggers_keep_out_is_told_and_kept() -> anyhow::Resu
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_record_that_the_server_refuses_alone_is_rejected_although_it_calls_that_a_passing_fault()
+-> anyhow::Result<()> {
+    let api = api(8, Faults::default()).await?;
+    // query_canceled and out_of_memory.
+    for code in ["57014", "53200"] {
+        let atlas = Atlas::on_postgres().await?;
+        atlas.register(CLIENT, &api).await?;
+        let trigger = format!(
+            "CREATE FUNCTION deles() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN IF (NEW.payload->>''id'')::bigint % 20 = 0 THEN \
+             RAISE EXCEPTION ''no'' USING ERRCODE = ''{code}''; END IF; RETURN NEW; END'; \
+             CREATE TRIGGER deles BEFORE INSERT ON dados_raw FOR EACH ROW EXECUTE FUNCTION deles()"
+        );
+        atlas.database.execute(&trigger).await?;
+        let run = atlas.run_pedido(CLIENT, &["--page-size", "10", "--batch", "100"]).await?.expect(6)?;
+        let (read, rejected) = (run.number("lidos")?, run.number("rejeitados")?);
+        assert_eq!((read, rejected, run.number("inseridos")?), (40, 2, 38), "{code}");
+        atlas.database.execute("DROP TRIGGER deles ON dados_raw").await?;
+        let replayed = atlas.run(&["rejects", "replay", "--output", "json"]).await?.expect(0)?;
+        assert_eq!(replayed.number("inseridos")?, 2, "{code}");
+        atlas.database.expect_exactly(CLIENT, "pedido", &api.records(CLIENT, Rota::Pedido, FROM, TO)?).await?;
+    }
+    Ok(())
+}

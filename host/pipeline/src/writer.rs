@@ -18,6 +18,10 @@ const REFUSED_BY_DATABASE: &str = "database";
 /// The code of a record that the database dropped without an error.
 const NOT_KEPT: &str = "not_kept";
 
+/// How often the database must refuse a record alone, and take another each time, before a refusal
+/// that passes as a rule is held to be about the record.
+const REFUSALS: u32 = 3;
+
 /// What a writer works with.
 pub(super) struct Writer {
     pub(super) store: Arc<dyn Store>,
@@ -82,13 +86,27 @@ impl Writer {
         }
     }
 
+    /// Whether the database takes a record that nothing can be wrong with, now.
+    async fn takes_another(&self) -> bool {
+        answered(self.store.try_insert(&self.lease)).await.is_ok()
+    }
+
     async fn insert(&self, part: &[&Queued]) -> Result<(), StoreError> {
         let rows: Vec<RecordRow<'_>> = part.iter().map(|queued| row_of(queued)).collect();
         let mut patience = Patience::new(self.patience);
         let began = Instant::now();
+        let mut refusals = 0;
         let inserted = loop {
             match answered(self.store.insert(&self.lease, &rows)).await {
                 Ok(inserted) => break inserted,
+                Err(error) if error.may_be_a_records() && self.takes_another().await => {
+                    refusals += 1;
+                    // To halve a batch gives no record up.
+                    if part.len() > 1 || refusals >= REFUSALS {
+                        return Err(error.of_the_data());
+                    }
+                    patience.wait(error, self.observer.as_ref()).await?;
+                }
                 Err(error) => patience.wait(error, self.observer.as_ref()).await?,
             }
         };

@@ -1,6 +1,6 @@
 //! Sorts what a database says by what the caller can do about it.
 
-use atlas_store::{Fault, StoreError};
+use atlas_store::{Fault, StoreError, Trait};
 
 /// Sorts a database's error. `doing` says what was being done, for the chain that people read.
 pub(crate) fn sorted(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
@@ -9,7 +9,8 @@ pub(crate) fn sorted(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreEr
             sqlx::Error::Database(error) => error.message().to_owned(),
             other => other.to_string(),
         };
-        StoreError::of_database(fault_of(&error), doing, message, error)
+        let (fault, trait_of) = (fault_of(&error), trait_of(&error));
+        StoreError::of_database(fault, doing, message, error).with_trait(trait_of)
     }
 }
 
@@ -28,6 +29,21 @@ pub(crate) fn sorted_index(doing: &'static str) -> impl FnOnce(sqlx::Error) -> S
 /// A row that is not there after it was inserted without an error.
 pub(crate) fn not_kept(doing: &'static str) -> StoreError {
     StoreError::new(Fault::NotKept, doing, "a trigger or a rule of dados_raw dropped the row")
+}
+
+/// What a code says beside its class. A full or failing disk is nobody's record, be the record ever
+/// so large.
+fn trait_of(error: &sqlx::Error) -> Option<Trait> {
+    let sqlx::Error::Database(error) = error else { return None };
+    let code = error.code();
+    let is_postgres = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some();
+    match (is_postgres, code.as_deref()?) {
+        (true, "42501") => Some(Trait::LacksARight), // insufficient_privilege
+        (true, "53100" | "58030") => None,
+        (true, _) => Some(Trait::MaybeARecords),
+        (false, "7") => Some(Trait::MaybeARecords), // SQLITE_NOMEM
+        (false, _) => None,
+    }
 }
 
 fn fault_of(error: &sqlx::Error) -> Fault {

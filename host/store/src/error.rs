@@ -42,6 +42,16 @@ pub enum Fault {
     Other,
 }
 
+/// What is known of an error beside what can be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trait {
+    /// It may be one record's doing although the database says that it lacks something: a statement
+    /// is cancelled, or out of memory, for everybody or for what it carries.
+    MaybeARecords,
+    /// The database's user lacks a right: no migration mends that.
+    LacksARight,
+}
+
 /// A failed call of the store.
 #[derive(Debug, Error)]
 #[error("{doing}{}", detail.as_deref().map(|d| format!(": {d}")).unwrap_or_default())]
@@ -52,6 +62,8 @@ pub struct StoreError {
     detail: Option<String>,
     /// What the database itself said.
     message: Option<String>,
+    /// What more is known of it.
+    trait_of: Option<Trait>,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -59,7 +71,7 @@ pub struct StoreError {
 impl StoreError {
     /// An error that the store itself found. `doing` says what was being done, for the chain that people read.
     pub fn new(fault: Fault, doing: &'static str, detail: impl Into<String>) -> Self {
-        Self { fault, doing, detail: Some(detail.into()), message: None, source: None }
+        Self { fault, doing, detail: Some(detail.into()), message: None, trait_of: None, source: None }
     }
 
     /// An error of the database, sorted, with what it said in one line.
@@ -69,7 +81,29 @@ impl StoreError {
         message: String,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self { fault, doing, detail: None, message: Some(message), source: Some(Box::new(source)) }
+        Self { fault, doing, detail: None, message: Some(message), trait_of: None, source: Some(Box::new(source)) }
+    }
+
+    /// The same, with what more is known of it.
+    #[must_use]
+    pub fn with_trait(self, trait_of: Option<Trait>) -> Self {
+        Self { trait_of, ..self }
+    }
+
+    /// Whether it may be one record's doing although it passes as a rule.
+    pub fn may_be_a_records(&self) -> bool {
+        self.fault == Fault::Unavailable && self.trait_of == Some(Trait::MaybeARecords)
+    }
+
+    /// Whether the database's user lacks a right.
+    pub fn lacks_a_right(&self) -> bool {
+        self.trait_of == Some(Trait::LacksARight)
+    }
+
+    /// The same as an error of the data.
+    #[must_use]
+    pub fn of_the_data(self) -> Self {
+        Self { fault: Fault::Poison, ..self }
     }
 
     /// What it is about: empty where the database knows it alone.

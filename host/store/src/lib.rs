@@ -40,7 +40,7 @@ pub use self::budgets::Budgets;
 pub use self::clients::{Clients, Defaults};
 pub use self::credential_lock::{CREDENTIAL_LEASE, CredentialLock};
 pub use self::cursors::Cursors;
-pub use self::error::{Fault, StoreError};
+pub use self::error::{Fault, StoreError, Trait};
 pub use self::frontier::Frontier;
 pub use self::history::History;
 pub use self::proof::Proof;
