@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use atlas_model::{Counts, Notice, notice};
 use atlas_service::{Event, Observer};
+use chrono::Utc;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::output::Output;
 use super::terminal;
 use atlas_service::i18n::Catalogue;
+use atlas_service::zone::Zone;
 use atlas_service::{Announcement, Exit};
 
 /// How often what is updated in place is drawn.
@@ -29,13 +31,15 @@ pub(super) struct Console<'a> {
     bars: Option<MultiProgress>,
     /// Whether lines say which scrap they are of.
     several: bool,
+    /// In which times are shown.
+    zone: Zone,
     exits: Mutex<HashMap<i64, Exit>>,
 }
 
 impl<'a> Console<'a> {
-    pub(super) fn new(output: &'a Output, several: bool) -> Self {
+    pub(super) fn new(output: &'a Output, several: bool, zone: Zone) -> Self {
         let live = !output.quiet && std::io::stderr().is_terminal();
-        Self { output, bars: live.then(MultiProgress::new), several, exits: Mutex::new(HashMap::new()) }
+        Self { output, bars: live.then(MultiProgress::new), several, zone, exits: Mutex::new(HashMap::new()) }
     }
 
     pub(super) fn catalogue(&self) -> &Catalogue {
@@ -92,6 +96,7 @@ impl<'a> Console<'a> {
         };
         ScrapConsole {
             texts: Catalogue::new(self.output.catalogue.lang()),
+            zone: self.zone,
             prefix: if self.several { format!("[{id}] ") } else { String::new() },
             bars: self.bars.clone(),
             queued: bar("{msg}"),
@@ -158,6 +163,7 @@ struct Seen {
 /// Watches one scrap's run.
 pub(super) struct ScrapConsole {
     texts: Catalogue,
+    zone: Zone,
     prefix: String,
     bars: Option<MultiProgress>,
     queued: Option<ProgressBar>,
@@ -284,6 +290,11 @@ impl Observer for ScrapConsole {
                 self.say(&notice!("run-attempt", attempt = attempt, of = of, wait = wait));
                 self.say(&notice!("run-attempt-reason", reason = reason));
             }
+            Event::NotReady { tried, of, wait, reason } => {
+                let wait = format!("{:.1}", wait.as_secs_f64());
+                self.say(&notice!("run-not-ready", tried = tried, of = of, wait = wait));
+                self.say(&notice!("run-attempt-reason", reason = reason));
+            }
             Event::Rejected { code, reason } => {
                 let text = self.texts.text(&Notice::new(&format!("rejected-{code}")));
                 self.say(&notice!("run-rejected", text = text, reason = reason));
@@ -293,7 +304,7 @@ impl Observer for ScrapConsole {
             // Every page waits for the same budget; one line tells of it.
             Event::Throttled { .. } if !self.is_time_to_complain() => {}
             Event::Throttled { reason, wait } => {
-                let until = (chrono::Local::now() + wait).format("%H:%M:%S");
+                let until = self.zone.local(Utc::now() + wait).format("%H:%M:%S");
                 self.say(&notice!(
                     "run-throttled",
                     reason = reason,

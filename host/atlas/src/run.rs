@@ -44,7 +44,7 @@ pub(super) async fn run_all(atlas: &Atlas, ids: &[i64], init: &InitReport, outpu
     for id in ids {
         if atlas.scrap(*id).await?.slices > 0 { divided.push(*id) } else { whole.push(*id) }
     }
-    let console = Console::new(output, ids.len() > 1 || !divided.is_empty());
+    let console = Console::new(output, ids.len() > 1 || !divided.is_empty(), atlas.config().zone());
     let told = Arc::new(ConnectorConsole { lines: console.lines() });
     let _watching = atlas.watch_connectors(told).await?;
     let whole = whole.iter().map(|id| run_one(atlas, *id, RunFor::Operator, init, output, &console, stop.clone()));

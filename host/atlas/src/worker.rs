@@ -15,7 +15,7 @@ use atlas_service::{Atlas, Exit, Failure, RunFor, Taken, WorkUntil};
 
 pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let stop = stop_on_interrupt(output)?;
-    let console = Console::new(output, true);
+    let console = Console::new(output, true, atlas.config().zone());
     let complain = |failure: &Failure| console.suspend(|| report::print(console.catalogue(), failure, "worker"));
     // Before anything is taken: of a folder that is empty still, nothing would be for this worker.
     for failure in atlas.take_published().await {

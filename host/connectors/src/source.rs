@@ -186,15 +186,16 @@ impl ConnectorSource {
         refused_token: Option<u64>,
         fetched: Result<FetchedPage, FetchFailure>,
     ) -> Result<FetchedPage, FetchFailure> {
-        use FetchFailure::{AtOnce, Fatal, InvalidResponse, Passing, Unauthorized};
+        use FetchFailure::{AtOnce, Fatal, InvalidResponse, NotReady, Passing, Unauthorized};
         match (fetched, refused_token) {
             (Ok(page), _) => {
                 self.endpoint.answered(cursor);
                 Ok(page)
             }
-            (Err(Unauthorized(_) | InvalidResponse(_) | Fatal(_) | Passing { .. }), Some(generation))
-                if self.endpoint.repeats_after_refusal(cursor, generation) =>
-            {
+            (
+                Err(Unauthorized(_) | InvalidResponse(_) | Fatal(_) | NotReady { .. } | Passing { .. }),
+                Some(generation),
+            ) if self.endpoint.repeats_after_refusal(cursor, generation) => {
                 let reason =
                     "the source refused the access token; the page is asked for again with a new one".to_owned();
                 Err(AtOnce { reason, counts: true })
@@ -231,7 +232,11 @@ impl ConnectorSource {
     /// Leaves the whole API alone for as long as a connector asks for, where the source's answer is
     /// one that such a wait stands in. What else there is of a page's faults is its own.
     async fn hold_off(&self, status: Option<u16>, fetched: &Result<FetchedPage, FetchFailure>) {
-        let (Err(FetchFailure::Passing { wait: Some(wait), .. }), Some(status)) = (fetched, status) else { return };
+        let (Err(FetchFailure::Passing { wait: Some(wait), .. } | FetchFailure::NotReady { wait, .. }), Some(status)) =
+            (fetched, status)
+        else {
+            return;
+        };
         if let Some(budget) = self.endpoint.budgets().first()
             && !wait.is_zero()
             && may_say_wait(status)
@@ -625,7 +630,15 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>, api: &str) -> Fetc
     let asked = meter.and_then(|m| m.retry_after);
     let failure = match error {
         wit::FetchError::Retry(hint) => {
-            FetchFailure::Passing { reason: hint.reason, wait: asked.max(hint.after_ms.map(Duration::from_millis)) }
+            let status = meter.and_then(|m| m.status).filter(|_| !passing);
+            let wait = asked.max(hint.after_ms.map(Duration::from_millis));
+            match status {
+                // A connector that says when to ask again after an answer of success polls.
+                Some(status @ 200..=299) if status == 202 || hint.after_ms.is_some() => {
+                    FetchFailure::NotReady { reason: hint.reason, wait: wait.unwrap_or_default() }
+                }
+                _ => FetchFailure::Passing { reason: hint.reason, wait },
+            }
         }
         wit::FetchError::Unauthorized(reason) => FetchFailure::Unauthorized(reason),
         wit::FetchError::Quota(hint) => {
@@ -638,7 +651,7 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>, api: &str) -> Fetc
     };
     let answered = meter.and_then(|m| m.answered.as_deref());
     // JSON that is tried again was cut short, as a rule: that is records, and no message.
-    let is_passing = matches!(failure, FetchFailure::Passing { .. });
+    let is_passing = matches!(failure, FetchFailure::Passing { .. } | FetchFailure::NotReady { .. });
     let is_json = |answered: &&str| answered.split_once(": ").is_some_and(|(_, body)| body.starts_with(['{', '[']));
     let answered = answered.filter(|answered| !(is_passing && is_json(answered)));
     failure.map_reason(|reason| with_answer(cut(reason, REASON_READ), answered))
@@ -745,6 +758,26 @@ mod tests {
             panic!("quota")
         };
         assert_eq!((reason.len(), until.map(|until| until.len())), (REASON_READ, Some(UNTIL_SHOWN)));
+    }
+
+    #[test]
+    fn a_connector_that_says_when_to_ask_again_after_a_good_answer_polls() {
+        let failed = |status: u16, after_ms: Option<u64>| {
+            let passing_fault = matches!(status, 408 | 425 | 429 | 500..=599);
+            let mut meter = PageMeter::default();
+            (meter.status, meter.passing_fault) = (Some(status), passing_fault);
+            let hint = wit::RetryHint { reason: "not yet".to_owned(), after_ms };
+            failure(wit::FetchError::Retry(hint), Some(&meter), "api")
+        };
+        for (status, after_ms) in [(200, Some(5_000)), (202, Some(0)), (202, None), (204, Some(1))] {
+            let failed = failed(status, after_ms);
+            assert!(matches!(failed, FetchFailure::NotReady { .. }), "{status}, {after_ms:?}: {failed:?}");
+        }
+        // Half a body under 200 is a fault, and so is what the source itself calls one.
+        for (status, after_ms) in [(200, None), (429, Some(5_000)), (503, Some(5_000)), (404, Some(1))] {
+            let failed = failed(status, after_ms);
+            assert!(matches!(failed, FetchFailure::Passing { .. }), "{status}, {after_ms:?}: {failed:?}");
+        }
     }
 
     #[test]

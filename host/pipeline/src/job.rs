@@ -67,6 +67,13 @@ pub enum End {
         /// What the last one failed with.
         reason: String,
     },
+    /// What a page asks for was not ready as often as it was asked for.
+    NeverReady {
+        /// How often that was.
+        tries: u32,
+        /// What the connector made of the last answer.
+        reason: String,
+    },
     /// The source asked for a longer wait than a run should take.
     WaitTooLong {
         /// The wait, in seconds.
@@ -202,6 +209,7 @@ impl End {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::AttemptsExhausted { reason, .. }
+            | Self::NeverReady { reason, .. }
             | Self::WaitTooLong { reason, .. }
             | Self::Quota { reason, .. }
             | Self::Unauthorized(reason)
@@ -221,9 +229,10 @@ impl End {
             Self::DoneWithReservations(_) => ScrapState::ConcluidoComRessalva,
             Self::Stopped | Self::Paused => ScrapState::Pausado,
             Self::HandedBack => ScrapState::Pendente,
-            Self::AttemptsExhausted { .. } | Self::WaitTooLong { .. } | Self::VersionHeld(_) => {
-                ScrapState::Interrompido
-            }
+            Self::AttemptsExhausted { .. }
+            | Self::NeverReady { .. }
+            | Self::WaitTooLong { .. }
+            | Self::VersionHeld(_) => ScrapState::Interrompido,
             // When it is back, the same goes on.
             Self::Store(error) if error.fault == Fault::Unavailable => ScrapState::Interrompido,
             Self::Unauthorized(_) => ScrapState::TokenRecusado,

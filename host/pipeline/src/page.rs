@@ -140,7 +140,7 @@ pub(super) async fn run(
     slot: OwnedSemaphorePermit,
 ) -> Result<PageReport, PageStop> {
     let began = Instant::now();
-    let (fetched, attempts, slot) = fetch(&shared, &task.cursor, slot).await?;
+    let (fetched, failed, slot) = fetch(&shared, &task.cursor, slot).await?;
     let FetchedPage { records, mut next, after_commit, total_records, fetched_by, held } = fetched;
     let id = task.cursor.id;
     let total_records = total_records.and_then(|total| i64::try_from(total).ok());
@@ -232,7 +232,7 @@ pub(super) async fn run(
             end,
             depth: task.cursor.depth,
             counts,
-            attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
+            attempts: i32::try_from(failed + 1).unwrap_or(i32::MAX),
             facts,
             connector_sha256: fetched_by.sha256.clone(),
             next,
@@ -258,14 +258,16 @@ pub(super) async fn run(
     Ok(PageReport { id, receipt, named_any, look })
 }
 
-/// Fetches a page, with a fresh instance for each attempt. While it waits it holds no slot.
+/// Fetches a page, with a fresh instance for each attempt, and counts those that failed. While it
+/// waits it holds no slot.
 async fn fetch(
     shared: &Arc<Shared>,
     cursor: &PendingCursor,
     mut slot: OwnedSemaphorePermit,
 ) -> Result<(FetchedPage, u32, OwnedSemaphorePermit), PageStop> {
     let of = shared.settings.retry.attempts();
-    let mut attempt = 1;
+    // Failed attempts and answers that nothing is ready, together, are bounded.
+    let (mut attempt, mut failed) = (1, 0);
     // Whether an attempt was not counted: that is so once at most.
     let mut spared = false;
     loop {
@@ -275,9 +277,20 @@ async fn fetch(
             fetched = shared.source.fetch(cursor.cursor.as_deref()) => fetched,
         };
         let (reason, asked) = match fetched {
-            Ok(page) => return Ok((page, attempt, slot)),
+            Ok(page) => return Ok((page, failed, slot)),
             // It stays in the frontier. The attempt is not counted: asking back may have ended it.
-            Err(FetchFailure::Passing { .. }) if shared.job.asked_back.is_cancelled() => return Err(PageStop::Halted),
+            Err(FetchFailure::Passing { .. } | FetchFailure::NotReady { .. })
+                if shared.job.asked_back.is_cancelled() =>
+            {
+                return Err(PageStop::Halted);
+            }
+            Err(FetchFailure::NotReady { reason, wait }) => {
+                let wait = not_ready(shared, attempt, wait, reason)?;
+                drop(slot);
+                slot = wait_for_slot(shared, wait).await?;
+                attempt += 1;
+                continue;
+            }
             Err(FetchFailure::Passing { reason, wait }) => (reason, Some(wait.unwrap_or_default())),
             Err(FetchFailure::AtOnce { reason, counts: false }) if !spared => {
                 spared = true;
@@ -299,7 +312,23 @@ async fn fetch(
         drop(slot);
         slot = wait_for_slot(shared, wait).await?;
         attempt += 1;
+        failed += 1;
     }
+}
+
+/// Says that nothing is ready, and how long it is until the source is asked again; unless it was
+/// asked often enough.
+fn not_ready(shared: &Shared, tried: u32, asked: Duration, reason: String) -> Result<Duration, PageStop> {
+    let of = shared.settings.retry.attempts();
+    if tried >= of {
+        return Err(PageStop::Ends(End::NeverReady { tries: tried, reason }));
+    }
+    if asked > LONGEST_WAIT {
+        return Err(PageStop::Ends(End::WaitTooLong { seconds: asked.as_secs(), reason }));
+    }
+    let wait = asked + shared.settings.retry.backoff(tried);
+    shared.observer.on(Event::NotReady { tried, of, wait, reason: &reason });
+    Ok(wait)
 }
 
 async fn wait_for_slot(shared: &Arc<Shared>, wait: Duration) -> Result<OwnedSemaphorePermit, PageStop> {
@@ -319,6 +348,7 @@ fn end_of(failure: FetchFailure) -> End {
         FetchFailure::Passing { reason, .. } | FetchFailure::AtOnce { reason, .. } => {
             End::AttemptsExhausted { attempts: 1, reason }
         }
+        FetchFailure::NotReady { reason, .. } => End::NeverReady { tries: 1, reason },
         FetchFailure::Unauthorized(reason) => End::Unauthorized(reason),
         FetchFailure::Quota { reason, until } => End::Quota { reason, until },
         FetchFailure::InvalidResponse(reason) | FetchFailure::Fatal(reason) => End::SourceFailed(reason),

@@ -75,6 +75,15 @@ pub enum FetchFailure {
         /// The wait that the source or the connector asked for: the backoff comes on top of it.
         wait: Option<Duration>,
     },
+    /// The source answered well, and what was asked for is not ready: the same again, not before
+    /// `wait`. Nothing failed.
+    #[error("not ready yet: {reason}")]
+    NotReady {
+        /// What the connector made of the answer.
+        reason: String,
+        /// The wait that the source or the connector asked for.
+        wait: Duration,
+    },
     /// A passing fault whose cause is out of the way: the same again, without waiting.
     #[error("{reason}")]
     AtOnce {
@@ -165,6 +174,7 @@ impl FetchFailure {
     pub fn map_reason(self, change: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Passing { reason, wait } => Self::Passing { reason: change(reason), wait },
+            Self::NotReady { reason, wait } => Self::NotReady { reason: change(reason), wait },
             Self::AtOnce { reason, counts } => Self::AtOnce { reason: change(reason), counts },
             Self::Unauthorized(reason) => Self::Unauthorized(change(reason)),
             Self::Quota { reason, until } => Self::Quota { reason: change(reason), until },

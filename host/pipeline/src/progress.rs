@@ -45,6 +45,17 @@ pub enum Event<'a> {
         /// What happened.
         reason: &'a str,
     },
+    /// What a page asks for is not ready; it is asked for again. Nothing failed.
+    NotReady {
+        /// Which of the tries at the page this was, from 1.
+        tried: u32,
+        /// Of how many.
+        of: u32,
+        /// How long until the next.
+        wait: Duration,
+        /// What the connector made of the answer.
+        reason: &'a str,
+    },
     /// A record was rejected.
     Rejected {
         /// Why, for programs.

@@ -168,6 +168,7 @@ impl Metrics {
             }
             Event::Queued(_)
             | Event::Inserted
+            | Event::NotReady { .. }
             | Event::Rejected { .. }
             | Event::Logged { .. }
             | Event::SecondLook

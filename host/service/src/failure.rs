@@ -93,6 +93,7 @@ impl Failure {
             Fault::Unavailable => notice!("error-database-unavailable", reason = reason),
             Fault::Displaced => notice!("error-database-displaced", what = error.detail()),
             Fault::TooSlow => notice!("error-database-slow", seconds = STATEMENT_MAX.as_secs()),
+            Fault::Schema if error.lacks_a_right() => notice!("error-database-right", reason = reason),
             Fault::Schema => notice!("error-database-schema", reason = reason),
             Fault::KeyMissing => notice!("error-key-missing"),
             Fault::KeyWrong => notice!("error-key-wrong", what = error.detail()),
@@ -217,6 +218,9 @@ impl Failure {
             End::HandedBack => return None,
             End::AttemptsExhausted { attempts, reason } => {
                 (notice!("end-attempts", attempts = attempts, reason = reason), Exit::Source)
+            }
+            End::NeverReady { tries, reason } => {
+                (notice!("end-not-ready", tries = tries, reason = reason), Exit::Source)
             }
             End::WaitTooLong { seconds, reason } => {
                 (notice!("end-wait-too-long", seconds = seconds, reason = reason), Exit::Source)

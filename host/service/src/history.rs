@@ -50,6 +50,10 @@ impl Saying {
                 let wait = format!("{:.1}", wait.as_secs_f64());
                 said(notice!("web-line-attempt", attempt = attempt, of = of, wait = wait, reason = reason))
             }
+            Event::NotReady { tried, of, wait, reason } => {
+                let wait = format!("{:.1}", wait.as_secs_f64());
+                said(notice!("web-line-not-ready", tried = tried, of = of, wait = wait, reason = reason))
+            }
             Event::Rejected { code, reason } => said(notice!("web-line-rejected", code = code, reason = reason)),
             Event::Logged { line } => said(notice!("web-line-connector", line = line)),
             Event::SecondLook => said(notice!("run-second-look")),

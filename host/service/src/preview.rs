@@ -122,6 +122,10 @@ fn not_fetched(request: &ScrapRequest, failure: &FetchFailure) -> Failure {
         FetchFailure::Unauthorized(reason) => {
             notice!("error-page-token", client = request.cliente_id, reason = reason)
         }
+        FetchFailure::NotReady { reason, wait } => {
+            let seconds = wait.as_secs_f64().ceil();
+            notice!("error-page-not-ready", client = request.cliente_id, seconds = seconds, reason = reason)
+        }
         FetchFailure::Passing { reason, wait: Some(wait) } => {
             let seconds = wait.as_secs_f64().ceil();
             notice!("error-page-wait", client = request.cliente_id, seconds = seconds, reason = reason)

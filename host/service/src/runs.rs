@@ -497,7 +497,9 @@ impl Again<'_> {
             End::WaitTooLong { seconds, .. } if is_queues => {
                 (end.state(), Some(Duration::from_secs(*seconds).min(QUOTA_WAIT_MAX)), 0)
             }
-            End::AttemptsExhausted { .. } if is_queues => self.after_a_failure(end.state(), pages),
+            End::AttemptsExhausted { .. } | End::NeverReady { .. } if is_queues => {
+                self.after_a_failure(end.state(), pages)
+            }
             // The database did not answer for as long as it is waited for, and does again, or this would not be written.
             End::Store(error)
                 if is_queues && matches!(error.fault, Fault::Unavailable | Fault::TooSlow | Fault::Collision) =>

@@ -111,7 +111,8 @@ impl Observer for RunObserver {
                     run.throttled_until = run.throttled_until.max(Some(until).filter(|_| *wait >= WAIT_SHOWN));
                 });
             }
-            Event::Throttled { wait, .. } => {
+            Event::NotReady { wait, .. } if *wait < WAIT_SHOWN => {}
+            Event::NotReady { wait, .. } | Event::Throttled { wait, .. } => {
                 let until = Utc::now() + *wait;
                 runs.change(self.scrap_id, |run| run.throttled_until = run.throttled_until.max(Some(until)));
             }

@@ -454,6 +454,47 @@ async fn the_backoff_comes_on_top_of_a_wait_that_was_asked_for() -> Result<()> {
     Ok(())
 }
 
+/// The attempts that failed, and how often something was not ready.
+#[derive(Default)]
+struct Told {
+    failed: AtomicUsize,
+    not_ready: AtomicUsize,
+}
+
+impl Observer for Told {
+    fn on(&self, event: Event<'_>) {
+        let counter = match event {
+            Event::Attempt { .. } => &self.failed,
+            Event::NotReady { .. } => &self.not_ready,
+            _ => return,
+        };
+        counter.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ready_yet_is_asked_for_again_and_is_no_failed_attempt() -> Result<()> {
+    let poll = || FetchFailure::NotReady { reason: "the report runs".to_owned(), wait: Duration::ZERO };
+    let base = Duration::from_millis(1);
+    for ready_after in [2, usize::MAX] {
+        let source = scripted(move |_: Option<&str>, asked| match asked < ready_after {
+            true => Err(poll()),
+            false => Ok(page(&[r#"{"id":1}"#], &[], None)),
+        });
+        let told = Arc::new(Told::default());
+        let retry = RetryPolicy::new(5, base, base);
+        let (end, ..) = run_with(source.clone(), retry, Limits::default(), told.clone()).await?;
+        let polls = match ready_after {
+            2 => matches!(end, End::Done).then_some(2),
+            // As often as a page is tried at all, and no more.
+            _ => matches!(end, End::NeverReady { tries: 5, .. }).then_some(4),
+        };
+        assert_eq!(Some(told.not_ready.load(Ordering::SeqCst)), polls, "{end:?}");
+        assert_eq!(told.failed.load(Ordering::SeqCst), 0, "{end:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_attempt_that_tried_nothing_does_not_count_and_is_so_once() -> Result<()> {
     let spare = || FetchFailure::AtOnce { reason: "the connection was closed".to_owned(), counts: false };
