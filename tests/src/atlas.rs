@@ -145,6 +145,12 @@ impl Atlas {
         self.folder().join("erros_scraps.log")
     }
 
+    /// Makes its folder one that keeps such a file: whoever only looks leaves others as they are.
+    pub fn keep_log(&self) -> anyhow::Result<()> {
+        std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
+        Ok(())
+    }
+
     /// Registers a client at the sample API, with the right token.
     pub async fn register(&self, client: u32, api: &SampleApi) -> anyhow::Result<()> {
         let (client, url) = (client.to_string(), api.base_url());

@@ -297,6 +297,7 @@ async fn a_scrap_that_is_done_is_not_cancelled_and_not_fetched_again() -> anyhow
 #[tokio::test]
 async fn a_password_or_token_inside_a_refused_base_url_is_not_shown() -> anyhow::Result<()> {
     let atlas = Atlas::on_sqlite()?;
+    atlas.keep_log()?;
     for url in ["https://user:senha-da-api@erp.example/api", "https://erp.example/api?api_key=senha-da-api"] {
         let arguments = ["client", "add", "2151", "--token", "-", "--base-url", url];
         let refused = atlas.run_with_input(&arguments, TOKEN).await?.expect(2)?;

@@ -7,6 +7,7 @@ use atlas_service::{POSTGRES_SQL, SQLITE_SQL};
 
 use super::args::{DbArgs, DbCommand, Dialect};
 use super::output::Output;
+use super::report;
 use atlas_service::config::Config;
 use atlas_service::{Atlas, Exit, Failure};
 
@@ -30,10 +31,15 @@ pub(super) async fn run(
 }
 
 async fn init(config: Config, output: &Output) -> Result<Exit, Failure> {
+    report::begin_log();
     let (atlas, report, created) = Atlas::open_or_create(config).await?;
     say_if_created(created.as_deref(), output);
     let location = atlas.config().store.location();
     say_if_adopted(&atlas, &report, output).await?;
+    if !report.adopted {
+        // A database of our own may be of another encoding, too.
+        say_concerns(&atlas, output).await?;
+    }
     if output.is_json() {
         output.json(&serde_json::json!({
             "banco": location,
@@ -66,9 +72,15 @@ pub(super) async fn say_if_adopted(atlas: &Atlas, report: &InitReport, output: &
         if report.foreign_rows > 0 {
             output.remark(&notice!("db-foreign-rows", rows = report.foreign_rows));
         }
-        for concern in atlas.concerns().await? {
-            output.remark(&notice!("db-concern", what = output.text(&concern.notice)));
-        }
+        say_concerns(atlas, output).await?;
+    }
+    Ok(())
+}
+
+/// Tells what of a database keeps records out, or may.
+async fn say_concerns(atlas: &Atlas, output: &Output) -> Result<(), Failure> {
+    for concern in atlas.concerns().await? {
+        output.remark(&notice!("db-concern", what = output.text(&concern.notice)));
     }
     Ok(())
 }

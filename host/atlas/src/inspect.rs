@@ -62,6 +62,8 @@ pub(super) fn show(connector: &Connector, output: &Output) {
     if let Some(grant) = grant(descriptor) {
         output.line(&format!("\n{}\n\n{grant}", output.text(&notice!("inspect-grant"))));
     }
+    // No component of contract 0.1 can declare them.
+    output.line(&format!("\n{}", output.text(&notice!("inspect-headers"))));
 }
 
 fn pointers(list: &[Pointer]) -> Vec<String> {
@@ -125,6 +127,8 @@ fn grant(descriptor: &Descriptor) -> Option<String> {
         descriptor.requests.iter().map(|pattern| json!(pattern.to_string()).to_string()).collect();
     let mut grant = String::from("[[grant]]\n");
     let _ = write!(grant, "api = {}\nrequests = [{}]", json!(descriptor.api), requests.join(", "));
+    // The name stands in no description; the run that lacks one prints this line with it.
+    grant.push_str("\n# headers = [\"NAME\"]");
     Some(grant)
 }
 

@@ -150,6 +150,7 @@ async fn open(command: &Command, config: Config) -> Result<(Atlas, InitReport, O
     if let Some((client, base_url)) = first.filter(|_| config.store.missing_file().is_some()) {
         check_client(client, &ClientChange { base_url, ..ClientChange::default() })?;
     }
+    report::begin_log();
     Atlas::open_or_create(config).await
 }
 

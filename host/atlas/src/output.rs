@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use atlas_model::notice::acts_on_a_terminal;
 use atlas_model::{Notice, notice};
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::args::{Common, Format};
@@ -93,15 +93,27 @@ impl Output {
             }
             return;
         }
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(headings.iter().map(|heading| self.text(&Notice::new(heading))));
-        for row in rows {
-            // Before the table is laid out: what is escaped takes more room.
-            table.add_row(cells(row).iter().map(|cell| shown(cell)));
-        }
-        self.line(&table.to_string());
+        let headings = headings.iter().map(|heading| self.text(&Notice::new(heading))).collect();
+        let rows = rows.iter().map(cells).collect();
+        self.line(&table(headings, rows, terminal::result_width()));
     }
+}
+
+/// A table that is as wide as what stands in it, or as the terminal: its cells are then broken into
+/// lines. Whatever else reads it gets each row whole.
+fn table(headings: Vec<String>, rows: Vec<Vec<String>>, width: Option<u16>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(width);
+    }
+    table.set_header(headings);
+    for row in rows {
+        // Before the table is laid out: what is escaped takes more room.
+        table.add_row(row.iter().map(|cell| shown(cell)));
+    }
+    table.to_string()
 }
 
 /// A text of one line or several.
@@ -131,6 +143,30 @@ mod tests {
     fn a_terminal_shows_what_a_stranger_wrote_and_does_nothing_else() {
         assert_eq!(shown(&format!("one\n{SAID}")), "one\na\\u{1b}[2J\\u{9b}b\\u{202e}c\\u{7f}é");
         assert_eq!(shown(&shown(SAID)), shown(SAID));
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_the_terminal_and_says_all_in_it() {
+        let file = "um-conector-de-nome-comprido-que-ninguem-esperava-encontrar-nesta-pasta.wasm";
+        let row = [
+            "pedido",
+            "jueri",
+            "0.1.0",
+            "885e09aa7c41",
+            "↪️ A rota pedido segue com a versão 0.1.0",
+            "CPU 0,1 s",
+            file,
+        ];
+        let cells = || vec![row.map(str::to_owned).to_vec()];
+        let headings = || row.map(|_| "coluna".to_owned()).to_vec();
+        let widest = |table: &str| table.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        for width in [60, 80, 120] {
+            let shown = table(headings(), cells(), Some(width));
+            assert!(widest(&shown) <= usize::from(width), "{width}:\n{shown}");
+            let letters = |text: &str| text.chars().filter(|c| c.is_ascii_lowercase()).count();
+            assert!(letters(&shown) >= letters(&row.concat()), "{width}:\n{shown}");
+        }
+        assert!(table(headings(), cells(), None).contains(file));
     }
 
     #[test]

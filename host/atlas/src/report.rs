@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use atlas_model::Notice;
 use atlas_model::notice::{legible, printable};
@@ -13,6 +15,21 @@ use super::terminal;
 use atlas_service::config::ERROR_LOG;
 use atlas_service::i18n::Catalogue;
 use atlas_service::{Failure, line_of};
+
+/// Whether this process may be the first to write something into the working directory.
+static BEGINS: AtomicBool = AtomicBool::new(false);
+
+/// Lets the error log be created, by a command that may begin an installation here. Any other
+/// leaves a folder as it is, unless it is an installation's.
+pub(super) fn begin_log() {
+    BEGINS.store(true, Ordering::Relaxed);
+}
+
+/// Whether the working directory is an installation's, or becomes one.
+fn is_installation() -> bool {
+    let files = [ERROR_LOG, ".env", "atlas.toml", "atlas.db"];
+    BEGINS.load(Ordering::Relaxed) || files.iter().any(|file| Path::new(file).exists())
+}
 
 /// Tells the operator, writes the log, and gives the exit code.
 pub(super) fn fail(catalogue: &Catalogue, failure: &Failure) -> ExitCode {
@@ -45,6 +62,9 @@ fn headline(catalogue: &Catalogue, failure: &Failure) -> String {
 /// One entry: a line that begins with the time, and an indented line for each cause. Line breaks within are shown as such,
 /// so that nothing that a source answered can pass for an entry of ours.
 fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
+    if !is_installation() {
+        return;
+    }
     let now = Local::now().to_rfc3339_opts(SecondsFormat::Millis, false);
     let mut entry = format!("{now} [{}] {}", failure.exit.code(), printable(&headline(catalogue, failure)));
     if !about.is_empty() {

@@ -1,16 +1,21 @@
 //! `atlas scrap create|list|show|run|resume|retry|pause|cancel`.
 
-use atlas_model::{Asked, InitReport, Notice, Scrap, ScrapFilter, notice};
+use atlas_model::{Asked, InitReport, Notice, Scrap, ScrapFilter, ScrapState, notice};
 
 use super::args::{ScrapArgs, ScrapCommand};
 use super::output::Output;
 use super::run;
+use atlas_service::i18n::{Catalogue, Lang};
 use atlas_service::{Atlas, Created, Exit, Failure, RunReport};
 
 pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     match args.command {
         ScrapCommand::Create(args) => create(atlas, args, output).await,
-        ScrapCommand::List { client, limit } => list(atlas, client, limit, output).await,
+        ScrapCommand::List { client, route, state, limit } => {
+            let state = state.map(|name| state_of(&name).ok_or_else(|| unknown_state(&name))).transpose()?;
+            let filter = ScrapFilter { cliente_id: client, rota: route, state, ..ScrapFilter::default() };
+            list(atlas, &filter, limit, output).await
+        }
         ScrapCommand::Show { id } => show(atlas, id, output).await,
         ScrapCommand::Run { ids, queue: false } | ScrapCommand::Resume { ids, queue: false } => {
             let ids = each_once(atlas, ids).await?;
@@ -65,8 +70,24 @@ async fn create(atlas: &Atlas, args: super::args::RunArgs, output: &Output) -> R
     Ok(Exit::Done)
 }
 
-async fn list(atlas: &Atlas, client: Option<i32>, limit: u32, output: &Output) -> Result<Exit, Failure> {
-    let scraps = atlas.scraps(&ScrapFilter { cliente_id: client, ..ScrapFilter::default() }, i64::from(limit)).await?;
+/// The state that a person names: as the table has it, or as it is shown in either language.
+fn state_of(name: &str) -> Option<ScrapState> {
+    let name = name.trim().to_lowercase();
+    let shown = [Lang::PtBr, Lang::En].map(Catalogue::new);
+    let is_named = |state: &ScrapState| {
+        let notice = Notice::new(&format!("state-{}", state.name()));
+        state.name() == name || shown.iter().any(|texts| texts.text(&notice).to_lowercase() == name)
+    };
+    ScrapState::ALL.into_iter().find(is_named)
+}
+
+fn unknown_state(name: &str) -> Failure {
+    let all = ScrapState::ALL.map(ScrapState::name).join(", ");
+    Failure::usage(notice!("error-state-unknown", state = name, states = all))
+}
+
+async fn list(atlas: &Atlas, filter: &ScrapFilter, limit: u32, output: &Output) -> Result<Exit, Failure> {
+    let scraps = atlas.scraps(filter, i64::from(limit)).await?;
     let reports: Vec<RunReport> = scraps.iter().map(|scrap| report(scrap, output)).collect();
     let headings = [
         "heading-scrap",
@@ -144,4 +165,23 @@ fn report(scrap: &Scrap, output: &Output) -> RunReport {
     let texts: Vec<String> = report.reasons.iter().map(|reason| output.text(reason)).collect();
     report.motivo = (!texts.is_empty()).then(|| texts.join("; "));
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_called_as_the_table_or_as_a_list_of_either_language_calls_it() {
+        for state in ScrapState::ALL {
+            assert_eq!(state_of(state.name()), Some(state));
+            for lang in [Lang::PtBr, Lang::En] {
+                let shown = Catalogue::new(lang).text(&Notice::new(&format!("state-{}", state.name())));
+                assert_eq!(state_of(&shown), Some(state), "{shown}");
+            }
+        }
+        assert_eq!(state_of("PAUSADO "), Some(ScrapState::Pausado));
+        assert_eq!(state_of("criado"), None);
+        assert_eq!(state_of(""), None);
+    }
 }

@@ -48,15 +48,17 @@ impl Parts {
         Self(BTreeMap::from([("token".to_owned(), token)]))
     }
 
-    /// Reads a JSON object of texts, or lines `NAME=value`. An error never shows what was read.
+    /// Reads a JSON object of texts, or lines `NAME=value` as a `.env` has them: with comments, and with quotes around a
+    /// value or without. An error never shows what was read.
     pub fn parse(text: &str) -> Result<Self, PartsError> {
         let parts = if text.trim_start().starts_with('{') {
             Self::read_json(text).map_err(|error| PartsError::NotJson(error.line()))?
         } else {
             let mut parts = Self::default();
-            for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let says_nothing = |line: &str| line.trim().is_empty() || line.trim().starts_with('#');
+            for (number, line) in text.lines().enumerate().filter(|(_, line)| !says_nothing(line)) {
                 let (name, value) = line.split_once('=').ok_or(PartsError::BadLine(number + 1))?;
-                parts.set(name.trim(), Secret::new(value.trim().to_owned()));
+                parts.set(name.trim(), Secret::new(unquoted(value.trim()).to_owned()));
             }
             parts
         };
@@ -123,6 +125,12 @@ impl Parts {
         let read: BTreeMap<String, String> = serde_json::from_str(text)?;
         Ok(Self(read.into_iter().map(|(name, part)| (name, Secret::new(part))).collect()))
     }
+}
+
+/// A value without the quotes around it, if it has such.
+fn unquoted(value: &str) -> &str {
+    let within = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).unwrap_or(value)
 }
 
 /// What is wrong with parts as they were typed.
@@ -201,6 +209,7 @@ mod tests {
         let expected =
             vec![("client_id".to_owned(), "id".to_owned()), ("client_secret".to_owned(), "a=b c".to_owned())];
         assert_eq!(parse("client_id=id\n\nclient_secret = a=b c\n"), Ok(expected.clone()));
+        assert_eq!(parse("# bling\nclient_id='id'\n client_secret=\"a=b c\" \r\n"), Ok(expected.clone()));
         assert_eq!(parse(r#" {"client_id": "id", "client_secret": "a=b c"} "#), Ok(expected));
     }
 

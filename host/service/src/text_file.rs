@@ -65,6 +65,11 @@ fn decode(bytes: &[u8]) -> Result<&str, TextError> {
         return Err(TextError::Utf16);
     }
     let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
+    // Without a mark, it is known by its noughts: no such text has one beside each letter.
+    let is_wide = |pair: &[u8]| matches!(pair, [0, letter] | [letter, 0] if *letter != 0);
+    if bytes.len() >= 2 && bytes.chunks_exact(2).take(8).all(is_wide) {
+        return Err(TextError::Utf16);
+    }
     let line_of = |at: usize| bytes.iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
     let text = std::str::from_utf8(bytes).map_err(|error| TextError::NotUtf8(line_of(error.valid_up_to())))?;
     match text.find('\0') {
@@ -94,6 +99,10 @@ mod tests {
         assert_eq!(read_bytes(b"\xef\xbb\xbfA=1\n\nB=\0\n"), Err(TextError::NotUtf8(3)));
         assert_eq!(read_bytes(b"\xff\xfeA\0"), Err(TextError::Utf16));
         assert_eq!(read_bytes(b"\xfe\xff\0A"), Err(TextError::Utf16));
+        // Without a mark.
+        assert_eq!(read_bytes(b"A\0=\x001\0"), Err(TextError::Utf16));
+        assert_eq!(read_bytes(b"\0A\0=\x001"), Err(TextError::Utf16));
+        assert_eq!(read_bytes(b"\0\0"), Err(TextError::NotUtf8(1)));
     }
 
     #[test]

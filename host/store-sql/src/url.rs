@@ -31,17 +31,17 @@ impl StoreUrl {
     /// Where it is, for people: never with a password.
     pub fn location(&self) -> String {
         match self {
-            Self::Postgres(options) => format!(
-                "postgres://{}@{}:{}/{}",
-                options.get_username(),
-                if options.get_host().contains(':') {
-                    format!("[{}]", options.get_host())
-                } else {
-                    options.get_host().to_owned()
-                },
-                options.get_port(),
-                options.get_database().unwrap_or(options.get_username()),
-            ),
+            Self::Postgres(options) => {
+                let (user, host, port) = (options.get_username(), options.get_host(), options.get_port());
+                let name = options.get_database().unwrap_or(user);
+                let socket = options.get_socket().map(|folder| folder.display().to_string());
+                match socket.or_else(|| host.starts_with('/').then(|| host.to_owned())) {
+                    // The server of a socket need not be the one that listens at this port.
+                    Some(folder) => format!("postgres://{user}@/{name}?host={folder}&port={port}"),
+                    None if host.contains(':') => format!("postgres://{user}@[{host}]:{port}/{name}"),
+                    None => format!("postgres://{user}@{host}:{port}/{name}"),
+                }
+            }
             Self::Sqlite(file) => format!("sqlite:{}", file.display()),
         }
     }

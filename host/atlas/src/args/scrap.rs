@@ -19,11 +19,17 @@ pub(crate) enum ScrapCommand {
     )]
     Create(RunArgs),
     /// List the newest scraps
-    #[command(alias = "listar", after_help = "Example: atlas scrap list --client 2151")]
+    #[command(alias = "listar", after_help = "Example: atlas scrap list --client 2151 --state interrompido")]
     List {
         /// Only this client's
         #[arg(long, alias = "cliente", value_name = "ID")]
         client: Option<i32>,
+        /// Only of this route
+        #[arg(long, alias = "rota", value_name = "ROUTE")]
+        route: Option<String>,
+        /// Only in this state, by its name in the table or as it is shown: pausado, paused
+        #[arg(long, alias = "estado", value_name = "STATE")]
+        state: Option<String>,
         /// How many
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: u32,

@@ -65,6 +65,12 @@ fn a_server_is_named_by_its_parts() {
     assert_eq!((options.get_username(), options.get_database()), ("ana", Some("sales")));
 }
 
+#[test]
+fn a_server_behind_a_socket_is_not_told_as_one_of_this_machines_ports() {
+    let url = StoreUrl::postgres_from_parts("/var/run/postgresql", 6543, "sales", "ana", &super::secret("p@ss"));
+    assert_eq!(url.location(), "postgres://ana@/sales?host=/var/run/postgresql&port=6543");
+}
+
 #[tokio::test]
 async fn a_location_shows_no_password() -> anyhow::Result<()> {
     let database = Database::postgres().await?;
