@@ -28,6 +28,8 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 pub enum Screen {
     /// 1280 by 900.
     Desk,
+    /// 1024 by 768.
+    Laptop,
     /// 360 by 800, as a telephone shows it.
     Phone,
 }
@@ -40,6 +42,7 @@ impl Screen {
     pub fn size(self) -> (u32, u32) {
         match self {
             Self::Desk => (1280, 900),
+            Self::Laptop => (1024, 768),
             Self::Phone => (360, 800),
         }
     }

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use atlas_model::RawRecord;
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::search::{Search, matching};
+use super::search::{SEARCHED_RECORD_MAX, Search, matching};
 use super::{House, LET_IN_STILL};
 use atlas_service::Failure;
 use atlas_service::zone::Zone;
@@ -60,6 +60,21 @@ impl Format {
     }
 }
 
+/// The header that says which records an export leaves out without having looked into them.
+const NOT_SEARCHED: HeaderName = HeaderName::from_static("atlas-not-searched");
+
+/// What an answer has to say of an export that it carries: a file cannot say it, and how many
+/// records it concerns is known only when all were read.
+pub(super) fn caveat(search: &Search) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if search.looks_inside()
+        && let Ok(which) = format!("records of more than {SEARCHED_RECORD_MAX} bytes").parse()
+    {
+        headers.insert(NOT_SEARCHED, which);
+    }
+    headers
+}
+
 /// Every record that a search finds, oldest first, each number as it is written and each time with
 /// its zone's offset. A failure ends it in the middle, and so does the end of what let its reader
 /// in (`access`): no reader takes a part for the whole, for the transfer is broken off. Fails where
@@ -85,6 +100,7 @@ pub(super) fn export(
         zone,
         after: 0,
         seen_in: Instant::now(),
+        too_large: 0,
         _turn: turn,
     };
     let parts = stream::unfold(Some(export), async |export| {
@@ -111,6 +127,8 @@ struct Export {
     after: i64,
     /// When it was looked last whether its reader may go on.
     seen_in: Instant,
+    /// Records that were too large to be looked into.
+    too_large: usize,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -128,10 +146,15 @@ impl Export {
             }
             let read = self.house.atlas.export(&self.search.filter, self.after, READ).await;
             let records = read.map_err(|failure| broken_off(&failure))?;
-            let Some(last) = records.last() else { return Ok(None) };
+            let Some(last) = records.last() else {
+                self.tell_what_was_left_out();
+                return Ok(None);
+            };
             self.after = last.id;
             let matching = matching(&self.house, &self.search, records).await;
-            for mut record in matching.map_err(|failure| broken_off(&failure))? {
+            let (matching, too_large) = matching.map_err(|failure| broken_off(&failure))?;
+            self.too_large += too_large;
+            for mut record in matching {
                 record.data_coleta = record.data_coleta.map(|at| self.zone.rfc3339(&at));
                 let record = &record;
                 match self.format {
@@ -142,6 +165,19 @@ impl Export {
             }
         }
         Ok(Some(Bytes::from(text)))
+    }
+}
+
+impl Export {
+    /// Says in the log how many records the search did not look into: they may be wanted as well.
+    fn tell_what_was_left_out(&self) {
+        if self.too_large > 0 {
+            tracing::warn!(
+                "an export left out {} record(s) of more than {SEARCHED_RECORD_MAX} bytes, which its search does not \
+                 look into",
+                self.too_large
+            );
+        }
     }
 }
 

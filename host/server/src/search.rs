@@ -146,21 +146,22 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Those of some records that are wanted. A search that looks inside takes turns with the others, a
-/// part at a time.
+/// Those of some records that are wanted, and how many were too large to be looked into. A search
+/// that looks inside takes turns with the others, a part at a time.
 pub(super) async fn matching(
     house: &House,
     search: &Search,
     records: Vec<RawRecord>,
-) -> Result<Vec<RawRecord>, Failure> {
+) -> Result<(Vec<RawRecord>, usize), Failure> {
     if !search.looks_inside() {
-        return Ok(records);
+        return Ok((records, 0));
     }
     let Ok(turn) = Arc::clone(&house.searches).acquire_owned().await else { return Err(super::busy()) };
     let search = search.clone();
     let matching = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        records.into_iter().filter(|record| search.finds(record).is_some()).collect()
+        let too_large = records.iter().filter(|record| record.payload.len() > SEARCHED_RECORD_MAX).count();
+        (records.into_iter().filter(|record| search.finds(record).is_some()).collect(), too_large)
     });
     matching.await.map_err(|_| super::busy())
 }

@@ -151,3 +151,45 @@ async fn every_page_can_be_used_by_everybody_at_a_desk() -> anyhow::Result<()> {
 async fn every_page_can_be_used_by_everybody_on_a_telephone() -> anyhow::Result<()> {
     every_page(Screen::Phone).await
 }
+
+/// How far a table goes beyond its place, the height of its highest row, how many rows it has, and
+/// how much of what can be done is not to be seen.
+const MEASURES: &str = "const place = document.querySelector('.scroll'); \
+    const heights = [...document.querySelectorAll('tbody tr')].map((row) => row.getBoundingClientRect().height); \
+    const hidden = [...document.querySelectorAll('td.actions :is(button, .button)')].filter((one) => { \
+      const at = one.getBoundingClientRect(); return at.left < 0 || at.right > innerWidth; }); \
+    return [place.scrollWidth - place.clientWidth, Math.max(...heights), heights.length, hidden.length]";
+
+#[tokio::test]
+async fn a_list_of_scraps_shows_all_of_each_beside_what_can_be_done() -> anyhow::Result<()> {
+    let scraps = [
+        ("pedido", "2025-01-01", "2025-12-31", "concluido", 11_040),
+        ("financeiro", "2024-11-20", "2025-10-24", "concluido_com_ressalva", 1_234_567),
+        ("pedido", "2025-10-20", "2025-10-24", "token_recusado", 0),
+        ("venda", "2025-10-20", "2025-10-20", "suspenso", 987_654),
+        ("pedido", "2025-02-01", "2025-10-24", "interrompido", 43_800),
+        ("pedido", "2025-10-20", "2025-10-24", "falhou", 600),
+        ("pedido", "2025-10-20", "2025-10-24", "cancelado", 600),
+    ];
+    for (lang, screen) in [("pt-BR", Screen::Laptop), ("en", Screen::Laptop), ("pt-BR", Screen::Desk)] {
+        let visit = Visit::registered(screen, lang, 1, Faults::default()).await?;
+        for (route, from, to, state, read) in scraps {
+            let insert = format!(
+                "INSERT INTO scraps \
+                 (cliente_id, rota, periodo_inicio, periodo_fim, tamanho_pagina, estado, lidos, inseridos) \
+                 VALUES ({CLIENT}, '{route}', '{from}', '{to}', 0, '{state}', {read}, {read})"
+            );
+            visit.atlas.database.execute(&insert).await?;
+        }
+        visit.go("/scraps").await?;
+        let picture = format!("scraps-estados-{lang}-{}.png", screen.size().0);
+        visit.browser.picture(&pictures()?.join(picture)).await?;
+        let found = visit.browser.run(MEASURES, json!([])).await?;
+        let numbers: Vec<f64> = found.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        let [beyond, highest, rows, hidden] = numbers[..] else { anyhow::bail!("{found}") };
+        assert_eq!((rows, beyond, hidden), (7.0, 0.0, 0.0), "{lang}, {screen:?}: {found}");
+        // Two lines of a state, at most.
+        assert!(highest <= 56.0, "{lang}, {screen:?}: {found}");
+    }
+    Ok(())
+}

@@ -162,6 +162,56 @@ async fn records_are_verified_searched_and_read_as_text_whatever_they_hold() -> 
     Ok(())
 }
 
+/// Rows of a client: one that is looked for, two that are too large for it, and so many after them.
+async fn rows_to_search(atlas: &Atlas, rows: u32) -> anyhow::Result<()> {
+    let (series, large) = match atlas.database.is_postgres() {
+        true => (
+            format!("generate_series(1, {rows}) AS nth(n)"),
+            "jsonb_build_object('alvo', 1, 'x', repeat('a', 3000000))",
+        ),
+        false => (
+            format!(
+                "(WITH RECURSIVE nth(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM nth WHERE n < {rows}) SELECT n FROM nth)"
+            ),
+            "json_object('alvo', 1, 'x', hex(zeroblob(1500000)))",
+        ),
+    };
+    let insert = |what: &str| {
+        format!("INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) SELECT {CLIENT}, 'pedido', {what}")
+    };
+    for statement in [
+        format!("INSERT INTO clientes_tokens (cliente_id, token) VALUES ({CLIENT}, 't')"),
+        insert("'{\"alvo\":7}', 'a'"),
+        insert(&format!("{large}, 'b'")),
+        insert(&format!("{large}, 'c'")),
+        insert(&format!("'{{\"n\":1}}', 'n-' || n FROM {series}")),
+    ] {
+        atlas.database.execute(&statement).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_search_goes_on_by_itself_to_the_end_and_says_how_far_it_came() -> anyhow::Result<()> {
+    let readers = [(Atlas::on_sqlite()?, "pt-BR", Screen::Phone), (Atlas::on_postgres().await?, "en", Screen::Desk)];
+    for (atlas, lang, screen) in readers {
+        let visit = Visit::at(atlas, api(1, Faults::default()).await?, screen, lang).await?;
+        // More than one question reads.
+        rows_to_search(&visit.atlas, 20_500).await?;
+        visit.go("/dados/registros?cliente=2151&caminho=alvo").await?;
+        let status = "#busca [role=status]";
+        visit.reads(status, "20.503 registros examinados.", "20,503 records looked at.").await?;
+        visit.reads(status, "2 passam de", "2 have more than").await?;
+        visit.reads(status, "Não há mais nenhum.", "No more are left.").await?;
+        let found = "return document.querySelectorAll('#achados tbody tr').length";
+        assert_eq!(visit.browser.run(found, json!([])).await?, 1);
+        // Nothing is left that would lead further.
+        visit.browser.until("return !document.querySelector('#busca nav')", json!([])).await?;
+        visit.expect_sound().await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_token_and_a_connector_are_tried_without_storing_anything() -> anyhow::Result<()> {
     for (lang, screen) in readers() {

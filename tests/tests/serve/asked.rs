@@ -105,6 +105,40 @@ async fn what_is_exported_is_what_the_search_shows_in_every_format_by_page_and_a
 }
 
 #[tokio::test]
+async fn an_export_says_that_its_search_does_not_look_into_large_records() -> anyhow::Result<()> {
+    for atlas in Atlas::on_both().await? {
+        atlas.run(&["db", "init"]).await?.expect(0)?;
+        rows(&atlas, CLIENT, "pedido", "2026-11-20 00:00:00", &["{\"numero\":\"P-1\"}".to_owned()]).await?;
+        let large = match atlas.database.is_postgres() {
+            true => "jsonb_build_object('numero', 'P-1', 'texto', repeat('a', 3000000))",
+            false => "json_object('numero', 'P-1', 'texto', hex(zeroblob(1500000)))",
+        };
+        let insert = format!(
+            "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) \
+             VALUES ({CLIENT}, 'pedido', {large}, 'grande')"
+        );
+        atlas.database.execute(&insert).await?;
+        let server = Server::start(&atlas, &[]).await?;
+        let (browser, program) = (server.browser().await?, server.program(&atlas, true).await?);
+        let search = "cliente=2151&caminho=numero&valor=P-1";
+        let places = [("/dados/exportar", &browser), ("/api/v1/records/export", &program)];
+        for (place, caller) in places {
+            let narrowed = caller.get(&format!("{place}?{search}")).await?;
+            assert_eq!(header(&narrowed, "atlas-not-searched"), "records of more than 2097152 bytes", "{place}");
+            assert_eq!(ids(&narrowed.text().await?)?.len(), 1, "{place}");
+            // Without a search each record is there, and nothing has to be said.
+            let whole = caller.get(&format!("{place}?cliente=2151")).await?;
+            assert_eq!(header(&whole, "atlas-not-searched"), "", "{place}");
+            assert_eq!(ids(&whole.text().await?)?.len(), 2, "{place}");
+        }
+        let page = browser.page(&format!("/dados/registros?{search}")).await?;
+        assert!(page.contains("The file has no records of more than 2"), "{page}");
+        server.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_search_says_how_far_it_came_and_goes_on_from_there_to_the_end() -> anyhow::Result<()> {
     for atlas in Atlas::on_both().await? {
         atlas.run(&["db", "init"]).await?.expect(0)?;

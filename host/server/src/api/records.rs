@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Asked, At, cursor, limit};
 use super::scraps::Part;
-use crate::export::{Format, export, large_json};
+use crate::export::{Format, caveat, export, large_json};
 use crate::problem::Problem;
 use crate::search::{Search, find};
 use crate::session::{Caller, Looking};
@@ -223,7 +223,8 @@ pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Re
     Ok(large_json(&record, turn))
 }
 
-/// All records that are meant, the oldest first, as JSON Lines or CSV.
+/// All records that are meant, the oldest first, as JSON Lines or CSV. Where they are searched by `caminho`, the header
+/// `Atlas-Not-Searched` says from which size on records are not looked into, and not there.
 #[utoipa::path(get, path = "/records/export", tag = "records", params(Which, As), responses(
     (status = OK, description = "The records", content((String = "application/jsonl"), (String = "text/csv"))),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -238,8 +239,9 @@ pub(super) async fn export_all(
     let name = written.formato.as_deref().filter(|name| !name.is_empty()).unwrap_or("jsonl");
     let unknown = || caller.problem(&Failure::usage(notice!("web-format-unknown", format = name)));
     let format = Format::from_name(name).ok_or_else(unknown)?;
+    let caveat = caveat(&search);
     let records = export(&caller.house, caller.principal.access, search, format, zone);
     let records = records.map_err(|f| caller.problem(&f))?;
     let body = Streamed::from_stream(records);
-    Ok(([(header::CONTENT_TYPE, format.kind())], body).into_response())
+    Ok((caveat, [(header::CONTENT_TYPE, format.kind())], body).into_response())
 }

@@ -144,7 +144,7 @@ async function searchOn() {
   const button = document.getElementById("parar");
   if (!button) return;
   let stopped = false;
-  let [looked, count] = [Number(state.dataset.examinados), Number(state.dataset.achados)];
+  let [looked, count, large] = ["examinados", "achados", "grandes"].map((name) => Number(state.dataset[name]));
   let onward = state.dataset.continua;
   button.addEventListener("click", () => { stopped = true; });
   button.hidden = count >= Number(state.dataset.cheia);
@@ -165,11 +165,14 @@ async function searchOn() {
     const part = next.getElementById("busca");
     if (!part) break;
     const status = part.querySelector("[role=status]");
-    const ofPart = Number(part.dataset.examinados);
-    looked += ofPart;
+    looked += Number(part.dataset.examinados);
     count += Number(part.dataset.achados);
-    status.firstElementChild.textContent = status.firstElementChild.textContent.replace(whole.format(ofPart), whole.format(looked));
-    status.append(...state.querySelectorAll("[data-grandes]"));
+    large += Number(part.dataset.grandes);
+    // Several parts were looked at, so these are plurals, unless one record of all was too large: that one's line is its own.
+    if (looked > 1) status.firstElementChild.textContent = state.dataset.examinadosDito.replace("{}", whole.format(looked));
+    const told = status.querySelector(".grandes") ?? state.querySelector(".grandes");
+    if (told && large > 1) told.textContent = ` ${state.dataset.grandesDito.replace("{}", whole.format(large))}`;
+    if (told) status.append(told);
     state.querySelector("[role=status]").replaceChildren(...status.childNodes);
     const [rows, table] = [next.querySelectorAll("#achados tbody tr"), document.querySelector("#achados tbody")];
     if (table) table.append(...rows);

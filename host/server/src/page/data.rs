@@ -19,7 +19,7 @@ use super::layout::{day_input, empty, page};
 use super::remedy::alert;
 use super::visit::{At, Fields, Visit};
 use crate::counting::{DAYS, Overview};
-use crate::export::{Format, export, in_pieces};
+use crate::export::{Format, caveat, export, in_pieces};
 use crate::search::{Found, SEARCHED_RECORD_MAX, Search, find};
 use crate::{House, problem};
 use atlas_service::{DayTotal, Failure, collected};
@@ -240,6 +240,9 @@ fn form(visit: &Visit) -> Markup {
             a.button.quiet href=(export("csv")) download { "CSV" }
             a.button.quiet href=(export("excel")) download { (visit.text("web-export-excel")) }
             span.hint { (visit.say(&notice!("web-times-in", zone = visit.zone.name()))) }
+            @if query.get("caminho").is_some() {
+                span.hint { (visit.say(&notice!("web-export-skips", max = bytes(SEARCHED_RECORD_MAX as u64, visit.lang)))) }
+            }
         }
     }
 }
@@ -276,12 +279,17 @@ fn listed(visit: &Visit, found: &Found) -> Markup {
 fn how_far(visit: &Visit, found: &Found, onward: Option<&str>) -> Markup {
     let lang = visit.lang;
     let count = |n: usize| number(i64::try_from(n).unwrap_or(i64::MAX), lang);
+    let most = bytes(SEARCHED_RECORD_MAX as u64, lang);
+    // What the script says of several parts together, with its sum in the place of `{}`.
+    let searched = visit.say(&notice!("web-searched", count = "{}", n = 2));
+    let too_large = visit.say(&notice!("web-too-large-to-search", count = "{}", n = 2, max = most));
     html! {
-        div #busca data-examinados=(found.searched) data-achados=(found.records.len()) data-cheia=(SHOWN) data-continua=[onward] {
+        div #busca data-examinados=(found.searched) data-achados=(found.records.len()) data-cheia=(SHOWN) data-continua=[onward]
+            data-grandes=(found.too_large) data-examinados-dito=(searched) data-grandes-dito=(too_large) {
             p.hint role="status" {
                 span { (visit.say(&notice!("web-searched", count = count(found.searched), n = found.searched))) }
                 @if let Some(at) = &found.back_to { " " (visit.text("web-searched-back-to")) " " (visit.time(at)) "." }
-                @if found.too_large > 0 { span data-grandes { " " (visit.say(&notice!("web-too-large-to-search", count = count(found.too_large), n = found.too_large, max = bytes(SEARCHED_RECORD_MAX as u64, lang)))) } }
+                @if found.too_large > 0 { span.grandes { " " (visit.say(&notice!("web-too-large-to-search", count = count(found.too_large), n = found.too_large, max = most))) } }
                 @if onward.is_none() { " " (visit.text("web-searched-all")) }
             }
             @if let Some(onward) = onward {
@@ -358,13 +366,14 @@ async fn download(visit: Visit) -> Response {
                 .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
                 .collect();
             let name = format!("attachment; filename=\"dados_raw{of}.{}\"", format.extension());
+            let caveat = caveat(&search);
             let records = match export(&visit.house, visit.session.principal.access, search, format, visit.zone) {
                 Ok(records) => records,
                 Err(failure) => return visit.failed(&failure),
             };
             let body = Body::from_stream(records);
-            ([(header::CONTENT_TYPE, format.kind().to_owned()), (header::CONTENT_DISPOSITION, name)], body)
-                .into_response()
+            let kind = [(header::CONTENT_TYPE, format.kind().to_owned()), (header::CONTENT_DISPOSITION, name)];
+            (caveat, kind, body).into_response()
         }
         Err(failure) => visit.failed(&failure),
     }
