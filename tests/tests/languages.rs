@@ -276,6 +276,8 @@ async fn a_guest_in_python_has_its_librarys_files_early_its_own_errors_and_a_log
     ] {
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
     }
+    // Once, and the last line of it again as the reason.
+    assert_eq!(ran.stderr.matches("Traceback (most recent call last):").count(), 1, "{}", ran.stderr);
 
     // An edit compiles what is its own, and leaves Python's own code as it is.
     let edited = source.replace("import tomllib", "raise RuntimeError('edited')");

@@ -4,6 +4,7 @@ page. It says the same as the SDK for Rust (connectors/sdk). Copy it into a conn
 import functools
 import importlib
 import json
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -51,6 +52,8 @@ def reported(exported: Callable) -> Callable:
             for part in traceback.format_exception(error):
                 for line in part.rstrip().split("\n"):
                     log.log(log.Level.ERROR, line)
+            # Python itself would write the same once more, to standard error.
+            sys.excepthook = lambda *_: None
             raise
 
     return method
