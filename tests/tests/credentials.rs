@@ -221,7 +221,7 @@ async fn a_token_that_ends_in_the_middle_is_renewed_and_its_page_repeated_once()
     atlas.run_pedido(CLIENT, &["--page-size", "10"]).await?.expect(0)?;
     api.forget_access_token();
     let run = atlas.run_pedido(CLIENT, &["--page-size", "10", "--concurrency", "1"]).await?.expect(0)?;
-    assert!(run.stderr.contains("access token"), "{}", run.stderr);
+    assert!(run.stderr.contains("o token de acesso"), "{}", run.stderr);
     let tokens = api.tokens();
     assert_eq!((tokens.issued, tokens.refused, api.served().authorization_wrong), (2, 0, 1));
 
