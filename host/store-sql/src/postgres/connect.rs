@@ -18,20 +18,31 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
 }
 
 /// So many connections to such a server, made when they are needed.
-pub(super) fn pool(options: PgConnectOptions, max: u32) -> PgPool {
+pub(crate) fn pool(options: PgConnectOptions, max: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(max)
         // A ping before each use would double the round trips; a broken connection shows at its next use.
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(refuse_read_only(connection)))
         // Nobody waits for this: it is done after its user has gone on.
-        .after_release(|connection, _| Box::pin(takes_writes(connection)))
+        .after_release(|connection, _| Box::pin(may_be_used_again(connection)))
         .connect_lazy_with(options)
 }
 
 async fn refuse_read_only(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let refused = || sqlx::Error::Io(std::io::Error::other("the server is read-only: a standby perhaps"));
     if takes_writes(connection).await? { Ok(()) } else { Err(refused()) }
+}
+
+/// Whether a returned connection may be used again: it takes writes, and is within no transaction.
+/// A `BEGIN` whose caller was given up while it was on its way is carried out all the same, and sqlx
+/// does not know: what the next caller wrote would be in a transaction that nothing ever commits.
+/// The pool closes such a connection, and the server takes back its transaction.
+async fn may_be_used_again(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // Outside a transaction a statement is one by itself, and both begin at the same moment.
+    let asked =
+        "SELECT current_setting('transaction_read_only') = 'off' AND transaction_timestamp() = statement_timestamp()";
+    sqlx::raw_sql(asked).fetch_one(connection).await?.try_get(0)
 }
 
 /// A standby says no, and so does a server that was told to (`default_transaction_read_only`).

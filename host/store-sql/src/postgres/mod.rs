@@ -7,7 +7,7 @@
 pub(crate) mod dialect;
 
 mod concerns;
-mod connect;
+pub(crate) mod connect;
 mod insert;
 mod ledger;
 mod schema;

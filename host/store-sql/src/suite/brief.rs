@@ -1,5 +1,7 @@
 //! What may take only so long. Each database ends a statement in its own way.
 
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -30,6 +32,32 @@ async fn a_brief_transaction_has_our_limit_or_a_shorter_one_of_the_administrator
         assert_eq!(after, theirs, "the connection is given back as it was");
     }
     pool.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_given_up_while_it_begins_takes_nothing_of_the_next_callers_along() -> Result<()> {
+    let (database, others) = postgres().await?;
+    let StoreUrl::Postgres(options) = database.url() else { anyhow::bail!("not a PostgreSQL") };
+    let pool = crate::postgres::connect::pool(*options, 1);
+    sqlx::query("CREATE TABLE kept (n BIGINT)").execute(&pool).await?;
+    for looks in 1..12_i64 {
+        // Given up after so many looks at it: before it is sent, on its way, or done.
+        let mut begin = Box::pin(pool.begin());
+        for _ in 0..looks {
+            let look = |context: &mut Context<'_>| Poll::Ready(begin.as_mut().poll(context).is_ready());
+            if poll_fn(look).await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(begin);
+        sqlx::query("INSERT INTO kept VALUES ($1)").bind(looks).execute(&pool).await?;
+        let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM kept").fetch_one(&others).await?;
+        assert_eq!(kept, looks, "what was written is there for others");
+    }
+    pool.close().await;
+    others.close().await;
     Ok(())
 }
 
