@@ -24,7 +24,7 @@ use super::House;
 use super::problem::Problem;
 use super::room::SeatKind;
 use super::session::Kept;
-use atlas_service::{Exit, Failure};
+use atlas_service::{Exit, Failure, Kind};
 
 /// Nothing is loaded from anywhere else, nothing inline is run, nobody frames our pages, no form leads away.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -60,11 +60,7 @@ pub(super) async fn guard(State(house): State<Arc<House>>, mut request: Request,
         Err(failure) => {
             let texts = house.texts.of(super::language(request.headers()));
             let problem = Problem::of(&failure, texts);
-            let status = match failure.notice.key.as_str() {
-                "web-other-host" => StatusCode::MISDIRECTED_REQUEST,
-                _ => super::problem::status(&failure),
-            };
-            Problem { status: status.as_u16(), ..problem }.into_response()
+            problem.into_response()
         }
     };
     let headers = response.headers_mut();
@@ -118,19 +114,19 @@ fn check(house: &House, request: &Request) -> Result<(), Failure> {
     let said = request.headers().get_all(header::HOST).iter().map(|host| String::from_utf8_lossy(host.as_bytes()));
     let mut hosts: Vec<String> = from_uri.into_iter().chain(said.map(Cow::into_owned)).collect();
     if let Some(other) = hosts.iter().find(|host| !is_ours(host, &house.hosts)) {
-        return Err(Failure::new("op-access", notice!("web-other-host", host = other), Exit::Usage));
+        return Err(Failure::new("op-access", notice!("web-other-host", host = other), Exit::Usage).of_kind(Kind::OtherHost));
     }
     if hosts.is_empty() {
-        return Err(Failure::new("op-access", notice!("web-other-host", host = "-"), Exit::Usage));
+        return Err(Failure::new("op-access", notice!("web-other-host", host = "-"), Exit::Usage).of_kind(Kind::OtherHost));
     }
     let host = hosts.swap_remove(0);
     // No name has it, and no database keeps it in a text.
     if request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00")) {
-        return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage));
+        return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage).of_kind(Kind::Malformed));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && !comes_from_us(request.headers(), &host, house.is_tls) {
-        return Err(Failure::new("op-access", notice!("web-foreign-page"), Exit::Usage));
+        return Err(Failure::new("op-access", notice!("web-foreign-page"), Exit::Usage).of_kind(Kind::NotAllowed));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use atlas_service::i18n::Catalogue;
-use atlas_service::{Exit, Failure};
+use atlas_service::{Exit, Failure, Kind};
 
 /// What went wrong (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -54,17 +54,18 @@ impl IntoResponse for Problem {
 
 /// The status of a failure: whose fault it is, and whether the same again would help.
 pub(super) fn status(failure: &Failure) -> StatusCode {
-    match failure.notice.key.as_str() {
-        key if UNKNOWN.contains(&key) => StatusCode::NOT_FOUND,
-        key if IN_THE_WAY.contains(&key) => StatusCode::CONFLICT,
-        "web-not-signed-in" => StatusCode::UNAUTHORIZED,
-        "web-not-allowed" | "web-foreign-page" | "web-form-expired" => StatusCode::FORBIDDEN,
-        "web-throttled" | "web-too-many-listeners" => StatusCode::TOO_MANY_REQUESTS,
-        "web-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
-        "web-other-media" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "web-other-method" => StatusCode::METHOD_NOT_ALLOWED,
-        "web-bad-request" | "web-query-unknown" | "web-query-none" | "web-query-twice" => StatusCode::BAD_REQUEST,
-        _ => match failure.exit {
+    match failure.kind {
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::NotSignedIn => StatusCode::UNAUTHORIZED,
+        Kind::NotAllowed => StatusCode::FORBIDDEN,
+        Kind::Throttled => StatusCode::TOO_MANY_REQUESTS,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::OtherMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::OtherHost => StatusCode::MISDIRECTED_REQUEST,
+        Kind::Malformed => StatusCode::BAD_REQUEST,
+        Kind::Plain => match failure.exit {
             Exit::Configuration => StatusCode::SERVICE_UNAVAILABLE,
             Exit::Source => StatusCode::BAD_GATEWAY,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -72,40 +73,12 @@ pub(super) fn status(failure: &Failure) -> StatusCode {
     }
 }
 
-/// What was asked for is not there.
-const UNKNOWN: [&str; 9] = [
-    "error-scrap-unknown",
-    "error-client-unknown",
-    "error-token-unknown",
-    "error-schedule-unknown",
-    "error-reject-unknown",
-    "error-route-unknown",
-    "web-record-unknown",
-    "web-version-unknown",
-    "web-page-unknown",
-];
-
-/// What was asked for is not possible as things stand.
-const IN_THE_WAY: [&str; 11] = [
-    "error-scrap-ended",
-    "error-scrap-ended-with-reservations",
-    "error-scrap-not-to-pause",
-    "error-scrap-not-to-queue",
-    "error-client-exists",
-    "error-client-in-use",
-    "error-nothing-held",
-    "error-another-waits",
-    "error-no-base-url",
-    "error-api-not-served",
-    "web-request-underway",
-];
-
 /// Nobody is signed in.
 pub(super) fn not_signed_in() -> Failure {
-    Failure::new("op-access", notice!("web-not-signed-in"), Exit::Credential)
+    Failure::new("op-access", notice!("web-not-signed-in"), Exit::Credential).of_kind(Kind::NotSignedIn)
 }
 
 /// Who is signed in may not do this.
 pub(super) fn not_allowed() -> Failure {
-    Failure::new("op-access", notice!("web-not-allowed"), Exit::Credential)
+    Failure::new("op-access", notice!("web-not-allowed"), Exit::Credential).of_kind(Kind::NotAllowed)
 }

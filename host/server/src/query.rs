@@ -4,7 +4,7 @@
 use atlas_model::notice;
 use url::form_urlencoded;
 
-use atlas_service::{Exit, Failure};
+use atlas_service::{Exit, Failure, Kind};
 
 /// Names of the tables' columns, which answers bear too, beside the names that the page, the
 /// command line and the API share.
@@ -20,7 +20,7 @@ pub(super) fn check<N: AsRef<str>>(query: &str, known: &[N]) -> Result<(), Failu
     let mut given: Vec<String> = Vec::new();
     for (name, _) in form_urlencoded::parse(query.as_bytes()) {
         let shared = shared(&name).to_owned();
-        let refused = |notice| Err(Failure::new("op-access", notice, Exit::Usage));
+        let refused = |notice| Err(Failure::new("op-access", notice, Exit::Usage).of_kind(Kind::Malformed));
         if !known.iter().any(|known| known.as_ref() == shared) {
             let shown: String = name.chars().take(80).collect();
             let all: Vec<&str> = known.iter().map(AsRef::as_ref).collect();

@@ -19,7 +19,7 @@ use super::House;
 use super::problem::{Problem, not_allowed, not_signed_in};
 use super::{api, query};
 use atlas_service::i18n::{Catalogue, Lang};
-use atlas_service::{Act, Exit, Failure, Principal, SESSION_S};
+use atlas_service::{Act, Exit, Failure, Principal, SESSION_S, Kind};
 
 /// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis, section 4.1.3.2).
 const SESSION_COOKIE: &str = "atlas_sessao";
@@ -200,7 +200,7 @@ async fn who(house: &House, parts: &Parts) -> Result<Principal, Failure> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let sent = headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
     if !reads && sent != Some(session.form_token.as_str()) {
-        return Err(Failure::new("op-access", notice!("web-form-expired"), Exit::Usage));
+        return Err(Failure::new("op-access", notice!("web-form-expired"), Exit::Usage).of_kind(Kind::NotAllowed));
     }
     Ok(session.principal)
 }

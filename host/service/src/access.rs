@@ -188,7 +188,7 @@ impl Atlas {
         let removed = self.store().remove_access(AccessKind::Token, id).await;
         match removed.map_err(|e| Failure::store("op-access", &e))? {
             true => Ok(()),
-            false => Err(Failure::usage(notice!("error-token-unknown", id = id))),
+            false => Err(Failure::not_found(notice!("error-token-unknown", id = id))),
         }
     }
 

@@ -4,7 +4,7 @@ use atlas_model::{ApiChange, Client, ClientWrite, PART_MAX, Secret, notice};
 use atlas_store::{Fault, StoreError};
 
 use super::Atlas;
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, Kind};
 use atlas_http::{parse_base_url, shown_base_url};
 
 /// Characters of an API's name.
@@ -119,7 +119,7 @@ impl Atlas {
                 })
             }
             Err(error) if error.fault == Fault::InUse => {
-                Err(Failure::usage(notice!("error-client-in-use", client = cliente_id)))
+                Err(Failure::conflict(notice!("error-client-in-use", client = cliente_id)))
             }
             Err(error) => Err(Failure::store("op-client", &error)),
         }
@@ -146,7 +146,7 @@ impl Atlas {
 /// Why a change was not made.
 pub(super) fn not_written(cliente_id: i32, api: &str, error: &StoreError) -> Failure {
     match error.fault {
-        Fault::Exists => Failure::usage(notice!("error-client-exists", client = cliente_id)),
+        Fault::Exists => Failure::conflict(notice!("error-client-exists", client = cliente_id)),
         Fault::Missing if error.detail() == "client" => unknown(cliente_id),
         Fault::Missing => Failure::usage(notice!("error-api-needs-base-url", api = api)),
         Fault::Guarded => {
@@ -157,7 +157,7 @@ pub(super) fn not_written(cliente_id: i32, api: &str, error: &StoreError) -> Fai
 }
 
 pub(super) fn unknown(cliente_id: i32) -> Failure {
-    Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential)
+    Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential).of_kind(Kind::NotFound)
 }
 
 /// Fails for a client, or a change of one, that cannot be.

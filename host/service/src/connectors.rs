@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atlas_model::{Limits, notice};
 use tokio::sync::OnceCell;
 
-use super::failure::{Exit, Failure, ended_process};
+use super::failure::{Exit, Failure, Kind, ended_process};
 use super::reload::held;
 use crate::config::Config;
 use atlas_connectors::{
@@ -122,12 +122,15 @@ impl Connectors {
         }
         // The file that bears the route's name is most likely the one that was meant.
         let meant = entries.iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));
-        let notice = match meant.map(|entry| (&entry.path, &entry.loaded)) {
+        let (notice, kind) = match meant.map(|entry| (&entry.path, &entry.loaded)) {
             Some((path, Err(error))) => return Err(Failure::load(path, error)),
-            _ if entries.is_empty() => notice!("doctor-no-connectors", folder = folder),
-            _ => notice!("error-route-unknown", route = route, folder = folder, routes = registry.routes().join(", ")),
+            _ if entries.is_empty() => (notice!("doctor-no-connectors", folder = folder), Kind::Plain),
+            _ => {
+                let routes = registry.routes().join(", ");
+                (notice!("error-route-unknown", route = route, folder = folder, routes = routes), Kind::NotFound)
+            }
         };
-        Err(Failure::new("op-connector", notice, Exit::Connector))
+        Err(Failure::new("op-connector", notice, Exit::Connector).of_kind(kind))
     }
 
     /// Accepts the version of a route that waits for the operator's word, or that its trial refused, if its digest begins like

@@ -51,6 +51,34 @@ impl Exit {
     }
 }
 
+/// What kind of failure it is, where that says more than the exit code: what a program that asks over HTTP does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// The exit code says it all.
+    #[default]
+    Plain,
+    /// What was asked for is not there.
+    NotFound,
+    /// What was asked for is not possible as things stand.
+    Conflict,
+    /// The request carries no access that is valid.
+    NotSignedIn,
+    /// The caller may not do this.
+    NotAllowed,
+    /// Too many requests of this kind; later they are answered.
+    Throttled,
+    /// The request has more bytes than are read.
+    TooLarge,
+    /// The body is of another type than the one that is read.
+    OtherMedia,
+    /// The address does not take this method.
+    OtherMethod,
+    /// The request is for another host than this one.
+    OtherHost,
+    /// The request cannot be read.
+    Malformed,
+}
+
 /// Something failed, and an operator has to be told.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -60,6 +88,8 @@ pub struct Failure {
     pub notice: Notice,
     /// The exit code.
     pub exit: Exit,
+    /// What kind of failure it is.
+    pub kind: Kind,
     /// What led to it, outermost first, for the error log.
     pub causes: Vec<String>,
 }
@@ -67,7 +97,23 @@ pub struct Failure {
 impl Failure {
     /// A failure without causes.
     pub fn new(operation: &'static str, notice: Notice, exit: Exit) -> Self {
-        Self { operation, notice, exit, causes: Vec::new() }
+        Self { operation, notice, exit, kind: Kind::Plain, causes: Vec::new() }
+    }
+
+    /// The same, of this kind.
+    #[must_use]
+    pub fn of_kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Something that a command or a request named is not there.
+    pub fn not_found(notice: Notice) -> Self {
+        Self::usage(notice).of_kind(Kind::NotFound)
+    }
+
+    /// Something that a command or a request asked for is not possible as things stand.
+    pub fn conflict(notice: Notice) -> Self {
+        Self::usage(notice).of_kind(Kind::Conflict)
     }
 
     /// The same, with an error and all that is behind it as causes.
@@ -168,7 +214,11 @@ impl Failure {
             }
             WordError::State(reason) => (notice!("error-connector-state", reason = reason), Exit::Configuration),
         };
-        Self::new("op-connector", notice, exit).because(error)
+        let kind = match error {
+            WordError::NothingHeld { .. } | WordError::AnotherWaits { .. } => Kind::Conflict,
+            WordError::NoSuchVersion { .. } | WordError::State(_) => Kind::Plain,
+        };
+        Self::new("op-connector", notice, exit).of_kind(kind).because(error)
     }
 
     /// The client's credential or base URL is not there.
@@ -199,7 +249,11 @@ impl Failure {
                 (notice!("error-token-url", client = client, url = url), Exit::Configuration)
             }
         };
-        Self::new("op-run", notice, exit).because(error)
+        let kind = match error {
+            CredentialError::NoBaseUrl { .. } | CredentialError::NotServed { .. } => Kind::Conflict,
+            _ => Kind::Plain,
+        };
+        Self::new("op-run", notice, exit).of_kind(kind).because(error)
     }
 
     /// How a scrap's run ended, if not simply well.

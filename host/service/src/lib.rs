@@ -69,7 +69,7 @@ pub use self::clients::{ClientChange, Said, check as check_client};
 pub use self::connectors::Connectors;
 pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};
-pub use self::failure::{Exit, Failure, line_of};
+pub use self::failure::{Exit, Failure, Kind, line_of};
 use self::history::Recorders;
 pub use self::history::{Complaints, HistoryLine, HistoryPoint, Saying, paced};
 pub use self::period::collected;

@@ -30,7 +30,7 @@ impl Atlas {
     /// One rejected record.
     pub async fn rejected(&self, id: i64) -> Result<Rejected, Failure> {
         let found = self.store().rejected(id).await.map_err(|error| Failure::store("op-rejects", &error))?;
-        found.ok_or_else(|| Failure::usage(notice!("error-reject-unknown", id = id)))
+        found.ok_or_else(|| Failure::not_found(notice!("error-reject-unknown", id = id)))
     }
 
     /// Tells of every rejected record, of one scrap if asked, oldest first.

@@ -99,7 +99,7 @@ impl Atlas {
     async fn scrap_patiently(&self, id: i64, patience: Patience<'_>) -> Result<Scrap, Failure> {
         let scrap = patience.wait(|| self.store().scrap(id)).await;
         let scrap = scrap.map_err(|error| Failure::store("op-scrap", &error))?;
-        scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
+        scrap.ok_or_else(|| Failure::not_found(notice!("error-scrap-unknown", id = id)))
     }
 
     /// Runs a scrap, new or left behind by whatever ended its last run, until it ends. `announce` is told once everything
@@ -318,7 +318,7 @@ impl Atlas {
             RunFor::Queue(taken) => self.store().claim_taken(&taken.lease, &stamp, host).await,
         };
         claimed.map_err(|error| match error.fault {
-            Fault::LeaseLost => Failure::new("op-run", notice!("end-lease-lost", id = id), Exit::Interrupted),
+            Fault::LeaseLost => Failure::new("op-run", notice!("end-lease-lost"), Exit::Interrupted),
             _ => Failure::store("op-run", &error),
         })
     }

@@ -185,7 +185,7 @@ impl Atlas {
 }
 
 fn unknown(id: i64) -> Failure {
-    Failure::usage(notice!("error-schedule-unknown", id = id))
+    Failure::not_found(notice!("error-schedule-unknown", id = id))
 }
 
 fn there(id: i64, is_there: bool) -> Result<(), Failure> {

@@ -113,7 +113,7 @@ impl Atlas {
     /// One scrap.
     pub async fn scrap(&self, id: i64) -> Result<Scrap, Failure> {
         let scrap = self.store().scrap(id).await.map_err(|error| Failure::store("op-scrap", &error))?;
-        scrap.ok_or_else(|| Failure::usage(notice!("error-scrap-unknown", id = id)))
+        scrap.ok_or_else(|| Failure::not_found(notice!("error-scrap-unknown", id = id)))
     }
 
     /// The newest of some scraps.
@@ -141,7 +141,7 @@ impl Atlas {
         // Somebody else was quicker: it is as both wanted it.
         match self.scrap(id).await?.state {
             ScrapState::Cancelado => Ok(()),
-            state => Err(Failure::usage(scrap_ended(id, state))),
+            state => Err(Failure::conflict(scrap_ended(id, state))),
         }
     }
 
@@ -182,7 +182,7 @@ impl Atlas {
 /// A wish that the scrap's state does not allow.
 fn refused(asked: Asked, why: impl FnOnce() -> Notice) -> Result<Asked, Failure> {
     match asked {
-        Asked::Refused => Err(Failure::usage(why())),
+        Asked::Refused => Err(Failure::conflict(why())),
         Asked::Done | Asked::Passed => Ok(asked),
     }
 }

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::problem::Problem;
 use crate::session::Caller;
 use crate::{House, language};
-use atlas_service::{Exit, Failure};
+use atlas_service::{Exit, Failure, Kind};
 
 /// Things of one answer, at most, and where nobody says.
 pub(super) const LIMIT_MAX: i64 = 1_000;
@@ -43,7 +43,7 @@ pub(super) fn cursor(caller: &Caller, asked: Option<&str>) -> Result<Option<i64>
 }
 
 fn bad(reason: &str) -> Failure {
-    Failure::new("op-access", notice!("web-bad-request", reason = reason), Exit::Usage)
+    Failure::new("op-access", notice!("web-bad-request", reason = reason), Exit::Usage).of_kind(Kind::Malformed)
 }
 
 /// Whether a text in this JSON has the character NUL: written otherwise than as an escape, it is no JSON.
@@ -84,10 +84,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<House>> for Body<T> {
             let (status, failure) = match &error {
                 JsonRejection::MissingJsonContentType(_) => (
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    Failure::new("op-access", notice!("web-other-media"), Exit::Usage),
+                    Failure::new("op-access", notice!("web-other-media"), Exit::Usage).of_kind(Kind::OtherMedia),
                 ),
                 _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                    (StatusCode::PAYLOAD_TOO_LARGE, Failure::new("op-access", notice!("web-too-large"), Exit::Usage))
+                    (StatusCode::PAYLOAD_TOO_LARGE, Failure::new("op-access", notice!("web-too-large"), Exit::Usage).of_kind(Kind::TooLarge))
                 }
                 // What was sent is not shown again: there may be a token in it.
                 JsonRejection::JsonDataError(_) => {
@@ -130,7 +130,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<House>> for At<T> {
 
 /// There is something here, but nothing that this method does.
 pub(super) async fn other_method(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
-    let failure = Failure::new("op-access", notice!("web-other-method"), Exit::Usage);
+    let failure = Failure::new("op-access", notice!("web-other-method"), Exit::Usage).of_kind(Kind::OtherMethod);
     Problem::of(&failure, house.texts.of(language(&headers))).into_response()
 }
 

@@ -18,7 +18,7 @@ use crate::events::{EventId, Wanted, stream};
 use crate::problem::Problem;
 use crate::session::Looking;
 use crate::{House, LET_IN_STILL, page};
-use atlas_service::{Exit, Failure, Health};
+use atlas_service::{Exit, Failure, Health, Kind};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -51,7 +51,7 @@ pub(super) async fn events(
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
     let wanted = Wanted { seen, scrap: which.scrap, lang: caller.lang };
     let house = &caller.house;
-    let too_many = || Failure::new("op-access", notice!("web-too-many-listeners"), Exit::Usage);
+    let too_many = || Failure::new("op-access", notice!("web-too-many-listeners"), Exit::Usage).of_kind(Kind::Throttled);
     let place = house.listeners.admit(caller.principal.access).ok_or_else(|| caller.problem(&too_many()))?;
     let events = stream(Arc::clone(&house.journal), Arc::clone(&house.texts), wanted, house.stop.clone());
     let events = events.take_until(shut_out(Arc::clone(house), caller.principal.access));

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::problem::Problem;
 use crate::session::Caller;
 use crate::{BODY_MAX, House};
-use atlas_service::{Act, Atlas, Exit, Failure};
+use atlas_service::{Act, Atlas, Exit, Failure, Kind};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -38,19 +38,18 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let refuse = |notice, status: StatusCode| {
-        let problem = caller.problem(&Failure::new("op-access", notice, Exit::Usage));
-        Problem { status: status.as_u16(), ..problem }.into_response()
+    let refuse = |notice, kind| {
+        caller.problem(&Failure::new("op-access", notice, Exit::Usage).of_kind(kind)).into_response()
     };
     // Who may change nothing is refused, and leaves nothing behind.
     if !caller.principal.may(Act::Operate) {
         return next.run(Request::from_parts(parts, body)).await;
     }
     if key.is_empty() || key.len() > KEY_MAX || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
-        return refuse(notice!("web-idempotency-key", max = KEY_MAX), StatusCode::BAD_REQUEST);
+        return refuse(notice!("web-idempotency-key", max = KEY_MAX), Kind::Malformed);
     }
     let Ok(body) = to_bytes(body, BODY_MAX).await else {
-        return refuse(notice!("web-too-large"), StatusCode::PAYLOAD_TOO_LARGE);
+        return refuse(notice!("web-too-large"), Kind::TooLarge);
     };
     let asked = Sha256::new().chain_update(parts.uri.to_string().as_bytes()).chain_update([0]).chain_update(&body);
     let asked = URL_SAFE_NO_PAD.encode(asked.finalize());
@@ -67,7 +66,7 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
     match done.await {
         Ok(Ok(Some(response))) => response,
         Ok(Err(Err(error))) => caller.problem(&error).into_response(),
-        Ok(Err(Ok(Earlier::Different))) => refuse(notice!("web-request-different"), StatusCode::UNPROCESSABLE_ENTITY),
+        Ok(Err(Ok(Earlier::Different))) => refuse(notice!("web-request-different"), Kind::Plain),
         Ok(Err(Ok(Earlier::Answered(status, body)))) => {
             let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             let mut response = answer(status.unwrap_or(StatusCode::OK), body.into());
@@ -75,7 +74,7 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
             response
         }
         Ok(Err(Ok(Earlier::Underway | Earlier::None))) | Ok(Ok(None)) | Err(_) => {
-            refuse(notice!("web-request-underway"), StatusCode::CONFLICT)
+            refuse(notice!("web-request-underway"), Kind::Conflict)
         }
     }
 }

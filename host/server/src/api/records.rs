@@ -211,7 +211,7 @@ pub(super) struct WholeRecord {
 pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Response, Problem> {
     let turn = caller.house.reading().map_err(|f| caller.problem(&f))?;
     let record = caller.house.atlas.record(id).await.map_err(|f| caller.problem(&f))?;
-    let unreadable = |_| caller.problem(&Failure::usage(notice!("web-record-unknown", id = id)));
+    let unreadable = |_| caller.problem(&Failure::not_found(notice!("web-record-unknown", id = id)));
     let record = WholeRecord {
         id,
         cliente_id: record.cliente_id,

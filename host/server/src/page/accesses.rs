@@ -120,7 +120,7 @@ async fn ask_to_revoke(visit: Visit, At(id): At<i64>) -> Response {
     match visit.house.atlas.tokens().await {
         Ok(tokens) => {
             let Some(token) = tokens.into_iter().find(|token| token.id == id) else {
-                return visit.failed(&Failure::usage(notice!("error-token-unknown", id = id)));
+                return visit.failed(&Failure::not_found(notice!("error-token-unknown", id = id)));
             };
             let name = token.name;
             let title = visit.text("web-revoke-token");

@@ -17,7 +17,7 @@ use super::remedy::lone_alert;
 use super::visit::{Fields, From, Posted, theme};
 use crate::{House, language, session};
 use atlas_service::i18n::Lang;
-use atlas_service::{Exit, Failure};
+use atlas_service::{Exit, Failure, Kind};
 
 /// How long a browser keeps what was chosen.
 const CHOICE_S: u32 = 365 * 24 * 60 * 60;
@@ -137,7 +137,7 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
     let begun = if link.is_some() { Ok(()) } else { house.throttle.begin(address) };
     let signed_in = match begun {
         Err(wait) => {
-            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage))
+            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage).of_kind(Kind::Throttled))
         }
         Ok(()) => try_in(&house, &headers, &fields).await,
     };

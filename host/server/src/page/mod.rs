@@ -47,7 +47,7 @@ pub(super) use self::api_docs::api_docs;
 use super::House;
 use super::problem::Problem;
 use atlas_model::notice;
-use atlas_service::{Exit, Failure};
+use atlas_service::{Exit, Failure, Kind};
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
@@ -75,7 +75,7 @@ pub(super) async fn unknown(
 }
 
 fn no_page(house: &House, headers: &HeaderMap, uri: &Uri) -> Response {
-    let failure = Failure::new("op-access", notice!("web-page-unknown", path = uri.path()), Exit::Usage);
+    let failure = Failure::new("op-access", notice!("web-page-unknown", path = uri.path()), Exit::Usage).of_kind(Kind::NotFound);
     let texts = house.texts.of(super::language(headers));
     if uri.path().starts_with("/api/") {
         return Problem::of(&failure, texts).into_response();

@@ -263,9 +263,9 @@ fn after(visit: &Visit, id: i64, done: Result<(), Failure>) -> Response {
 async fn ask_to_cancel(visit: Visit, At(id): At<i64>) -> Response {
     match visit.house.atlas.scrap(id).await {
         Ok(scrap) if scrap.state == ScrapState::ConcluidoComRessalva => {
-            visit.failed(&Failure::usage(notice!("error-scrap-ended-with-reservations", id = id)))
+            visit.failed(&Failure::conflict(notice!("error-scrap-ended-with-reservations", id = id)))
         }
-        Ok(scrap) if scrap.state.is_done() => visit.failed(&Failure::usage(notice!("error-scrap-ended", id = id))),
+        Ok(scrap) if scrap.state.is_done() => visit.failed(&Failure::conflict(notice!("error-scrap-ended", id = id))),
         Ok(scrap) => {
             let notice = notice!(
                 "web-ask-cancel",

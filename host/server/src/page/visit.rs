@@ -21,7 +21,7 @@ use crate::session::{Session, mark, session};
 use crate::{House, language, query};
 use atlas_service::i18n::{Catalogue, Lang};
 use atlas_service::zone::{Zone, moment};
-use atlas_service::{Act, Exit, Failure};
+use atlas_service::{Act, Exit, Failure, Kind};
 
 /// What a proxy says of for whom it asks.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -283,7 +283,7 @@ impl FromRequest<Arc<House>> for Posted {
         let body = body.map_err(|error| layout::lone_failure(texts, theme(&parts.headers), &unreadable(&error)))?;
         let fields = Fields::parse(&body);
         if fields.iter().any(|(_, value)| value.contains('\0')) {
-            let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Exit::Usage);
+            let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Exit::Usage).of_kind(Kind::Malformed);
             return Err(layout::lone_failure(texts, theme(&parts.headers), &failure));
         }
         // The page that the form stands on, for whoever has to sign in first.
@@ -296,7 +296,7 @@ impl FromRequest<Arc<House>> for Posted {
         };
         if fields.get(FORM_TOKEN) != Some(visit.session.form_token.as_str()) {
             // Signed in anew meanwhile, in another tab: what was typed is kept.
-            let failure = Failure::new("op-access", notice!("web-form-expired"), Exit::Usage);
+            let failure = Failure::new("op-access", notice!("web-form-expired"), Exit::Usage).of_kind(Kind::NotAllowed);
             return Err(layout::expired(&visit, &failure, &from, &fields));
         }
         Ok(Self { visit, fields })
@@ -305,8 +305,11 @@ impl FromRequest<Arc<House>> for Posted {
 
 fn unreadable(error: &StringRejection) -> Failure {
     let too_large = error.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE;
-    let notice = if too_large { notice!("web-too-large") } else { notice!("web-bad-request", reason = error) };
-    Failure::new("op-access", notice, Exit::Usage)
+    let (notice, kind) = match too_large {
+        true => (notice!("web-too-large"), Kind::TooLarge),
+        false => (notice!("web-bad-request", reason = error), Kind::Malformed),
+    };
+    Failure::new("op-access", notice, Exit::Usage).of_kind(kind)
 }
 
 /// From where somebody asks.
