@@ -1,5 +1,6 @@
-//! The first figures: how fast the product writes, beside what the same PostgreSQL takes from a program that does nothing
-//! but insert. Not a test: figures depend on the machine, and on what else it does.
+//! The first figures: how fast the product writes, beside what the same PostgreSQL takes from a
+//! program that does nothing but insert. Not a test: figures depend on the machine, and on what
+//! else it does.
 
 use std::process::Command;
 

@@ -9,11 +9,12 @@ use anyhow::{Context as _, Result};
 use crate::command::{execute, root, step, target_dir};
 use crate::pip::MDBOOK;
 
-/// Pages of the repository that the book leads to. mdBook takes every link to a `.md` for one to a page of its own.
+/// Pages of the repository that the book leads to. mdBook takes every link to a `.md` for one to a
+/// page of its own.
 const OUTSIDE: [&str; 5] = ["README", "ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "SECURITY"];
 
-/// Makes it at `target/book`: as deep below the workspace as its pages are, so that a page's link to a file of the repository
-/// leads there from the book as well.
+/// Makes it at `target/book`: as deep below the workspace as its pages are, so that a page's link
+/// to a file of the repository leads there from the book as well.
 pub(crate) fn build() -> Result<()> {
     let to = target_dir()?.join("book");
     let mut build = Command::new(MDBOOK.install()?);

@@ -13,8 +13,8 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// The program that [`execute`] waits for.
 static RUNNING: Mutex<Option<u32>> = Mutex::new(None);
 
-/// Makes Ctrl-C and SIGTERM end the program that runs, and not us: the failure then goes its ordinary way out, past every
-/// guard that has something to stop or to remove.
+/// Makes Ctrl-C and SIGTERM end the program that runs, and not us: the failure then goes its
+/// ordinary way out, past every guard that has something to stop or to remove.
 pub(crate) fn on_interrupt_stop() -> Result<()> {
     let stop = || {
         INTERRUPTED.store(true, Ordering::SeqCst);
@@ -47,7 +47,8 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
-    // What `cargo run` tells us of ourselves. Build scripts that watch these would run again, and wasmtime with them.
+    // What `cargo run` tells us of ourselves. Build scripts that watch these would run again, and
+    // wasmtime with them.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         let ours = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];

@@ -1,4 +1,5 @@
-//! The connectors that ship with Atlas: compiled, made into components, and put where the host looks for them.
+//! The connectors that ship with Atlas: compiled, made into components, and put where the host
+//! looks for them.
 
 pub(crate) mod examples;
 pub(crate) mod guests;
@@ -14,15 +15,15 @@ use wit_parser::WorldItem;
 
 use crate::command::{answers, cargo, execute, output, root, step, target_dir};
 
-/// What guests are compiled for. It has no system interface, so a component made from it imports what it asks for itself,
-/// and nothing else.
+/// What guests are compiled for. It has no system interface, so a component made from it imports
+/// what it asks for itself, and nothing else.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The one package that a connector may import from.
 const CONTRACT: &str = "atlas:connector/";
 
-/// Builds all connectors; gives the folder they are in. A file whose bytes would be the same is left untouched, so that
-/// no host reloads it.
+/// Builds all connectors; gives the folder they are in. A file whose bytes would be the same is
+/// left untouched, so that no host reloads it.
 pub(crate) fn build() -> Result<PathBuf> {
     ensure_target()?;
     let routes = routes()?;

@@ -24,8 +24,8 @@ const LATENCY_MS: &str = "500";
 
 pub(crate) fn run() -> Result<()> {
     let connectors = connectors::build()?;
-    // All programs of the workspace, and not these two packages: with fewer packages cargo would choose other features, and
-    // build wasmtime once more for the tests.
+    // All programs of the workspace, and not these two packages: with fewer packages cargo would
+    // choose other features, and build wasmtime once more for the tests.
     execute(&mut cargo(["build", "--quiet", "--bins"]))?;
 
     let begun = Instant::now();

@@ -23,7 +23,8 @@ use clap::Parser;
 enum Task {
     /// Build the connectors that ship with Atlas into target/connectors
     Connectors {
-        /// Also those of examples/connectors, into target/examples-connectors; needs Node.js and Python
+        /// Also those of examples/connectors, into target/examples-connectors; needs Node.js and
+        /// Python
         #[arg(long)]
         examples: bool,
     },
@@ -50,7 +51,8 @@ enum Task {
         /// How many rounds (3)
         rounds: Vec<String>,
     },
-    /// Do to a fleet of workers all that can be done to it, and see whether anything is lost or doubled
+    /// Do to a fleet of workers all that can be done to it, and see whether anything is lost or
+    /// doubled
     Torture {
         /// For how many minutes
         #[arg(long, default_value_t = 2.0)]

@@ -1,5 +1,6 @@
-//! Programs that come by pip, exactly as a file of requirements with hashes has them, each into an environment of its own:
-//! Schemathesis, which holds the API against its own document, and mdBook, which makes a book of `docs/`.
+//! Programs that come by pip, exactly as a file of requirements with hashes has them, each into an
+//! environment of its own: Schemathesis, which holds the API against its own document, and mdBook,
+//! which makes a book of `docs/`.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Everything that must pass before a change lands, the slowest last. All cargo calls share one target folder and one
-//! profile, so that wasmtime is built once.
+//! Everything that must pass before a change lands, the slowest last. All cargo calls share one
+//! target folder and one profile, so that wasmtime is built once.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -31,7 +31,8 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let hostile = connectors::hostile::build()?;
     let axe = axe()?;
     let schemathesis = SCHEMATHESIS.install()?;
-    // The end-to-end tests start these two. Built with the tests, so that their dependencies are built once.
+    // The end-to-end tests start these two. Built with the tests, so that their dependencies are
+    // built once.
     execute(&mut cargo(["build", "--quiet", "--bins", "--tests"]))?;
 
     let mut tests = runner();
@@ -49,7 +50,8 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     if filter.is_empty() { torture::inflict(TORTURE_MINUTES, TORTURE_SEED, &connectors, &guests) } else { Ok(()) }
 }
 
-/// What the page is held against (axe-core), installed by npm exactly as `package-lock.json` has it.
+/// What the page is held against (axe-core), installed by npm exactly as `package-lock.json` has
+/// it.
 fn axe() -> Result<PathBuf> {
     let (from, to) = (root().join("tests/axe"), target_dir()?.join("tools/axe"));
     let script = to.join("node_modules/axe-core/axe.min.js");

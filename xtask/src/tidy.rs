@@ -2,12 +2,15 @@
 
 mod book;
 mod catalogues;
+mod features;
 mod fuzz;
+mod messages;
 mod names;
 mod patched;
 mod rooms;
 mod toolchain;
 mod walls;
+mod width;
 mod wit;
 
 use std::fs;
@@ -18,7 +21,8 @@ use anyhow::{Result, bail};
 
 use crate::command::{output, root, step};
 
-/// A text file that is in git, or would be if it were added: its path below the workspace, with `/`, and its lines.
+/// A text file that is in git, or would be if it were added: its path below the workspace, with
+/// `/`, and its lines.
 struct Source {
     path: String,
     text: String,
@@ -48,9 +52,12 @@ pub(crate) fn run() -> Result<()> {
     let sources = sources()?;
     let mut faults: Vec<Fault> = rooms::check(&sources);
     faults.extend(walls::check(&walls::tree()?));
+    faults.extend(width::check(&sources));
     faults.extend(wit::check(&sources));
     faults.extend(catalogues::check(&sources));
+    faults.extend(features::check()?);
     faults.extend(fuzz::check(&sources));
+    faults.extend(messages::check(&sources));
     faults.extend(names::check(&sources));
     faults.extend(patched::check(&sources));
     faults.extend(toolchain::check(&sources));

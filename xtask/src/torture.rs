@@ -1,4 +1,5 @@
-//! The torture: a fleet of workers, and all that can be done to it. Not before the end does it say how much it was.
+//! The torture: a fleet of workers, and all that can be done to it. Not before the end does it say
+//! how much it was.
 
 use std::process::Command;
 

@@ -1,5 +1,6 @@
-//! The connectors below `examples/connectors`: a shipped route once more in other languages, built by those languages' own
-//! tools. They are kept apart from the connectors that ship, since two files that claim one route are both refused.
+//! The connectors below `examples/connectors`: a shipped route once more in other languages, built
+//! by those languages' own tools. They are kept apart from the connectors that ship, since two
+//! files that claim one route are both refused.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::{foreign_imports, replace};
 use crate::command::{answers, execute, output, root, step, target_dir};
 
-/// What builds an example into a component: the example's folder, a folder of its own for the tools, the file to write.
+/// What builds an example into a component: the example's folder, a folder of its own for the
+/// tools, the file to write.
 type Build = fn(&Path, &Path, &Path) -> Result<()>;
 
 /// Each example's folder, and its file's name.
@@ -21,7 +23,8 @@ const EXAMPLES: [(&str, Build); 2] = [("pedido-js", javascript), ("pedido-py", p
 /// The contract that they are built against, below the workspace.
 const CONTRACT: &str = "wit/0.1.0";
 
-/// Builds all examples; gives the folder they are in. One whose sources, contract and tools are as they were is left alone.
+/// Builds all examples; gives the folder they are in. One whose sources, contract and tools are as
+/// they were is left alone.
 pub(crate) fn build() -> Result<PathBuf> {
     let to = target_dir()?.join("examples-connectors");
     for (name, build) in EXAMPLES {
@@ -69,7 +72,8 @@ fn javascript(folder: &Path, tools: &Path, to: &Path) -> Result<()> {
     quietly(&mut build)
 }
 
-/// With componentize-py, installed by pip exactly as `requirements.txt` has it, into an environment of its own.
+/// With componentize-py, installed by pip exactly as `requirements.txt` has it, into an environment
+/// of its own.
 fn python(folder: &Path, tools: &Path, to: &Path) -> Result<()> {
     let python = env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
     // A Debian has `python3` without `venv`.
@@ -101,7 +105,8 @@ fn quietly(command: &mut Command) -> Result<()> {
     output(command).map(drop)
 }
 
-/// SHA-256 over names and contents of the files (not the folders: `node_modules`, `__pycache__`) in these folders, and over this program's own way of building them.
+/// SHA-256 over names and contents of the files (not the folders: `node_modules`, `__pycache__`) in
+/// these folders, and over this program's own way of building them.
 fn digest(folders: &[&Path]) -> Result<String> {
     let mut digest = Sha256::new_with_prefix(include_str!("examples.rs"));
     for folder in folders {

@@ -1,4 +1,5 @@
-//! Connectors for the tests alone: those that take all they can get. They are kept out of the folder that hosts load.
+//! Connectors for the tests alone: those that take all they can get. They are kept out of the
+//! folder that hosts load.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! The connectors that attack, `tests/hostile/`: a folder for each, with a `guest.rs` on the SDK, or a `guest.wat` where Rust
-//! cannot be hostile enough.
+//! The connectors that attack, `tests/hostile/`: a folder for each, with a `guest.rs` on the SDK,
+//! or a `guest.wat` where Rust cannot be hostile enough.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,8 @@ fn cases() -> Result<Vec<String>> {
     Ok(cases)
 }
 
-/// A component's text as it stands; a module's, as an implementation of the contract that may use WASI.
+/// A component's text as it stands; a module's, as an implementation of the contract that may use
+/// WASI.
 fn from_text(text: &[u8]) -> Result<Vec<u8>> {
     let mut binary = wat::parse_bytes(text)?.into_owned();
     if binary.get(6) == Some(&1) {

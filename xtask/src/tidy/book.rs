@@ -64,7 +64,8 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Where the links of a page lead, with their lines. One that is broken between two lines is found as well: only its end counts.
+/// Where the links of a page lead, with their lines. One that is broken between two lines is found
+/// as well: only its end counts.
 fn links(text: &str) -> impl Iterator<Item = (usize, &str)> {
     prose(text).flat_map(|(number, line)| {
         let ends = line

@@ -1,5 +1,5 @@
-//! Every program of `cargo fuzz` runs a target that a crate's tests hold against its corpus, and the
-//! other way round.
+//! Every program of `cargo fuzz` runs a target that a crate's tests hold against its corpus, and
+//! the other way round.
 
 use std::collections::BTreeSet;
 

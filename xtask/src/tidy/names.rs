@@ -2,7 +2,8 @@
 
 use super::{Fault, Source};
 
-/// Written in pieces, since this file is checked as well. What builds Atlas finds its packages by cargo's own settings.
+/// Written in pieces, since this file is checked as well. What builds Atlas finds its packages by
+/// cargo's own settings.
 const REGISTRIES: [&str; 7] = [
     concat!("crates", ".io"),
     concat!("pypi", ".org"),

@@ -1,5 +1,6 @@
-//! The toolchain file names the stable Rust and nothing else: a version by its number, a component or a target that is missing
-//! has rustup fetch a toolchain, and everything that is built already is built anew with it.
+//! The toolchain file names the stable Rust and nothing else: a version by its number, a component
+//! or a target that is missing has rustup fetch a toolchain, and everything that is built already
+//! is built anew with it.
 
 use super::{Fault, Source};
 
