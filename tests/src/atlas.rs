@@ -64,12 +64,14 @@ impl Atlas {
         self.environment.push((name.to_owned(), Some(value.to_owned())));
     }
 
-    /// Leaves a variable out for all commands to come, be it one that names the installation's own database or connectors.
+    /// Leaves a variable out for all commands to come, be it one that names the installation's own
+    /// database or connectors.
     pub fn unset(&mut self, name: &str) {
         self.environment.push((name.to_owned(), None));
     }
 
-    /// Gives this installation a folder of connectors of its own, with a copy of all that ship with Atlas.
+    /// Gives this installation a folder of connectors of its own, with a copy of all that ship with
+    /// Atlas.
     pub fn own_connectors(&mut self) -> anyhow::Result<PathBuf> {
         let folder = self.folder().join("connectors");
         std::fs::create_dir(&folder)?;
@@ -81,7 +83,8 @@ impl Atlas {
         Ok(folder)
     }
 
-    /// A command, ready to be started: nothing of the tests' own environment decides about databases, language or proxies.
+    /// A command, ready to be started: nothing of the tests' own environment decides about
+    /// databases, language or proxies.
     pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program()?);
         for (name, _) in std::env::vars() {
@@ -130,7 +133,8 @@ impl Atlas {
         Running { child, log: self.log(), said: Vec::new() }.finish().await
     }
 
-    /// Runs a command once in each language. Both must end with this exit code and, if that is not 0, say what to do.
+    /// Runs a command once in each language. Both must end with this exit code and, if that is not
+    /// 0, say what to do.
     pub async fn run_in_both_languages(&self, arguments: &[&str], code: i32) -> anyhow::Result<String> {
         let mut said = format!("$ atlas {}\n", arguments.join(" "));
         for lang in LANGUAGES {
@@ -182,7 +186,8 @@ impl Atlas {
         Ok(())
     }
 
-    /// Runs route `pedido` of a client for the tests' period, and gives the JSON summary beside the rest.
+    /// Runs route `pedido` of a client for the tests' period, and gives the JSON summary beside the
+    /// rest.
     pub async fn run_pedido(&self, client: u32, more: &[&str]) -> anyhow::Result<Finished> {
         let client = client.to_string();
         let mut arguments = vec!["run", "--client", &client, "--route", "pedido", "--from", FROM, "--to", TO];
@@ -214,7 +219,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits for its end. Whatever the command was, the token must stand neither in what it printed nor in the log.
+    /// Waits for its end. Whatever the command was, the token must stand neither in what it printed
+    /// nor in the log.
     pub async fn finish(self) -> anyhow::Result<Finished> {
         let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output()).await;
         let Output { status, stdout, stderr } = output.context("atlas hangs")??;
@@ -294,8 +300,8 @@ impl Finished {
         Ok(self)
     }
 
-    /// What it printed for people, under its language and exit code. Fails if it says that something is wrong, and not what
-    /// to do about it.
+    /// What it printed for people, under its language and exit code. Fails if it says that
+    /// something is wrong, and not what to do about it.
     pub fn said(&self, lang: &str) -> anyhow::Result<String> {
         anyhow::ensure!(self.code == 0 || self.stderr.contains("\n   👉 "), "not what to do: {}", self.stderr);
         Ok(format!("[{lang}] exit code {}\n{}", self.code, self.stderr))

@@ -1,7 +1,9 @@
-//! A real browser, driven as <https://www.w3.org/TR/webdriver2/> has it: Debian's Chromium by its own driver.
+//! A real browser, driven as <https://www.w3.org/TR/webdriver2/> has it: Debian's Chromium by its
+//! own driver.
 //!
-//! The few commands that the tests need are written here. The client libraries that there are bring a driver of Firefox along, and
-//! with it features of crates that everything else would have to be built with anew.
+//! The few commands that the tests need are written here. The client libraries that there are bring
+//! a driver of Firefox along, and with it features of crates that everything else would have to be
+//! built with anew.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -119,7 +121,8 @@ impl Browser {
         Ok(address.as_str().context("no address")?.to_owned())
     }
 
-    /// Runs the body of a function in the page, past what the page allows itself, and gives what it returns.
+    /// Runs the body of a function in the page, past what the page allows itself, and gives what it
+    /// returns.
     pub async fn run(&self, script: &str, arguments: Value) -> anyhow::Result<Value> {
         let script = json!({ "script": script, "args": arguments });
         self.post("/execute/sync", &script).await
@@ -215,8 +218,9 @@ impl Browser {
         self.ask("DELETE", &format!("{}/cookie/{cookie}", self.session), None).await.map(drop)
     }
 
-    /// What the page complained of since this was asked last: its script, and what its policy forbids. Answers with an error's
-    /// status are no complaint, since that is how a form says what is wrong.
+    /// What the page complained of since this was asked last: its script, and what its policy
+    /// forbids. Answers with an error's status are no complaint, since that is how a form says what
+    /// is wrong.
     pub async fn complaints(&self) -> anyhow::Result<Vec<String>> {
         let lines = self.post("/se/log", &json!({ "type": "browser" })).await?;
         let lines = lines.as_array().context("no log")?.iter();
@@ -236,7 +240,8 @@ impl Browser {
         std::fs::write(file, picture).with_context(|| format!("write {}", file.display()))
     }
 
-    /// What a selector finds first; waits for it, since what was pressed before may lead to another page.
+    /// What a selector finds first; waits for it, since what was pressed before may lead to another
+    /// page.
     async fn find(&self, selector: &str) -> anyhow::Result<Value> {
         let script = "return document.readyState === 'complete' ? document.querySelector(arguments[0]) : null";
         self.until_found(script, json!([selector])).await.with_context(|| format!("there is no {selector}"))

@@ -149,8 +149,9 @@ impl Database {
         Ok(rows)
     }
 
-    /// Fails unless `dados_raw` holds exactly these records of a client and route: each once, none else, and each equal to
-    /// what was served, number for number. SQLite keeps the text; PostgreSQL itself compares the values.
+    /// Fails unless `dados_raw` holds exactly these records of a client and route: each once, none
+    /// else, and each equal to what was served, number for number. SQLite keeps the text;
+    /// PostgreSQL itself compares the values.
     pub async fn expect_exactly(&self, client: u32, origem: &str, served: &[String]) -> anyhow::Result<()> {
         let client = i32::try_from(client)?;
         let rows: Vec<Row> = self.rows().await?;
@@ -182,7 +183,8 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let Some((server, name)) = self.made.take() else { return };
-        // A runtime of its own, for a test's may be gone by now. What cannot be dropped goes with the throw-away cluster.
+        // A runtime of its own, for a test's may be gone by now. What cannot be dropped goes with
+        // the throw-away cluster.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {

@@ -1,5 +1,6 @@
-//! What the end-to-end tests stand on: the program itself, in a folder of its own, against a sample API in this process and
-//! a database of its own, embedded or on the PostgreSQL server that `ATLAS_TEST_DATABASE_URL` names.
+//! What the end-to-end tests stand on: the program itself, in a folder of its own, against a sample
+//! API in this process and a database of its own, embedded or on the PostgreSQL server that
+//! `ATLAS_TEST_DATABASE_URL` names.
 //!
 //! Nothing here knows the library behind the program: the tests use what users use.
 
@@ -27,7 +28,8 @@ pub const TO: &str = "2025-10-24";
 /// The languages that operators can read.
 pub const LANGUAGES: [&str; 2] = ["pt-BR", "en"];
 
-/// What of a command's words differs from one run to the next, and what stands for it in a snapshot.
+/// What of a command's words differs from one run to the next, and what stands for it in a
+/// snapshot.
 pub const FILTERS: [(&str, &str); 10] = [
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"[^\s:]*/\.tmp\w{6}", "FOLDER"),
@@ -52,8 +54,9 @@ macro_rules! assert_said {
     }};
 }
 
-/// A port of this machine that nobody listens on, out of the range from which systems hand out ports by themselves: no other
-/// test gets it in the meantime, in this process or in one that was started right after it.
+/// A port of this machine that nobody listens on, out of the range from which systems hand out
+/// ports by themselves: no other test gets it in the meantime, in this process or in one that was
+/// started right after it.
 pub fn closed_port() -> anyhow::Result<u16> {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let own = 20_000 + u16::try_from(std::process::id() % 700)? * 16;

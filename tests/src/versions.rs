@@ -1,5 +1,5 @@
-//! Versions of a connector, made without compiling each: a digest is another with one byte more, and what a version is stands in
-//! a place of the guest `changeable` that may be written over.
+//! Versions of a connector, made without compiling each: a digest is another with one byte more,
+//! and what a version is stands in a place of the guest `changeable` that may be written over.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use crate::test_guests;
 const MARKER: &[u8] = b"ATLAS-TEST-VERSION: ";
 const LENGTH: usize = 256;
 
-/// The route `pedido`, as a version that is all of this: `NAME=VALUE`, with blanks between. See the guest for the names.
+/// The route `pedido`, as a version that is all of this: `NAME=VALUE`, with blanks between. See the
+/// guest for the names.
 pub fn version(settings: &str) -> anyhow::Result<Vec<u8>> {
     let mut component = std::fs::read(test_guests()?.join("changeable.wasm")).context("the guest changeable")?;
     let mut places = component.windows(MARKER.len()).enumerate().filter(|(_, window)| *window == MARKER);
@@ -33,8 +34,8 @@ pub fn another(component: &[u8], number: u64) -> Vec<u8> {
     with_section(component, 0, &content)
 }
 
-/// The same component with a core module more, which nothing uses, and over which a compiler takes its time: about 0.2 s of CPU
-/// for each of its `functions`.
+/// The same component with a core module more, which nothing uses, and over which a compiler takes
+/// its time: about 0.2 s of CPU for each of its `functions`.
 pub fn slow_to_compile(component: &[u8], functions: usize) -> anyhow::Result<Vec<u8>> {
     // Many ways through a function, and a value that all of them change.
     let step = "(local.set 0 (i64.xor (local.get 0) (i64.const 7))) \

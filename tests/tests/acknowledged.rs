@@ -1,5 +1,5 @@
-//! A source that hands out events until they are acknowledged: none is acknowledged that is not in the table, whatever happens
-//! to the host, and each is acknowledged at least once.
+//! A source that hands out events until they are acknowledged: none is acknowledged that is not in
+//! the table, whatever happens to the host, and each is acknowledged at least once.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,7 +31,8 @@ fn id(event: &str) -> anyhow::Result<u64> {
     serde_json::from_str::<Value>(event)?["id"].as_u64().with_context(|| format!("no id in {event}"))
 }
 
-/// Fails if an event is acknowledged that is not in the table, or whose page is not checkpointed. Gives how many are acknowledged.
+/// Fails if an event is acknowledged that is not in the table, or whose page is not checkpointed.
+/// Gives how many are acknowledged.
 async fn expect_kept(atlas: &Atlas, api: &SampleApi) -> anyhow::Result<usize> {
     // In this order: what is acknowledged meanwhile does not count.
     let acknowledged = api.acknowledged(CLIENT);
@@ -62,7 +63,8 @@ async fn expect_all(atlas: &Atlas, api: &SampleApi, events: &[String]) -> anyhow
 
 #[tokio::test]
 async fn every_event_is_kept_once_and_acknowledged_and_the_scrap_is_done() -> anyhow::Result<()> {
-    // A source that was read to its end has stood still, even where there are no more sweeps to find that out.
+    // A source that was read to its end has stood still, even where there are no more sweeps to
+    // find that out.
     for sweeps in ["0", "1"] {
         for atlas in Atlas::on_both().await? {
             let api = events(45, Faults::default()).await?;

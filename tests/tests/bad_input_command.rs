@@ -1,4 +1,5 @@
-//! Commands that ask for what cannot be: each is refused before anything is fetched, with a message that says what to do.
+//! Commands that ask for what cannot be: each is refused before anything is fetched, with a message
+//! that says what to do.
 
 use atlas_tests::{Atlas, FROM, Faults, LANGUAGES, Rota, SampleApi, TO, TOKEN, api, assert_said};
 

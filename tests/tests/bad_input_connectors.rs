@@ -1,5 +1,5 @@
-//! Files in the connectors' folder that are no connectors: each is refused by its name and for its reason, and hinders none
-//! of the others.
+//! Files in the connectors' folder that are no connectors: each is refused by its name and for its
+//! reason, and hinders none of the others.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Records that no table can hold stand among the rejected, with their bytes; none takes another with it. Records that only
-//! look odd are kept as they are.
+//! Records that no table can hold stand among the rejected, with their bytes; none takes another
+//! with it. Records that only look odd are kept as they are.
 
 use atlas_tests::{Atlas, FROM, Faults, Malformed, Rota, SampleApi, TO, api, assert_said};
 use serde_json::Value;
@@ -146,7 +146,8 @@ async fn a_record_that_is_too_large_is_rejected_with_all_of_its_bytes() -> anyho
     Ok(())
 }
 
-/// A limit that was too low, and then is not: what it rejected comes into the table, each record once, as it arrived.
+/// A limit that was too low, and then is not: what it rejected comes into the table, each record
+/// once, as it arrived.
 #[tokio::test]
 async fn what_a_limit_rejected_is_put_into_the_table_once_the_limit_is_raised() -> anyhow::Result<()> {
     for atlas in Atlas::on_both().await? {

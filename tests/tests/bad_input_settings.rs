@@ -1,4 +1,5 @@
-//! Settings that cannot be, and databases that are not there: exit code 3, before anything else is looked at.
+//! Settings that cannot be, and databases that are not there: exit code 3, before anything else is
+//! looked at.
 
 use atlas_tests::{Atlas, LANGUAGES, assert_said, closed_port};
 

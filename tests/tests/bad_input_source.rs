@@ -1,5 +1,5 @@
-//! Sources that refuse, lie, repeat themselves or are not there. What was good is in the table, the message says what is wrong
-//! and what to do, and doing it leads to the end.
+//! Sources that refuse, lie, repeat themselves or are not there. What was good is in the table, the
+//! message says what is wrong and what to do, and doing it leads to the end.
 
 use atlas_tests::{
     Atlas, FROM, FaultKind, Faults, Finished, LANGUAGES, Rota, SampleApi, Settings, TO, TOKEN, api, assert_said,
@@ -11,8 +11,8 @@ const CLIENT: u32 = 2151;
 /// Five pages, one at a time, so that what is said comes in one order.
 const PAGES: [&str; 4] = ["--page-size", "10", "--concurrency", "1"];
 
-/// Runs route `pedido` on a fresh installation for each language, against a source of 50 orders with these faults. Gives what
-/// was said, and each installation as the run left it.
+/// Runs route `pedido` on a fresh installation for each language, against a source of 50 orders
+/// with these faults. Gives what was said, and each installation as the run left it.
 async fn run_against(faults: &Faults, more: &[&str], code: i32) -> anyhow::Result<(String, Vec<(Atlas, Finished)>)> {
     let mut said = String::new();
     let mut left = Vec::new();
@@ -32,7 +32,8 @@ async fn served() -> anyhow::Result<Vec<String>> {
     api(10, Faults::default()).await?.records(CLIENT, Rota::Pedido, FROM, TO)
 }
 
-/// Fails unless the table holds as many of the served records as the summary says, each once, and the counts add up.
+/// Fails unless the table holds as many of the served records as the summary says, each once, and
+/// the counts add up.
 async fn expect_only_good(atlas: &Atlas, run: &Finished, served: &[String]) -> anyhow::Result<()> {
     let rows = atlas.database.rows().await?;
     assert_eq!(i64::try_from(rows.len())?, run.number("inseridos")?);

@@ -1,7 +1,8 @@
-//! README.md, CONTRIBUTING.md and the book below docs/, followed to the letter. Their ```sh blocks are run in their order, in
-//! one shell, in an empty folder, against the sample API; blocks with a file's name are that file; ```text blocks are what the
-//! commands before them printed. So a reader who types what stands there gets what stands there. docs/src/contributor/book.md
-//! has the marks that these tests go by.
+//! README.md, CONTRIBUTING.md and the book below docs/, followed to the letter. Their ```sh blocks
+//! are run in their order, in one shell, in an empty folder, against the sample API; blocks with a
+//! file's name are that file; ```text blocks are what the commands before them printed. So a reader
+//! who types what stands there gets what stands there. docs/src/contributor/book.md has the marks
+//! that these tests go by.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,13 +26,15 @@ const POSTGRES: &str = "postgres://USER:PASSWORD@HOST:5432/NAME";
 
 /// A mark before a block of commands that no test can run, with the reason.
 const NOT_RUN: &str = "<!-- not run: ";
-/// Commands that a test needs before the next block and a reader does not: the lines up to the comment's end.
+/// Commands that a test needs before the next block and a reader does not: the lines up to the
+/// comment's end.
 const BEFORE: &str = "<!-- before";
 /// How a comment ends.
 const COMMENT_END: &str = "-->";
 /// What stands in an output for what differs from one run to the next.
 const DIFFERS: char = '…';
-/// Languages of blocks that are neither commands nor output: excerpts of files, and pictures. Pictures of letters have none.
+/// Languages of blocks that are neither commands nor output: excerpts of files, and pictures.
+/// Pictures of letters have none.
 const EXCERPTS: [&str; 9] = ["", "toml", "ini", "json", "diff", "mermaid", "haproxy", "rust", "sql"];
 
 const GUIDE: &str = "docs/src/author/guide.md";
@@ -231,7 +234,8 @@ async fn follow_page(page: &str) -> anyhow::Result<()> {
     follow(folder.path(), &blocks.iter().collect::<Vec<_>>(), &stands_for).await.with_context(|| page.to_owned())
 }
 
-/// Does what these sections of the guide say, and holds the table for this route against what the API served.
+/// Does what these sections of the guide say, and holds the table for this route against what the
+/// API served.
 async fn follow_guide(sections: &[&str], rota: Rota) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let blocks = blocks(GUIDE)?;

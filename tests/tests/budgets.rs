@@ -1,4 +1,5 @@
-//! Budgets of requests: a client's at an API, kept by all processes together, and seen by whoever waits for them.
+//! Budgets of requests: a client's at an API, kept by all processes together, and seen by whoever
+//! waits for them.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Processes that are killed, stopped and taken over: whatever happens between any two lines, resuming loses nothing and
-//! doubles nothing.
+//! Processes that are killed, stopped and taken over: whatever happens between any two lines,
+//! resuming loses nothing and doubles nothing.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

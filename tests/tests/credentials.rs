@@ -1,5 +1,5 @@
-//! Credentials: every scheme reaches the source, each secret stays where it belongs, and a token that many wait for is renewed
-//! once.
+//! Credentials: every scheme reaches the source, each secret stays where it belongs, and a token
+//! that many wait for is renewed once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -147,7 +147,8 @@ async fn client_credentials_get_a_token_and_share_it_with_the_next_run() -> anyh
     Ok(())
 }
 
-/// Eight pages at once in each of two processes, all without a token; then once more when the source has forgotten it.
+/// Eight pages at once in each of two processes, all without a token; then once more when the
+/// source has forgotten it.
 #[tokio::test]
 async fn a_rotating_token_is_renewed_once_for_eight_pages_of_two_processes() -> anyhow::Result<()> {
     for mut atlas in Atlas::on_both().await? {
@@ -163,7 +164,8 @@ async fn a_rotating_token_is_renewed_once_for_eight_pages_of_two_processes() -> 
                 atlas.start(&[run.as_slice(), &["--page-size", "5", "--concurrency", "8"]].concat())
             };
             let (first, second) = (start(days[0])?, start(days[1])?);
-            // Both are read at once: one that nobody reads would stop, and perhaps with the lock in its hands.
+            // Both are read at once: one that nobody reads would stop, and perhaps with the lock in
+            // its hands.
             let (first, second) = tokio::try_join!(first.finish(), second.finish())?;
             first.expect(0)?;
             second.expect(0)?;
@@ -367,8 +369,8 @@ async fn sealed_secrets_open_with_their_key_alone_and_are_sealed_anew_with_anoth
     Ok(())
 }
 
-/// Fails if a secret stands, in any form that is easily read back, in what the commands wrote or left behind. `at_rest`: in the
-/// database too.
+/// Fails if a secret stands, in any form that is easily read back, in what the commands wrote or
+/// left behind. `at_rest`: in the database too.
 fn expect_no_secret(atlas: &Atlas, runs: &[&Finished], secrets: &[&str], at_rest: bool) -> anyhow::Result<()> {
     let mut places: Vec<(String, Vec<u8>)> = Vec::new();
     for run in runs {
@@ -391,7 +393,8 @@ fn expect_no_secret(atlas: &Atlas, runs: &[&Finished], secrets: &[&str], at_rest
     Ok(())
 }
 
-/// The same for a database that is no file of the installation's: what its tables may have of an answer.
+/// The same for a database that is no file of the installation's: what its tables may have of an
+/// answer.
 async fn expect_no_secret_on_the_server(atlas: &Atlas) -> anyhow::Result<()> {
     let texts = [("dados_raw", "payload"), ("scraps", "motivo"), ("dados_rejeitados", "motivo")];
     for form in forms(SECRET) {
@@ -449,8 +452,8 @@ fn base64(bytes: &[u8]) -> String {
     groups.flat_map(|bits| [18, 12, 6, 0].map(|shift| char::from(ALPHABET[(bits >> shift & 63) as usize]))).collect()
 }
 
-/// Success, refusal, a source that echoes into records good and bad and into refusals, a connector that logs all that it sees, as
-/// verbosely as there is: the secret is nowhere.
+/// Success, refusal, a source that echoes into records good and bad and into refusals, a connector
+/// that logs all that it sees, as verbosely as there is: the secret is nowhere.
 #[tokio::test]
 async fn nothing_that_the_program_writes_has_the_secret_in_it() -> anyhow::Result<()> {
     let cases = [

@@ -1,4 +1,5 @@
-//! Where connectors may go: what is refused is refused before anything is sent, once, and told with what to do.
+//! Where connectors may go: what is refused is refused before anything is sent, once, and told with
+//! what to do.
 
 use std::sync::{Arc, Mutex};
 

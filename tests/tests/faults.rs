@@ -1,4 +1,5 @@
-//! A source that fails: every page is tried again, and either everything is in the table or the scrap says that it is not.
+//! A source that fails: every page is tried again, and either everything is in the table or the
+//! scrap says that it is not.
 
 use std::process::Stdio;
 

@@ -1,7 +1,7 @@
-//! Connectors that attack, `tests/hostile/`: a folder for each, with the connector and with what must come of it
-//! (`expected.toml`). Each runs in one process with a well-behaved scrap of another connector, in both languages: the host
-//! lives, the attacker's scrap ends in the state that is documented, what is said of it can be read by a person, and the
-//! neighbour notices nothing.
+//! Connectors that attack, `tests/hostile/`: a folder for each, with the connector and with what
+//! must come of it (`expected.toml`). Each runs in one process with a well-behaved scrap of another
+//! connector, in both languages: the host lives, the attacker's scrap ends in the state that is
+//! documented, what is said of it can be read by a person, and the neighbour notices nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,17 +19,20 @@ const CLIENT: u32 = 2151;
 const HOLDER: u32 = 2152;
 /// The attacker's scrap, and its neighbour's.
 const SCRAPS: [&str; 2] = ["1", "2"];
-/// What the process may ever hold: a guest's 256 MiB, what the host itself needs in a build for debugging, and copies of what
-/// passes between the two.
+/// What the process may ever hold: a guest's 256 MiB, what the host itself needs in a build for
+/// debugging, and copies of what passes between the two.
 const PEAK_MIB: u64 = 1024;
-/// What a run may say, `-v` included, in all: a guest's 64 KiB of log for each of a few attempts, and the neighbour's records.
+/// What a run may say, `-v` included, in all: a guest's 64 KiB of log for each of a few attempts,
+/// and the neighbour's records.
 const SAID_BYTES: usize = 768 * 1024;
 
-/// How long the neighbour may take for its ten pages, which alone take it half a second in a build for debugging: far less than the
-/// attackers that go on until their time is over, and enough for a machine that runs other tests at the same time.
+/// How long the neighbour may take for its ten pages, which alone take it half a second in a build
+/// for debugging: far less than the attackers that go on until their time is over, and enough for a
+/// machine that runs other tests at the same time.
 const NEIGHBOUR_MS: i64 = 15_000;
 
-/// What may be stored of how a scrap ended, as it is shown: a reason of 4 KiB, escaped, and what is said of it.
+/// What may be stored of how a scrap ended, as it is shown: a reason of 4 KiB, escaped, and what is
+/// said of it.
 const SHOWN_BYTES: usize = 64 * 1024;
 
 /// What must come of a case.
@@ -48,13 +51,15 @@ struct Expected {
     /// How the file comes to be there.
     #[serde(default)]
     put: Put,
-    /// Whether the source writes what it was sent into its answers, as long as the attacker runs: alone, for the neighbour's
-    /// records would be others.
+    /// Whether the source writes what it was sent into its answers, as long as the attacker runs:
+    /// alone, for the neighbour's records would be others.
     #[serde(default)]
     echoes: bool,
-    /// Whether the source sends the attacker to another origin, as long as it runs: alone, as with `echoes`.
+    /// Whether the source sends the attacker to another origin, as long as it runs: alone, as with
+    /// `echoes`.
     redirects: Option<Redirects>,
-    /// Limits to set for the attacker, as in `atlas.toml`, so that the test does not take as long as it would like.
+    /// Limits to set for the attacker, as in `atlas.toml`, so that the test does not take as long
+    /// as it would like.
     #[serde(default)]
     limits: BTreeMap<String, u64>,
     /// Limits of the house to set.
@@ -72,8 +77,8 @@ enum Redirects {
     ToAGrantedOrigin,
 }
 
-/// How an attacker's file is put into the folder of connectors. All but the first need no connector of their own, only the tame
-/// one.
+/// How an attacker's file is put into the folder of connectors. All but the first need no connector
+/// of their own, only the tame one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Put {
@@ -88,8 +93,8 @@ enum Put {
     Directory,
     /// Another version of it is put in its place every millisecond, for as long as the run lasts.
     Replaced,
-    /// Two files, as large as a component may be, are put in each other's place every few milliseconds: a new one comes long
-    /// before the one before it is read.
+    /// Two files, as large as a component may be, are put in each other's place every few
+    /// milliseconds: a new one comes long before the one before it is read.
     Swapped,
 }
 
@@ -329,7 +334,8 @@ async fn attack(case: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A scrap of somebody else's, at a source that does not answer until it is told to: so the process goes on once the others are done.
+/// A scrap of somebody else's, at a source that does not answer until it is told to: so the process
+/// goes on once the others are done.
 struct Holder {
     api: SampleApi,
     scrap: String,
@@ -368,8 +374,8 @@ async fn memory_of_a_quiet_process(atlas: &Atlas, before: Holder) -> anyhow::Res
     Ok(held)
 }
 
-/// The least that a process holds within some seconds, in MiB: what is given back is given back aside. Nobody has to wait for more than
-/// is asked for in any case.
+/// The least that a process holds within some seconds, in MiB: what is given back is given back
+/// aside. Nobody has to wait for more than is asked for in any case.
 async fn least_memory(process: u32) -> anyhow::Result<u64> {
     let mut least = u64::MAX;
     for _ in 0..150 {
@@ -395,8 +401,9 @@ async fn state(atlas: &Atlas, scrap: &str) -> anyhow::Result<String> {
     atlas.database.text(&format!("SELECT estado FROM scraps WHERE id = {scrap}")).await
 }
 
-/// What the process may keep for the next time, in MiB. A million small records leave about 30, whether one attacker asks for them
-/// or eight do; the 128 MiB of strings that another makes the host copy have to be given back.
+/// What the process may keep for the next time, in MiB. A million small records leave about 30,
+/// whether one attacker asks for them or eight do; the 128 MiB of strings that another makes the
+/// host copy have to be given back.
 const KEPT_MIB: u64 = 48;
 
 macro_rules! cases {

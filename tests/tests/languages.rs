@@ -1,5 +1,6 @@
-//! The route `pedido` in Rust, JavaScript and Python: what a connector is written in must be seen neither in the rows nor in
-//! how a scrap ends. The records stay in the host, so every language gives the same bytes.
+//! The route `pedido` in Rust, JavaScript and Python: what a connector is written in must be seen
+//! neither in the rows nor in how a scrap ends. The records stay in the host, so every language
+//! gives the same bytes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ fn guests() -> anyhow::Result<[(&'static str, PathBuf); 3]> {
     ])
 }
 
-/// Has an installation serve `pedido` by this file alone, and its compiled copy made: seconds, for a large one, once.
+/// Has an installation serve `pedido` by this file alone, and its compiled copy made: seconds, for
+/// a large one, once.
 async fn ready(atlas: &mut Atlas, guest: &PathBuf, api: &SampleApi) -> anyhow::Result<()> {
     let folder = atlas.folder().join("connectors");
     std::fs::create_dir(&folder)?;
@@ -110,7 +112,8 @@ fn faults() -> Vec<(&'static str, Faults)> {
     ]
 }
 
-/// What an operator sees of how a run ended: exit code, state, counts and reason, but not how long it took.
+/// What an operator sees of how a run ended: exit code, state, counts and reason, but not how long
+/// it took.
 fn outcome(run: &Finished) -> anyhow::Result<serde_json::Value> {
     let mut summary = run.json()?;
     for differs in ["duracao_ms", "conector"] {
@@ -131,7 +134,8 @@ async fn a_source_that_misbehaves_ends_a_scrap_in_the_same_way_in_every_language
             let mut atlas = Atlas::on_sqlite()?;
             ready(&mut atlas, &guest, &api).await?;
             api.set_faults(faults)?;
-            // One page after the other, so that the counts at the end do not depend on which page came first.
+            // One page after the other, so that the counts at the end do not depend on which page
+            // came first.
             let one_by_one = ["--page-size", "20", "--retries", "2", "--concurrency", "1", "--batch", "50"];
             outcomes.push((fault, outcome(&atlas.run_pedido(CLIENT, &one_by_one).await?)?));
         }

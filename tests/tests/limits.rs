@@ -1,4 +1,5 @@
-//! Connectors that take all they can get: each is stopped at a limit that the error names, and nobody beside them notices.
+//! Connectors that take all they can get: each is stopped at a limit that the error names, and
+//! nobody beside them notices.
 
 use atlas_tests::{
     Atlas, FROM, Faults, LANGUAGES, Rota, SampleApi, TO, api, assert_said, hostile_connectors, test_guests,
@@ -113,7 +114,8 @@ async fn each_limit_that_is_set_holds_and_is_told_with_its_value() -> anyhow::Re
 #[tokio::test]
 async fn pages_that_find_no_memory_for_guests_are_tried_again_until_there_is_some() -> anyhow::Result<()> {
     let api = api(1, Faults::default()).await?;
-    // Half of it is one connector's: room for one page of 60 MiB beyond its free 16, and not for two.
+    // Half of it is one connector's: room for one page of 60 MiB beyond its free 16, and not for
+    // two.
     let atlas = ready(&api, "[limits]\nhost_guests = 120000000\n").await?;
     let aloca = ["run", "--client", "6666", "--route", "aloca", "--page-size", "60", "--retries", "100"];
     let ran = atlas.run(&[&aloca[..], &["--output", "json", "--lang", "en"]].concat()).await?;

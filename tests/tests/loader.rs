@@ -1,5 +1,6 @@
-//! What may be loaded: the closed world of imports, pins and signatures, and files that are not what their names say. Whatever is
-//! refused is refused by its name and for its reason, in both languages, and the other connectors go on.
+//! What may be loaded: the closed world of imports, pins and signatures, and files that are not
+//! what their names say. Whatever is refused is refused by its name and for its reason, in both
+//! languages, and the other connectors go on.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -44,7 +45,8 @@ fn importing(names: &[&str]) -> anyhow::Result<Vec<u8>> {
     Ok(wat::parse_str(format!("(component {imports})"))?)
 }
 
-/// What was said, without the lines of the program's log: they name folders and digests of this run.
+/// What was said, without the lines of the program's log: they name folders and digests of this
+/// run.
 fn without_log(said: &str) -> String {
     said.lines().filter(|line| !line.starts_with(" WARN ")).map(|line| format!("{line}\n")).collect()
 }
@@ -142,7 +144,8 @@ async fn a_file_that_becomes_thousands_of_times_as_much_code_is_refused_and_not_
     let folder = atlas.own_connectors()?;
     let cache = atlas.folder().join("cache");
     atlas.set("ATLAS_CACHE", &cache.display().to_string());
-    // What lies between two bytes is taken along up to a mebibyte, for each of any number of memories.
+    // What lies between two bytes is taken along up to a mebibyte, for each of any number of
+    // memories.
     let memory = |n: usize| {
         format!("(memory 16) (data (memory {n}) (i32.const 0) \"x\") (data (memory {n}) (i32.const 1048574) \"x\")")
     };
@@ -151,7 +154,8 @@ async fn a_file_that_becomes_thousands_of_times_as_much_code_is_refused_and_not_
     ensure!(component.len() < 64 * 1024);
     std::fs::write(folder.join("bomba.wasm"), component)?;
     let listed = atlas.run(&["connector", "list", "--output", "json", "--lang", "en"]).await?.expect(0)?;
-    // Without several memories in a module, a mebibyte for each of its 64 modules is all that there is.
+    // Without several memories in a module, a mebibyte for each of its 64 modules is all that there
+    // is.
     ensure!(listed.stdout.contains("no connector may use: multi-memory"), "{}", listed.stdout);
     let module = memory(0);
     let component = wat::parse_str(format!("(component {})", format!("(core module {module})").repeat(64)))?;
@@ -213,7 +217,8 @@ async fn a_route_whose_signers_are_listed_runs_only_what_one_of_them_signed() ->
     let key = make_key(&atlas, "equipe.key").await?;
     let other = make_key(&atlas, "outra.key").await?;
     let keys = |keys: &str| format!("[connector.pedido]\nkeys = [{keys}]\n");
-    // It serves before anybody demands a signature; from then on what was kept of it serves no more than the file.
+    // It serves before anybody demands a signature; from then on what was kept of it serves no more
+    // than the file.
     atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
     write_settings(&atlas, &keys(&format!("\"{other}\", \"{key}\"")))?;
     let mut said = atlas.run_in_both_languages(&PEDIDO, 7).await?;
@@ -225,7 +230,8 @@ async fn a_route_whose_signers_are_listed_runs_only_what_one_of_them_signed() ->
     // Signed by somebody who is not listed: neither the file nor the version that served may go on.
     write_settings(&atlas, &keys(&format!("\"{other}\"")))?;
     said.push_str(&atlas.run_in_both_languages(&PEDIDO, 7).await?);
-    // Altered after it was signed. The version that served goes on, by the signature that was kept with it.
+    // Altered after it was signed. The version that served goes on, by the signature that was kept
+    // with it.
     write_settings(&atlas, &keys(&format!("\"{key}\"")))?;
     let digest = sha256(&atlas, "connectors/pedido.wasm").await?;
     alter(&folder.join("pedido.wasm"))?;
@@ -302,7 +308,8 @@ async fn minisign_itself_verifies_what_atlas_signed_and_atlas_what_minisign_sign
     minisign(&atlas, &["-S", "-m", file, "-s", "atlas.key"], PASSWORD).await?;
     atlas.run(&["connector", "verify", file, "--key", &key]).await?.expect(0)?;
 
-    // Its own, without a password and over the file itself rather than its hash; and its key in our hands.
+    // Its own, without a password and over the file itself rather than its hash; and its key in our
+    // hands.
     minisign(&atlas, &["-G", "-W", "-p", "mini.pub", "-s", "mini.key"], "").await?;
     for more in [&["-S", "-m", file, "-s", "mini.key"][..], &["-S", "-l", "-m", file, "-s", "mini.key"]] {
         std::fs::remove_file(&signature)?;

@@ -1,4 +1,5 @@
-//! A source that moves while it is read: it is followed, swept again, and if it never stands still, that is said.
+//! A source that moves while it is read: it is followed, swept again, and if it never stands still,
+//! that is said.
 
 use atlas_tests::{Atlas, FROM, Faults, Moving, Rota, TO, api};
 
@@ -31,7 +32,8 @@ async fn records_that_shift_between_pages_are_found_by_a_second_sweep() -> anyho
         assert!(run.stderr.contains("🔁"), "{}", run.stderr);
         let rows = atlas.database.rows().await?;
         let now = api.records_now(CLIENT, Rota::Pedido, FROM, TO)?;
-        // Those that were deleted while they were read may be there too; none that still is there may be missing.
+        // Those that were deleted while they were read may be there too; none that still is there
+        // may be missing.
         assert!(rows.len() >= now.len());
         let sum = run.number("inseridos")? + run.number("reencontrados")? + run.number("duplicados")?;
         assert_eq!(run.number("lidos")?, sum);

@@ -61,7 +61,8 @@ const OUTAGES: [Outage; 5] = [
     },
 ];
 
-/// Each statement by itself; then every connection of the program's is ended, so that what is set counts for it.
+/// Each statement by itself; then every connection of the program's is ended, so that what is set
+/// counts for it.
 async fn apply(pool: &PgPool, statements: &str) -> anyhow::Result<()> {
     let name: String = sqlx::query_scalar("SELECT current_database()").fetch_one(pool).await?;
     sqlx::raw_sql(AssertSqlSafe(statements.replace("{}", &name))).execute(pool).await?;
@@ -85,7 +86,8 @@ async fn what_the_database_lacks_for_a_while_costs_time_and_nothing_else() -> an
             ensure!(began.elapsed() < Duration::from_secs(60), "{}: it does not begin", outage.name);
         }
         apply(&pool, outage.begin).await?;
-        // It says what it waits for, and goes on waiting. Of a deadlock nobody is told: the same again will do.
+        // It says what it waits for, and goes on waiting. Of a deadlock nobody is told: the same
+        // again will do.
         if outage.is_told {
             running.until_it_says("The database did not answer").await?;
             tokio::time::sleep(Duration::from_secs(2)).await;

@@ -1,5 +1,5 @@
-//! The database's file, under processes that use it: commands that end beside them, a file that is deleted, replaced or moved, a
-//! disk that is full, and no file descriptor left.
+//! The database's file, under processes that use it: commands that end beside them, a file that is
+//! deleted, replaced or moved, a disk that is full, and no file descriptor left.
 
 use std::path::Path;
 use std::process::Stdio;

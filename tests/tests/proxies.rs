@@ -1,5 +1,6 @@
-//! Between Atlas and its database: PgBouncer, which is killed, and HAProxy, behind which one server is lost and another one takes its
-//! place. Whatever stands there and whatever happens to it, the table holds every record once.
+//! Between Atlas and its database: PgBouncer, which is killed, and HAProxy, behind which one server
+//! is lost and another one takes its place. Whatever stands there and whatever happens to it, the
+//! table holds every record once.
 
 use atlas_tests::servers::{Balancer, Bouncer, Cluster, until};
 use atlas_tests::{Atlas, FROM, Faults, Rota, SampleApi, TO, api};
@@ -25,7 +26,8 @@ async fn a_run_and_a_worker_go_through_a_pgbouncer_in_session_mode_that_is_kille
     let api = slow_api().await?;
     let mut atlas = Atlas::on_postgres().await?;
     let direct = atlas.database.url().to_owned();
-    // Session mode is PgBouncer's default, as all the rest is. Only of connections it has 20, fewer than a process may keep.
+    // Session mode is PgBouncer's default, as all the rest is. Only of connections it has 20, fewer
+    // than a process may keep.
     let mut bouncer = Bouncer::start(&direct, "default_pool_size = 60").await?;
     atlas.set("DATABASE_URL", &bouncer.url(&direct)?);
     atlas.run(&["db", "init"]).await?.expect(0)?;
@@ -58,7 +60,8 @@ async fn a_process_keeps_within_the_connections_that_it_may_have() -> anyhow::Re
     let api = api(300, Faults::default()).await?;
     let mut atlas = Atlas::on_postgres().await?;
     let direct = atlas.database.url().to_owned();
-    // As PgBouncer comes: it makes whoever is too many wait, and a run that has to wait for itself stands still for half a minute.
+    // As PgBouncer comes: it makes whoever is too many wait, and a run that has to wait for itself
+    // stands still for half a minute.
     let bouncer = Bouncer::start(&direct, "query_wait_timeout = 20").await?;
     atlas.set("DATABASE_URL", &bouncer.url(&direct)?);
     atlas.set("ATLAS_DB_CONNECTIONS", "18");
@@ -112,11 +115,13 @@ async fn a_primary_that_stops_taking_writes_is_left_for_the_one_that_follows_it(
     let primary = cluster.primary.database();
     until_pages(&primary, 40).await?;
 
-    // As administrators do before a switchover. Connections that are open stay, and learn of it at their next write.
+    // As administrators do before a switchover. Connections that are open stay, and learn of it at
+    // their next write.
     primary.execute("ALTER SYSTEM SET default_transaction_read_only = on").await?;
     primary.execute("SELECT pg_reload_conf()").await?;
     worker.until_it_says("read-only transaction").await?;
-    // A proxy may lead elsewhere by now, but only new connections: none of the old ones is used on and on.
+    // A proxy may lead elsewhere by now, but only new connections: none of the old ones is used on
+    // and on.
     let old = format!(
         "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'atlas' AND backend_start < '{}'",
         primary.text("SELECT CAST(NOW() AS TEXT)").await?

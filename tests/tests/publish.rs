@@ -101,7 +101,8 @@ async fn what_is_published_serves_on_every_host_whether_it_runs_already_or_start
         worker.until_it_says("Route pedido: version two").await?;
         fleet.create(&shipped).await?;
         assert_eq!(fleet.fetched_by(2).await?, second);
-        // What an operator does to the folder afterwards stands, until something is published again.
+        // What an operator does to the folder afterwards stands, until something is published
+        // again.
         rename_over(&folder.join("pedido.wasm"), &version("version=here")?)?;
         worker.until_it_says("Route pedido: version here").await?;
         stop(worker).await?;

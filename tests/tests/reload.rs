@@ -1,5 +1,5 @@
-//! Connectors that change while scraps run: the next page is fetched by the new version, or, whatever is wrong with it, by the
-//! present one; and nothing is lost or doubled in either case.
+//! Connectors that change while scraps run: the next page is fetched by the new version, or,
+//! whatever is wrong with it, by the present one; and nothing is lost or doubled in either case.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use atlas_tests::versions::{another, rename_over, slow_to_compile, version};
 use atlas_tests::{Atlas, FROM, Faults, Finished, Rota, Running, SampleApi, TO, api};
 
 const CLIENT: u32 = 2151;
-/// A source so slow that a run of 50 pages, two at a time, takes ten seconds: something can happen in the middle of it, on a
-/// machine that is busy too. [`Ground::hurry`] ends the wait.
+/// A source so slow that a run of 50 pages, two at a time, takes ten seconds: something can happen
+/// in the middle of it, on a machine that is busy too. [`Ground::hurry`] ends the wait.
 const LATENCY_MS: u64 = 400;
 
 /// An installation whose one connector is this, and a source of 50 pages of ten orders for it.
@@ -85,7 +85,8 @@ fn slowly(file: &Path, content: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A word that no other run has: what was compiled once is in the tests' cache, and taking over would cost nothing.
+/// A word that no other run has: what was compiled once is in the tests' cache, and taking over
+/// would cost nothing.
 fn this_run() -> anyhow::Result<String> {
     Ok(format!("{:x}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos()))
 }
@@ -168,7 +169,8 @@ async fn a_version_that_takes_another_number_of_records_waits_for_the_operators_
     let told = format!("What waits of the route pedido is version two ({}), not no-digest", &digest[..12]);
     assert!(other.stderr.contains(&told), "{}", other.stderr);
     assert_eq!(ground.listed().await?["estado"], "retida");
-    // Accepted, it serves at once, and the rest of the pages are as empty as it wants them: the operator was asked.
+    // Accepted, it serves at once, and the rest of the pages are as empty as it wants them: the
+    // operator was asked.
     let accepted =
         ground.connector(&["accept", "pedido", "--digest", &digest[..8], "--output", "json"]).await?.expect(0)?;
     assert_eq!((accepted.text("versao")?.as_str(), accepted.text("sha256")?.as_str()), ("two", digest));
@@ -419,8 +421,9 @@ async fn what_took_too_long_to_compile_is_known_at_the_next_start_until_it_may_t
     Ok(())
 }
 
-/// The route in JavaScript and in Python. The files as they are built, since they take seconds to compile: what was compiled once
-/// is in the tests' cache, and only so can they be there in time between two others.
+/// The route in JavaScript and in Python. The files as they are built, since they take seconds to
+/// compile: what was compiled once is in the tests' cache, and only so can they be there in time
+/// between two others.
 async fn in_other_languages(atlas: &Atlas, file: &Path) -> anyhow::Result<[(Vec<u8>, String); 2]> {
     let mut guests = Vec::new();
     for name in ["pedido-js.wasm", "pedido-py.wasm"] {
@@ -439,8 +442,8 @@ enum RunBy {
     Worker,
 }
 
-/// A source that is slow enough for `seconds`, scraps of so many clients at it, and a connector that changes every 50 ms, into
-/// one written in another language at times.
+/// A source that is slow enough for `seconds`, scraps of so many clients at it, and a connector
+/// that changes every 50 ms, into one written in another language at times.
 async fn storm(by: RunBy, clients: u32, seconds: u64) -> anyhow::Result<()> {
     let mut atlas = Atlas::on_postgres().await?;
     let folder = atlas.folder().join("connectors");
@@ -486,7 +489,8 @@ async fn storm(by: RunBy, clients: u32, seconds: u64) -> anyhow::Result<()> {
                     5 => rename_over(&file, &python)?,
                     _ => std::fs::write(&file, b"\0asm\x0d\0\x01\0broken")?,
                 }
-                // Megabytes are read and gone through in a build for debugging: they need to stand still for a moment.
+                // Megabytes are read and gone through in a build for debugging: they need to stand
+                // still for a moment.
                 let pause = if matches!(number % 7, 4 | 5) { 400 } else { 50 };
                 number += 1;
                 std::thread::sleep(Duration::from_millis(pause));

@@ -1,4 +1,5 @@
-//! What a client has set of an API reaches the connectors whose schemas name it, and nothing else does.
+//! What a client has set of an API reaches the connectors whose schemas name it, and nothing else
+//! does.
 
 use std::path::Path;
 
@@ -56,7 +57,8 @@ async fn a_connector_gets_what_its_schema_names_of_what_is_set() -> anyhow::Resu
         set(&atlas, r#"{"loja":4}"#).await?.expect(0)?;
         let resumed = atlas.run(&["scrap", "resume", "1", "--lang", "en"]).await?.expect(5)?;
         assert!(resumed.stderr.contains(r#"its settings are {"loja":3}"#), "{}", resumed.stderr);
-        // A version that wants something else is not for a scrap that has begun: that one keeps its own.
+        // A version that wants something else is not for a scrap that has begun: that one keeps its
+        // own.
         put(&folder, "version=2 setting=filial")?;
         let own = atlas.run(&["scrap", "resume", "1", "--lang", "en"]).await?.expect(5)?;
         assert!(own.stderr.contains(r#"its settings are {"loja":3}"#), "{}", own.stderr);

@@ -1,4 +1,5 @@
-//! Scraps of long periods, divided into slices: several processes share one, and it is told of as one.
+//! Scraps of long periods, divided into slices: several processes share one, and it is told of as
+//! one.
 
 use std::time::Duration;
 

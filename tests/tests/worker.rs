@@ -1,5 +1,6 @@
-//! The queue and its workers: several processes at one database, of which any may die, freeze or be told to stop. Whatever they do,
-//! every scrap is run to its end, by one of them at a time, and the table holds each record once.
+//! The queue and its workers: several processes at one database, of which any may die, freeze or be
+//! told to stop. Whatever they do, every scrap is run to its end, by one of them at a time, and the
+//! table holds each record once.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -152,7 +153,8 @@ async fn a_scrap_that_is_cancelled_and_tried_again_at_once_is_run_once() -> anyh
             until_pages(&atlas, &id, pages).await?;
         }
         until(&atlas, &id, "concluido").await?;
-        // Each time it was cancelled, taken and claimed, 11 in all, and perhaps again where the database was busy.
+        // Each time it was cancelled, taken and claimed, 11 in all, and perhaps again where the
+        // database was busy.
         let epochs = atlas.database.number(&format!("SELECT epoca FROM scraps WHERE id = {id}")).await?;
         ensure!(epochs <= 20, "the scrap changed hands {epochs} times");
         stop(running).await?;
@@ -347,7 +349,8 @@ async fn of_a_fleet_no_client_is_starved_and_no_scrap_is_run_twice() -> anyhow::
         atlas.database.number("SELECT COUNT(*) FROM scraps WHERE estado <> 'concluido' OR epoca <> 2").await?,
         0
     );
-    // While others waited, the first client had no more than its turn: all of theirs were taken before most of its own.
+    // While others waited, the first client had no more than its turn: all of theirs were taken
+    // before most of its own.
     let mut order = BTreeMap::new();
     for client in 1..=clients {
         let last = format!(
@@ -382,7 +385,8 @@ async fn four_workers_share_the_scraps_of_twenty_clients_fairly_and_run_none_twi
         atlas.register(u32::try_from(client)?, &api).await?;
     }
     atlas.bind_all().await?;
-    // The first client's all stand before the second's, and so on: first come, first served would starve the last.
+    // The first client's all stand before the second's, and so on: first come, first served would
+    // starve the last.
     let queue = format!(
         "INSERT INTO scraps (cliente_id, rota, periodo_inicio, periodo_fim) SELECT c, 'pedido', '{FROM}', '{FROM}' \
          FROM generate_series(1, {CLIENTS}) c, generate_series(1, {each}) n ORDER BY c, n"
@@ -403,7 +407,8 @@ async fn four_workers_share_the_scraps_of_twenty_clients_fairly_and_run_none_twi
     // Taken once and claimed once; every page asked for once.
     assert_eq!(number("SELECT COUNT(*) FROM scraps WHERE epoca <> 2").await?, 0);
     assert_eq!(number("SELECT COUNT(*) FROM scrap_cursores WHERE tentativas <> 1").await?, 0);
-    // Whenever one was taken, no client was far ahead of another: by its place in the order of all, and among its own.
+    // Whenever one was taken, no client was far ahead of another: by its place in the order of all,
+    // and among its own.
     let ahead = number(&format!(
         "SELECT MAX(ABS(proprio - CAST(geral AS FLOAT) / {CLIENTS}))::bigint FROM (SELECT \
            ROW_NUMBER() OVER (ORDER BY retirado_em) AS geral, \

@@ -1,16 +1,19 @@
-//! Events (`evento`): the example of a source that hands out records until it is told that they arrived.
+//! Events (`evento`): the example of a source that hands out records until it is told that they
+//! arrived.
 //!
 //! ```text
-//! GET {cliente}/evento?limite=100      the oldest events; the same ones again, until they are acknowledged
+//! GET {cliente}/evento?limite=100      the oldest events, until they are acknowledged
 //!
-//! {"data": [{"id": 1, …}, …], "lote": "5f2c…"}        or, when none is left, {"data": [], "lote": null}
+//! {"data": [{"id": 1, …}, …], "lote": "5f2c…"}
+//! {"data": [], "lote": null}           when none is left
 //!
-//! POST {cliente}/evento/ack            {"lote": "5f2c…"}; once or several times, it comes to the same
+//! POST {cliente}/evento/ack            {"lote": "5f2c…"}; once or more, it comes to the same
 //! ```
 //!
-//! An event that is acknowledged is gone, so it must be in the table before. That is the host's part: it fetches a cursor of
-//! `after-commit` only when the page that named it is checkpointed. Ours is to name the events by what the very same answer
-//! said of them: to ask again at that time would acknowledge others, which nobody has kept.
+//! An event that is acknowledged is gone, so it must be in the table before. That is the host's
+//! part: it fetches a cursor of `after-commit` only when the page that named it is checkpointed.
+//! Ours is to name the events by what the very same answer said of them: to ask again at that time
+//! would acknowledge others, which nobody has kept.
 //!
 //! ```text
 //! (none)       polls               after the commit: ack:LOTE
@@ -18,7 +21,8 @@
 //! poll:LOTE    polls after that    after the commit: ack:ANOTHER, or nothing, when none is left
 //! ```
 //!
-//! If the host dies in between, it polls again (the same events come, and are recognised in the table) or acknowledges again.
+//! If the host dies in between, it polls again (the same events come, and are recognised in the
+//! table) or acknowledges again.
 
 use atlas_connector_sdk::{Connector, Descriptor, FetchError, Method, Page, Request, RequestPattern, Scrap};
 
@@ -61,7 +65,8 @@ fn poll(scrap: &Scrap, acknowledged: Option<&str>) -> Result<Page, FetchError> {
 fn acknowledge(scrap: &Scrap, lot: &str) -> Result<Page, FetchError> {
     let target = format!("{}/evento/ack", scrap.client_id);
     Request::post(target).json(format!("{{\"lote\":{lot}}}")).send()?.ok()?;
-    // The lot makes the next poll's cursor another than the last one's: a cursor that is known is not fetched again.
+    // The lot makes the next poll's cursor another than the last one's: a cursor that is known is
+    // not fetched again.
     Ok(Page::json(Vec::new()).then([format!("poll:{lot}")]))
 }
 

@@ -1,5 +1,6 @@
-//! What the routes of the Jueri v1 API have in common: `GET {cliente}/{rota}?page=…&per_page=…` below
-//! `…/sis/api/v1`, a bearer token, and an envelope of `data`, `current_page`, `last_page`, `next_page_url` and `total`.
+//! What the routes of the Jueri v1 API have in common: `GET {cliente}/{rota}?page=…&per_page=…`
+//! below `…/sis/api/v1`, a bearer token, and an envelope of `data`, `current_page`, `last_page`,
+//! `next_page_url` and `total`.
 //!
 //! A cursor is a page's number (cursor format 1).
 

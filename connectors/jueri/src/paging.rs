@@ -20,11 +20,13 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// The cursors that this page names. The first one names all the others, to be fetched side by side; each of those
-    /// names the one after it, so that a source that grows while it is read is followed to its end.
+    /// The cursors that this page names. The first one names all the others, to be fetched side by
+    /// side; each of those names the one after it, so that a source that grows while it is read is
+    /// followed to its end.
     ///
     /// # Errors
-    /// `InvalidResponse` if this is another page than the one asked for: its records would hide those that are missing.
+    /// `InvalidResponse` if this is another page than the one asked for: its records would hide
+    /// those that are missing.
     pub fn next(&self) -> Result<Vec<String>, FetchError> {
         if let Some(current) = self.current_page
             && current != self.page

@@ -3,7 +3,8 @@
 //! ```text
 //! GET {cliente}/pedido?data_inicial=2025-10-20&data_final=2025-10-24&page=1&per_page=1000
 //!
-//! {"data": [{"id": 1, …}, …], "current_page": 1, "last_page": 5, "next_page_url": "…", "total": 4711}
+//! {"data": [{"id": 1, …}, …], "current_page": 1, "last_page": 5, "next_page_url": "…",
+//!  "total": 4711}
 //! ```
 
 use atlas_connector_sdk::{Connector, Descriptor, FetchError, Page, Scrap};

@@ -1,5 +1,5 @@
-//! What `wit-bindgen` makes of the contract, word for word. Authors need none of these names: the crate's root gives them
-//! the ones they use.
+//! What `wit-bindgen` makes of the contract, word for word. Authors need none of these names: the
+//! crate's root gives them the ones they use.
 #![allow(missing_docs, reason = "where the contract lets a field's name speak for itself, so does this")]
 #![allow(unsafe_code, reason = "generated: the canonical ABI passes pointers")]
 #![allow(clippy::all, unreachable_pub, reason = "generated")]

@@ -3,8 +3,9 @@
 use crate::{AuthScheme, Descriptor, FetchError, Period, Scrap};
 
 impl Descriptor {
-    /// A route with what is true of most: a bearer token, GET requests only, no period, 100 records a page, no settings,
-    /// no known rate. What differs is set on the fields, `cursor_format` whenever cursors change meaning.
+    /// A route with what is true of most: a bearer token, GET requests only, no period, 100 records
+    /// a page, no settings, no known rate. What differs is set on the fields, `cursor_format`
+    /// whenever cursors change meaning.
     #[must_use]
     pub fn new(route: &str, api: &str, version: &str) -> Self {
         Self {

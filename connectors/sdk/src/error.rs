@@ -8,8 +8,9 @@ impl FetchError {
         Self::Retry(RetryHint { reason: reason.into(), after_ms: None })
     }
 
-    /// What a status that is no success means. 401 and 403 refuse the credential; 408, 425, 429 and 5xx pass, not before
-    /// `retry_after_ms`; any other 4xx would be the same the next time; the rest is no answer to a request.
+    /// What a status that is no success means. 401 and 403 refuse the credential; 408, 425, 429 and
+    /// 5xx pass, not before `retry_after_ms`; any other 4xx would be the same the next time; the
+    /// rest is no answer to a request.
     #[must_use]
     pub fn from_status(status: u16, retry_after_ms: Option<u64>, body: &[u8]) -> Self {
         let mut reason = format!("HTTP {status}");

@@ -1,4 +1,5 @@
-//! As much of JSON as a connector reads itself: one number or one string, whose text the host has found and checked.
+//! As much of JSON as a connector reads itself: one number or one string, whose text the host has
+//! found and checked.
 
 /// A JSON value as an author wants it: `None` is `null`. The error is for what is neither.
 type Scalar<T> = Result<Option<T>, NotThis>;
@@ -100,7 +101,8 @@ fn unescaped(quoted: &str) -> Result<String, NotThis> {
     Ok(value)
 }
 
-/// The code unit that `text` begins with (what follows `\u`), with its partner if there is one, and what is left.
+/// The code unit that `text` begins with (what follows `\u`), with its partner if there is one, and
+/// what is left.
 fn utf16(text: &str) -> Result<(Vec<u16>, &str), NotThis> {
     let (first, rest) = code_unit(text).ok_or(NotThis)?;
     if (0xd800..0xdc00).contains(&first)

@@ -1,7 +1,8 @@
 //! What a connector for Atlas Data Flow is written with.
 //!
-//! A connector describes one route of one API: what to ask for, where in the answers the records stand, and what comes
-//! next. All of it is a type that implements [`Connector`], and one line that exports it:
+//! A connector describes one route of one API: what to ask for, where in the answers the records
+//! stand, and what comes next. All of it is a type that implements [`Connector`], and one line that
+//! exports it:
 //!
 //! ```no_run
 //! use atlas_connector_sdk::{Connector, Descriptor, FetchError, Page, Request, Scrap};
@@ -26,10 +27,10 @@
 //! atlas_connector_sdk::export!(Orders);
 //! ```
 //!
-//! The records stay in the host: [`Response::select`] only says where they stand, so a page costs the same whatever its
-//! size. The host keeps credentials, retries and rate limits; a connector says by its [`FetchError`] what an answer
-//! means, and the `?` after [`Request::send`], [`Response::ok`] and the readers of [`Response`] already says it for the
-//! usual ones.
+//! The records stay in the host: [`Response::select`] only says where they stand, so a page costs
+//! the same whatever its size. The host keeps credentials, retries and rate limits; a connector
+//! says by its [`FetchError`] what an answer means, and the `?` after [`Request::send`],
+//! [`Response::ok`] and the readers of [`Response`] already says it for the usual ones.
 //!
 //! Build for `wasm32-unknown-unknown`: the component then imports nothing but `atlas:connector`.
 
@@ -56,11 +57,11 @@ pub use log::log;
 pub use request::Request;
 pub use response::Response;
 
-/// One route of one API. Nothing is kept between two calls: each runs in an instance of its own, and what must be known
-/// for the next page stands in the cursor.
+/// One route of one API. Nothing is kept between two calls: each runs in an instance of its own,
+/// and what must be known for the next page stands in the cursor.
 pub trait Connector {
-    /// Says what this connector is. `definition` is the route's TOML, for a connector that interprets one; none for all
-    /// others. No request can be made here.
+    /// Says what this connector is. `definition` is the route's TOML, for a connector that
+    /// interprets one; none for all others. No request can be made here.
     ///
     /// # Errors
     /// Why the definition cannot be used. A connector without one has no reason to fail.
@@ -73,7 +74,8 @@ pub trait Connector {
     fn fetch_page(scrap: &Scrap, cursor: Option<&str>) -> Result<Page, FetchError>;
 }
 
-/// Makes a type that implements [`Connector`] the component's own. Once in a crate, whose type is `cdylib`.
+/// Makes a type that implements [`Connector`] the component's own. Once in a crate, whose type is
+/// `cdylib`.
 #[macro_export]
 macro_rules! export {
     ($connector:ty) => {

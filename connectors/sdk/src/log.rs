@@ -5,8 +5,9 @@ use std::fmt::Display;
 use crate::Level;
 use crate::bindings::atlas::connector::log as host;
 
-/// Adds a line to the scrap's log. A page may log 1,000 lines and 64 KiB; the host cuts what is beyond.
-/// [`debug!`](crate::debug), [`info!`](crate::info), [`warn!`](crate::warn) and [`error!`](macro@crate::error) read better.
+/// Adds a line to the scrap's log. A page may log 1,000 lines and 64 KiB; the host cuts what is
+/// beyond. [`debug!`](crate::debug), [`info!`](crate::info), [`warn!`](crate::warn) and
+/// [`error!`](macro@crate::error) read better.
 pub fn log(level: Level, message: impl Display) {
     host::log(level, &message.to_string());
 }

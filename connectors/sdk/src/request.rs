@@ -10,8 +10,8 @@ use crate::{HttpError, Method, Response};
 pub struct Request(http::Request);
 
 impl Request {
-    /// A GET for a path below the base URL that the operator set, or an absolute URL below it or at an
-    /// origin that the operator granted.
+    /// A GET for a path below the base URL that the operator set, or an absolute URL below it or at
+    /// an origin that the operator granted.
     pub fn get(target: impl Into<String>) -> Self {
         Self::new(Method::Get, target)
     }
@@ -21,7 +21,8 @@ impl Request {
         Self::new(Method::Post, target)
     }
 
-    /// A request of any method. Any but GET needs a line in the descriptor's `requests`, and the operator's grant.
+    /// A request of any method. Any but GET needs a line in the descriptor's `requests`, and the
+    /// operator's grant.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
         Self(http::Request { method, target: target.into(), query: Vec::new(), headers: Vec::new(), body: None })
     }
@@ -32,7 +33,8 @@ impl Request {
         self
     }
 
-    /// Adds a header. Those that the host sets itself (`Host`, `Authorization`, `Cookie`, …) are refused.
+    /// Adds a header. Those that the host sets itself (`Host`, `Authorization`, `Cookie`, …) are
+    /// refused.
     pub fn header(mut self, name: &str, value: impl Display) -> Self {
         self.0.headers.push((name.to_owned(), value.to_string()));
         self
@@ -52,9 +54,9 @@ impl Request {
     /// Sends the request once and waits for the whole answer.
     ///
     /// # Errors
-    /// Why there is no answer. As a [`FetchError`](crate::FetchError), which `?` makes of it: a connection that fails, breaks
-    /// or takes too long is tried again; a request that was not granted or is none is fatal, and so is an answer that
-    /// is too large.
+    /// Why there is no answer. As a [`FetchError`](crate::FetchError), which `?` makes of it: a
+    /// connection that fails, breaks or takes too long is tried again; a request that was not
+    /// granted or is none is fatal, and so is an answer that is too large.
     pub fn send(self) -> Result<Response, HttpError> {
         http::send(&self.0).map(Response::from)
     }

@@ -4,16 +4,17 @@ use crate::bindings::atlas::connector::http;
 use crate::error::excerpt;
 use crate::{FetchError, Selection, json};
 
-/// An answer whose body stays in the host. Pointers are JSON pointers (RFC 6901): `""` is the whole body, `/data` its
-/// member `data`.
+/// An answer whose body stays in the host. Pointers are JSON pointers (RFC 6901): `""` is the whole
+/// body, `/data` its member `data`.
 pub struct Response(http::Response);
 
 impl Response {
     /// The answer, if its status is a success.
     ///
     /// # Errors
-    /// What any other status means, with the beginning of the body: see [`FetchError::from_status`]. An API that says
-    /// something else by its statuses is asked for [`status`](Self::status) instead.
+    /// What any other status means, with the beginning of the body: see
+    /// [`FetchError::from_status`]. An API that says something else by its statuses is asked for
+    /// [`status`](Self::status) instead.
     pub fn ok(self) -> Result<Self, FetchError> {
         match self.status() {
             200..=299 => Ok(self),
@@ -58,7 +59,8 @@ impl Response {
         Ok(self.0.select(pointer, None)?)
     }
 
-    /// The value at `element` inside each element of the array at `pointer`, as records that stay in the host.
+    /// The value at `element` inside each element of the array at `pointer`, as records that stay
+    /// in the host.
     ///
     /// # Errors
     /// As [`select`](Self::select); also if one of the elements has nothing at `element`.
@@ -75,7 +77,8 @@ impl Response {
     }
 
     /// Whether something stands at `pointer`: APIs say that there is no next page by `null`,
-    /// `false`, `0`, a blank string, `"null"`, `[]` or `{}` as well. None: not even that stands there.
+    /// `false`, `0`, a blank string, `"null"`, `[]` or `{}` as well. None: not even that stands
+    /// there.
     ///
     /// # Errors
     /// `Retry` if the body is not JSON.

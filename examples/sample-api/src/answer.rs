@@ -1,5 +1,5 @@
-//! One request, from its path to its answer, in the order in which the real API looks at it: token, route, parameters, page.
-//! What the faults ask for is done where a real source would go wrong.
+//! One request, from its path to its answer, in the order in which the real API looks at it: token,
+//! route, parameters, page. What the faults ask for is done where a real source would go wrong.
 
 use std::{sync::Arc, time::Duration};
 
@@ -66,7 +66,8 @@ pub(crate) async fn handle(
                 Ok(Some(response)) => response,
                 Ok(None) => {
                     connection.reset();
-                    // Nobody will read it; that the server tries to write it is what ends the connection.
+                    // Nobody will read it; that the server tries to write it is what ends the
+                    // connection.
                     return StatusCode::INTERNAL_SERVER_ERROR.into_response();
                 }
                 Err(refusal) => refusal.into_response(),
@@ -131,7 +132,8 @@ fn page(
     }
     let mut under_way = under_way;
     if fault == Some(FaultKind::TruncatedJson) {
-        // Inside the records where there are any, so that a lenient parser does not take the page for a short one.
+        // Inside the records where there are any, so that a lenient parser does not take the page
+        // for a short one.
         let open = &mut pieces[0];
         open.truncate((open.len() * 2 / 3).max(1));
         pieces.truncate(1);
@@ -148,7 +150,8 @@ fn page(
 
 /// An acknowledgment with the right token. None: the connection is to be reset.
 ///
-/// Where the answer gets lost, what it asks for is done all the same: that is what a client must be able to ask for again.
+/// Where the answer gets lost, what it asks for is done all the same: that is what a client must be
+/// able to ask for again.
 fn acknowledgment(
     app: &Arc<App>,
     faults: &Faults,
@@ -258,7 +261,8 @@ fn respond(
     let kind = faults.charset.map_or("application/json", |charset| charset.content_type());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let mut delivery = Delivery::whole(pieces);
-    // Set by hand, since the stream below does not know its length; with it the answer is not sent in HTTP chunks.
+    // Set by hand, since the stream below does not know its length; with it the answer is not sent
+    // in HTTP chunks.
     headers.insert(header::CONTENT_LENGTH, delivery.len().into());
     match fault {
         Some(FaultKind::Truncated) => delivery = delivery.broken_off(),

@@ -1,5 +1,6 @@
-//! The server as a value that a test owns. It runs on a thread and a runtime of its own: what the code under test does to its
-//! runtime (blocking it, for one) must not change how the source behaves, and when the runtime goes, so does every connection.
+//! The server as a value that a test owns. It runs on a thread and a runtime of its own: what the
+//! code under test does to its runtime (blocking it, for one) must not change how the source
+//! behaves, and when the runtime goes, so does every connection.
 
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -27,10 +28,12 @@ use crate::{
     request::BASE,
 };
 
-/// How long answers under way get to end when the server stops; after that their connections end in the middle.
+/// How long answers under way get to end when the server stops; after that their connections end in
+/// the middle.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A running source. Dropping it stops it, and waits (at most half a second) until its port is free again.
+/// A running source. Dropping it stops it, and waits (at most half a second) until its port is free
+/// again.
 pub struct SampleApi {
     app: Arc<App>,
     stop: watch::Sender<bool>,
@@ -38,8 +41,8 @@ pub struct SampleApi {
 }
 
 impl SampleApi {
-    /// Renders what is to be rendered ahead, binds 127.0.0.1 and begins to serve. A port that an earlier one of these held can be
-    /// taken again as soon as that one is stopped.
+    /// Renders what is to be rendered ahead, binds 127.0.0.1 and begins to serve. A port that an
+    /// earlier one of these held can be taken again as soon as that one is stopped.
     ///
     /// # Errors
     /// Settings that make no sense; a port that is taken.
@@ -68,8 +71,8 @@ impl SampleApi {
         self.app.address.port()
     }
 
-    /// The exact JSON texts of the records that a standing source holds for a period, in the order in which it lists them. Routes
-    /// without a period ignore the dates.
+    /// The exact JSON texts of the records that a standing source holds for a period, in the order
+    /// in which it lists them. Routes without a period ignore the dates.
     ///
     /// # Errors
     /// Dates that are not `YYYY-MM-DD`, or the wrong way round.
@@ -89,8 +92,8 @@ impl SampleApi {
         Ok(self.texts(&list, &all.numbers))
     }
 
-    /// The exact JSON texts of the events that this client has acknowledged, in the order in which it did. [`SampleApi::records_now`]
-    /// has those that it has not.
+    /// The exact JSON texts of the events that this client has acknowledged, in the order in which
+    /// it did. [`SampleApi::records_now`] has those that it has not.
     pub fn acknowledged(&self, cliente: u32) -> Vec<String> {
         let list = ListKey { cliente, rota: Rota::Evento, period: None };
         self.texts(&list, &self.app.listings.acknowledged(&list))
@@ -126,8 +129,8 @@ impl SampleApi {
         Faults::clone(&self.app.faults())
     }
 
-    /// Replaces the faults, from the next request on. The attempts that [`Faults::fail_first`] and [`Faults::random_rate`] count
-    /// begin anew.
+    /// Replaces the faults, from the next request on. The attempts that [`Faults::fail_first`] and
+    /// [`Faults::random_rate`] count begin anew.
     ///
     /// # Errors
     /// Faults that make no sense; the old ones stay.
@@ -135,11 +138,13 @@ impl SampleApi {
         self.app.set_faults(faults)
     }
 
-    /// Lets answers under way end (for at most half a second), stops, and says what was served. The port is free afterwards.
+    /// Lets answers under way end (for at most half a second), stops, and says what was served. The
+    /// port is free afterwards.
     pub async fn stop(mut self) -> Served {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
-            // The thread's own panic, if there was one, has been printed; what was served still stands.
+            // The thread's own panic, if there was one, has been printed; what was served still
+            // stands.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
         self.served()

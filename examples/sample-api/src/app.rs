@@ -91,7 +91,8 @@ impl App {
         fault
     }
 
-    /// The records of a page, the number of records of the whole listing, and whether the page was rendered ahead.
+    /// The records of a page, the number of records of the whole listing, and whether the page was
+    /// rendered ahead.
     pub(crate) fn page(&self, list: ListKey, page: u64, per_page: u64) -> (Arc<Page>, u64, bool) {
         let first = (page - 1) * per_page;
         let window = self.listings.window(&self.settings, &list, first..first + per_page);

@@ -1,14 +1,17 @@
-//! The program's flags: one for each setting and each fault, so that what a test does can be done by hand.
+//! The program's flags: one for each setting and each fault, so that what a test does can be done
+//! by hand.
 
 use clap::{Args as ClapArgs, Parser};
 use sample_api::{Charset, Encoding, FaultKind, Faults, Malformed, Moving, Prerender, Redirect, Settings};
 
 /// A deterministic order API that speaks Jueri v1, with faults on request.
 ///
-/// GET /sis/api/v1/{cliente}/{rota}?data_inicial=YYYY-MM-DD&data_final=YYYY-MM-DD&page=1&per_page=150, rota one of cliente,
-/// produto, pedido, venda, financeiro. GET /sis/api/v1/{cliente}/evento?limite=100 hands out the oldest events and their lot, until
-/// POST /sis/api/v1/{cliente}/evento/ack with {"lote": "…"} acknowledges it. GET /_served says what it served; POST /_faults
-/// replaces the faults at run time.
+/// GET
+/// /sis/api/v1/{cliente}/{rota}?data_inicial=YYYY-MM-DD&data_final=YYYY-MM-DD&page=1&per_page=150,
+/// rota one of cliente, produto, pedido, venda, financeiro. GET
+/// /sis/api/v1/{cliente}/evento?limite=100 hands out the oldest events and their lot, until POST
+/// /sis/api/v1/{cliente}/evento/ack with {"lote": "…"} acknowledges it. GET /_served says what it
+/// served; POST /_faults replaces the faults at run time.
 #[derive(Parser)]
 #[command(name = "sample-api", version)]
 pub(crate) struct Args {

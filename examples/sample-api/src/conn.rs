@@ -1,5 +1,6 @@
-//! Connections that a handler can reset. HTTP libraries end a connection politely whatever one does; a source that drops dead
-//! does not, and a client that only ever met polite endings has never been tested.
+//! Connections that a handler can reset. HTTP libraries end a connection politely whatever one
+//! does; a source that drops dead does not, and a client that only ever met polite endings has
+//! never been tested.
 
 use std::{
     io,
@@ -27,8 +28,8 @@ use tokio::{
 pub(crate) struct Connection(Arc<AtomicBool>);
 
 impl Connection {
-    /// From here on the connection carries nothing more, and ends with a RST as soon as the server touches it: at the latest when
-    /// it writes the answer of the handler that called this.
+    /// From here on the connection carries nothing more, and ends with a RST as soon as the server
+    /// touches it: at the latest when it writes the answer of the handler that called this.
     pub(crate) fn reset(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -49,7 +50,8 @@ impl Listener for Listening {
     async fn accept(&mut self) -> (Stream, SocketAddr) {
         loop {
             if let Ok((tcp, peer)) = self.0.accept().await {
-                // Without it a page's second, small piece waits for the client's acknowledgment of the first.
+                // Without it a page's second, small piece waits for the client's acknowledgment of
+                // the first.
                 let _ = tcp.set_nodelay(true);
                 return (Stream { tcp, reset: Arc::default() }, peer);
             }
@@ -69,7 +71,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The socket, unless it is to be reset. The error makes the server drop it, and the linger time of zero makes that a RST.
+    /// The socket, unless it is to be reset. The error makes the server drop it, and the linger
+    /// time of zero makes that a RST.
     fn alive(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         if self.reset.load(Ordering::Acquire) {
             self.tcp.set_zero_linger()?;

@@ -1,5 +1,5 @@
-//! How a body leaves: whole, dribbled, or cut short. A page counts as served only here, when its last piece is handed to the
-//! connection: one that the client gave up on halfway was not served.
+//! How a body leaves: whole, dribbled, or cut short. A page counts as served only here, when its
+//! last piece is handed to the connection: one that the client gave up on halfway was not served.
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
@@ -88,7 +88,8 @@ impl Delivery {
             }
             match delivery.pieces.pop_front() {
                 Some(piece) => {
-                    // Before the piece is handed over: whoever holds the answer must find it in the log.
+                    // Before the piece is handed over: whoever holds the answer must find it in the
+                    // log.
                     if delivery.pieces.is_empty()
                         && !delivery.breaks_off
                         && let Some(under_way) = under_way.take()

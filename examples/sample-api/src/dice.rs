@@ -1,5 +1,6 @@
-//! Random-looking numbers that follow from their inputs alone. Written out here, because a crate may change its generator in a
-//! minor version, and then no recorded expectation would hold any more.
+//! Random-looking numbers that follow from their inputs alone. Written out here, because a crate
+//! may change its generator in a minor version, and then no recorded expectation would hold any
+//! more.
 
 /// A splitmix64 sequence.
 pub(crate) struct Dice(u64);

@@ -1,4 +1,5 @@
-//! A source that writes the credential of a request into its answer, in every form that a credential can take on the way.
+//! A source that writes the credential of a request into its answer, in every form that a
+//! credential can take on the way.
 
 use bytes::Bytes;
 use serde_json::json;
@@ -6,7 +7,8 @@ use serde_json::json;
 use crate::opens::base64;
 use crate::request::Request;
 
-/// What a request carried that may be a credential: `Authorization`, headers of the API's own, the query, the body.
+/// What a request carried that may be a credential: `Authorization`, headers of the API's own, the
+/// query, the body.
 fn carried(request: &Request) -> String {
     let mut all = Vec::new();
     for (name, value) in request.headers() {
@@ -37,7 +39,8 @@ pub(crate) fn forms(request: &Request) -> Vec<String> {
         .collect()
 }
 
-/// Elements for a page: a record with every form in it, and one that no table can hold, with every form in it too.
+/// Elements for a page: a record with every form in it, and one that no table can hold, with every
+/// form in it too.
 pub(crate) fn elements(request: &Request) -> Bytes {
     let forms = forms(request).join(",");
     format!(",{{\"id\":\"eco\",\"eco\":[{forms}]}},{{\"id\":\"eco\",\"id\":\"duas vezes\",\"eco\":[{forms}]}}").into()

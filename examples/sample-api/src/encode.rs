@@ -1,4 +1,5 @@
-//! Content codings, one at a time: a test of one must not depend on which of several a library prefers.
+//! Content codings, one at a time: a test of one must not depend on which of several a library
+//! prefers.
 
 use std::io::{self, Write as _};
 

@@ -1,5 +1,5 @@
-//! Everything that can be wrong with a source, as data: a fault that a test asks for by name can be asked for by a person on
-//! the command line, and by a request while a scrap is running.
+//! Everything that can be wrong with a source, as data: a fault that a test asks for by name can be
+//! asked for by a person on the command line, and by a request while a scrap is running.
 
 use std::str::FromStr;
 
@@ -27,8 +27,9 @@ pub struct Faults {
     pub fail_with: FaultKind,
     /// `Retry-After` of 429 and 503 answers, as it stands: `1`, `0.05`, or an HTTP date.
     pub retry_after: Option<String>,
-    /// Share of attempts, from 0 to 1, that fail with one of [`Faults::random_kinds`]. Which ones follows from the seed, the page and
-    /// the number of the attempt, so it does not depend on timing.
+    /// Share of attempts, from 0 to 1, that fail with one of [`Faults::random_kinds`]. Which ones
+    /// follows from the seed, the page and the number of the attempt, so it does not depend on
+    /// timing.
     pub random_rate: f64,
     /// What `random_rate` chooses from.
     pub random_kinds: Vec<FaultKind>,
@@ -38,13 +39,15 @@ pub struct Faults {
     pub slow_pause_ms: u64,
     /// Every page from this one on has the records of this one and names a page after it, for ever.
     pub repeat_from: Option<u64>,
-    /// Every page has the records of page 1; every poll the first events, whatever was acknowledged.
+    /// Every page has the records of page 1; every poll the first events, whatever was
+    /// acknowledged.
     pub ignore_page: bool,
     /// Added to the `total` that is declared; pages and `last_page` stay true.
     pub total_lies: Option<i64>,
     /// Declare no `total`.
     pub no_total: bool,
-    /// Raw elements that stand in `data` beside the records; they count neither in `total` nor in the page size.
+    /// Raw elements that stand in `data` beside the records; they count neither in `total` nor in
+    /// the page size.
     pub malformed: Vec<Malformed>,
     /// The source holds nothing.
     pub empty: bool,
@@ -56,7 +59,8 @@ pub struct Faults {
     pub charset: Option<Charset>,
     /// Requests for pages are answered with a 302.
     pub redirect: Option<Redirect>,
-    /// The credential of a request stands in its answer, in every form: in a record, in one that no table can hold, in a refusal.
+    /// The credential of a request stands in its answer, in every form: in a record, in one that no
+    /// table can hold, in a refusal.
     pub echo: bool,
     /// The token endpoint refuses everybody, with the refresh token written into its refusal.
     pub revoked: bool,
@@ -133,7 +137,8 @@ pub enum FaultKind {
     Truncated,
     /// 200, a complete answer, whose JSON breaks off.
     TruncatedJson,
-    /// 200 and the right body, dribbled: see [`Faults::slow_chunk`]. Whole, for a client that waits.
+    /// 200 and the right body, dribbled: see [`Faults::slow_chunk`]. Whole, for a client that
+    /// waits.
     SlowBody,
     /// 200 with a page of HTML.
     Html,
@@ -141,7 +146,8 @@ pub enum FaultKind {
     Unauthorized,
 }
 
-/// How a source changes while it is read. It keeps what moved when this is taken away; it only stops moving.
+/// How a source changes while it is read. It keeps what moved when this is taken away; it only
+/// stops moving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Moving {

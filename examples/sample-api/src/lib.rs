@@ -1,13 +1,16 @@
-//! A stand-in for an order API, because "nothing was lost" can only be proved against a source whose every record is known
-//! beforehand, and whose every misbehaviour can be asked for.
+//! A stand-in for an order API, because "nothing was lost" can only be proved against a source
+//! whose every record is known beforehand, and whose every misbehaviour can be asked for.
 //!
-//! It speaks Jueri v1: `GET /sis/api/v1/{cliente}/{rota}?data_inicial=…&data_final=…&page=…&per_page=…`, a Bearer token, and
-//! pages in an envelope (`data`, `current_page`, `last_page`, `next_page_url`, `total`). What it serves follows from the seed,
-//! the client, the route and the absolute day alone, so two runs, two processes and two overlapping periods agree to the byte.
-//! Events are handed out instead, the oldest first, and the same ones again until a POST acknowledges them.
+//! It speaks Jueri v1: `GET
+//! /sis/api/v1/{cliente}/{rota}?data_inicial=…&data_final=…&page=…&per_page=…`, a Bearer token, and
+//! pages in an envelope (`data`, `current_page`, `last_page`, `next_page_url`, `total`). What it
+//! serves follows from the seed, the client, the route and the absolute day alone, so two runs, two
+//! processes and two overlapping periods agree to the byte. Events are handed out instead, the
+//! oldest first, and the same ones again until a POST acknowledges them.
 //!
 //! - [`SampleApi`] runs it inside a test; the binary `sample-api` runs it for a demonstration.
-//! - [`Settings`] says what the source holds; [`Faults`] says how it misbehaves, from the start or at run time.
+//! - [`Settings`] says what the source holds; [`Faults`] says how it misbehaves, from the start or
+//!   at run time.
 //! - [`Served`] says afterwards what was really asked for and handed out.
 //!
 //! ```

@@ -1,5 +1,6 @@
-//! Which records a listing holds, by number. A number follows from the absolute day, not from the period asked for: two periods
-//! that overlap list the very same records, which is what a host that looks for duplicates must be tested with.
+//! Which records a listing holds, by number. A number follows from the absolute day, not from the
+//! period asked for: two periods that overlap list the very same records, which is what a host that
+//! looks for duplicates must be tested with.
 //!
 //! Events are a listing too: of what nobody has acknowledged yet.
 
@@ -39,7 +40,8 @@ impl Period {
     }
 }
 
-/// What a listing is of. Routes that ignore the dates have no period, so that all their listings are one.
+/// What a listing is of. Routes that ignore the dates have no period, so that all their listings
+/// are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ListKey {
     pub(crate) cliente: u32,
@@ -83,7 +85,8 @@ pub(crate) struct Window {
 /// Events, as a poll hands them out.
 pub(crate) struct HandedOut {
     pub(crate) numbers: Vec<u64>,
-    /// What acknowledges them, and nothing else. The same events are the same lot, whoever polls. None where there are none.
+    /// What acknowledges them, and nothing else. The same events are the same lot, whoever polls.
+    /// None where there are none.
     pub(crate) lot: Option<u64>,
     /// How many were acknowledged before them.
     pub(crate) first: u64,
@@ -125,7 +128,8 @@ impl Listings {
         }
     }
 
-    /// The oldest events that nobody has acknowledged; or, of a source that forgets what was, the oldest of all.
+    /// The oldest events that nobody has acknowledged; or, of a source that forgets what was, the
+    /// oldest of all.
     pub(crate) fn hand_out(&self, settings: &Settings, key: &ListKey, most: u64, forgetful: bool) -> HandedOut {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let list = lists.entry(*key).or_default();
@@ -141,7 +145,8 @@ impl Listings {
         HandedOut { numbers, lot, first: list.acknowledged.len() as u64 }
     }
 
-    /// Acknowledges a lot, for the first time or once more, and says how many events that are; none if it was never handed out.
+    /// Acknowledges a lot, for the first time or once more, and says how many events that are; none
+    /// if it was never handed out.
     pub(crate) fn acknowledge(&self, settings: &Settings, key: &ListKey, lot: u64) -> Option<usize> {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let list = lists.get_mut(key)?;

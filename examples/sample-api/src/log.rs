@@ -1,5 +1,5 @@
-//! The books that [`Served`] is drawn up from. Kept so that a page rendered ahead costs one pointer and not one hash for each
-//! record: the books must not be what a benchmark measures.
+//! The books that [`Served`] is drawn up from. Kept so that a page rendered ahead costs one pointer
+//! and not one hash for each record: the books must not be what a benchmark measures.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},

@@ -1,6 +1,8 @@
-//! `sample-api`: the sample source as a program, for the demonstration and for looking at Atlas by hand.
+//! `sample-api`: the sample source as a program, for the demonstration and for looking at Atlas by
+//! hand.
 //!
-//! Its first line on standard output is its base URL, when it is ready; at Ctrl-C or SIGTERM it prints what it served, as JSON.
+//! Its first line on standard output is its base URL, when it is ready; at Ctrl-C or SIGTERM it
+//! prints what it served, as JSON.
 
 mod args;
 

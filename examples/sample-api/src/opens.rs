@@ -1,5 +1,5 @@
-//! What opens the API, and its token endpoint: every way in which an API may want its credential, so that a client can be held
-//! against each.
+//! What opens the API, and its token endpoint: every way in which an API may want its credential,
+//! so that a client can be held against each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,14 +30,15 @@ pub enum Opens {
     Basic(String),
     /// Headers of these names and values, all of them.
     Headers(BTreeMap<String, String>),
-    /// Strings of the body, a JSON object, by the members' names, all of them: every request is a POST.
+    /// Strings of the body, a JSON object, by the members' names, all of them: every request is a
+    /// POST.
     Body(BTreeMap<String, String>),
     /// `Authorization: Bearer` with an access token of the token endpoint, `POST /oauth/token`.
     OAuth(OAuth),
 }
 
-/// The token endpoint (RFC 6749, sections 4.4 and 6). Each refresh token is good once; so is, after a refresh, no access token
-/// from before it.
+/// The token endpoint (RFC 6749, sections 4.4 and 6). Each refresh token is good once; so is, after
+/// a refresh, no access token from before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OAuth {
     /// The client that may ask, by HTTP Basic or in the form.

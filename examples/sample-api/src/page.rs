@@ -1,5 +1,6 @@
-//! Pages as bytes. The records stand in a piece of their own, shared by every answer that serves them; what differs between two
-//! answers (links, counts) follows in a small second piece. So a page that was rendered ahead is served without copying it.
+//! Pages as bytes. The records stand in a piece of their own, shared by every answer that serves
+//! them; what differs between two answers (links, counts) follows in a small second piece. So a
+//! page that was rendered ahead is served without copying it.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! Records, written as text by hand: the host promises to keep the exact text, and a serialiser that passes numbers through a
-//! double could not even say what that text was.
+//! Records, written as text by hand: the host promises to keep the exact text, and a serialiser
+//! that passes numbers through a double could not even say what that text was.
 
 use std::fmt::{self, Write as _};
 
@@ -181,7 +181,8 @@ fn person(out: &mut String, dice: &mut Dice) -> fmt::Result {
     )
 }
 
-/// Fills up with hexadecimal digits: text that neither the network nor the database can compress away.
+/// Fills up with hexadecimal digits: text that neither the network nor the database can compress
+/// away.
 fn pad(out: &mut String, start: usize, size: Option<usize>, dice: &mut Dice) {
     const BEFORE: &str = ",\"preenchimento\":\"";
     let Some(fill) = size.and_then(|size| {

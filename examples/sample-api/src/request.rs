@@ -1,4 +1,5 @@
-//! What a request asks for, read as strictly as the real API does: a wrong parameter is an error, never a default.
+//! What a request asks for, read as strictly as the real API does: a wrong parameter is an error,
+//! never a default.
 
 use axum::{
     extract::Query,

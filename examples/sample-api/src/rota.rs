@@ -1,4 +1,5 @@
-//! The routes of the API, as a type, so that a misspelt one fails where it is written and not as a 404 in some test.
+//! The routes of the API, as a type, so that a misspelt one fails where it is written and not as a
+//! 404 in some test.
 
 use std::{fmt, str::FromStr};
 

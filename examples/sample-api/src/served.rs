@@ -1,5 +1,5 @@
-//! What the source can swear to afterwards. A test that only compares the table with what the client *says* it read proves
-//! nothing about what the client never noticed.
+//! What the source can swear to afterwards. A test that only compares the table with what the
+//! client *says* it read proves nothing about what the client never noticed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +8,21 @@ use serde_json::{Value, json};
 
 use crate::{FaultKind, Rota};
 
-/// What was asked for and handed out since the start. Requests to `/_faults` and `/_served` are not in it.
+/// What was asked for and handed out since the start. Requests to `/_faults` and `/_served` are not
+/// in it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Served {
     /// Requests, refused ones included.
     pub requests: u64,
-    /// Pages whose body was handed to the connection to its last byte, with status 200 and unbroken JSON (as far as
-    /// [`crate::Faults::malformed`] leaves it so).
+    /// Pages whose body was handed to the connection to its last byte, with status 200 and unbroken
+    /// JSON (as far as [`crate::Faults::malformed`] leaves it so).
     pub whole_pages: u64,
     /// Answers by status. A reset has none.
     pub statuses: BTreeMap<u16, u64>,
     /// Attempts that were made to fail, by kind.
     pub faults: BTreeMap<FaultKind, u64>,
-    /// The most requests that were under way at once, from their first byte here to the last byte of the answer.
+    /// The most requests that were under way at once, from their first byte here to the last byte
+    /// of the answer.
     pub max_concurrent: u64,
     /// Requests whose `Authorization` was the right one for the client.
     pub authorization_right: u64,
@@ -30,7 +32,8 @@ pub struct Served {
     pub authorization_missing: u64,
     /// Path and query of the last 100 requests, oldest first.
     pub last_requests: Vec<String>,
-    /// Attempts at each page: requests that asked for it with the right token, whatever became of them.
+    /// Attempts at each page: requests that asked for it with the right token, whatever became of
+    /// them.
     pub attempts: Vec<PageAttempts>,
     /// What each client and route handed out.
     pub routes: Vec<ServedRoute>,
@@ -45,8 +48,8 @@ pub struct PageAttempts {
     pub rota: Rota,
     /// First and last day; none for routes without a period.
     pub period: Option<(String, String)>,
-    /// The page, from 1 on. A poll for events counts as the page after as many as were acknowledged before it, and an acknowledgment as
-    /// the one with its lot's number.
+    /// The page, from 1 on. A poll for events counts as the page after as many as were acknowledged
+    /// before it, and an acknowledgment as the one with its lot's number.
     pub page: u64,
     /// Requests for it.
     pub attempts: u64,

@@ -21,21 +21,26 @@ pub struct Settings {
     pub token: String,
     /// Tokens of single clients: such a client is opened by this token and no other.
     pub client_tokens: BTreeMap<u32, String>,
-    /// Records of each dated route on each day, from 2000-01-01 on; before that day the source holds none.
+    /// Records of each dated route on each day, from 2000-01-01 on; before that day the source
+    /// holds none.
     pub per_day: u64,
-    /// Records of each route that takes no period (`cliente`, `produto`), and events that wait from the start.
+    /// Records of each route that takes no period (`cliente`, `produto`), and events that wait from
+    /// the start.
     pub catalogue: u64,
     /// Every client gets byte-identical records.
     pub identical_clients: bool,
-    /// Records that are shorter are padded to exactly this many bytes, if the padding field fits at all.
+    /// Records that are shorter are padded to exactly this many bytes, if the padding field fits at
+    /// all.
     pub record_bytes: Option<usize>,
     /// `per_page` when the request names none.
     pub default_per_page: u64,
     /// A greater `per_page` is lowered to this without a word, as real APIs do.
     pub max_per_page: u64,
-    /// Listings that are rendered before the server accepts requests, so that a benchmark measures the client and not this API.
+    /// Listings that are rendered before the server accepts requests, so that a benchmark measures
+    /// the client and not this API.
     pub prerender: Vec<Prerender>,
-    /// Remember the text of every record served in a whole answer, for [`crate::Served`]. Costs about as much memory as was served.
+    /// Remember the text of every record served in a whole answer, for [`crate::Served`]. Costs
+    /// about as much memory as was served.
     pub remember_records: bool,
     /// How it misbehaves from the start.
     pub faults: Faults,

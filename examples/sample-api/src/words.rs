@@ -1,5 +1,5 @@
-//! The words that records are made of. All of them exist in ISO 8859-1, so that a body in that charset loses nothing, and most
-//! carry accents, so that one read in the wrong charset shows it.
+//! The words that records are made of. All of them exist in ISO 8859-1, so that a body in that
+//! charset loses nothing, and most carry accents, so that one read in the wrong charset shows it.
 
 /// Given names, and their part of an e-mail address.
 pub(crate) const NAMES: &[(&str, &str)] = &[
@@ -71,7 +71,8 @@ pub(crate) const PAYMENTS: &[&str] = &["pix", "boleto", "cartão de crédito", "
 
 pub(crate) const CATEGORIES: &[&str] = &["alimentação", "higiene", "papelaria", "construção", "serviços"];
 
-/// Remarks as JSON strings, quotes included: escapes that a parser may write differently, but may not change.
+/// Remarks as JSON strings, quotes included: escapes that a parser may write differently, but may
+/// not change.
 pub(crate) const REMARKS: &[&str] = &[
     "null",
     "null",

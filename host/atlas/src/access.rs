@@ -1,12 +1,12 @@
 //! `atlas access link|password|token`: who may come in.
 
 use atlas_model::{Scope, Secret, notice};
+use atlas_service::{Atlas, Exit, Failure};
 use serde::Serialize;
 
 use super::args::{AccessArgs, AccessCommand, TokenCommand};
 use super::input;
 use super::output::Output;
-use atlas_service::{Atlas, Exit, Failure};
 
 /// More than any password is long.
 const PASSWORD_READ: u64 = 4 * 1024;

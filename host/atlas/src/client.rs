@@ -1,6 +1,7 @@
 //! `atlas client add|list|set|bind|remove|credential|settings|rekey`.
 
 use atlas_model::{Secret, notice};
+use atlas_service::{Atlas, ClientChange, Exit, Failure, Said};
 use serde::Serialize;
 
 use super::args::{ClientArgs, ClientCommand};
@@ -8,7 +9,6 @@ use super::credential;
 use super::input;
 use super::output::Output;
 use super::settings;
-use atlas_service::{Atlas, ClientChange, Exit, Failure, Said};
 
 /// More than any token is long.
 const TOKEN_MAX: u64 = 64 * 1024;
@@ -56,7 +56,8 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
     Ok(Exit::Done)
 }
 
-/// A token from standard input. One in the arguments is not taken: lists of processes and the shell's history show it.
+/// A token from standard input. One in the arguments is not taken: lists of processes and the
+/// shell's history show it.
 fn read_token(argument: &str) -> Result<Secret, Failure> {
     if argument != "-" {
         return Err(Failure::usage(notice!("error-token-in-arguments")));

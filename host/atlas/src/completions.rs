@@ -1,10 +1,10 @@
 //! `atlas completions`.
 
+use atlas_service::Exit;
 use clap::CommandFactory;
 
 use super::args::{Cli, CompletionsArgs};
 use super::output::Output;
-use atlas_service::Exit;
 
 pub(super) fn run(args: &CompletionsArgs, output: &Output) -> Exit {
     // Through memory: written straight to a pipe whose reader has gone, it would panic.

@@ -1,17 +1,17 @@
-//! `atlas connector list|inspect|componentize|accept|rollback|publish|published|keygen|sign|verify`.
+//! `atlas connector
+//! list|inspect|componentize|accept|rollback|publish|published|keygen|sign|verify`.
 
 use std::path::Path;
 
 use atlas_model::{Notice, Secret, notice};
+use atlas_service::config::Config;
+use atlas_service::{Connectors, Exit, Failure, Signed, Standing, Usage, hold_notice};
 use serde::Serialize;
 
 use super::args::{ConnectorArgs, ConnectorCommand};
 use super::output::{Output, printable};
 use super::published;
 use super::{input, inspect};
-use atlas_service::config::Config;
-use atlas_service::{Connectors, Exit, Failure, Signed, hold_notice};
-use atlas_service::{Standing, Usage};
 
 /// More than any password is long.
 const PASSWORD_MAX: u64 = 4 * 1024;
@@ -69,8 +69,8 @@ pub(super) async fn run(args: ConnectorArgs, config: Config, output: &Output) ->
     }
 }
 
-/// The signing key's password: the environment's, else the first line of standard input. Never an argument, which every list
-/// of processes would show.
+/// The signing key's password: the environment's, else the first line of standard input. Never an
+/// argument, which every list of processes would show.
 fn password(config: &Config) -> Result<Secret, Failure> {
     if let Some(password) = &config.signing_password {
         return Ok(password.clone());

@@ -1,11 +1,12 @@
-//! The hidden command that works on one connector's file: what `atlas-connectors` starts this program
-//! for.
+//! The hidden command that works on one connector's file: what `atlas-connectors` starts this
+//! program for.
 
 use std::process::ExitCode;
 
+use atlas_service::run_child;
+
 use super::args::ConnectorChildArgs;
 use super::terminal;
-use atlas_service::run_child;
 
 pub(super) fn run(args: &ConnectorChildArgs) -> ExitCode {
     match run_child(args.compile_s, args.calls_s, args.memory) {

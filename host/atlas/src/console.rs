@@ -1,5 +1,6 @@
-//! A run as it goes. On a terminal: page lines above, and below them what is updated in place: the record queued last, the
-//! rows inserted, and pages, records, rate and time left. Elsewhere: plain lines.
+//! A run as it goes. On a terminal: page lines above, and below them what is updated in place: the
+//! record queued last, the rows inserted, and pages, records, rate and time left. Elsewhere: plain
+//! lines.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -8,15 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atlas_model::{Counts, Notice, notice};
-use atlas_service::{Event, Observer};
+use atlas_service::i18n::Catalogue;
+use atlas_service::zone::Zone;
+use atlas_service::{Announcement, Event, Exit, Observer};
 use chrono::Utc;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::output::Output;
 use super::terminal;
-use atlas_service::i18n::Catalogue;
-use atlas_service::zone::Zone;
-use atlas_service::{Announcement, Exit};
 
 /// How often what is updated in place is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -192,7 +192,8 @@ impl ScrapConsole {
         }
     }
 
-    /// Whether it is time to draw what is updated in place: not for each of thousands of records a second.
+    /// Whether it is time to draw what is updated in place: not for each of thousands of records a
+    /// second.
     fn is_due(&self) -> bool {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let drawn = self.drawn_ms.load(Ordering::Relaxed);

@@ -1,13 +1,13 @@
-//! `atlas client credential set|show|remove`, `atlas client rekey`. Secrets come from standard input or a file, never from the
-//! command line, where every list of processes shows them.
+//! `atlas client credential set|show|remove`, `atlas client rekey`. Secrets come from standard
+//! input or a file, never from the command line, where every list of processes shows them.
 
 use atlas_model::{Parts, Secret, notice};
+use atlas_service::{Atlas, Exit, Failure, Said};
 use serde::Serialize;
 
 use super::args::{CredentialCommand, CredentialSet};
 use super::input;
 use super::output::Output;
-use atlas_service::{Atlas, Exit, Failure, Said};
 
 /// More than all parts of any credential are long.
 const INPUT_MAX: u64 = 256 * 1024;

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use atlas_model::{InitReport, notice};
-use atlas_service::{POSTGRES_SQL, SQLITE_SQL};
+use atlas_service::config::Config;
+use atlas_service::{Atlas, Exit, Failure, POSTGRES_SQL, SQLITE_SQL};
 
 use super::args::{DbArgs, DbCommand, Dialect};
 use super::output::Output;
 use super::report;
-use atlas_service::config::Config;
-use atlas_service::{Atlas, Exit, Failure};
 
 pub(super) async fn run(
     args: DbArgs,

@@ -1,8 +1,9 @@
 //! `atlas doctor`.
 
-use super::output::Output;
 use atlas_service::config::Config;
 use atlas_service::{Atlas, Exit, Failure, Health};
+
+use super::output::Output;
 
 pub(super) async fn run(config: Config, output: &Output) -> Result<Exit, Failure> {
     let findings = Atlas::doctor(config).await;

@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::io;
 
-use zeroize::Zeroizing;
-
 use atlas_service::Failure;
 use atlas_service::text_file::{self, TextError};
+use zeroize::Zeroizing;
 
 /// The argument that stands for standard input.
 const STDIN: &str = "-";

@@ -3,12 +3,10 @@
 use std::fmt::Write as _;
 
 use atlas_model::{Notice, notice};
-use atlas_service::Pointer;
+use atlas_service::{AuthScheme, Connector, Descriptor, Pointer, Position, RateBudget, TokenGrant};
 use serde_json::{Value, json};
 
 use super::output::Output;
-use atlas_service::{AuthScheme, Position, RateBudget, TokenGrant};
-use atlas_service::{Connector, Descriptor};
 
 pub(super) fn show(connector: &Connector, output: &Output) {
     let descriptor = &connector.descriptor;

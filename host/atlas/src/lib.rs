@@ -1,4 +1,5 @@
-//! The command line: one file per command. It parses, calls [`service`](atlas_service), prints, and decides nothing.
+//! The command line: one file per command. It parses, calls [`service`](atlas_service), prints, and
+//! decides nothing.
 //!
 //! Human text and progress go to stderr, results to stdout.
 //!
@@ -45,13 +46,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use atlas_model::InitReport;
+use atlas_service::config::{self, Config, Environment, Flags};
+use atlas_service::i18n::Catalogue;
+use atlas_service::{Atlas, ClientChange, Exit, Failure, check_client};
 use clap::Parser;
 
 use self::args::{Cli, Command, LogFormat};
 use self::output::Output;
-use atlas_service::config::{self, Config, Environment, Flags};
-use atlas_service::i18n::Catalogue;
-use atlas_service::{Atlas, ClientChange, Exit, Failure, check_client};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {

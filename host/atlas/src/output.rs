@@ -1,4 +1,5 @@
-//! Results go to stdout, as JSON or as text; everything else that a person reads goes to stderr, and not at all with `-q`.
+//! Results go to stdout, as JSON or as text; everything else that a person reads goes to stderr,
+//! and not at all with `-q`.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -6,14 +7,14 @@ use std::sync::OnceLock;
 
 use atlas_model::notice::acts_on_a_terminal;
 use atlas_model::{Notice, notice};
+use atlas_service::i18n::Catalogue;
+use atlas_service::{Exit, Failure};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::args::{Common, Format};
 use super::terminal;
 pub(super) use atlas_model::notice::printable;
-use atlas_service::i18n::Catalogue;
-use atlas_service::{Exit, Failure};
 
 /// Where results and remarks go.
 pub(super) struct Output {
@@ -52,7 +53,8 @@ impl Output {
         }
     }
 
-    /// A line of a result, or several. Whoever made what stands in it, a terminal shows it and does nothing else.
+    /// A line of a result, or several. Whoever made what stands in it, a terminal shows it and does
+    /// nothing else.
     pub(super) fn line(&self, line: &str) {
         self.write(&shown(line));
     }
@@ -121,7 +123,8 @@ fn shown(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON on one line, of the same values. Outside of its strings there is nothing to be escaped, and within them this is how.
+/// JSON on one line, of the same values. Outside of its strings there is nothing to be escaped, and
+/// within them this is how.
 fn shown_json(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         if acts_on_a_terminal(c) {

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use atlas_model::{Notice, Publication};
+use atlas_service::config::Config;
+use atlas_service::{Atlas, Exit, Failure};
 use serde::Serialize;
 
 use super::connector::{digest, say_version};
 use super::db;
 use super::output::Output;
-use atlas_service::config::Config;
-use atlas_service::{Atlas, Exit, Failure};
 
 pub(super) async fn publish(file: &Path, accepted: bool, config: Config, output: &Output) -> Result<Exit, Failure> {
     let atlas = open(config, output).await?;

@@ -1,14 +1,14 @@
 //! `atlas rejects list|show|export|replay`.
 
 use atlas_model::{Notice, Rejected, notice};
+use atlas_service::zone::Zone;
+use atlas_service::{Atlas, Exit, Failure, Replayed};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::args::{RejectsArgs, RejectsCommand};
 use super::output::{Output, printable};
-use atlas_service::zone::Zone;
-use atlas_service::{Atlas, Exit, Failure, Replayed};
 
 /// Bytes of a record that a list shows.
 const SHOWN: usize = 60;
@@ -16,7 +16,8 @@ const SHOWN: usize = 60;
 pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {
         RejectsCommand::Show { id } => {
-            // Its bytes may be anything, and a terminal acts on some of them: as JSON they are what they are.
+            // Its bytes may be anything, and a terminal acts on some of them: as JSON they are what
+            // they are.
             output.json(&Exported::of(atlas.rejected(id).await?, atlas.config().zone()));
         }
         RejectsCommand::Replay { ids, scrap } => return replay(&ids, scrap, atlas, output).await,

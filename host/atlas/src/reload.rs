@@ -1,9 +1,10 @@
-//! What happens to connectors while runs go on, as lines among theirs; what is wrong goes into the error log as well.
+//! What happens to connectors while runs go on, as lines among theirs; what is wrong goes into the
+//! error log as well.
+
+use atlas_service::{RegistryEvent, RegistryObserver, event_failure, event_notices, hold_notice};
 
 use super::console::Lines;
 use super::report;
-use atlas_service::{RegistryEvent, RegistryObserver};
-use atlas_service::{event_failure, event_notices, hold_notice};
 
 /// Tells of connectors.
 pub(super) struct ConnectorConsole {

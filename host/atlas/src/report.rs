@@ -1,4 +1,5 @@
-//! Failures: on the console, what failed and what to do; in the error log, with the time and every cause behind it.
+//! Failures: on the console, what failed and what to do; in the error log, with the time and every
+//! cause behind it.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -9,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use atlas_model::Notice;
 use atlas_model::notice::{legible, printable};
-use chrono::{Local, SecondsFormat};
-
-use super::terminal;
 use atlas_service::config::ERROR_LOG;
 use atlas_service::i18n::Catalogue;
 use atlas_service::{Failure, line_of};
+use chrono::{Local, SecondsFormat};
+
+use super::terminal;
 
 /// Whether this process may be the first to write something into the working directory.
 static BEGINS: AtomicBool = AtomicBool::new(false);
@@ -37,7 +38,8 @@ pub(super) fn fail(catalogue: &Catalogue, failure: &Failure) -> ExitCode {
     ExitCode::from(failure.exit.code())
 }
 
-/// Tells the operator and writes the log. `about` goes into the log only: what the failure is about.
+/// Tells the operator and writes the log. `about` goes into the log only: what the failure is
+/// about.
 pub(super) fn print(catalogue: &Catalogue, failure: &Failure, about: &str) {
     terminal::error_line(&console_text(catalogue, failure));
     log(catalogue, failure, about);
@@ -59,8 +61,8 @@ fn headline(catalogue: &Catalogue, failure: &Failure) -> String {
     catalogue.text(&line.with("operation", &operation).with("message", &message))
 }
 
-/// One entry: a line that begins with the time, and an indented line for each cause. Line breaks within are shown as such,
-/// so that nothing that a source answered can pass for an entry of ours.
+/// One entry: a line that begins with the time, and an indented line for each cause. Line breaks
+/// within are shown as such, so that nothing that a source answered can pass for an entry of ours.
 fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
     if !is_installation() {
         return;
@@ -74,7 +76,8 @@ fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
         let _ = write!(entry, "\n    caused by: {}", legible(cause));
     }
     entry.push('\n');
-    // Where it cannot be written, `atlas doctor` says why; the console has told the operator in any case.
+    // Where it cannot be written, `atlas doctor` says why; the console has told the operator in any
+    // case.
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     // What a source answered may stand in it.

@@ -1,8 +1,10 @@
-//! `atlas run`: create a scrap and run it; and running scraps side by side, for `atlas scrap run|resume` too.
+//! `atlas run`: create a scrap and run it; and running scraps side by side, for `atlas scrap
+//! run|resume` too.
 
 use std::sync::Arc;
 
 use atlas_model::{Counts, InitReport, notice};
+use atlas_service::{Atlas, Created, Exit, Failure, RunFor, RunReport, ScrapRequest};
 use futures_util::future::{join, join_all};
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +15,6 @@ use super::output::Output;
 use super::reload::ConnectorConsole;
 use super::report;
 use super::signals::stop_on_interrupt;
-use atlas_service::{Atlas, Created, Exit, Failure, RunFor, RunReport, ScrapRequest};
 
 pub(super) async fn run(args: RunArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let Created { id, bound } = atlas.create_own_scrap(&request(args)).await?;
@@ -70,7 +71,8 @@ async fn run_divided(
     }
     let runs = slices.into_iter().map(async |(slice, before)| {
         if stop.is_cancelled() {
-            // Like those that run: no worker takes it until somebody says so. If that cannot be written down, one does.
+            // Like those that run: no worker takes it until somebody says so. If that cannot be
+            // written down, one does.
             let _ = atlas.pause_scrap(slice).await;
             return Exit::Interrupted;
         }

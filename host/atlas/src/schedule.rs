@@ -1,13 +1,13 @@
 //! `atlas schedule add|list|pause|resume|run|remove`.
 
 use atlas_model::{Notice, Schedule, notice};
+use atlas_service::zone::Zone;
+use atlas_service::{Atlas, Created, Exit, Failure, ScheduleRequest};
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 
 use super::args::{ScheduleArgs, ScheduleCommand};
 use super::output::Output;
-use atlas_service::zone::Zone;
-use atlas_service::{Atlas, Created, Exit, Failure, ScheduleRequest};
 
 pub(super) async fn run(args: ScheduleArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     match args.command {

@@ -1,12 +1,12 @@
 //! `atlas scrap create|list|show|run|resume|retry|pause|cancel`.
 
 use atlas_model::{Asked, InitReport, Notice, Scrap, ScrapFilter, ScrapState, notice};
+use atlas_service::i18n::{Catalogue, Lang};
+use atlas_service::{Atlas, Created, Exit, Failure, RunReport};
 
 use super::args::{ScrapArgs, ScrapCommand};
 use super::output::Output;
 use super::run;
-use atlas_service::i18n::{Catalogue, Lang};
-use atlas_service::{Atlas, Created, Exit, Failure, RunReport};
 
 pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     match args.command {

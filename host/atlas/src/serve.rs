@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use atlas_model::notice;
+use atlas_server::{Listening, ServeSettings};
+use atlas_service::i18n::Catalogue;
+use atlas_service::{Atlas, Exit, Failure};
 
 use super::args::ServeArgs;
 use super::output::Output;
 use super::report;
 use super::signals::stop_on_interrupt;
-use atlas_server::{Listening, ServeSettings};
-use atlas_service::i18n::Catalogue;
-use atlas_service::{Atlas, Exit, Failure};
 
 pub(super) async fn run(args: ServeArgs, atlas: &Arc<Atlas>, output: &Output) -> Result<Exit, Failure> {
     let tls = args.tls_cert.zip(args.tls_key);

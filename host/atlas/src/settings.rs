@@ -1,12 +1,12 @@
 //! `atlas client settings show|set`: what a client has set of an API.
 
 use atlas_model::notice;
+use atlas_service::{Atlas, Exit, Failure};
 use serde_json::{Map, Value};
 
 use super::args::SettingsCommand;
 use super::input;
 use super::output::Output;
-use atlas_service::{Atlas, Exit, Failure};
 
 /// More than settings may have, so that those which have too much are said to.
 const INPUT_MAX: u64 = 256 * 1024;

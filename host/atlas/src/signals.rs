@@ -4,12 +4,12 @@ use std::io;
 use std::thread;
 
 use atlas_model::notice;
+use atlas_service::{Exit, Failure};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
 use super::terminal;
-use atlas_service::{Exit, Failure};
 
 /// A token that the first Ctrl-C (or SIGTERM) cancels. The second ends the process.
 ///

@@ -1,16 +1,18 @@
-//! A command line that was not understood, told in the operator's language: clap knows what is wrong, the catalogues say it.
+//! A command line that was not understood, told in the operator's language: clap knows what is
+//! wrong, the catalogues say it.
 
 use std::process::ExitCode;
 
 use atlas_model::{Notice, notice};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-
-use super::report;
 use atlas_service::Failure;
 use atlas_service::config::{self, Environment, Flags};
 use atlas_service::i18n::Catalogue;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Tells what was not understood, and gives the exit code. Help and version are no errors: clap prints those.
+use super::report;
+
+/// Tells what was not understood, and gives the exit code. Help and version are no errors: clap
+/// prints those.
 pub(super) fn refuse(error: &clap::Error) -> ExitCode {
     let Some(notice) = notice_of(error) else { error.exit() };
     // The flags could not be read, so the language is looked for by hand.

@@ -1,11 +1,11 @@
 //! `atlas verify`: the two verification queries, and each scrap's account.
 
 use atlas_model::{ScrapFilter, notice};
+use atlas_service::{Atlas, Exit, Failure};
 use serde::Serialize;
 
 use super::args::VerifyArgs;
 use super::output::{Output, printable};
-use atlas_service::{Atlas, Exit, Failure};
 
 /// Rows that the second query shows.
 const NEWEST: i64 = 5;
@@ -48,7 +48,8 @@ struct Account {
     confere: bool,
 }
 
-/// A page that is odd: by how much its counts are off, and how the total moved that the source declares.
+/// A page that is odd: by how much its counts are off, and how the total moved that the source
+/// declares.
 #[derive(Serialize)]
 struct Page {
     scrap_id: i64,
@@ -82,7 +83,8 @@ async fn pages(id: i64, args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Re
         })
         .collect();
     let adds_up = together == scrap.counts && together.add_up() && odd.iter().all(|page| page.diferenca == 0);
-    // What the source declares counts what one reading should have; records that came twice, or in two readings, are read twice.
+    // What the source declares counts what one reading should have; records that came twice, or in
+    // two readings, are read twice.
     let declared_off = scrap.total_records.filter(|_| scrap.sweep == 0).map(|total| together.lidos - total);
     if output.is_json() {
         output.json(&serde_json::json!({

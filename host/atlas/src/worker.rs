@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atlas_model::{InitReport, notice};
+use atlas_service::{Atlas, Exit, Failure, RunFor, Taken, WorkUntil};
 
 use super::args::WorkerArgs;
 use super::console::Console;
@@ -11,7 +12,6 @@ use super::reload::ConnectorConsole;
 use super::report;
 use super::run::run_one;
 use super::signals::stop_on_interrupt;
-use atlas_service::{Atlas, Exit, Failure, RunFor, Taken, WorkUntil};
 
 pub(super) async fn run(args: &WorkerArgs, atlas: &Atlas, init: &InitReport, output: &Output) -> Result<Exit, Failure> {
     let stop = stop_on_interrupt(output)?;

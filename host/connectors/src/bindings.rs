@@ -1,5 +1,5 @@
-//! The newest version of the contract, generated from `wit/`. Its types are those that the house speaks; `contract` has the
-//! other versions.
+//! The newest version of the contract, generated from `wit/`. Its types are those that the house
+//! speaks; `contract` has the other versions.
 
 #![allow(missing_docs, unreachable_pub)]
 

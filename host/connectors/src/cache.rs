@@ -1,9 +1,10 @@
-//! Precompiled copies of components, so that a second start does not compile; and of those that could not be compiled in the time
-//! that they may take, that this is so.
+//! Precompiled copies of components, so that a second start does not compile; and of those that
+//! could not be compiled in the time that they may take, that this is so.
 //!
-//! What is loaded from here is native code, so only this installation may write here: the directory is private to the user, and so
-//! is each file; either is refused, each time, if anybody else could write to it. A copy is named by the component's digest and by all that decides whether
-//! it fits this engine. It is written aside and renamed, for it is mapped into memory while it is used.
+//! What is loaded from here is native code, so only this installation may write here: the directory
+//! is private to the user, and so is each file; either is refused, each time, if anybody else could
+//! write to it. A copy is named by the component's digest and by all that decides whether it fits
+//! this engine. It is written aside and renamed, for it is mapped into memory while it is used.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -32,7 +33,8 @@ pub(super) struct ComponentCache {
 }
 
 impl ComponentCache {
-    /// Opens the directory, creating it for this user alone. One that others may write to is not used, and said so.
+    /// Opens the directory, creating it for this user alone. One that others may write to is not
+    /// used, and said so.
     pub(super) fn open(directory: Option<&Path>) -> Self {
         let directory = directory.and_then(|path| match make_private(path) {
             Ok(()) => Some(path.to_owned()),
@@ -44,7 +46,8 @@ impl ComponentCache {
         Self { directory }
     }
 
-    /// The copy of a component, if there is one that fits. Reads a file: call it where blocking is allowed.
+    /// The copy of a component, if there is one that fits. Reads a file: call it where blocking is
+    /// allowed.
     pub(super) fn find(&self, engine: &Engine, sha256: &str) -> Option<Component> {
         let copy = self.open_copy(engine, sha256, COMPILED)?;
         load(engine, &copy).inspect_err(|error| self.compiled_again(engine, sha256, COMPILED, error)).ok()
@@ -74,13 +77,15 @@ impl ComponentCache {
         load_module(engine, &copy).inspect_err(|error| self.compiled_again(engine, sha256, MODULE, error)).ok()
     }
 
-    /// Seconds of CPU time that were not enough to compile a component. Reads a file: call it where blocking is allowed.
+    /// Seconds of CPU time that were not enough to compile a component. Reads a file: call it where
+    /// blocking is allowed.
     pub(super) fn too_slow(&self, engine: &Engine, sha256: &str) -> Option<u64> {
         let note = open_private(self.directory.as_ref()?, &name(engine, sha256, TOO_SLOW)).ok()?;
         fs::read_to_string(note.path).ok()?.parse().ok()
     }
 
-    /// Notes that so many seconds were not enough. Writes a file: call it where blocking is allowed.
+    /// Notes that so many seconds were not enough. Writes a file: call it where blocking is
+    /// allowed.
     pub(super) fn note_too_slow(&self, engine: &Engine, sha256: &str, seconds: u64) {
         let Some(path) = self.named(engine, sha256, TOO_SLOW) else {
             return;
@@ -165,7 +170,8 @@ const MODULE: &str = "module";
 const SAID: &str = "said";
 const TOO_SLOW: &str = "slow";
 
-/// Whether a file has the name of one of ours, or of one that is being written: the folder may be anybody's idea, with anything in it.
+/// Whether a file has the name of one of ours, or of one that is being written: the folder may be
+/// anybody's idea, with anything in it.
 fn is_ours(name: &OsStr) -> bool {
     let Some((sha256, rest)) = name.to_str().and_then(|name| name.split_once('-')) else { return false };
     let (hash, kind) = rest.split_once('.').unwrap_or((rest, ""));
@@ -200,9 +206,10 @@ pub(super) fn take_over_module(engine: &Engine, compiled: &[u8]) -> wasmtime::Re
 
 #[allow(unsafe_code)]
 fn load(engine: &Engine, copy: &PrivateFile) -> wasmtime::Result<Component> {
-    // SAFETY: the file is native code, and must be one that wasmtime's compiler wrote. `open_private` made sure that it and its
-    // directory belong to this user and that nobody else can write to them; `keep` alone writes there, under a name of the
-    // digest and the engine, by renaming a whole file into place; nothing changes a file once it stands there.
+    // SAFETY: the file is native code, and must be one that wasmtime's compiler wrote.
+    // `open_private` made sure that it and its directory belong to this user and that nobody else
+    // can write to them; `keep` alone writes there, under a name of the digest and the engine, by
+    // renaming a whole file into place; nothing changes a file once it stands there.
     unsafe { Component::deserialize_file(engine, &copy.path) }
 }
 
@@ -212,7 +219,8 @@ fn load_module(engine: &Engine, copy: &PrivateFile) -> wasmtime::Result<Module> 
     unsafe { Module::deserialize_file(engine, &copy.path) }
 }
 
-/// All that decides whether a compiled copy fits: wasmtime's version, the configuration, the processor's features.
+/// All that decides whether a compiled copy fits: wasmtime's version, the configuration, the
+/// processor's features.
 fn engine_hash(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use atlas_http::{Answer, Request, SendError};
 use atlas_model::Limits;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,7 +21,6 @@ use super::heavy::HeavyWork;
 use super::proposals::{self, Invalid};
 use super::said::{Description, Said, Unsaid};
 use super::split::{self, CoreModule, Split};
-use atlas_http::{Answer, Request, SendError};
 
 /// Children that compile at the same time: each may use what [`Limits::compile_memory`] says.
 const COMPILED_AT_ONCE: usize = 2;
@@ -69,7 +69,8 @@ pub(super) enum DescribeError {
 enum Place {
     /// In children of this program.
     Child(Program),
-    /// In this process: for the tests of the library, which are another program and know no such command.
+    /// In this process: for the tests of the library, which are another program and know no such
+    /// command.
     Here,
     /// Nowhere: it is not known where this program is, and in this process no limit would hold.
     Nowhere,
@@ -261,7 +262,8 @@ impl Compiler {
         cpu_s: u64,
     ) -> Result<Compiled, CompileError> {
         let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
-        // Held until the code is taken over: it is as large as what the child was given the memory for.
+        // Held until the code is taken over: it is as large as what the child was given the memory
+        // for.
         let compiling = permit(&self.compiled_at_once).await?;
         let compiled = match &self.place {
             Place::Child(program) => {

@@ -1,8 +1,9 @@
 //! From a core module to a component.
 //!
-//! Rust compiles for `wasm32-unknown-unknown` to a core module; the contract travels inside it, in a section that the SDK's
-//! bindings wrote. Encoding it as a component is the one step that cargo does not do, and a connector's author who has this
-//! program needs no other for it. Toolchains of other languages write components themselves.
+//! Rust compiles for `wasm32-unknown-unknown` to a core module; the contract travels inside it, in
+//! a section that the SDK's bindings wrote. Encoding it as a component is the one step that cargo
+//! does not do, and a connector's author who has this program needs no other for it. Toolchains of
+//! other languages write components themselves.
 
 use thiserror::Error;
 use wit_component::ComponentEncoder;
@@ -21,8 +22,8 @@ pub enum EncodeError {
     Module(String),
 }
 
-/// The component that a core module built with the SDK stands for. The same module always gives the same bytes. Whether it may
-/// be loaded is another question.
+/// The component that a core module built with the SDK stands for. The same module always gives the
+/// same bytes. Whether it may be loaded is another question.
 ///
 /// # Errors
 /// For what is no core module, or one that does not keep to the contract it names.

@@ -1,5 +1,9 @@
-//! What a connector says of itself, checked before anybody builds on it. It is as untrusted as all that a connector says.
+//! What a connector says of itself, checked before anybody builds on it. It is as untrusted as all
+//! that a connector says.
 
+use atlas_http::{
+    AuthScheme, BadPattern, Placeholder, Position, RATE_MIN, RateBudget, RequestPattern, SchemeError, TokenGrant,
+};
 use atlas_json::Pointer;
 use atlas_model::notice::acts_on_a_terminal;
 use serde_json::{Map, Value};
@@ -8,9 +12,6 @@ use thiserror::Error;
 use super::said::{Said, SaidAuth, SaidPlaceholder, SaidPosition, SaidRate, SaidRequest};
 use super::schema::{self, SettingsSchema};
 use super::secret_settings::SecretSettings;
-use atlas_http::{
-    AuthScheme, BadPattern, Placeholder, Position, RATE_MIN, RateBudget, RequestPattern, SchemeError, TokenGrant,
-};
 
 const NAME_MAX: usize = 64;
 const PAGE_SIZE_MAX: u32 = 100_000;

@@ -1,5 +1,5 @@
-//! One engine for all connectors: it compiles them, holds the pool that their instances come from, and lets time pass for
-//! them.
+//! One engine for all connectors: it compiles them, holds the pool that their instances come from,
+//! and lets time pass for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +13,18 @@ use super::flight::FlightRecorder;
 use super::proposals;
 use super::share::{PageShare, SharePlan, Shares};
 
-/// How often time passes for guests: the grain of their CPU limit, and how soon a busy guest lets others run.
+/// How often time passes for guests: the grain of their CPU limit, and how soon a busy guest lets
+/// others run.
 const TICK: Duration = Duration::from_millis(2);
-/// Instances at the same time, over all scraps of the process; one client or connector may have half of them. Each reserves
-/// address space, not memory. Whoever wants one more waits.
+/// Instances at the same time, over all scraps of the process; one client or connector may have
+/// half of them. Each reserves address space, not memory. Whoever wants one more waits.
 pub(super) const INSTANCES: u32 = 128;
-/// Threads that run guest code, for each core. More than one, so that a page that has little to do finds a thread while
-/// others keep theirs busy: the system then shares the cores out, by what each thread has used.
+/// Threads that run guest code, for each core. More than one, so that a page that has little to do
+/// finds a thread while others keep theirs busy: the system then shares the cores out, by what each
+/// thread has used.
 const THREADS_PER_CORE: usize = 4;
-/// How far guests' threads stand back (0 to 19, as nice(2) has it): reading answers and writing records come first, and a guest has
-/// what is left, a quarter of a busy core at the least.
+/// How far guests' threads stand back (0 to 19, as nice(2) has it): reading answers and writing
+/// records come first, and a guest has what is left, a quarter of a busy core at the least.
 const NICENESS: i32 = 5;
 /// Threads that stand in for those that go through a large body, for each core: one for each.
 const STAND_INS_PER_CORE: usize = THREADS_PER_CORE;
@@ -34,18 +36,21 @@ const TABLES_PER_COMPONENT: u32 = 16;
 const TABLE_ELEMENTS: usize = 400_000;
 /// What describes an instance, not its memory: Python guests need megabytes.
 const INSTANCE_SIZE: usize = 8 * 1024 * 1024;
-/// How far a memory's first and last byte of data may lie apart for all that is between them to become part of the compiled code,
-/// however little of it is data; past it, at least half has to be. By default wasmtime takes 16 MiB for granted: a module of
-/// two bytes then becomes 16 MiB of code. What it saves is the copying of data into each new instance. JavaScript and Python
-/// guests are dense enough without it (half of 0.5 MiB, nearly all of 11 MiB), and a sparse mebibyte is copied in no time.
+/// How far a memory's first and last byte of data may lie apart for all that is between them to
+/// become part of the compiled code, however little of it is data; past it, at least half has to
+/// be. By default wasmtime takes 16 MiB for granted: a module of two bytes then becomes 16 MiB of
+/// code. What it saves is the copying of data into each new instance. JavaScript and Python guests
+/// are dense enough without it (half of 0.5 MiB, nearly all of 11 MiB), and a sparse mebibyte is
+/// copied in no time.
 const SPARSE_IMAGE: u64 = 1024 * 1024;
 /// A guest's call stack; deeper recursion is a trap.
 const GUEST_STACK: usize = 1024 * 1024;
 
 /// The engine, the thread that drives its epochs, and the threads that guests run on.
 ///
-/// Guests have threads of their own, so that one that keeps a thread busy holds up neither the reading of answers nor the
-/// writing of records; what they ask of the host runs on the host's threads.
+/// Guests have threads of their own, so that one that keeps a thread busy holds up neither the
+/// reading of answers nor the writing of records; what they ask of the host runs on the host's
+/// threads.
 pub struct ConnectorEngine {
     engine: Engine,
     running: Arc<AtomicBool>,
@@ -59,9 +64,9 @@ pub struct ConnectorEngine {
 }
 
 impl ConnectorEngine {
-    /// Sets the engine up, within a runtime: the one that the host's own work runs on. No guest's memories may be larger than
-    /// `largest_guest` bytes, nor all guests' larger than `host_guests` (see `SharePlan::memory`). Fails where the machine
-    /// refuses the address space.
+    /// Sets the engine up, within a runtime: the one that the host's own work runs on. No guest's
+    /// memories may be larger than `largest_guest` bytes, nor all guests' larger than `host_guests`
+    /// (see `SharePlan::memory`). Fails where the machine refuses the address space.
     pub fn new(largest_guest: usize, host_guests: usize) -> wasmtime::Result<Self> {
         Self::with_instances(INSTANCES, largest_guest, host_guests)
     }
@@ -158,7 +163,8 @@ impl ConnectorEngine {
 /// Has this thread stand back for the host's own.
 #[cfg(unix)]
 fn step_back() {
-    // On Linux the niceness is a thread's own; elsewhere it is the process's, which would stand back for nobody of ours.
+    // On Linux the niceness is a thread's own; elsewhere it is the process's, which would stand
+    // back for nobody of ours.
     if cfg!(target_os = "linux")
         && let Err(error) = rustix::process::nice(NICENESS)
     {
@@ -180,7 +186,8 @@ fn config(guest_memory: usize) -> Config {
         .concurrency_support(false)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(GUEST_STACK * 2)
-        // What the pool reserves for each memory, instead of 4 GiB: no guest may grow past its limit in any case.
+        // What the pool reserves for each memory, instead of 4 GiB: no guest may grow past its
+        // limit in any case.
         .memory_reservation(guest_memory as u64)
         .memory_guaranteed_dense_image_size(SPARSE_IMAGE)
         .memory_guard_size(64 * 1024);
@@ -196,7 +203,8 @@ impl Drop for ConnectorEngine {
     fn drop(&mut self) {
         self.running.store(false, Ordering::Relaxed);
         if let Some(guests) = self.guests.take() {
-            // Guests that still run are abandoned; waiting for them is not allowed where this may be dropped.
+            // Guests that still run are abandoned; waiting for them is not allowed where this may
+            // be dropped.
             guests.shutdown_background();
         }
     }

@@ -1,11 +1,14 @@
-//! The line between a guest and its source: live, recorded as it goes if somebody wants to replay it, or replayed.
+//! The line between a guest and its source: live, recorded as it goes if somebody wants to replay
+//! it, or replayed.
 //!
-//! A recording is a page as its guest saw it, kept in memory for the trial of the next version and never written anywhere. It
-//! is bounded, and a copy: the bodies themselves are paid for out of the budget of bodies in flight.
+//! A recording is a page as its guest saw it, kept in memory for the trial of the next version and
+//! never written anywhere. It is bounded, and a copy: the bodies themselves are paid for out of the
+//! budget of bodies in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use atlas_http::{Answer, Endpoint, HttpClient, PageMeter, Request, SendError};
 use atlas_model::Limits;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -13,7 +16,6 @@ use tokio_util::task::AbortOnDropHandle;
 use super::child::RemoteLine;
 use super::flight::CallKind;
 use super::source::ScrapFacts;
-use atlas_http::{Answer, Endpoint, HttpClient, PageMeter, Request, SendError};
 
 /// The largest page that is recorded: requests, headers and bodies together.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -29,7 +31,8 @@ pub(super) struct GuestHttp {
     limits: Limits,
     /// Requests that the guest has made: in its own eyes, whatever became of them.
     requests: u32,
-    /// Those that the host refused, for whoever wants to know it even if the page never ends by itself.
+    /// Those that the host refused, for whoever wants to know it even if the page never ends by
+    /// itself.
     refused: Arc<AtomicU32>,
     line: Line,
 }
@@ -82,7 +85,8 @@ struct Replay {
 }
 
 impl GuestHttp {
-    /// A line to the source, that works on `host`'s threads. `record`: whether the page may be wanted for a trial.
+    /// A line to the source, that works on `host`'s threads. `record`: whether the page may be
+    /// wanted for a trial.
     pub(super) fn live(client: HttpClient, endpoint: Endpoint, host: Handle, limits: &Limits, record: bool) -> Self {
         let recording = record.then(Recording::default);
         Self::new(limits, Line::Live { client, endpoint: Box::new(endpoint), host, recording })
@@ -154,7 +158,8 @@ impl GuestHttp {
         Arc::clone(&self.refused)
     }
 
-    /// Counts a request before anything is done for it: refusing one costs something as well, and so does recording it.
+    /// Counts a request before anything is done for it: refusing one costs something as well, and
+    /// so does recording it.
     fn count(&mut self) -> Result<(), SendError> {
         let most = self.limits.requests_per_page;
         if self.requests >= most {
@@ -229,7 +234,8 @@ fn size_of_request(request: &Request) -> usize {
 }
 
 impl RecordedPage {
-    /// The first page of a source that nothing was asked of yet: the first request is one that it does not have.
+    /// The first page of a source that nothing was asked of yet: the first request is one that it
+    /// does not have.
     pub(super) fn empty(facts: ScrapFacts, limits: Limits, now: String) -> Self {
         Self { facts, limits, now, cursor: None, cursor_format: 1, records: 0, bytes: 0, exchanges: Vec::new() }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::ready;
 use std::time::Duration;
 
+use atlas_http::{Endpoint, Waiting};
 use atlas_model::Limits;
 use atlas_model::notice::printable;
 use bytes::Bytes;
@@ -20,11 +21,11 @@ use super::imports::HeldSelection;
 use super::said::LogLine;
 use super::share::{GuestMemory, PageShare, Turnstile};
 use super::wasi::Wasi;
-use atlas_http::{Endpoint, Waiting};
 
 /// Handles that a guest may hold at once: responses and selections.
 const HANDLES_MAX: usize = 10_000;
-/// From this size on, what is gone through for a guest may take longer than others should wait for its thread.
+/// From this size on, what is gone through for a guest may take longer than others should wait for
+/// its thread.
 const LARGE_BODY: usize = 256 * 1024;
 
 /// Bytes of a guest's last error line that are told with a trap.
@@ -50,7 +51,8 @@ pub(super) struct Guest {
     pub(super) log: GuestLog,
     /// Time and random numbers, for a guest that asks WASI for them.
     pub(super) wasi: Wasi,
-    /// Records that all selections which the guest holds may have together: a page cannot have more in any case.
+    /// Records that all selections which the guest holds may have together: a page cannot have more
+    /// in any case.
     pub(super) records_max: usize,
     /// Records that they have.
     records_held: usize,
@@ -117,11 +119,13 @@ impl Guest {
         Ok(held)
     }
 
-    /// Does something for the guest on the thread that polls its call, and so within its turn and on its account (see
-    /// [`CpuMeter::charge`]). From [`LARGE_BODY`] on, another thread takes over what this one would else do meanwhile.
+    /// Does something for the guest on the thread that polls its call, and so within its turn and
+    /// on its account (see [`CpuMeter::charge`]). From [`LARGE_BODY`] on, another thread takes over
+    /// what this one would else do meanwhile.
     pub(super) fn work<T>(&self, size: usize, work: impl FnOnce() -> T) -> wasmtime::Result<T> {
         let done = if size < LARGE_BODY { work() } else { tokio::task::block_in_place(work) };
-        // It may have been the last thing that there was time for, and a guest that only asks for more looks at no clock.
+        // It may have been the last thing that there was time for, and a guest that only asks for
+        // more looks at no clock.
         self.cpu.check()?;
         Ok(done)
     }
@@ -131,8 +135,8 @@ impl Guest {
         &self.memory
     }
 
-    /// The limit behind a trap. wasmtime tells that too much was handed over by words alone, and a guest that is refused memory
-    /// traps in a way of its own.
+    /// The limit behind a trap. wasmtime tells that too much was handed over by words alone, and a
+    /// guest that is refused memory traps in a way of its own.
     pub(super) fn limit_reached(&self, trap: &wasmtime::Error) -> Option<LimitReached> {
         if let Some(limit) = trap.downcast_ref::<LimitReached>() {
             return Some(*limit);
@@ -163,9 +167,10 @@ impl ResourceLimiter for GuestMemory {
     }
 }
 
-/// CPU time of a call: what its thread uses while the call's future is being polled. That is guest code, and what the host does
-/// for it meanwhile; it leaves out whatever is awaited, and the time for which the system gives the thread's core to somebody
-/// else. Shared, because the call borrows the store: the future that polls it writes here, and the epoch callback reads.
+/// CPU time of a call: what its thread uses while the call's future is being polled. That is guest
+/// code, and what the host does for it meanwhile; it leaves out whatever is awaited, and the time
+/// for which the system gives the thread's core to somebody else. Shared, because the call borrows
+/// the store: the future that polls it writes here, and the epoch callback reads.
 pub(super) struct CpuMeter {
     limit: Duration,
     spent_ns: AtomicU64,
@@ -208,7 +213,8 @@ impl CpuMeter {
         Ok(())
     }
 
-    /// Runs a call, taking its turn each time that it is polled, and charging it for the time that it is.
+    /// Runs a call, taking its turn each time that it is polled, and charging it for the time that
+    /// it is.
     pub(super) async fn charge<T>(&self, mut turnstile: Turnstile, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         std::future::poll_fn(|context| {
@@ -331,7 +337,8 @@ impl GuestLog {
         self.last_error.take()
     }
 
-    /// Adds a line. Control characters are shown as escapes, so that a connector cannot write to somebody's terminal.
+    /// Adds a line. Control characters are shown as escapes, so that a connector cannot write to
+    /// somebody's terminal.
     pub(super) fn line(&mut self, level: tracing::Level, message: &str) {
         let message = match &self.heard_by {
             Some((_, endpoint)) => &endpoint.redact(message.to_owned()),

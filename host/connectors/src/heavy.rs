@@ -1,14 +1,15 @@
-//! Work on whole files, off the async workers: reading, hashing, verifying, going through, taking compiled code over. What has
-//! begun on a blocking thread cannot be ended, so a permit stays with it until it has returned, whether anybody still wants
-//! what it gives or not. Else a file that is replaced all the time would be in memory once for each blocking thread.
+//! Work on whole files, off the async workers: reading, hashing, verifying, going through, taking
+//! compiled code over. What has begun on a blocking thread cannot be ended, so a permit stays with
+//! it until it has returned, whether anybody still wants what it gives or not. Else a file that is
+//! replaced all the time would be in memory once for each blocking thread.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
 
-/// Files that are worked on at the same time. Each step may hold one of `component_bytes`, or its compiled code; two, so that a
-/// large one does not hold a small one up.
+/// Files that are worked on at the same time. Each step may hold one of `component_bytes`, or its
+/// compiled code; two, so that a large one does not hold a small one up.
 const FILES_AT_ONCE: usize = 2;
 
 /// Permission to work on files, for all who load connectors with one loader.
@@ -29,7 +30,8 @@ impl Default for HeavyWork {
 }
 
 impl HeavyWork {
-    /// Waits for a permit, and does this where blocking is allowed. Dropping the future ends the wait, not the work.
+    /// Waits for a permit, and does this where blocking is allowed. Dropping the future ends the
+    /// wait, not the work.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -42,7 +44,8 @@ impl HeavyWork {
         .await
     }
 
-    /// The same, for work that leaves something to be done after it: the permit goes along with that.
+    /// The same, for work that leaves something to be done after it: the permit goes along with
+    /// that.
     pub(super) async fn run_and_hand_on<T: Send + 'static>(
         &self,
         work: impl FnOnce(Permit) -> T + Send + 'static,

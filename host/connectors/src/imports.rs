@@ -1,9 +1,10 @@
-//! The host's side of the contract: `http` and `log`. Whatever a guest asks wrongly is answered with an `err`; only what
-//! cannot be answered at all is a trap.
+//! The host's side of the contract: `http` and `log`. Whatever a guest asks wrongly is answered
+//! with an `err`; only what cannot be answered at all is a trap.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use atlas_http::{Answer, Refusal, SendError};
 use atlas_json::Pointer;
 use atlas_model::notice::legible;
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use wasmtime::component::Resource;
 use super::bindings::atlas::connector::http::{self, BodyError, HttpError, Method};
 use super::bindings::atlas::connector::{log, types};
 use super::guest::Guest;
-use atlas_http::{Answer, Refusal, SendError};
 
 /// An answer that a guest holds.
 #[allow(unreachable_pub)] // the generated bindings re-export it
@@ -186,7 +186,8 @@ impl Guest {
         BodyError::InvalidPointer(pointer)
     }
 
-    /// More records were to be selected than a page may have. Whatever the guest makes of it, the limit is told by its name.
+    /// More records were to be selected than a page may have. Whatever the guest makes of it, the
+    /// limit is told by its name.
     fn too_many_records(&mut self) -> BodyError {
         let max = self.records_max as u64;
         if let Some(http) = &mut self.http {

@@ -1,5 +1,6 @@
-//! Connectors: WASM components that nobody has to trust. A closed world, a fresh instance for each page, limits on all that a
-//! guest can use up; and files that may change at any time, without a running scrap taking harm.
+//! Connectors: WASM components that nobody has to trust. A closed world, a fresh instance for each
+//! page, limits on all that a guest can use up; and files that may change at any time, without a
+//! running scrap taking harm.
 //!
 //! - `bindings`    the newest version of the contract, generated from `wit/`
 //! - `contract`    all versions of the contract that components may have been made for
@@ -13,7 +14,7 @@
 //! - `cache`       precompiled copies, in a private directory
 //! - `heavy`       work on whole files, two at a time
 //! - `component`   from a core module, as Rust compiles it, to a component
-//! - `load`        from a file to a connector, or to the reason why it is none: reading, pins, imports
+//! - `load` from a file to a connector, or to the reason why it is none: reading, pins, imports
 //! - `descriptor`  what a connector says of itself, checked
 //! - `registry`    the folder of connectors: which file serves which route
 //! - `verdict`     whether a new version serves, waits, or is refused

@@ -1,12 +1,13 @@
-//! Folders and files that are believed when they are read back: compiled code, and what is remembered of routes. So only this
-//! user may write to them, and nobody ever sees half of a file.
+//! Folders and files that are believed when they are read back: compiled code, and what is
+//! remembered of routes. So only this user may write to them, and nobody ever sees half of a file.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Creates a folder for this user alone. One that belongs to somebody else, or that others may write to, is refused.
+/// Creates a folder for this user alone. One that belongs to somebody else, or that others may
+/// write to, is refused.
 #[cfg(unix)]
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
@@ -29,13 +30,15 @@ fn not_private(what: &str, mode: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
-/// A file of a private folder that is open, and by which path it can be read whatever its name stands for by now.
+/// A file of a private folder that is open, and by which path it can be read whatever its name
+/// stands for by now.
 pub(super) struct PrivateFile {
     _open: fs::File,
     pub(super) path: PathBuf,
 }
 
-/// Opens a file of a private folder, which both are looked at anew: others may be able to rename the folder's parents.
+/// Opens a file of a private folder, which both are looked at anew: others may be able to rename
+/// the folder's parents.
 #[cfg(unix)]
 pub(super) fn open_private(directory: &Path, name: &str) -> io::Result<PrivateFile> {
     use std::os::fd::AsRawFd;

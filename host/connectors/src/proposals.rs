@@ -64,8 +64,8 @@ pub(super) fn allowed() -> WasmFeatures {
 }
 
 /// What the engine is told: the list, and what code of its own needs. Where a file has components
-/// within components, as JavaScript's has, wasmtime writes modules that copy between their memories,
-/// and so have several.
+/// within components, as JavaScript's has, wasmtime writes modules that copy between their
+/// memories, and so have several.
 pub(super) fn of_the_engine() -> WasmFeatures {
     allowed() | WasmFeatures::MULTI_MEMORY
 }

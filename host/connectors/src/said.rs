@@ -2,11 +2,11 @@
 //! it, and is noted beside a compiled copy. It is checked where it is used, each time, as if the
 //! guest had said it just now.
 
+use atlas_http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::bindings::atlas::connector::types as wit;
 use super::imports;
-use atlas_http::Method;
 
 /// A description before it is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
-//! A connector's settings schema (JSON Schema, 2020-12 or draft 7): it refers to nothing outside itself, comes to an end, and
-//! its keywords have the values that keywords of a schema have. Settings are flat things; a schema that needs recursion is
-//! refused with those that loop.
+//! A connector's settings schema (JSON Schema, 2020-12 or draft 7): it refers to nothing outside
+//! itself, comes to an end, and its keywords have the values that keywords of a schema have.
+//! Settings are flat things; a schema that needs recursion is refused with those that loop.
 //!
 //! It is compiled once, when its version is loaded: what that takes is bounded by how many values,
 //! patterns and bytes of patterns it has, and by what all of its patterns may compile to. Patterns
@@ -150,8 +150,8 @@ fn collect_patterns<'a>(value: &'a Value, patterns: &mut HashSet<&'a str>) -> Re
     Ok(())
 }
 
-/// Holds the keywords of a schema, and of those within it, to the kinds of value that they may have. Other names are no
-/// keywords, and mean nothing.
+/// Holds the keywords of a schema, and of those within it, to the kinds of value that they may
+/// have. Other names are no keywords, and mean nothing.
 fn is_schema(schema: &Value) -> Result<(), String> {
     let keywords = match schema {
         Value::Bool(_) => return Ok(()),

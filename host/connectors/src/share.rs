@@ -17,8 +17,9 @@ use tokio_util::sync::PollSemaphore;
 
 use super::guest::LimitReached;
 
-/// Memory of a guest that is not counted against anybody's share. Most guests stay below it, so they never fail because of
-/// what others use; together with the number of instances it is bounded all the same.
+/// Memory of a guest that is not counted against anybody's share. Most guests stay below it, so
+/// they never fail because of what others use; together with the number of instances it is bounded
+/// all the same.
 const FREE_MEMORY: usize = 16 * 1024 * 1024;
 
 /// Cursors of a page that are not counted: what nearly every page names, and pages that are open
@@ -55,7 +56,8 @@ pub(super) struct Shares {
 pub(super) struct SharePlan {
     /// Instances at the same time.
     pub(super) instances: usize,
-    /// Cores of the machine; one owner's guests may run code on half of them at the same time, and on one at least.
+    /// Cores of the machine; one owner's guests may run code on half of them at the same time, and
+    /// on one at least.
     pub(super) cores: usize,
     /// Bytes of all guests' memories beyond [`FREE_MEMORY`]; one owner may have half of them.
     pub(super) memory: usize,
@@ -134,8 +136,8 @@ impl Shares {
 }
 
 impl PageShare {
-    /// Waits for a place for one instance: in the owners' shares first, so that whoever has used up its own takes none of
-    /// the house's while it waits.
+    /// Waits for a place for one instance: in the owners' shares first, so that whoever has used up
+    /// its own takes none of the house's while it waits.
     pub(super) async fn place(&self) -> Place {
         let shares = self.client.iter().chain([&self.route]).map(|share| &share.instances);
         let mut permits = Vec::with_capacity(3);
@@ -183,8 +185,9 @@ impl PageShare {
         Some(Arc::new(CursorHold { _permits: permits }))
     }
 
-    /// The account of what a guest handed over and the host holds for its client: of that nothing is free. It is not the
-    /// connector's, whose other clients would have to wait until this one's database takes it.
+    /// The account of what a guest handed over and the host holds for its client: of that nothing
+    /// is free. It is not the connector's, whose other clients would have to wait until this one's
+    /// database takes it.
     pub(super) fn handed_over(&self) -> GuestMemory {
         let share = self.clone();
         GuestMemory { share, used: 0, peak: Arc::default(), limit: usize::MAX, free: 0, of_route: false, reached: None }
@@ -203,8 +206,8 @@ pub(super) struct CursorHold {
     _permits: Vec<OwnedSemaphorePermit>,
 }
 
-/// Lets only so many guests of one owner run code at the same time; the others' turn comes when one of them yields, which
-/// it does at each tick of the epochs.
+/// Lets only so many guests of one owner run code at the same time; the others' turn comes when one
+/// of them yields, which it does at each tick of the epochs.
 pub(super) struct Turnstile {
     client: Option<PollSemaphore>,
     route: PollSemaphore,
@@ -217,7 +220,8 @@ pub(super) struct Turn {
 }
 
 impl Turnstile {
-    /// Waits for a turn in both shares. Never waits for one while it holds the other: what it cannot use it gives back.
+    /// Waits for a turn in both shares. Never waits for one while it holds the other: what it
+    /// cannot use it gives back.
     pub(super) fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
         let Some(client) = &mut self.client else {
             return self.route.poll_acquire(context).map(|permit| Turn { _permits: [permit, None] });
@@ -236,8 +240,8 @@ impl Turnstile {
     }
 }
 
-/// The sum of an instance's memories, and its part in its owners' shares. wasmtime's own `StoreLimits` caps each memory, not
-/// their sum.
+/// The sum of an instance's memories, and its part in its owners' shares. wasmtime's own
+/// `StoreLimits` caps each memory, not their sum.
 pub(super) struct GuestMemory {
     share: PageShare,
     used: usize,
@@ -274,7 +278,8 @@ impl GuestMemory {
         Arc::clone(&self.peak)
     }
 
-    /// The limit that it was refused memory for. A guest that is refused memory traps in ways of its own.
+    /// The limit that it was refused memory for. A guest that is refused memory traps in ways of
+    /// its own.
     pub(super) fn limit_reached(&self) -> Option<LimitReached> {
         self.reached
     }

@@ -1,6 +1,6 @@
-//! Signing connectors: Ed25519 in minisign's format (<https://jedisct1.github.io/minisign/>), so that any minisign tool can check
-//! what Atlas signed, and sign with a key that Atlas made. Nothing that runs connectors needs a secret key: this is for those
-//! who publish them.
+//! Signing connectors: Ed25519 in minisign's format (<https://jedisct1.github.io/minisign/>), so
+//! that any minisign tool can check what Atlas signed, and sign with a key that Atlas made. Nothing
+//! that runs connectors needs a secret key: this is for those who publish them.
 //!
 //! Only the files' layout is our own code here; Ed25519, BLAKE2b and scrypt are not.
 
@@ -15,8 +15,9 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// What a secret key's file holds: algorithm, key derivation, checksum (2 bytes each), salt (32), the derivation's two costs (8
-/// each); then, encrypted if there is a password, the key's number (8), seed (32), public key (32), and a checksum (32).
+/// What a secret key's file holds: algorithm, key derivation, checksum (2 bytes each), salt (32),
+/// the derivation's two costs (8 each); then, encrypted if there is a password, the key's number
+/// (8), seed (32), public key (32), and a checksum (32).
 const SECRET_BYTES: usize = 158;
 const HEAD: usize = 54;
 const ED25519: &[u8; 2] = b"Ed";
@@ -93,7 +94,8 @@ pub fn generate(password: Option<&Secret>) -> Result<NewKey, SignError> {
     Ok(NewKey { secret_file: Secret::new(secret_file), public_file, public_key })
 }
 
-/// Signs these bytes; gives the signature's file. `name` goes into the comment that is signed along, for people.
+/// Signs these bytes; gives the signature's file. `name` goes into the comment that is signed
+/// along, for people.
 pub fn sign(secret_file: &Secret, password: Option<&Secret>, bytes: &[u8], name: &str) -> Result<String, SignError> {
     let key = open(secret_file, password)?;
     let signature = key.pair.sign(&Blake2b512::digest(bytes));
@@ -137,7 +139,8 @@ fn open(secret_file: &Secret, password: Option<&Secret>) -> Result<SigningKey, S
     Ok(SigningKey { number: number.try_into().unwrap_or_default(), pair })
 }
 
-/// Encrypts the second half of a key's file, or decrypts it: the same, since it is laid over with a stream of bytes.
+/// Encrypts the second half of a key's file, or decrypts it: the same, since it is laid over with a
+/// stream of bytes.
 fn encrypt(file: &mut [u8], password: &Secret) -> Result<(), SignError> {
     let (head, body) = file.split_at_mut(HEAD);
     let number = |at: usize| head[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
@@ -151,8 +154,8 @@ fn encrypt(file: &mut [u8], password: &Secret) -> Result<(), SignError> {
     Ok(())
 }
 
-/// What libsodium makes of the two costs (`crypto_pwhash_scryptsalsa208sha256`), which minisign's files state. None past the
-/// largest that minisign uses.
+/// What libsodium makes of the two costs (`crypto_pwhash_scryptsalsa208sha256`), which minisign's
+/// files state. None past the largest that minisign uses.
 fn scrypt_params(operations: u64, memory: u64) -> Option<scrypt::Params> {
     const R: u64 = 8;
     if operations > OPERATIONS_MAX || memory > MEMORY_MAX {

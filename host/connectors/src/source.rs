@@ -1,5 +1,6 @@
-//! A connector as the pipeline sees it: a source of pages. Each page runs on a fresh instance, which is dropped with it, so
-//! nothing leaks between pages, clients or versions, and a trap poisons nothing.
+//! A connector as the pipeline sees it: a source of pages. Each page runs on a fresh instance,
+//! which is dropped with it, so nothing leaks between pages, clients or versions, and a trap
+//! poisons nothing.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use atlas_http::{Broke, Endpoint, HttpClient, PageMeter, Refusal, WAIT_MAX, Waiting};
 use atlas_model::notice::printable;
 use atlas_model::{CursorId, Limits};
 use atlas_pipeline::{FetchFailure, FetchedPage, Held, PageSource};
@@ -29,11 +31,12 @@ use super::share::{GuestMemory, HOST_GUESTS, PageShare, Place, Turnstile, cursor
 use super::usage::{Ended, Usage};
 use super::verdict::understands;
 use super::wasi::Wasi;
-use atlas_http::{Broke, Endpoint, HttpClient, PageMeter, Refusal, WAIT_MAX, Waiting};
 
-/// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what is shown can be found whole.
+/// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what
+/// is shown can be found whole.
 const REASON_READ: usize = 64 * 1024;
-/// No secret is longer, however it is written: so near to where a text was cut, there may be the beginning of one.
+/// No secret is longer, however it is written: so near to where a text was cut, there may be the
+/// beginning of one.
 const SECRET_READ: usize = 16 * 1024;
 /// What of a reason is shown, logged and stored: an answer's message, not the answer.
 const REASON_SHOWN: usize = 4 * 1024;
@@ -125,7 +128,8 @@ impl ConnectorSource {
         Self { client: self.client.until_asked_back(asked_back), ..self }
     }
 
-    /// The version that fetches the next page: the one that serves, unless the scrap's cursors mean nothing to it.
+    /// The version that fetches the next page: the one that serves, unless the scrap's cursors mean
+    /// nothing to it.
     async fn current(&self) -> Arc<Connector> {
         let current = Arc::clone(&locked(&self.connector));
         let is_another = |serving: &Arc<Connector>| {
@@ -145,8 +149,8 @@ impl ConnectorSource {
         serving
     }
 
-    /// The first request that the connector would make for the scrap, without making it, as a person reads it (`Request::whole`). None: it
-    /// makes none, or fails before it does.
+    /// The first request that the connector would make for the scrap, without making it, as a
+    /// person reads it (`Request::whole`). None: it makes none, or fails before it does.
     pub async fn first_request(&self) -> Option<String> {
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
         let http = GuestHttp::replay(Arc::new(RecordedPage::empty(self.facts.clone(), self.limits, now.clone())));
@@ -179,7 +183,8 @@ impl ConnectorSource {
         self.registry.call_alone(&connector, &self.limits, &self.facts, cursor, send).await
     }
 
-    /// A page that an access token was refused for is asked for once more with another token, and not twice.
+    /// A page that an access token was refused for is asked for once more with another token, and
+    /// not twice.
     fn repeat_with_new_token(
         &self,
         cursor: Option<&str>,
@@ -274,7 +279,8 @@ impl PageSource for ConnectorSource {
             return Err(FetchFailure::Held(held.into()));
         }
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        // What the operator granted holds for the scrap; what the connector needs, each version says for itself.
+        // What the operator granted holds for the scrap; what the connector needs, each version
+        // says for itself.
         let endpoint = self.endpoint.clone().declaring(&connector.descriptor.requests);
         let host = self.registry.engine().host().clone();
         let mut http = GuestHttp::live(self.client.clone(), endpoint, host, &self.limits, self.registry.is_watched());
@@ -332,7 +338,8 @@ impl PageSource for ConnectorSource {
         };
         let fetched = self.repeat_with_new_token(cursor, refused_token.flatten(), fetched);
         let fetched = self.on_a_new_connection(cursor, broke, fetched);
-        // A reason is shown, logged and stored, and a source may answer with the very token that it refuses.
+        // A reason is shown, logged and stored, and a source may answer with the very token that it
+        // refuses.
         fetched.map_err(|failure| failure.map_reason(|reason| told(reason, |reason| self.endpoint.redact(reason))))
     }
 }
@@ -362,7 +369,8 @@ pub(super) struct Called {
     /// The line to the source, if the call ended by itself.
     pub(super) http: Option<GuestHttp>,
     pub(super) usage: Usage,
-    /// Whether it was the house that ended it, for reasons that pass: the guest may have done nothing wrong.
+    /// Whether it was the house that ended it, for reasons that pass: the guest may have done
+    /// nothing wrong.
     pub(super) cut_short: bool,
 }
 
@@ -537,7 +545,8 @@ impl HandedOver {
     }
 }
 
-/// Its own pages, or those of its client, hold the memory now; when they are done there will be some.
+/// Its own pages, or those of its client, hold the memory now; when they are done there will be
+/// some.
 fn no_memory(limit: LimitReached) -> FetchFailure {
     FetchFailure::Passing { reason: format!("no memory for guests is left ({limit})"), wait: None }
 }
@@ -600,10 +609,12 @@ fn within(name: &'static str, found: usize, limit: usize) -> Result<(), FetchFai
     Ok(())
 }
 
-/// The connector's verdict, with what the host itself saw: an answer that was a passing fault stays one if the connector
-/// took it for a broken contract, and the wait that it asked for holds whatever the connector said.
+/// The connector's verdict, with what the host itself saw: an answer that was a passing fault stays
+/// one if the connector took it for a broken contract, and the wait that it asked for holds
+/// whatever the connector said.
 fn failure(error: wit::FetchError, meter: Option<&PageMeter>, api: &str) -> FetchFailure {
-    // A limit is the operator's to raise, whatever the connector makes of it; trying again would only meet it again.
+    // A limit is the operator's to raise, whatever the connector makes of it; trying again would
+    // only meet it again.
     if let Some((name, value)) = meter.and_then(|m| m.limit) {
         return FetchFailure::Limit { name, value };
     }
@@ -672,7 +683,8 @@ fn with_answer(reason: String, answered: Option<&str>) -> String {
     }
 }
 
-/// The beginning of a text. The rest is given back at once: a guest's text may be as large as its memory.
+/// The beginning of a text. The rest is given back at once: a guest's text may be as large as its
+/// memory.
 fn cut(mut text: String, most: usize) -> String {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));
@@ -718,8 +730,8 @@ pub(super) fn reason_of_trap(trap: &wasmtime::Error, guest: &Guest) -> String {
     cut(reason, REASON_SHOWN)
 }
 
-/// A trap with its frames, as the log may have it: the functions' names are the connector's words, be they megabytes, or what
-/// moves a terminal's cursor.
+/// A trap with its frames, as the log may have it: the functions' names are the connector's words,
+/// be they megabytes, or what moves a terminal's cursor.
 fn in_full(trap: &wasmtime::Error) -> String {
     let mut text = Beginning(String::new());
     // It takes no more than it may, and says so; that is the end of the writing.

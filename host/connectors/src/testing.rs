@@ -1,4 +1,5 @@
-//! What tests of this room stand on: components made of core modules in text form, and a loader for them.
+//! What tests of this room stand on: components made of core modules in text form, and a loader for
+//! them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub(super) fn wasi_guest_with(that: &str, this: &str) -> Vec<u8> {
     component(&["../../wit/0.1.0", "wit/wasi"], world, &module.replacen(that, this, 1))
 }
 
-/// A connector of the newest version that says so of itself, and whose pages are empty. `unhashed`: one pointer, or nothing.
+/// A connector of the newest version that says so of itself, and whose pages are empty. `unhashed`:
+/// one pointer, or nothing.
 pub(super) fn plain_guest(route: &str, version: &str, unhashed: &str) -> Vec<u8> {
     let lists = usize::from(!unhashed.is_empty()).to_string();
     let mut text = include_str!("../tests-fixtures/guests/plain.wat").replace("{lists}", &lists);

@@ -1,5 +1,5 @@
-//! The trial of a new version: the last good page of its route is fetched once more, by it, from the recording. What it logs is
-//! discarded, and no request leaves the host.
+//! The trial of a new version: the last good page of its route is fetched once more, by it, from
+//! the recording. What it logs is discarded, and no request leaves the host.
 
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ pub enum Skipped {
     OtherCursors,
     /// The new version asks for something that was not recorded.
     OtherRequest(String),
-    /// The house could not see it through, for reasons that pass: others had the memory for guests, or the time was over.
+    /// The house could not see it through, for reasons that pass: others had the memory for guests,
+    /// or the time was over.
     Busy(String),
 }
 
@@ -71,8 +72,8 @@ pub(super) async fn hold(
         Ok(fetched) if fetched.records.len() == page.records => Trial::Same,
         Ok(fetched) => Trial::Records { before: page.records, after: fetched.records.len() },
         Err(failure) if cut_short => Trial::Skipped(Skipped::Busy(failure.to_string())),
-        // Be it that it shall be tried again: the version that serves took the page from these very answers. The secrets were
-        // taken out of those when they arrived.
+        // Be it that it shall be tried again: the version that serves took the page from these very
+        // answers. The secrets were taken out of those when they arrived.
         Err(failure) => Trial::Failed(failure.map_reason(|reason| told(reason, |reason| reason)).to_string()),
     }
 }
@@ -84,7 +85,8 @@ mod tests {
     use super::*;
     use atlas_model::Limits;
 
-    /// Tries the connector that asks for nothing but the time, with this in the place of that, on a page with one record.
+    /// Tries the connector that asks for nothing but the time, with this in the place of that, on a
+    /// page with one record.
     async fn tried(that: &str, this: &str, limits: Limits, hogs: &[&str]) -> Trial {
         let loader = loader(TrustPolicy::default());
         let connector = load(&loader, "relogio.wasm", &wasi_guest_with(that, this)).await.unwrap();

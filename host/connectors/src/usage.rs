@@ -1,5 +1,6 @@
-//! What each route's pages use: how many there were, how they ended, and what they cost. Counted in this process as they
-//! end, and added now and then to what all processes of the installation have counted.
+//! What each route's pages use: how many there were, how they ended, and what they cost. Counted in
+//! this process as they end, and added now and then to what all processes of the installation have
+//! counted.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -87,7 +88,8 @@ impl UsageMeter {
         }
     }
 
-    /// Writes down what was counted. What cannot be written is kept for the next time. Call it where blocking is allowed.
+    /// Writes down what was counted. What cannot be written is kept for the next time. Call it
+    /// where blocking is allowed.
     pub(super) fn write_down(&self, state: &StateFolder) {
         let counted = std::mem::take(&mut *self.routes.lock().unwrap_or_else(PoisonError::into_inner));
         for (route, usage) in counted {

@@ -1,14 +1,15 @@
-//! What becomes of a version that was loaded: whether it serves, waits for the operator's word, or is refused. No file, clock
-//! or guest is asked here: the rules stand alone.
+//! What becomes of a version that was loaded: whether it serves, waits for the operator's word, or
+//! is refused. No file, clock or guest is asked here: the rules stand alone.
 
+use atlas_http::RequestPattern;
 use atlas_json::Pointer;
 
 use super::descriptor::Descriptor;
 use super::state::{Doubt, HoldReason, Lists, RouteState};
 use super::trial::Trial;
-use atlas_http::RequestPattern;
 
-/// Characters that are kept of why a trial failed: a connector may give a reason as large as its memory.
+/// Characters that are kept of why a trial failed: a connector may give a reason as large as its
+/// memory.
 const REASON_KEPT: usize = 512;
 
 /// What becomes of a version.
@@ -31,14 +32,16 @@ pub(super) struct Version<'a> {
     pub(super) descriptor: &'a Descriptor,
 }
 
-/// What a version is held against: the one that serves, or served last, whether its code is still there or not.
+/// What a version is held against: the one that serves, or served last, whether its code is still
+/// there or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Present {
     pub(super) sha256: String,
     pub(super) lists: Lists,
 }
 
-/// Judges a version of a route. `present`: what it is held against, if anything has served the route.
+/// Judges a version of a route. `present`: what it is held against, if anything has served the
+/// route.
 pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<&Present>, trial: &Trial) -> Verdict {
     let sha256 = version.sha256;
     if let Some(rollback) = state.rollback.as_ref().filter(|rollback| rollback.over == sha256) {
@@ -88,9 +91,10 @@ fn widened(present: &Lists, version: &Descriptor) -> Vec<HoldReason> {
     reasons
 }
 
-/// Whether a scrap that is fetched by `present` can go on with `version` from the next page: its cursors mean the same, and
-/// what the host prepared for the scrap still fits. Other requests do not matter: one that wants more than the present one has
-/// waited for the operator's word before it served.
+/// Whether a scrap that is fetched by `present` can go on with `version` from the next page: its
+/// cursors mean the same, and what the host prepared for the scrap still fits. Other requests do
+/// not matter: one that wants more than the present one has waited for the operator's word before
+/// it served.
 pub(super) fn understands(present: &Descriptor, version: &Descriptor) -> bool {
     present.cursor_format == version.cursor_format
         && present.api == version.api

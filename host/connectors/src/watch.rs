@@ -1,8 +1,10 @@
-//! Looks for changes in the folder of connectors, and in what is remembered of its routes, for as long as a process runs.
+//! Looks for changes in the folder of connectors, and in what is remembered of its routes, for as
+//! long as a process runs.
 //!
-//! The system tells of changes at once where it can; a look around every second finds what it did not tell. A file, or the
-//! signature beside it, is gone through once it has been quiet for a moment, from its beginning again if it changed meanwhile: the newest file wins. What
-//! is wrong with a file is told only once it has stood still, since half of a file is always wrong.
+//! The system tells of changes at once where it can; a look around every second finds what it did
+//! not tell. A file, or the signature beside it, is gone through once it has been quiet for a
+//! moment, from its beginning again if it changed meanwhile: the newest file wins. What is wrong
+//! with a file is told only once it has stood still, since half of a file is always wrong.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -22,12 +24,15 @@ use super::events::{RegistryEvent, RegistryObserver};
 use super::load::signature_file;
 use super::registry::{Loaded, Quarantined, Registry, component_files, is_component};
 
-/// The quiet after a change that may be one of many, and after one that ends them: a file closed, or renamed into place.
+/// The quiet after a change that may be one of many, and after one that ends them: a file closed,
+/// or renamed into place.
 const QUIET: Duration = Duration::from_millis(25);
 const QUIET_AT_THE_END: Duration = Duration::from_millis(2);
-/// How long a file stands still before it is told that something is wrong with it, or that it is gone.
+/// How long a file stands still before it is told that something is wrong with it, or that it is
+/// gone.
 const STANDS_STILL: Duration = Duration::from_millis(500);
-/// How often to look around, whatever the system tells: a command that changes what is remembered counts on it.
+/// How often to look around, whatever the system tells: a command that changes what is remembered
+/// counts on it.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How often versions that nobody needs are removed.
 const TIDY_UP: Duration = Duration::from_secs(60);
@@ -91,7 +96,8 @@ enum Hint {
     Route(String),
 }
 
-/// What decides what becomes of a file: it, and the signature beside it. None of either if it is not there.
+/// What decides what becomes of a file: it, and the signature beside it. None of either if it is
+/// not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamps {
     file: Option<Stamp>,
@@ -254,7 +260,8 @@ impl Watch {
         self.let_others_claim();
     }
 
-    /// A file is broken or gone. The operator may have gone back from what it served, knowing that before this process did.
+    /// A file is broken or gone. The operator may have gone back from what it served, knowing that
+    /// before this process did.
     async fn go_back_from(&mut self, path: &Path) {
         for route in self.registry.routes_from(path) {
             self.reconsider(&route).await;
@@ -401,7 +408,8 @@ fn signed_file(signature: &Path) -> Option<&OsStr> {
     (is_component(signed) && signature_file(signed).file_name() == signature.file_name()).then_some(signed.as_os_str())
 }
 
-/// Whether an event says that a file may have other content now, and if so, whether it is the last of its kind.
+/// Whether an event says that a file may have other content now, and if so, whether it is the last
+/// of its kind.
 fn matters(kind: &EventKind) -> Option<bool> {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(true),

@@ -1,5 +1,5 @@
-//! The operator's word on versions: to accept one that is held or refused, and to go back to an earlier one. Written down where every
-//! running process looks, so a command is enough.
+//! The operator's word on versions: to accept one that is held or refused, and to go back to an
+//! earlier one. Written down where every running process looks, so a command is enough.
 
 use std::io;
 
@@ -43,8 +43,8 @@ pub enum WordError {
     State(#[from] io::Error),
 }
 
-/// Accepts the version of a route that is held, or that its trial refused: whichever waits, or none but the one whose digest
-/// begins like this. Reads and writes files.
+/// Accepts the version of a route that is held, or that its trial refused: whichever waits, or none
+/// but the one whose digest begins like this. Reads and writes files.
 pub fn accept(folders: &RegistryFolders, route: &str, digest: Option<&str>) -> Result<Waiting, WordError> {
     let state = StateFolder::open(folders.state.as_deref(), &folders.connectors);
     let digest = digest.map(str::to_ascii_lowercase);
@@ -60,8 +60,9 @@ pub fn accept(folders: &RegistryFolders, route: &str, digest: Option<&str>) -> R
     }
 }
 
-/// Has an earlier version of a route serve until its file changes: the one whose digest begins like this, else the one that
-/// served before the present one. `component_bytes`: the most that is read of the file. Reads and writes files.
+/// Has an earlier version of a route serve until its file changes: the one whose digest begins like
+/// this, else the one that served before the present one. `component_bytes`: the most that is read
+/// of the file. Reads and writes files.
 pub fn roll_back(
     folders: &RegistryFolders,
     component_bytes: usize,
@@ -95,7 +96,8 @@ mod tests {
         KeptVersion { sha256: sha256.to_owned(), ..KeptVersion::default() }
     }
 
-    /// An installation with a route that was served by two versions, the newer one from `pedido.wasm`.
+    /// An installation with a route that was served by two versions, the newer one from
+    /// `pedido.wasm`.
     fn installation(place: &Path) -> (RegistryFolders, StateFolder) {
         let [connectors, state] = ["connectors", "state"].map(|name| place.join(name));
         fs::create_dir(&connectors).unwrap();

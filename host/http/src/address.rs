@@ -1,9 +1,10 @@
-//! What kind of address an IP address is. A connector's request goes to public addresses; to any other only where the
-//! operator granted it, and to some never, since no API is there: what answers there hands out the machine's own credentials.
+//! What kind of address an IP address is. A connector's request goes to public addresses; to any
+//! other only where the operator granted it, and to some never, since no API is there: what answers
+//! there hands out the machine's own credentials.
 //!
 //! The ranges are those of the IANA registries of special-purpose addresses
-//! (<https://www.iana.org/assignments/iana-ipv4-special-registry>, …`iana-ipv6-special-registry`; RFC 6890), and the addresses
-//! at which clouds serve metadata, as their manuals state them.
+//! (<https://www.iana.org/assignments/iana-ipv4-special-registry>, …`iana-ipv6-special-registry`;
+//! RFC 6890), and the addresses at which clouds serve metadata, as their manuals state them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -74,7 +75,8 @@ impl AddressClass {
     }
 }
 
-/// What kind of address this is. One that carries an IPv4 address within it is at least what that one is.
+/// What kind of address this is. One that carries an IPv4 address within it is at least what that
+/// one is.
 pub fn class(address: IpAddr) -> AddressClass {
     match address {
         IpAddr::V4(address) => class_v4(address),
@@ -115,7 +117,8 @@ fn class_v6(address: Ipv6Addr) -> AddressClass {
         [0, 0, 0, 0, 0, 0xffff, high, low] => within(high, low),
         // NAT64 (RFC 6052) and 6to4 (RFC 3056): a gateway connects to the IPv4 address.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => within(high, low),
-        // IPv4-compatible and IPv4-translated, which nobody uses, and NAT64 of somebody's own (RFC 8215).
+        // IPv4-compatible and IPv4-translated, which nobody uses, and NAT64 of somebody's own (RFC
+        // 8215).
         [0, 0, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] | [0x64, 0xff9b, 1, .., high, low] => {
             within(high, low).max(AddressClass::Reserved)
         }

@@ -1,8 +1,9 @@
 //! Bodies of bounded size, within one budget of memory for the whole host, as UTF-8.
 //!
-//! Records are slices of the body that they arrived in, so a body's memory is given back when the last of them is written.
-//! The share of the budget travels with the bytes: it comes back at that moment, whoever lets go of them. Records that a connector
-//! made itself are paid for in the same way.
+//! Records are slices of the body that they arrived in, so a body's memory is given back when the
+//! last of them is written. The share of the budget travels with the bytes: it comes back at that
+//! moment, whoever lets go of them. Records that a connector made itself are paid for in the same
+//! way.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -31,10 +32,12 @@ const GZIP_STEP: usize = 64 * 1024;
 /// From this size on, a body is gone through where blocking is allowed.
 const LARGE_BODY: usize = 256 * 1024;
 
-/// Memory for bodies in flight. When it is spent, whoever reads a body waits, except for one at a time: that one goes on to
-/// its end in a reserve as large as the largest body, so that readers who each hold a part can never wait for each other.
+/// Memory for bodies in flight. When it is spent, whoever reads a body waits, except for one at a
+/// time: that one goes on to its end in a reserve as large as the largest body, so that readers who
+/// each hold a part can never wait for each other.
 ///
-/// A client reads within a share of it as well, half of the whole, so that no client's bodies make all others wait.
+/// A client reads within a share of it as well, half of the whole, so that no client's bodies make
+/// all others wait.
 #[derive(Clone)]
 pub struct BodyBudget {
     house: Level,
@@ -75,8 +78,8 @@ impl BodyBudget {
         BodyInProgress { bytes: Vec::new(), paid: self.nothing() }
     }
 
-    /// The same records, paid for like a body that they arrived in. For those that are nobody's slices: whoever waits here must hold
-    /// no body, or two could wait for each other.
+    /// The same records, paid for like a body that they arrived in. For those that are nobody's
+    /// slices: whoever waits here must hold no body, or two could wait for each other.
     pub async fn pay_for(&self, records: Vec<Bytes>) -> Vec<Bytes> {
         let mut paid = self.nothing();
         paid.pay(records.iter().map(Bytes::len).sum()).await;
@@ -104,7 +107,8 @@ struct Paid {
 
 impl Paid {
     async fn pay(&mut self, size: usize) {
-        // Whoever has the house's reserve waits for nothing any more, or two could wait for each other's.
+        // Whoever has the house's reserve waits for nothing any more, or two could wait for each
+        // other's.
         if self.house.reserve.is_some() {
             return;
         }
@@ -133,7 +137,8 @@ impl Account {
         if self.reserve.is_some() || size <= self.paid {
             return;
         }
-        // Ahead in growing steps, so that a long body does not come back here for each of its chunks.
+        // Ahead in growing steps, so that a long body does not come back here for each of its
+        // chunks.
         let wanted = size.max(self.paid * 2);
         let pieces = u32::try_from((wanted - self.paid).div_ceil(PIECE)).unwrap_or(u32::MAX);
         tokio::select! {
@@ -211,7 +216,8 @@ impl BodyInProgress {
             Some((encoding, _)) => encoding,
             None => encoding_of(&self.bytes, charset),
         };
-        // Before and after: as what an answer is labelled decides how it is read, and so how a secret in it looks.
+        // Before and after: as what an answer is labelled decides how it is read, and so how a
+        // secret in it looks.
         self.bytes = clean(self.bytes, redactor).await;
         if encoding != UTF_8 {
             let (text, _, _) = encoding.decode(&self.bytes);

@@ -1,10 +1,12 @@
-//! The budget of requests that a client has at an API: so many a second, so many a day, so many pages at once. All of an API's
-//! routes share it, on all hosts.
+//! The budget of requests that a client has at an API: so many a second, so many a day, so many
+//! pages at once. All of an API's routes share it, on all hosts.
 //!
-//! What is shared stands in the store, as the moment at which the next request would be due if they came evenly (GCRA,
-//! ITU-T I.371, as a leaky bucket), and is taken from there a quarter of a second's worth at a time; the requests that were taken are
-//! spread here. A wait for the next request is no failure of a page's: it is waited for before the page's instance is made, as long
-//! as it is short. A long one, such as for tomorrow's quota, ends the run, and the scrap is taken again at the hour.
+//! What is shared stands in the store, as the moment at which the next request would be due if they
+//! came evenly (GCRA, ITU-T I.371, as a leaky bucket), and is taken from there a quarter of a
+//! second's worth at a time; the requests that were taken are spread here. A wait for the next
+//! request is no failure of a page's: it is waited for before the page's instance is made, as long
+//! as it is short. A long one, such as for tomorrow's quota, ends the run, and the scrap is taken
+//! again at the hour.
 //!
 //! How long a source wants to be left alone (`Retry-After`, `RateLimit-*`) is learned from its
 //! answers, and holds for all hosts. So does a wait that stands in an answer's body, which only the
@@ -26,15 +28,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::message::SendError;
 
-/// The longest wait that a page sits out. After a longer one it would be another day, and nobody should wait for it in a worker.
+/// The longest wait that a page sits out. After a longer one it would be another day, and nobody
+/// should wait for it in a worker.
 pub const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
-/// So many seconds' worth of requests may queue for their turn in a process: pages beyond wait without an instance of their own.
+/// So many seconds' worth of requests may queue for their turn in a process: pages beyond wait
+/// without an instance of their own.
 const CROWD_S: f64 = 10.0;
 /// How often one looks who waits for a slot that other hosts have.
 const SLOT_POLL: Duration = Duration::from_millis(200);
-/// Requests taken at once, so that a quick API costs four statements a second and not one for each request.
+/// Requests taken at once, so that a quick API costs four statements a second and not one for each
+/// request.
 const TAKEN_PER_SECOND: f64 = 4.0;
-/// A request that was taken and not made in time is not made later, beside those whose turn it is then.
+/// A request that was taken and not made in time is not made later, beside those whose turn it is
+/// then.
 const LATE: Duration = Duration::from_secs(1);
 /// The most that one waits beyond a moment that many wait for.
 const JITTER_MAX: Duration = Duration::from_secs(5);
@@ -116,7 +122,8 @@ impl RateBudget {
         }
     }
 
-    /// The account that connectors have together which declare this for an API: no API's name has a slash.
+    /// The account that connectors have together which declare this for an API: no API's name has a
+    /// slash.
     pub fn declared_account(&self, api: &str) -> String {
         let Self { per_second, burst, per_day, concurrency, .. } = self;
         format!("{api}/{per_second:?}/{burst:?}/{per_day:?}/{concurrency:?}")
@@ -142,7 +149,8 @@ pub struct Throttled {
     pub wait: Duration,
 }
 
-/// Somebody who wants to know what a page waits for, and what its connector says. Called in the middle of things: it must be quick.
+/// Somebody who wants to know what a page waits for, and what its connector says. Called in the
+/// middle of things: it must be quick.
 pub trait Waiting: Send + Sync {
     /// A page waits for its turn.
     fn throttled(&self, throttled: &Throttled);
@@ -174,8 +182,8 @@ impl BudgetOwner {
 pub struct Budget {
     owner: BudgetOwner,
     rate: RateBudget,
-    /// Requests that were taken, by when each may be made. Whoever waits for one holds it, so that they go in the order in which
-    /// they came.
+    /// Requests that were taken, by when each may be made. Whoever waits for one holds it, so that
+    /// they go in the order in which they came.
     taken: tokio::sync::Mutex<VecDeque<Instant>>,
     /// The source wants to be left alone until then, and why.
     held_off: Mutex<Option<(Instant, String)>>,
@@ -279,7 +287,8 @@ impl Budget {
         }
     }
 
-    /// Waits until a page may be fetched, and pays for its first request. `Err`: not for a long time.
+    /// Waits until a page may be fetched, and pays for its first request. `Err`: not for a long
+    /// time.
     pub async fn admit(&self, waiting: &dyn Waiting) -> Result<Admission, Throttled> {
         self.sit_out(waiting).await?;
         let crowd = match &self.crowd {
@@ -311,8 +320,8 @@ impl Budget {
         }
     }
 
-    /// Pays for one request more of a page that is under way, and waits for its turn: for so many milliseconds, as `waited` is told
-    /// beforehand, the page is not to blame.
+    /// Pays for one request more of a page that is under way, and waits for its turn: for so many
+    /// milliseconds, as `waited` is told beforehand, the page is not to blame.
     pub(super) async fn request(&self, waited: &AtomicU64) -> Result<(), SendError> {
         let wait_for = async |wait: Duration| {
             waited.fetch_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -430,7 +439,8 @@ impl Budget {
         let rate = self.rate.per_second.unwrap_or(f64::INFINITY);
         let interval = Duration::try_from_secs_f64(1.0 / rate).unwrap_or_default();
         let per_day = self.rate.per_day.map(|requests| i64::try_from(requests).unwrap_or(i64::MAX));
-        // One where there is no rate. One where a day's are counted: what is taken and not made in time is lost.
+        // One where there is no rate. One where a day's are counted: what is taken and not made in
+        // time is lost.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let many = match self.rate.per_day {
             Some(_) => 1,
@@ -452,7 +462,8 @@ impl Budget {
         }
     }
 
-    /// When each may be made, of which the last is followed by the next one's turn in `next_in` seconds.
+    /// When each may be made, of which the last is followed by the next one's turn in `next_in`
+    /// seconds.
     fn spread(&self, next_in: f64, many: u32, interval: Duration) -> VecDeque<Instant> {
         let now = Instant::now();
         let burst = self.rate.burst.unwrap_or(1).saturating_sub(1);
@@ -491,11 +502,13 @@ struct OfApi {
 }
 
 impl Budgets {
-    /// The one budget of a client at an API. `held_off`: for how long the source is to be left alone, as the store has it.
+    /// The one budget of a client at an API. `held_off`: for how long the source is to be left
+    /// alone, as the store has it.
     pub fn of(&self, owner: BudgetOwner, rate: RateBudget, held_off: Duration) -> Arc<Budget> {
         let mut all = lock(&self.0);
         let of_api = all.entry((owner.cliente_id, owner.api.clone())).or_default();
-        // Of another rate: a connector's newer version, or another route's, says so. What is shared stands in the store.
+        // Of another rate: a connector's newer version, or another route's, says so. What is shared
+        // stands in the store.
         let OfApi { budgets, slots } = of_api;
         budgets.retain(|budget| budget.rate == rate || Arc::strong_count(budget) > 1);
         let budget = budgets.iter().find(|budget| budget.rate == rate).cloned().unwrap_or_else(|| {

@@ -1,5 +1,5 @@
-//! One request, one whole answer. Redirects are followed here, each held against what was granted, and nothing is ever
-//! repeated.
+//! One request, one whole answer. Redirects are followed here, each held against what was granted,
+//! and nothing is ever repeated.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,8 @@ use super::{headers, rate_headers, retry_after, target};
 const REDIRECTS_MAX: usize = 5;
 /// The body of a request: records are fetched here, not delivered.
 const REQUEST_BODY_MAX: usize = 16 * 1024 * 1024;
-/// A token URL that takes longer for its whole answer is not answering: others wait for the token, and on SQLite for the file.
+/// A token URL that takes longer for its whole answer is not answering: others wait for the token,
+/// and on SQLite for the file.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// A token URL's answer: a token and its description.
 const TOKEN_ANSWER_MAX: usize = 256 * 1024;
@@ -53,8 +54,8 @@ impl From<&Limits> for HttpLimits {
     }
 }
 
-/// The host's HTTP client: two pools of connections for all connectors, so that one that was made under a grant for private
-/// addresses never serves a request without it.
+/// The host's HTTP client: two pools of connections for all connectors, so that one that was made
+/// under a grant for private addresses never serves a request without it.
 #[derive(Clone)]
 pub struct HttpClient {
     public: Connections,
@@ -67,7 +68,8 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// Sets up the client. Environment proxies are off: where requests go is the operator's to say, not the shell's.
+    /// Sets up the client. Environment proxies are off: where requests go is the operator's to say,
+    /// not the shell's.
     pub fn new(limits: HttpLimits, budget: BodyBudget) -> Result<Self, ClientError> {
         let public = FilteringResolver::new(resolve::system_lookup(), resolve::public_only);
         let private = FilteringResolver::new(resolve::system_lookup(), resolve::private_too);
@@ -90,8 +92,8 @@ impl HttpClient {
         &self.budget
     }
 
-    /// The same client, and its pools of connections, for one client's pages: within their own limits, and within a share of
-    /// the memory for bodies.
+    /// The same client, and its pools of connections, for one client's pages: within their own
+    /// limits, and within a share of the memory for bodies.
     #[must_use]
     pub fn within(&self, limits: HttpLimits, budget: BodyBudget) -> Self {
         Self { budget, limits, ..self.clone() }
@@ -123,7 +125,8 @@ impl HttpClient {
         request: Request,
     ) -> Result<Answer, SendError> {
         let answer = self.send_within(endpoint, meter, request).await;
-        // A source can write what it was sent into whatever an error tells of it: a redirect's host, a reason of HTTP/2.
+        // A source can write what it was sent into whatever an error tells of it: a redirect's
+        // host, a reason of HTTP/2.
         let answer = answer.map_err(|error| error.map_reason(|why| endpoint.redact(why)));
         meter.answered = answer.as_ref().ok().map(Answer::beginning);
         meter.passing_fault = match &answer {
@@ -234,8 +237,8 @@ impl HttpClient {
         Ok((response, token))
     }
 
-    /// Posts a form to a token URL, and gives status, headers and body. Follows no redirect: a token URL that moved is the
-    /// operator's to change.
+    /// Posts a form to a token URL, and gives status, headers and body. Follows no redirect: a
+    /// token URL that moved is the operator's to change.
     pub(super) async fn exchange(
         &self,
         pool: Pool,
@@ -336,7 +339,8 @@ fn request(method: &str, url: &Url, headers: HeaderMap, body: Bytes) -> Result<h
     Ok(request)
 }
 
-/// Holds a redirect against what was granted. That it leads astray is the source's doing, not the connector's.
+/// Holds a redirect against what was granted. That it leads astray is the source's doing, not the
+/// connector's.
 pub(super) fn admit_redirect(endpoint: &Endpoint, next: &Hop) -> Result<Pool, SendError> {
     let origin = next.url.origin().ascii_serialization();
     if !endpoint.egress.covers_origin(&next.url) {

@@ -1,6 +1,6 @@
-//! Where a connector's requests may go: below the base URL that the operator set for the client and the API, by GET and HEAD
-//! only; and what the operator grants beyond that. Every request is held against it before it is made, and every
-//! redirect before it is followed.
+//! Where a connector's requests may go: below the base URL that the operator set for the client and
+//! the API, by GET and HEAD only; and what the operator grants beyond that. Every request is held
+//! against it before it is made, and every redirect before it is followed.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -15,16 +15,19 @@ use super::pattern::RequestPattern;
 use super::resolve::AddressRefused;
 use super::target;
 
-/// What the operator grants the connectors of an API beyond GET and HEAD below its base URL: a `[[grant]]` of `atlas.toml`.
+/// What the operator grants the connectors of an API beyond GET and HEAD below its base URL: a
+/// `[[grant]]` of `atlas.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The API.
     pub api: String,
     /// The client; none: every client.
     pub client: Option<i32>,
-    /// Further origins, for GET and HEAD; the base URL's own, for what is not below it. No credential goes there.
+    /// Further origins, for GET and HEAD; the base URL's own, for what is not below it. No
+    /// credential goes there.
     pub origins: Vec<Origin>,
-    /// Further kinds of request below the base URL. Only what the connector declares too is granted.
+    /// Further kinds of request below the base URL. Only what the connector declares too is
+    /// granted.
     pub requests: Vec<RequestPattern>,
     /// Headers of the vendor's own that a connector may set.
     pub headers: Vec<HeaderName>,
@@ -46,7 +49,8 @@ impl Grant {
     }
 }
 
-/// One of the two pools of connections: no connection made under a grant serves a request without one.
+/// One of the two pools of connections: no connection made under a grant serves a request without
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pool {
     /// Public addresses alone.
@@ -61,7 +65,8 @@ pub struct Egress {
     base: Url,
     /// Whether the base URL may be at an address that is not public.
     private: bool,
-    /// Whether whoever set the base URL said so: if it is an address that no grant covers, that alone counts.
+    /// Whether whoever set the base URL said so: if it is an address that no grant covers, that
+    /// alone counts.
     by_itself: bool,
     /// Further origins, and whether each may be at such an address.
     origins: Vec<(Origin, bool)>,
@@ -107,8 +112,8 @@ impl Egress {
         &self.base
     }
 
-    /// Whether a URL is where the credential belongs. An origin may be shared: what is not below the base URL may be
-    /// somebody else's.
+    /// Whether a URL is where the credential belongs. An origin may be shared: what is not below
+    /// the base URL may be somebody else's.
     pub(super) fn is_below_base(&self, url: &Url) -> bool {
         let (base, path) = (self.base.path(), url.path());
         let is_below = path.starts_with(base) || Some(path) == base.strip_suffix('/').filter(|base| !base.is_empty());
@@ -165,8 +170,9 @@ impl Egress {
         Ok(if private { Pool::Private } else { Pool::Public })
     }
 
-    /// Whether a request that only reads may carry a body: servers that do not expect one there take it for the beginning of
-    /// the connection's next request, whoever makes that (RFC 9110, section 9.3.1).
+    /// Whether a request that only reads may carry a body: servers that do not expect one there
+    /// take it for the beginning of the connection's next request, whoever makes that (RFC 9110,
+    /// section 9.3.1).
     pub(super) fn check_body(&self, method: Method, url: &Url, body: &[u8]) -> Result<(), SendError> {
         if body.is_empty() || !method.only_reads() {
             return Ok(());
@@ -175,7 +181,8 @@ impl Egress {
             .map_err(|error| error.map_reason(|why| format!("{why}, as a request with a body has to be")))
     }
 
-    /// Over which connections a token may be asked for: a token URL obeys what holds for the base URL beside it.
+    /// Over which connections a token may be asked for: a token URL obeys what holds for the base
+    /// URL beside it.
     pub(super) fn check_token_url(&self, url: &Url) -> Result<Pool, SendError> {
         self.check_literal(url, self.private)?;
         Ok(if self.private { Pool::Private } else { Pool::Public })
@@ -204,8 +211,8 @@ impl Egress {
         Ok(())
     }
 
-    /// An address that stands in the URL itself: no resolver is asked about it. The URL standard has already made one
-    /// spelling of all (octal, hexadecimal, one number, fewer parts).
+    /// An address that stands in the URL itself: no resolver is asked about it. The URL standard
+    /// has already made one spelling of all (octal, hexadecimal, one number, fewer parts).
     fn check_literal(&self, url: &Url, private: bool) -> Result<(), SendError> {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),

@@ -1,5 +1,6 @@
-//! What must hold of requests whatever a connector writes into them and a source redirects them to, and of an answer's headers
-//! whatever is in them. What is let through is looked at as it goes onto the wire, not as the code that let it through sees it.
+//! What must hold of requests whatever a connector writes into them and a source redirects them to,
+//! and of an answer's headers whatever is in them. What is let through is looked at as it goes onto
+//! the wire, not as the code that let it through sees it.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -95,8 +96,9 @@ fn setup(base: &str, private: bool, origins: &[&str], reached: &'static [&'stati
     Setup { endpoint, reached }
 }
 
-/// A target, a parameter's name and value, and a redirect's location: a request goes where it was granted, below the base URL if it
-/// names no origin, and so does what a redirect makes of one. An address that is not public is none by any spelling.
+/// A target, a parameter's name and value, and a redirect's location: a request goes where it was
+/// granted, below the base URL if it names no origin, and so does what a redirect makes of one. An
+/// address that is not public is none by any spelling.
 pub fn urls(input: &[u8]) {
     let [target, name, value, location] = fields(input).map(text);
     for setup in &*SETUPS {
@@ -174,8 +176,9 @@ fn is_granted(setup: &Setup, method: Method, url: &Url) {
     }
 }
 
-/// Whether a server might go up on its way along a path: however often it decodes it, where overlong UTF-8 counts for the character
-/// that it stands for, with `\` for `/`, and without parameters behind a semicolon.
+/// Whether a server might go up on its way along a path: however often it decodes it, where
+/// overlong UTF-8 counts for the character that it stands for, with `\` for `/`, and without
+/// parameters behind a semicolon.
 fn climbs(path: &str) -> bool {
     decodings(path).any(|form| {
         let form = read_carelessly(&form);
@@ -193,7 +196,8 @@ fn decodings(text: &str) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Characters as a decoder has them that looks at lengths and bits alone, and knows how the servers of one maker spell them.
+/// Characters as a decoder has them that looks at lengths and bits alone, and knows how the servers
+/// of one maker spell them.
 fn read_carelessly(mut bytes: &[u8]) -> Vec<char> {
     let mut characters = Vec::new();
     while let [first, rest @ ..] = bytes {
@@ -224,7 +228,8 @@ fn read_carelessly(mut bytes: &[u8]) -> Vec<char> {
     characters
 }
 
-/// Whoever connects sees the same kind of host: an address is public, and a name could not be taken for an address.
+/// Whoever connects sees the same kind of host: an address is public, and a name could not be taken
+/// for an address.
 fn is_at_no_private_address(url: &Url) {
     let address: IpAddr = match url.host() {
         Some(Host::Ipv4(address)) => address.into(),
@@ -253,8 +258,9 @@ fn is_shown_on_one_line(error: &SendError) {
     assert!(!shown.chars().any(char::is_control), "{shown:?}");
 }
 
-/// Names and values in turn. As a connector's: what passes goes onto the wire as it is, a line for each, and none says what the
-/// host alone says. As an answer's: what carries a credential is withheld, and all else is told whole.
+/// Names and values in turn. As a connector's: what passes goes onto the wire as it is, a line for
+/// each, and none says what the host alone says. As an answer's: what carries a credential is
+/// withheld, and all else is told whole.
 pub fn headers(input: &[u8]) {
     let parts: Vec<&[u8]> = input.split(|byte| *byte == DIVIDER).collect();
     let (pairs, _) = parts.as_chunks::<2>();

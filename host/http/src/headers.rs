@@ -1,5 +1,6 @@
-//! Which headers pass between a connector and a source. A connector's headers say what it asks for; they decide neither who asks
-//! nor where the request goes, nor how the connection is used. An answer's headers do not carry a credential back.
+//! Which headers pass between a connector and a source. A connector's headers say what it asks for;
+//! they decide neither who asks nor where the request goes, nor how the connection is used. An
+//! answer's headers do not carry a credential back.
 
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -227,9 +228,9 @@ const IDENTITY_PARTS: [&str; 35] = [
 /// say how far a list was read.
 const OTHER_TOKENS: [&str; 7] = ["continuation", "csrf", "cursor", "next", "page", "sync", "xsrf"];
 
-/// Headers that a connector never sees. They carry a credential: one that the source sets, or the one that was sent and came
-/// back. Challenges are among them, since they are for whoever authenticates, which a connector does not, and some quote the
-/// credential that they refuse.
+/// Headers that a connector never sees. They carry a credential: one that the source sets, or the
+/// one that was sent and came back. Challenges are among them, since they are for whoever
+/// authenticates, which a connector does not, and some quote the credential that they refuse.
 const WITHHELD_HEADERS: [&str; 15] = [
     "api-key",
     "authentication-info",
@@ -248,8 +249,8 @@ const WITHHELD_HEADERS: [&str; 15] = [
     "x-session-token",
 ];
 
-/// What of a connector's headers goes along to another origin than it asked at: what kind of answer is wanted, and nothing
-/// that could be meant for the first one alone.
+/// What of a connector's headers goes along to another origin than it asked at: what kind of answer
+/// is wanted, and nothing that could be meant for the first one alone.
 const ANYWHERE: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT];
 
 /// Whether a connector never sees this header. The name is in lower case.
@@ -277,7 +278,8 @@ pub(super) fn of_connector(headers: &[(String, String)], granted: &[HeaderName])
         if is_hosts(key.as_str()) {
             return Err(invalid("set by the host alone"));
         }
-        // What is not ASCII has no meaning there (RFC 9110, section 5.5), and to some servers that of a line break.
+        // What is not ASCII has no meaning there (RFC 9110, section 5.5), and to some servers that
+        // of a line break.
         let value = Some(value).filter(|value| value.is_ascii()).and_then(|value| HeaderValue::from_str(value).ok());
         let value = value.ok_or_else(|| invalid("not a header value"))?;
         if !is_free(key.as_str()) && !granted.contains(&key) && !ungranted.contains(name) {
@@ -306,8 +308,8 @@ pub(super) fn grantable(name: &str) -> Option<HeaderName> {
     name.parse().ok().filter(|name: &HeaderName| !is_hosts(name.as_str()))
 }
 
-/// Whether an answer is whole, and in no form but those that were asked for and read: nobody could look for a credential in
-/// another (RFC 9110, sections 8.4 and 15.3.7; RFC 9112, section 6.1).
+/// Whether an answer is whole, and in no form but those that were asked for and read: nobody could
+/// look for a credential in another (RFC 9110, sections 8.4 and 15.3.7; RFC 9112, section 6.1).
 pub(super) fn check_form(status: u16, headers: &HeaderMap) -> Result<(), SendError> {
     let other = |name: HeaderName, known: &str| {
         let values = headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("?"));

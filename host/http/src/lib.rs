@@ -1,7 +1,8 @@
-//! The HTTP that connectors borrow: where a request may go, the credential that is added to it, and the bounded, decoded
-//! answer. A request is made once: whether a page is tried again is the pipeline's to decide.
+//! The HTTP that connectors borrow: where a request may go, the credential that is added to it, and
+//! the bounded, decoded answer. A request is made once: whether a page is tried again is the
+//! pipeline's to decide.
 //!
-//! - `credentials`  secrets, which of a client's goes where, and what keeps them from everybody else
+//! - `credentials` secrets, which of a client's goes where, and what keeps them from everybody else
 //! - `token_request`  one request to a token URL
 //! - `token_answer`   what it answered, as other clients read it
 //! - `message`      requests, answers, and why there is none

@@ -1,4 +1,5 @@
-//! What goes to a source and what comes back: requests as connectors make them, whole answers, and why there is none.
+//! What goes to a source and what comes back: requests as connectors make them, whole answers, and
+//! why there is none.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -212,7 +213,8 @@ pub enum SendError {
     /// The access token could not be renewed this time.
     #[error("the access token could not be renewed: {0}")]
     Renewal(String),
-    /// The client's budget at the API is spent, and will not be there in time: what is spent, and how long it takes.
+    /// The client's budget at the API is spent, and will not be there in time: what is spent, and
+    /// how long it takes.
     #[error("the request budget is spent: {0}, for {secs} s more", secs = .1.as_secs())]
     Throttled(String, Duration),
     /// The token URL will not have the credential.

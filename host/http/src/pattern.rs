@@ -1,4 +1,5 @@
-//! Kinds of request: what a connector declares that it needs beside GET and HEAD, and what the operator grants.
+//! Kinds of request: what a connector declares that it needs beside GET and HEAD, and what the
+//! operator grants.
 
 use std::fmt;
 
@@ -33,7 +34,8 @@ impl RequestPattern {
         Self::new(method, path.trim()).map_err(|_| shown())
     }
 
-    /// A pattern of a method and a path. Nothing in the path is percent-encoded: what is, no pattern covers.
+    /// A pattern of a method and a path. Nothing in the path is percent-encoded: what is, no
+    /// pattern covers.
     pub fn new(method: Method, path: &str) -> Result<Self, BadPattern> {
         let stated = path.strip_prefix('/').unwrap_or(path);
         let fits = |segment: &str| {
@@ -52,7 +54,8 @@ impl RequestPattern {
         Ok(Self { method, segments: stated.split('/').map(str::to_owned).collect() })
     }
 
-    /// Whether it covers a request. `path` is what follows the base URL's own path, as it goes onto the wire.
+    /// Whether it covers a request. `path` is what follows the base URL's own path, as it goes onto
+    /// the wire.
     pub(super) fn covers(&self, method: Method, path: &str) -> bool {
         let found: Vec<&str> = path.split('/').collect();
         let same = |(pattern, segment): (&String, &&str)| match pattern.as_str() {

@@ -1,9 +1,11 @@
-//! How long a source wants to be left alone, by what it says of its budget: `Retry-After` of an answer 429 or 503 (RFC 9110,
-//! section 10.2.3; RFC 6585, section 4), and the headers by which sources say that nothing is left:
+//! How long a source wants to be left alone, by what it says of its budget: `Retry-After` of an
+//! answer 429 or 503 (RFC 9110, section 10.2.3; RFC 6585, section 4), and the headers by which
+//! sources say that nothing is left:
 //!
 //! - `RateLimit: "name";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers, from -08 on), in seconds
 //! - `RateLimit-Remaining`, `RateLimit-Reset` (the same draft up to -07), in seconds
-//! - `X-RateLimit-Remaining`, `X-RateLimit-Reset`: in seconds, or the moment as seconds or milliseconds since 1970 (GitHub)
+//! - `X-RateLimit-Remaining`, `X-RateLimit-Reset`: in seconds, or the moment as seconds or
+//!   milliseconds since 1970 (GitHub)
 //! - `X-Rate-Limit-Remaining`, `X-Rate-Limit-Reset`: in milliseconds, or as above (Nuvemshop)
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +14,8 @@ use http::header::HeaderMap;
 
 /// The longest wait that is taken at its word: budgets are daily at most.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// From this on a number is a moment and no wait, in seconds since 1970 (2001), and in milliseconds.
+/// From this on a number is a moment and no wait, in seconds since 1970 (2001), and in
+/// milliseconds.
 const MOMENT_S: f64 = 1e9;
 const MOMENT_MS: f64 = 1e12;
 

@@ -1,5 +1,6 @@
-//! What an answer that redirects asks for next (RFC 9110, section 15.4). Redirects are followed here and not by the HTTP library,
-//! so that each is held against what was granted, like the first request.
+//! What an answer that redirects asks for next (RFC 9110, section 15.4). Redirects are followed
+//! here and not by the HTTP library, so that each is held against what was granted, like the first
+//! request.
 
 use bytes::Bytes;
 use http::header::HeaderMap;
@@ -8,7 +9,8 @@ use url::Url;
 use super::headers;
 use super::message::{Method, SendError};
 
-/// One request on its way, as it would be made again elsewhere: without the credential, which is added to each on its own.
+/// One request on its way, as it would be made again elsewhere: without the credential, which is
+/// added to each on its own.
 #[derive(Debug, Clone)]
 pub(super) struct Hop {
     pub(super) method: Method,

@@ -1,6 +1,7 @@
-//! From a host's name to the addresses that a connection may go to. What is refused is refused here, on the very addresses that
-//! are then connected to: a name that is looked up once for the check and once more for the connection could answer
-//! differently each time (DNS rebinding). Addresses that stand in a URL never come here; `egress` checks those.
+//! From a host's name to the addresses that a connection may go to. What is refused is refused
+//! here, on the very addresses that are then connected to: a name that is looked up once for the
+//! check and once more for the connection could answer differently each time (DNS rebinding).
+//! Addresses that stand in a URL never come here; `egress` checks those.
 
 use std::error::Error;
 use std::io;
@@ -20,7 +21,8 @@ use super::address::{AddressClass, Reach, class};
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 32;
-/// How long a name is looked up when a base URL is registered; one that takes longer counts as not found.
+/// How long a name is looked up when a base URL is registered; one that takes longer counts as not
+/// found.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A host whose addresses were all refused.
@@ -126,7 +128,8 @@ impl Service<Name> for FilteringResolver {
     }
 }
 
-/// Whether a base URL is at addresses that are not public, and at no others: then whoever sets it by hand means that.
+/// Whether a base URL is at addresses that are not public, and at no others: then whoever sets it
+/// by hand means that.
 pub async fn is_private(url: &Url) -> bool {
     let addresses = match url.host() {
         Some(Host::Ipv4(address)) => vec![IpAddr::V4(address)],

@@ -1,5 +1,6 @@
-//! The wait that an answer asks for: `Retry-After` in seconds, in fractions of them (Shopify sends `2.0`), or as a date
-//! (RFC 9110, section 10.2.3); and what sources write there besides, such as a moment in seconds since 1970.
+//! The wait that an answer asks for: `Retry-After` in seconds, in fractions of them (Shopify sends
+//! `2.0`), or as a date (RFC 9110, section 10.2.3); and what sources write there besides, such as a
+//! moment in seconds since 1970.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,8 @@ use chrono::DateTime;
 
 use super::rate_headers;
 
-/// The longest wait that is taken at its word; what is longer counts as this. A day, since budgets are daily at most.
+/// The longest wait that is taken at its word; what is longer counts as this. A day, since budgets
+/// are daily at most.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads the header's value. A date in the past is no wait. `None`: it says nothing.

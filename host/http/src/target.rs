@@ -1,6 +1,7 @@
-//! From a connector's target to a URL. A connector cannot choose where it goes: a path stays below the base URL, however the dots
-//! and slashes in it are spelt, and an absolute URL is at an origin that the operator granted. Servers differ in what they decode,
-//! and how often, so what any of them could take for `..` is refused.
+//! From a connector's target to a URL. A connector cannot choose where it goes: a path stays below
+//! the base URL, however the dots and slashes in it are spelt, and an absolute URL is at an origin
+//! that the operator granted. Servers differ in what they decode, and how often, so what any of
+//! them could take for `..` is refused.
 
 use atlas_model::notice::acts_on_a_terminal;
 use percent_encoding::percent_decode;
@@ -11,11 +12,12 @@ use super::message::SendError;
 
 /// The longest URL. Servers take 8 KiB as a rule.
 const URL_MAX: usize = 16 * 1024;
-/// How often a segment is decoded. Nobody encodes what is encoded four times over, except to get it past somebody.
+/// How often a segment is decoded. Nobody encodes what is encoded four times over, except to get it
+/// past somebody.
 const DECODED_MAX: usize = 4;
 
-/// Reads a base URL as operators type it: http or https, a host, no credential in it, no query. Its path is made to end in
-/// a slash, so that targets are appended to it.
+/// Reads a base URL as operators type it: http or https, a host, no credential in it, no query. Its
+/// path is made to end in a slash, so that targets are appended to it.
 pub fn parse_base_url(text: &str) -> Option<Url> {
     let mut url = parse_http_url(text).filter(|url| url.query().is_none())?;
     if !url.path().ends_with('/') {
@@ -30,7 +32,8 @@ const BASE_URL_MAX: usize = 2_048;
 
 /// Reads an http or https URL with a host, without a credential in it.
 pub(super) fn parse_http_url(text: &str) -> Option<Url> {
-    // What a browser's parser would mend, a person would read otherwise: `http://127.0.0.1\@example.com/` leads to the former.
+    // What a browser's parser would mend, a person would read otherwise:
+    // `http://127.0.0.1\@example.com/` leads to the former.
     let text = text.trim();
     let is_plain = text.len() <= BASE_URL_MAX && !text.contains('\\') && text.contains("://");
     if !is_plain || text.chars().any(|c| c.is_whitespace() || acts_on_a_terminal(c)) {
@@ -42,12 +45,14 @@ pub(super) fn parse_http_url(text: &str) -> Option<Url> {
         && url.username().is_empty()
         && url.password().is_none()
         && url.fragment().is_none()
-        // An empty label is in no name; without the dots behind it, `10.0.0.1..` would be an address.
+        // An empty label is in no name; without the dots behind it, `10.0.0.1..` would be an
+        // address.
         && !url.host_str().is_some_and(|host| host.contains(".."));
     fits.then_some(url)
 }
 
-/// A refused base URL as messages may show it: without what may be a secret, a credential before the host or a parameter.
+/// A refused base URL as messages may show it: without what may be a secret, a credential before
+/// the host or a parameter.
 pub fn shown_base_url(text: &str) -> String {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let (plain, cut) = text.split_at(end);
@@ -58,7 +63,8 @@ pub fn shown_base_url(text: &str) -> String {
     format!("{scheme}{hidden}{rest}{}", if cut.is_empty() { "" } else { "…" })
 }
 
-/// The URL that a target and a query mean at the base URL. Whether it is granted is the egress policy's to say.
+/// The URL that a target and a query mean at the base URL. Whether it is granted is the egress
+/// policy's to say.
 pub(super) fn resolve(egress: &Egress, target: &str, query: &[(String, String)]) -> Result<Url, SendError> {
     let invalid = |why: &str| SendError::InvalidRequest(format!("target {}: {why}", cut(target)));
     let length = target.len() + query.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
@@ -85,7 +91,8 @@ pub(super) fn resolve(egress: &Egress, target: &str, query: &[(String, String)])
         }
         url
     } else {
-        // Appended, not joined: `2151:x` must not be taken for a scheme, nor `/x` for the origin's root.
+        // Appended, not joined: `2151:x` must not be taken for a scheme, nor `/x` for the origin's
+        // root.
         let appended = format!("{base}{}", target.trim_start_matches('/'));
         let url = Url::parse(&appended).map_err(|e| invalid(&e.to_string()))?;
         if url.origin() != base.origin() || !url.path().starts_with(base.path()) {
@@ -109,22 +116,24 @@ fn is_absolute(target: &str) -> bool {
     target.starts_with("//") || target.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
-/// Whether any server could take a segment of a path for `..`, for more than one segment with `..` among them, or for a line
-/// break or a NUL: decoded as often as it may be, without parameters behind a semicolon.
+/// Whether any server could take a segment of a path for `..`, for more than one segment with `..`
+/// among them, or for a line break or a NUL: decoded as often as it may be, without parameters
+/// behind a semicolon.
 pub(super) fn climbs(segment: &str) -> bool {
     let Some(plain) = decoded(segment) else { return true };
     let is_up = |part: &[u8]| part.split(|b| *b == b';').next() == Some(b"..");
     plain.split(|b| matches!(b, b'/' | b'\\')).any(is_up) || plain.iter().any(u8::is_ascii_control)
 }
 
-/// Whether any server could take a segment of a path for more than that, or for less: for none at all.
+/// Whether any server could take a segment of a path for more than that, or for less: for none at
+/// all.
 pub(super) fn is_no_segment(segment: &str) -> bool {
     let vanishes = |plain: &[u8]| matches!(plain.split(|b| *b == b';').next(), None | Some(b"" | b"."));
     climbs(segment) || decoded(segment).is_none_or(|p| vanishes(&p) || p.iter().any(|b| b"/\\?#".contains(b)))
 }
 
-/// A segment decoded until nothing is left to decode, and folded. None: decoded too often, or to what only some servers take for a
-/// character.
+/// A segment decoded until nothing is left to decode, and folded. None: decoded too often, or to
+/// what only some servers take for a character.
 fn decoded(segment: &str) -> Option<Vec<u8>> {
     let mut plain = folded(segment.as_bytes())?;
     for _ in 0..=DECODED_MAX {
@@ -140,8 +149,8 @@ fn decoded(segment: &str) -> Option<Vec<u8>> {
     None
 }
 
-/// As servers read it that normalise what they are asked for (Unicode's NFKC, or the best fit of a Windows code page). None: a
-/// character stands there in more bytes than it takes.
+/// As servers read it that normalise what they are asked for (Unicode's NFKC, or the best fit of a
+/// Windows code page). None: a character stands there in more bytes than it takes.
 fn folded(plain: &[u8]) -> Option<Vec<u8>> {
     if is_overlong(plain) {
         return None;
@@ -164,8 +173,8 @@ fn folded(plain: &[u8]) -> Option<Vec<u8>> {
     Some(folded.into_bytes())
 }
 
-/// Whether a character stands here in more bytes than it takes, which is no UTF-8: a dot as `c0 ae`, `e0 80 ae` and so on, up
-/// to the six bytes that UTF-8 once had.
+/// Whether a character stands here in more bytes than it takes, which is no UTF-8: a dot as `c0
+/// ae`, `e0 80 ae` and so on, up to the six bytes that UTF-8 once had.
 fn is_overlong(bytes: &[u8]) -> bool {
     let begins_one = |pair: &[u8]| {
         matches!(pair, [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f] | [0xf8, 0x80..=0x87] | [0xfc, 0x80..=0x83])

@@ -143,7 +143,8 @@ async fn get(client: &HttpClient, endpoint: &Endpoint, target: &str) -> Result<A
 
 #[tokio::test]
 async fn a_name_that_is_bound_anew_between_two_requests_leads_nowhere() {
-    // 127.0.0.2 stands for a public address; what is at 127.0.0.1, on the same port, must never be asked.
+    // 127.0.0.2 stands for a public address; what is at 127.0.0.1, on the same port, must never be
+    // asked.
     let outside = Server::at("127.0.0.2:0", &[]).await;
     let inside = Server::at(&format!("127.0.0.1:{}", outside.address.port()), &[]).await;
     let client = client_that_admits(&answers(&[&["127.0.0.2"], &["127.0.0.1"]]), |address| {

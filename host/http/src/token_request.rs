@@ -20,8 +20,8 @@ use super::message::SendError;
 use super::target::parse_http_url;
 use super::token_answer::token_answer;
 
-/// A token is renewed this long before it ends, or a fifth of its life before if that is shorter, in seconds: a page that
-/// begins now must end with it.
+/// A token is renewed this long before it ends, or a fifth of its life before if that is shorter,
+/// in seconds: a page that begins now must end with it.
 const RENEWED_BEFORE: i64 = 60;
 
 /// Whether a text can be a token URL: http or https, a host, no credential in it.
@@ -50,10 +50,12 @@ impl<'a> TokenRequest<'a> {
         Ok(Self { grant, parts, url: TokenUrl::from_url(url) })
     }
 
-    /// Asks for a token. The redactor knows the parts: a token URL may echo them where it says what is wrong.
+    /// Asks for a token. The redactor knows the parts: a token URL may echo them where it says what
+    /// is wrong.
     ///
     /// # Errors
-    /// `Renewal` for what may pass; `CredentialRefused` when the token URL will not have the credential; else `Denied`.
+    /// `Renewal` for what may pass; `CredentialRefused` when the token URL will not have the
+    /// credential; else `Denied`.
     pub(super) async fn send(
         &self,
         http: &HttpClient,

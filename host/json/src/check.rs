@@ -1,7 +1,8 @@
-//! The first pass: reads a record by RFC 8259 and the extra rules, writes it flat, and notes what must move.
+//! The first pass: reads a record by RFC 8259 and the extra rules, writes it flat, and notes what
+//! must move.
 //!
-//! The position is handed from function to function rather than kept in [`Check`]: so it stays in a register, which is worth a
-//! third of the time.
+//! The position is handed from function to function rather than kept in [`Check`]: so it stays in a
+//! register, which is worth a third of the time.
 
 use super::{
     Rejection,
@@ -15,7 +16,8 @@ use super::{
 pub(super) struct Work {
     /// The containers around the current position.
     open: Vec<Open>,
-    /// The members met so far of the objects in `open`, and the elements of those arrays that lead to an unhashed place.
+    /// The members met so far of the objects in `open`, and the elements of those arrays that lead
+    /// to an unhashed place.
     members: Vec<Member>,
     /// Keys that are spelled with escapes, decoded.
     pub(super) decoded: Vec<u8>,
@@ -39,7 +41,8 @@ impl Work {
 #[derive(Debug)]
 struct Open {
     object: bool,
-    /// Whether its members must be copied one by one: keys that do not ascend, or something left out.
+    /// Whether its members must be copied one by one: keys that do not ascend, or something left
+    /// out.
     moved: bool,
     place: Place,
     /// Where its bracket stands in `flat`.
@@ -108,7 +111,8 @@ impl<'a> Check<'a> {
                 Some(b'n') => at = self.literal(at, b"null")?,
                 _ => return Err(self.not_json(at, "a value should stand here")),
             }
-            // A whole value stands behind us: on to the next, out of as many containers as end here.
+            // A whole value stands behind us: on to the next, out of as many containers as end
+            // here.
             loop {
                 at = self.space(at);
                 let Some(object) = self.work.open.last().map(|open| open.object) else {
@@ -179,7 +183,8 @@ impl<'a> Check<'a> {
         Ok(at + 1)
     }
 
-    /// Reads a key and its colon; where its value stands, in the record and on the way to what is left out.
+    /// Reads a key and its colon; where its value stands, in the record and on the way to what is
+    /// left out.
     #[inline(always)]
     fn key(&mut self, at: usize) -> Result<(usize, Place), Rejection> {
         if self.peek(at) != Some(b'"') {

@@ -1,5 +1,6 @@
-//! What must hold of records and bodies whatever is in them, since both come from a source that nobody has to trust: held against
-//! serde_json where it has an answer, and against `plain` where it has none.
+//! What must hold of records and bodies whatever is in them, since both come from a source that
+//! nobody has to trust: held against serde_json where it has an answer, and against `plain` where
+//! it has none.
 
 use std::ops::Range;
 
@@ -16,16 +17,17 @@ pub const TARGETS: [(&str, Target); 4] =
 /// Levels that are read of what counts as JSON: as many as of a record.
 const LEVELS: usize = 128;
 
-/// A record is kept if it is JSON, `jsonb` holds it without loss and it is within its limits, and else for one of the reasons that
-/// there are rejected; its canonical form is that of the definition.
+/// A record is kept if it is JSON, `jsonb` holds it without loss and it is within its limits, and
+/// else for one of the reasons that there are rejected; its canonical form is that of the
+/// definition.
 pub fn check(record: &[u8]) {
     for limits in [RecordLimits::default(), RecordLimits { max_bytes: 256, max_depth: 3 }] {
         judge(&mut Canonicalizer::new(limits, Vec::new()), record, limits, &[]);
     }
 }
 
-/// Pointers with a space between them, and a record: its canonical form lacks what stands there and nothing else, is the same
-/// however the record is spelled, and is its own.
+/// Pointers with a space between them, and a record: its canonical form lacks what stands there and
+/// nothing else, is the same however the record is spelled, and is its own.
 pub fn canonical(input: &[u8]) {
     let [places, record] = fields(input);
     let unhashed: Vec<Pointer> = text(places).split(' ').filter_map(|place| Pointer::parse(place).ok()).collect();
@@ -78,8 +80,9 @@ fn judge(
     }
 }
 
-/// A body that is split at all is split whole: records, commas and space make up the array, the body ends where the array's
-/// brackets say, and without its end it is not split. What is JSON is split into what serde_json would find there.
+/// A body that is split at all is split whole: records, commas and space make up the array, the
+/// body ends where the array's brackets say, and without its end it is not split. What is JSON is
+/// split into what serde_json would find there.
 pub fn split(body: &[u8]) {
     let body = Bytes::copy_from_slice(body);
     for place in ["", "/data"] {
@@ -120,7 +123,8 @@ fn make_up_the_array(array: &[u8], records: &[Bytes]) {
     assert!(rest.is_empty(), "{rest:?} is left over of {array:?}");
 }
 
-/// Two pointers and a body: they are pointers by RFC 6901 or none, and lead to what serde_json finds there.
+/// Two pointers and a body: they are pointers by RFC 6901 or none, and lead to what serde_json
+/// finds there.
 pub fn select(input: &[u8]) {
     let [place, element, body] = fields(input);
     let body = Bytes::copy_from_slice(body);

@@ -1,10 +1,11 @@
-//! JSON laid out for people: line breaks and indentation, and not a character of its strings and numbers changed.
+//! JSON laid out for people: line breaks and indentation, and not a character of its strings and
+//! numbers changed.
 
 /// Levels that are indented; deeper ones stand under the last.
 const INDENTED: usize = 40;
 
-/// A text with line breaks and indentation, at most about `longest` bytes of it, and whether that cut it. What is no JSON is laid out
-/// just as well, or as badly.
+/// A text with line breaks and indentation, at most about `longest` bytes of it, and whether that
+/// cut it. What is no JSON is laid out just as well, or as badly.
 pub fn laid_out(text: &str, longest: usize) -> (String, bool) {
     let mut shown = String::with_capacity(text.len().min(longest) * 2);
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);

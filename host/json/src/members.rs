@@ -5,7 +5,8 @@ use super::{Rejection, render::Segment, text::shorten};
 /// A member of an object, or an element of an array.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
-    /// The first eight bytes of the key, padded with zeros, as a big-endian number: decides nearly all comparisons.
+    /// The first eight bytes of the key, padded with zeros, as a big-endian number: decides nearly
+    /// all comparisons.
     prefix: u64,
     /// The key: a range of the record, or of the keys that were decoded.
     key: u32,
@@ -32,7 +33,8 @@ impl Member {
         Self { prefix: 0, key: 0, key_len: 0, key_decoded: false, at: small(at), segment, left_out }
     }
 
-    /// An object's member, whose key begins with the quote at `at` in the record and is `range` of the record or of `decoded`.
+    /// An object's member, whose key begins with the quote at `at` in the record and is `range` of
+    /// the record or of `decoded`.
     #[inline(always)]
     pub(super) fn new(at: usize, range: (usize, usize), key_decoded: bool, segment: Segment, keys: Keys<'_>) -> Self {
         let source = if key_decoded { keys.decoded } else { keys.text };
@@ -77,7 +79,8 @@ pub(super) fn sort(members: &mut [Member], keys: Keys<'_>) -> Result<(), Rejecti
     }
 }
 
-/// The first eight bytes of `source[start..end]`, as [`Member::prefix`]. No key holds U+0000, so padding sorts before all.
+/// The first eight bytes of `source[start..end]`, as [`Member::prefix`]. No key holds U+0000, so
+/// padding sorts before all.
 #[inline(always)]
 fn prefix(source: &[u8], start: usize, end: usize) -> u64 {
     match source.get(start..).and_then(<[u8]>::first_chunk::<8>) {
@@ -91,7 +94,8 @@ fn prefix(source: &[u8], start: usize, end: usize) -> u64 {
     }
 }
 
-/// A position in a record in 32 bits. It fits: `Canonicalizer` bounds records, and a canonical form is no longer than its record.
+/// A position in a record in 32 bits. It fits: `Canonicalizer` bounds records, and a canonical form
+/// is no longer than its record.
 #[inline(always)]
 pub(super) fn small(position: usize) -> u32 {
     position as u32

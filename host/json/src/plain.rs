@@ -1,5 +1,6 @@
-//! JSON the plain way: a tree, its reader and its spellings, a scanner byte by byte. The code that reads what sources send is
-//! quick, and not easy to see through; this is what tests and fuzzing hold it against, and nothing else uses it.
+//! JSON the plain way: a tree, its reader and its spellings, a scanner byte by byte. The code that
+//! reads what sources send is quick, and not easy to see through; this is what tests and fuzzing
+//! hold it against, and nothing else uses it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -160,8 +161,8 @@ pub(super) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// Reads what [`is_json`], and tells for which reasons it could not be kept as a record, by their codes. What stands in more
-/// levels than there may be is not read.
+/// Reads what [`is_json`], and tells for which reasons it could not be kept as a record, by their
+/// codes. What stands in more levels than there may be is not read.
 pub(super) fn read(text: &str, max_depth: usize) -> (Tree, BTreeSet<&'static str>) {
     let mut reader = Reader { text, at: 0, faults: BTreeSet::new() };
     (reader.value(max_depth), reader.faults)
@@ -220,7 +221,8 @@ impl<'a> Reader<'a> {
         members
     }
 
-    /// Steps over the bracket that ends a container, which is true, or over a comma, should either stand here.
+    /// Steps over the bracket that ends a container, which is true, or over a comma, should either
+    /// stand here.
     fn ends(&mut self, bracket: u8) -> bool {
         let here = self.peek();
         self.at += usize::from(here == bracket || here == b',');
@@ -281,8 +283,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether PostgreSQL's `numeric` holds a number: at most 131,072 digits before the point and 16,383 after it, once the
-/// exponent has moved the point.
+/// Whether PostgreSQL's `numeric` holds a number: at most 131,072 digits before the point and
+/// 16,383 after it, once the exponent has moved the point.
 fn is_storable(number: &str) -> bool {
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let Some(exponent) = exponent.parse::<i64>().ok().filter(|exponent| exponent.unsigned_abs() < 1_073_741_823) else {

@@ -6,7 +6,8 @@ use super::text::shorten;
 
 /// A JSON pointer (RFC 6901), parsed: `""` is the whole document, `/data/0/id` a place inside it.
 ///
-/// Two pointers are equal exactly when they name the same place: RFC 6901 leaves one spelling for each token.
+/// Two pointers are equal exactly when they name the same place: RFC 6901 leaves one spelling for
+/// each token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pointer {
     text: String,
@@ -37,7 +38,8 @@ impl Pointer {
     ///
     /// # Errors
     ///
-    /// [`PointerError`] when the text is not empty and does not begin with a slash, or holds a stray tilde.
+    /// [`PointerError`] when the text is not empty and does not begin with a slash, or holds a
+    /// stray tilde.
     pub fn parse(text: &str) -> Result<Self, PointerError> {
         let mut tokens = Vec::new();
         if !text.is_empty() {
@@ -68,7 +70,8 @@ impl Pointer {
         self.tokens.is_empty()
     }
 
-    /// The reference tokens from the root down, `~0` and `~1` decoded. A token may be the empty string.
+    /// The reference tokens from the root down, `~0` and `~1` decoded. A token may be the empty
+    /// string.
     #[must_use]
     pub fn tokens(&self) -> &[String] {
         &self.tokens
@@ -100,7 +103,8 @@ fn unescape(token: &str) -> Result<String, usize> {
     Ok(decoded)
 }
 
-/// The array index that a token names: decimal, without leading zeros. `-` (past the end) and `01` name none.
+/// The array index that a token names: decimal, without leading zeros. `-` (past the end) and `01`
+/// name none.
 pub(super) fn index(token: &str) -> Option<usize> {
     let canonical = token == "0" || (!token.starts_with('0') && token.bytes().all(|byte| byte.is_ascii_digit()));
     if canonical { token.parse().ok() } else { None }

@@ -5,7 +5,8 @@
 pub struct RecordLimits {
     /// Bytes of the record's text, as it arrived. Default 16 MiB. Values past 1 GiB count as 1 GiB.
     pub max_bytes: usize,
-    /// How deep objects and arrays may nest: a scalar has depth 0, `[]` depth 1, `[[]]` depth 2. Default 128.
+    /// How deep objects and arrays may nest: a scalar has depth 0, `[]` depth 1, `[[]]` depth 2.
+    /// Default 128.
     pub max_depth: usize,
 }
 
@@ -19,8 +20,9 @@ impl Default for RecordLimits {
 ///
 /// Displayed, it is the detail beside what the [code](Self::code) says.
 ///
-/// Of a record with several faults the first one found is named: its size, then its UTF-8, then the others as they are met from
-/// beginning to end (a key that stands twice is met at the end of its object).
+/// Of a record with several faults the first one found is named: its size, then its UTF-8, then the
+/// others as they are met from beginning to end (a key that stands twice is met at the end of its
+/// object).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// More bytes than [`RecordLimits::max_bytes`].
@@ -63,13 +65,15 @@ pub enum Rejection {
         /// Where the escape begins.
         at: usize,
     },
-    /// A number that `numeric` cannot hold: more than 131 072 digits before the point, or more than 16 383 after it.
+    /// A number that `numeric` cannot hold: more than 131 072 digits before the point, or more than
+    /// 16 383 after it.
     #[error("a number beyond PostgreSQL's numeric at byte {at}")]
     NumberOutOfRange {
         /// Where the number begins.
         at: usize,
     },
-    /// A key that stands twice in one object, spelled alike or not; `jsonb` would keep the last value only.
+    /// A key that stands twice in one object, spelled alike or not; `jsonb` would keep the last
+    /// value only.
     #[error("the key {key:?} again at byte {at}")]
     DuplicateKey {
         /// The key, decoded, cut to 80 characters.

@@ -60,7 +60,8 @@ impl Renderer {
         self.moved.len() as u32
     }
 
-    /// Adds the container between two brackets of `flat`, with its segments in order; after all those inside it.
+    /// Adds the container between two brackets of `flat`, with its segments in order; after all
+    /// those inside it.
     pub(super) fn add(&mut self, (open, close): (u32, u32), segments: impl Iterator<Item = Segment>) {
         let first = self.segments.len() as u32;
         self.segments.extend(segments);
@@ -82,7 +83,8 @@ impl Renderer {
         &self.out
     }
 
-    /// Copies a piece of `flat` up to the first container in it that moved, or else whole; the piece to copy next.
+    /// Copies a piece of `flat` up to the first container in it that moved, or else whole; the
+    /// piece to copy next.
     fn copy(&mut self, (start, end): (usize, usize), flat: &[u8]) -> Option<(usize, usize)> {
         let index = self.moved.partition_point(|container| (container.open as usize) < start);
         match self.moved.get(index) {

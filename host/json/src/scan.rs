@@ -1,9 +1,9 @@
 //! From an opening bracket to its closing one, 64 bytes a step, whatever stands between them.
 //!
-//! Each block of 64 bytes becomes three words of 64 bits: where its quotes, backslashes and brackets are. Which quotes
-//! are escaped, and which brackets stand inside strings, is then arithmetic on words, after simdjson (Langdale and
-//! Lemire, "Parsing Gigabytes of JSON per Second"). Only the brackets outside strings, a handful for a record, are looked at
-//! one by one.
+//! Each block of 64 bytes becomes three words of 64 bits: where its quotes, backslashes and
+//! brackets are. Which quotes are escaped, and which brackets stand inside strings, is then
+//! arithmetic on words, after simdjson (Langdale and Lemire, "Parsing Gigabytes of JSON per
+//! Second"). Only the brackets outside strings, a handful for a record, are looked at one by one.
 
 use wide::u8x16;
 
@@ -20,9 +20,9 @@ pub(super) enum Unbalanced {
 
 /// The position after the bracket that closes the one at `start`.
 ///
-/// A quote begins or ends a string unless a backslash stands before it, inside a string or out: in well-formed JSON
-/// backslashes stand inside strings only, and in broken JSON this reading keeps most damage where it is.
-/// Memory: one bit for each level of nesting.
+/// A quote begins or ends a string unless a backslash stands before it, inside a string or out: in
+/// well-formed JSON backslashes stand inside strings only, and in broken JSON this reading keeps
+/// most damage where it is. Memory: one bit for each level of nesting.
 pub(super) fn container_end(text: &[u8], start: usize) -> Result<usize, Unbalanced> {
     let mut nesting = Nesting::default();
     // All ones while the block begins inside a string.
@@ -66,7 +66,8 @@ pub(super) fn container_end(text: &[u8], start: usize) -> Result<usize, Unbalanc
     }
 }
 
-/// The position after the string whose opening quote stands at `start`; none when the text ends first.
+/// The position after the string whose opening quote stands at `start`; none when the text ends
+/// first.
 pub(super) fn string_end(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {
@@ -82,7 +83,8 @@ pub(super) fn string_end(text: &[u8], start: usize) -> Option<usize> {
 struct Masks {
     quotes: u64,
     backslashes: u64,
-    /// All brackets, and the few other bytes that differ from them in the ignored bits: `Y`, `_`, `y` and DEL.
+    /// All brackets, and the few other bytes that differ from them in the ignored bits: `Y`, `_`,
+    /// `y` and DEL.
     brackets: u64,
 }
 
@@ -109,15 +111,17 @@ fn equal(lane: u8x16, byte: u8) -> u64 {
     u64::from(lane.simd_eq(u8x16::splat(byte)).to_bitmask())
 }
 
-/// Which bytes stand behind a backslash that is not itself escaped; carries over into the next block.
+/// Which bytes stand behind a backslash that is not itself escaped; carries over into the next
+/// block.
 #[inline(always)]
 fn escaped_bytes(backslashes: u64, escaped_first: &mut u64) -> u64 {
     if backslashes == 0 {
         return std::mem::take(escaped_first);
     }
     const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
-    // A run of backslashes escapes every second byte from its second on. Subtracting the run's beginnings from the odd positions
-    // carries through a run and so tells its parity; see simdjson's `json_escape_scanner`.
+    // A run of backslashes escapes every second byte from its second on. Subtracting the run's
+    // beginnings from the odd positions carries through a run and so tells its parity; see
+    // simdjson's `json_escape_scanner`.
     let unescaped = backslashes & !*escaped_first;
     let behind = unescaped << 1;
     let terminal = (behind | ODD).wrapping_sub(unescaped) ^ ODD;
@@ -126,7 +130,8 @@ fn escaped_bytes(backslashes: u64, escaped_first: &mut u64) -> u64 {
     escaped
 }
 
-/// Each bit the exclusive or of itself and all below: ones from each opening quote up to before its closing one.
+/// Each bit the exclusive or of itself and all below: ones from each opening quote up to before its
+/// closing one.
 #[inline(always)]
 fn prefix_xor(mut bits: u64) -> u64 {
     bits ^= bits << 1;

@@ -1,4 +1,5 @@
-//! What a JSON string is made of: shared by the splitter, which decodes a few keys, and the canonicaliser, which reads all.
+//! What a JSON string is made of: shared by the splitter, which decodes a few keys, and the
+//! canonicaliser, which reads all.
 
 /// Why an escape is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +15,11 @@ pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// The first byte at or after `at` that is not plain inside a string: a quote, a backslash or a control character; else the end.
+/// The first byte at or after `at` that is not plain inside a string: a quote, a backslash or a
+/// control character; else the end.
 ///
-/// Eight bytes a step. The subtractions borrow only out of a byte that is itself a hit, so the lowest hit is always true.
+/// Eight bytes a step. The subtractions borrow only out of a byte that is itself a hit, so the
+/// lowest hit is always true.
 #[inline(always)]
 pub(super) fn plain_end(text: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);

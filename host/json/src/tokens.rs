@@ -1,4 +1,5 @@
-//! The tokens of a record: whitespace, strings, numbers and words, each with its rules and its one spelling.
+//! The tokens of a record: whitespace, strings, numbers and words, each with its rules and its one
+//! spelling.
 
 use super::{
     Rejection,

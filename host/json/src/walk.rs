@@ -1,4 +1,5 @@
-//! One pass over a body: along the path by the rules of JSON, past everything else by its structure.
+//! One pass over a body: along the path by the rules of JSON, past everything else by its
+//! structure.
 
 use std::ops::Range;
 
@@ -56,7 +57,8 @@ impl<'a> Walk<'a> {
         Self { elements: Some(Vec::new()), elements_max: max, ..self }
     }
 
-    /// Goes past this value, should it stand beside the way, as an earlier walk over the same body did.
+    /// Goes past this value, should it stand beside the way, as an earlier walk over the same body
+    /// did.
     pub(super) fn passing(self, value: Option<Range<usize>>) -> Self {
         Self { passing: value, ..self }
     }
@@ -116,7 +118,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Goes to the next value on the way, leaving containers as they end; false at the end of the outermost.
+    /// Goes to the next value on the way, leaving containers as they end; false at the end of the
+    /// outermost.
     fn advance(&mut self, way: &mut Vec<Entered>) -> Result<bool, BodyError> {
         while let Some(depth) = way.len().checked_sub(1) {
             self.space();
@@ -182,7 +185,8 @@ impl<'a> Walk<'a> {
         Ok(matches)
     }
 
-    /// Reads a key with escapes up to its closing quote; none when it holds what no pointer can name.
+    /// Reads a key with escapes up to its closing quote; none when it holds what no pointer can
+    /// name.
     fn decoded_key(&mut self, start: usize) -> Result<Option<Vec<u8>>, BodyError> {
         let mut key = Some(self.text[start..self.at].to_vec());
         loop {
@@ -262,7 +266,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Steps over one value by its structure: matching brackets, a closed string, or a run of other characters.
+    /// Steps over one value by its structure: matching brackets, a closed string, or a run of other
+    /// characters.
     fn value(&mut self) -> Result<(), BodyError> {
         if let Some(known) = self.passing.as_ref().filter(|known| known.start == self.at) {
             self.at = known.end;

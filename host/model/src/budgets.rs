@@ -27,8 +27,8 @@ pub struct RequestsAsked {
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reserved {
-    /// They may be made, evenly, the last of them this many seconds from now, before any burst is taken off; less than zero if it
-    /// might have been made before.
+    /// They may be made, evenly, the last of them this many seconds from now, before any burst is
+    /// taken off; less than zero if it might have been made before.
     Granted {
         /// Seconds until one interval after the last.
         next_in: f64,

@@ -99,11 +99,14 @@ pub struct ClientWrite<'a> {
     pub active: Option<bool>,
     /// The API meant, and what changes about it; the API `""` is the client's default.
     pub api: Option<(&'a str, ApiChange<'a>)>,
-    /// The API's own credential in the place of any that it has, with its access token; `Some(None)` removes it.
+    /// The API's own credential in the place of any that it has, with its access token;
+    /// `Some(None)` removes it.
     pub parts: Option<Option<&'a Parts>>,
-    /// Whether the API may be at a private address no more, wherever it is: its token URL leads elsewhere now.
+    /// Whether the API may be at a private address no more, wherever it is: its token URL leads
+    /// elsewhere now.
     pub withdraws_grant: bool,
-    /// Whether a stored credential stays where it was given for: it is said by somebody who may not know it. Then a new base URL is only
-    /// taken with a new credential, or where none is stored, and one that is there already leaves its grant as it is.
+    /// Whether a stored credential stays where it was given for: it is said by somebody who may not
+    /// know it. Then a new base URL is only taken with a new credential, or where none is stored,
+    /// and one that is there already leaves its grant as it is.
     pub is_guarded: bool,
 }

@@ -51,7 +51,8 @@ macro_rules! limits {
         }
 
         impl Limits {
-            /// These limits for a connector and a client that have their own; where both have one, the tighter holds.
+            /// These limits for a connector and a client that have their own; where both have one,
+            /// the tighter holds.
             #[must_use]
             pub fn with(mut self, connector: &OwnLimits, client: &OwnLimits) -> Self {
                 $(
@@ -89,14 +90,16 @@ macro_rules! out_of_range {
 
 limits! {
     each {
-        /// All memories and tables of one connector instance together. Selected records stay in the host, so few guests need a
-        /// tenth.
+        /// All memories and tables of one connector instance together. Selected records stay in the
+        /// host, so few guests need a tenth.
         guest_memory: usize = 256 * MIB => 4 * GIB,
-        /// CPU time of one page: its guest code, and the host's work on its answers. Time that is waited is not charged.
+        /// CPU time of one page: its guest code, and the host's work on its answers. Time that is
+        /// waited is not charged.
         guest_cpu_ms: u64 = 5_000 => HOUR_MS,
         /// Wall time of one attempt at a page, host calls included; waits between attempts are not.
         page_wall_ms: u64 = 120_000 => 24 * HOUR_MS,
-        /// What a guest hands over in one call, and so what the host copies at once: a request, a page with all of its texts.
+        /// What a guest hands over in one call, and so what the host copies at once: a request, a
+        /// page with all of its texts.
         call_bytes: usize = 128 * MIB => 4 * GIB,
         /// Requests of one page; those that are refused count, and so do redirects.
         requests_per_page: u32 = 100 => 1_000_000,
@@ -147,8 +150,8 @@ limits! {
         log_lines: usize = 1_000 => 1_000_000,
     }
     house {
-        /// Memory of all guests together, not counting the first 16 MiB of each; one client or connector may have half of it.
-        /// A page that would take more fails, and is tried again.
+        /// Memory of all guests together, not counting the first 16 MiB of each; one client or
+        /// connector may have half of it. A page that would take more fails, and is tried again.
         host_guests: usize = 2048 * MIB => 1024 * GIB,
         /// Bodies in flight, the whole host; whoever reads past it waits.
         host_bodies: usize = 512 * MIB => 1024 * GIB,

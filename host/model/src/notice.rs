@@ -1,7 +1,9 @@
-//! What a person is told, before it has a language: a message's name in the catalogues, and its arguments.
+//! What a person is told, before it has a language: a message's name in the catalogues, and its
+//! arguments.
 //!
-//! Reasons are stored with scraps and read later by somebody else, perhaps in the other language. So what travels through
-//! the house, and into the table, is the name and the arguments; `i18n` renders it at the very end.
+//! Reasons are stored with scraps and read later by somebody else, perhaps in the other language.
+//! So what travels through the house, and into the table, is the name and the arguments; `i18n`
+//! renders it at the very end.
 
 use std::collections::BTreeMap;
 
@@ -39,12 +41,12 @@ macro_rules! notice {
     };
 }
 
-/// Characters of an argument that are told: more than a message needs, and no more than a screen holds. A connector may
-/// give a reason as large as its memory.
+/// Characters of an argument that are told: more than a message needs, and no more than a screen
+/// holds. A connector may give a reason as large as its memory.
 const TOLD_MAX: usize = 2_000;
 
-/// A text on one line, of a length that can be read, and without what could move a terminal's cursor. Reasons come from
-/// connectors and sources, and are shown, logged and stored.
+/// A text on one line, of a length that can be read, and without what could move a terminal's
+/// cursor. Reasons come from connectors and sources, and are shown, logged and stored.
 #[must_use]
 pub fn legible(text: &str) -> String {
     match text.char_indices().nth(TOLD_MAX) {
@@ -53,8 +55,8 @@ pub fn legible(text: &str) -> String {
     }
 }
 
-/// Whether a character is not shown, but acted on: it moves a terminal's cursor, begins another line, or turns the direction of
-/// reading round.
+/// Whether a character is not shown, but acted on: it moves a terminal's cursor, begins another
+/// line, or turns the direction of reading round.
 #[must_use]
 pub fn acts_on_a_terminal(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

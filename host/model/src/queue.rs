@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How many hosts may die one after the other with a scrap that brings no page meanwhile: perhaps it is what they die of.
+/// How many hosts may die one after the other with a scrap that brings no page meanwhile: perhaps
+/// it is what they die of.
 pub const TAKE_OVERS_MAX: i32 = 12;
 
 /// A process that runs scraps.
@@ -31,7 +32,8 @@ pub struct Offer<'a> {
     pub running: &'a [i64],
     /// How many scraps of one client may run at once, on all hosts together.
     pub per_client: i64,
-    /// Whether scraps of hosts that are no longer seen may be taken. Whoever was not seen for a while itself does not know.
+    /// Whether scraps of hosts that are no longer seen may be taken. Whoever was not seen for a
+    /// while itself does not know.
     pub may_take_over: bool,
     /// What to write down where a scrap is taken over no more, after [`TAKE_OVERS_MAX`] hosts.
     pub reason_to_give_up: &'a str,

@@ -48,7 +48,8 @@ pub struct Schedule {
     pub next: i64,
     /// The scrap that it created last.
     pub last_scrap: Option<i64>,
-    /// The last day that was read for certain, ISO 8601; before anything was, the first that was asked for.
+    /// The last day that was read for certain, ISO 8601; before anything was, the first that was
+    /// asked for.
     pub last_day: Option<String>,
 }
 

@@ -7,7 +7,8 @@ pub struct InitReport {
     pub existed: bool,
     /// It was there, and not from us: a database adopted now.
     pub adopted: bool,
-    /// Rows in it that carry no hash of ours (an MD5 of the first system's, or none). Only counted when adopting.
+    /// Rows in it that carry no hash of ours (an MD5 of the first system's, or none). Only counted
+    /// when adopting.
     pub foreign_rows: i64,
 }
 

@@ -36,15 +36,18 @@ pub struct RunEnd<'a> {
     pub reason: Option<&'a str>,
     /// How long it took.
     pub elapsed_ms: i64,
-    /// How long no worker takes the scrap; none: it is taken at once if its state lets it be, or never.
+    /// How long no worker takes the scrap; none: it is taken at once if its state lets it be, or
+    /// never.
     pub again_in: Option<Duration>,
     /// Runs in a row, this one included, that a passing failure ended and that brought no page.
     pub failures: i32,
-    /// Whether it ended because somebody asked for the scrap to be paused. If they have changed their mind since, it goes on.
+    /// Whether it ended because somebody asked for the scrap to be paused. If they have changed
+    /// their mind since, it goes on.
     pub as_asked: bool,
 }
 
-/// What became of a scrap. Every state but the first two ends a run; all but the two `Concluido` can be resumed.
+/// What became of a scrap. Every state but the first two ends a run; all but the two `Concluido`
+/// can be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScrapState {
     /// Created, never run.
@@ -53,7 +56,8 @@ pub enum ScrapState {
     Executando,
     /// Everything that the source has is in the table.
     Concluido,
-    /// Done, but records were rejected, or the source kept moving, or its own total does not add up.
+    /// Done, but records were rejected, or the source kept moving, or its own total does not add
+    /// up.
     ConcluidoComRessalva,
     /// A page's attempts ran out.
     Interrompido,
@@ -65,7 +69,8 @@ pub enum ScrapState {
     Suspenso,
     /// Cancelled.
     Cancelado,
-    /// The connector crashed or broke a limit, or the source broke its contract, or the database failed.
+    /// The connector crashed or broke a limit, or the source broke its contract, or the database
+    /// failed.
     Falhou,
 }
 

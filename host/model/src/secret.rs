@@ -27,8 +27,9 @@ impl Secret {
     }
 }
 
-/// A credential's parts by their names: `token`; `username` and `password`; `client_id`, `client_secret`, `refresh_token`,
-/// `token_url`, `scope` and `client_auth`; or what a connector's placeholders are called.
+/// A credential's parts by their names: `token`; `username` and `password`; `client_id`,
+/// `client_secret`, `refresh_token`, `token_url`, `scope` and `client_auth`; or what a connector's
+/// placeholders are called.
 #[derive(Clone, Default)]
 pub struct Parts(BTreeMap<String, Secret>);
 
@@ -38,8 +39,8 @@ const PARTS_MAX: usize = 16;
 const NAME_MAX: usize = 64;
 /// Bytes of one part: long enough for a signed token with many claims.
 pub const PART_MAX: usize = 16 * 1024;
-/// Parts that say where and how to ask for a token, or for whom. They stand in records and documents too: they are not
-/// looked for in answers.
+/// Parts that say where and how to ask for a token, or for whom. They stand in records and
+/// documents too: they are not looked for in answers.
 const OPEN_PARTS: [&str; 4] = ["token_url", "scope", "client_id", "client_auth"];
 
 impl Parts {
@@ -48,8 +49,8 @@ impl Parts {
         Self(BTreeMap::from([("token".to_owned(), token)]))
     }
 
-    /// Reads a JSON object of texts, or lines `NAME=value` as a `.env` has them: with comments, and with quotes around a
-    /// value or without. An error never shows what was read.
+    /// Reads a JSON object of texts, or lines `NAME=value` as a `.env` has them: with comments, and
+    /// with quotes around a value or without. An error never shows what was read.
     pub fn parse(text: &str) -> Result<Self, PartsError> {
         let parts = if text.trim_start().starts_with('{') {
             Self::read_json(text).map_err(|error| PartsError::NotJson(error.line()))?
@@ -103,7 +104,8 @@ impl Parts {
         self.get("token").filter(|_| self.0.len() == 1)
     }
 
-    /// Those that answers must not show. A user's name is one where there is no password beside it: then it is the key.
+    /// Those that answers must not show. A user's name is one where there is no password beside it:
+    /// then it is the key.
     pub fn hidden(&self) -> impl Iterator<Item = &Secret> {
         let has_password = self.get("password").is_some();
         let shown = move |name: &str| OPEN_PARTS.contains(&name) || (name == "username" && has_password);

@@ -14,7 +14,8 @@ const HEX_DIGITS: usize = 2 * KEY_BYTES;
 pub struct StoreKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl StoreKey {
-    /// Reads 32 bytes in hexadecimal or Base64 (either alphabet, padded or not); `None` if it is neither.
+    /// Reads 32 bytes in hexadecimal or Base64 (either alphabet, padded or not); `None` if it is
+    /// neither.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let bytes = Zeroizing::new(if text.len() == HEX_DIGITS { from_hex(text)? } else { from_base64(text)? });

@@ -22,15 +22,18 @@ use super::queue;
 use super::seen::Seen;
 use super::writer::Writer;
 
-/// Pages that are begun and not yet checkpointed: in flight, waiting to be tried again, or waiting for the writers.
+/// Pages that are begun and not yet checkpointed: in flight, waiting to be tried again, or waiting
+/// for the writers.
 const OPEN_PAGES_MAX: usize = 512;
-/// How often a run looks whether it still has its scrap: how soon it notices that somebody cancelled or paused it.
+/// How often a run looks whether it still has its scrap: how soon it notices that somebody
+/// cancelled or paused it.
 const LEASE_CHECK: Duration = Duration::from_millis(500);
 /// So many pages of a sweep with the very same records are worth a word.
 const SAME_PAGES: i64 = 3;
 
-/// Runs a scrap until it ends, one way or another. When this returns, nothing of the run is under way any more, and all
-/// that was fetched is durable unless the database itself failed. `stop` ends it early: what is queued is still written.
+/// Runs a scrap until it ends, one way or another. When this returns, nothing of the run is under
+/// way any more, and all that was fetched is durable unless the database itself failed. `stop` ends
+/// it early: what is queued is still written.
 pub async fn run(
     job: Job,
     settings: RunSettings,
@@ -105,7 +108,8 @@ impl Coordinator {
         }
     }
 
-    /// Sweeps the source until it stands still or may not be swept again. `None`: ended before that.
+    /// Sweeps the source until it stands still or may not be swept again. `None`: ended before
+    /// that.
     async fn sweep_until_still(&mut self) -> Result<Option<End>, StoreError> {
         let client = self.shared.job.lease.cliente_id;
         let usage = self.shared.patiently(|| self.shared.store.usage(client)).await?;
@@ -129,8 +133,8 @@ impl Coordinator {
         }
     }
 
-    /// Fetches all there is in the present sweep's frontier. Gives what its first page showed, if that was a second look
-    /// taken in this call.
+    /// Fetches all there is in the present sweep's frontier. Gives what its first page showed, if
+    /// that was a second look taken in this call.
     async fn sweep(&mut self) -> Result<Option<Look>, StoreError> {
         let mut look = None;
         let mut lease_check = tokio::time::interval(LEASE_CHECK);
@@ -228,8 +232,8 @@ impl Coordinator {
         if self.shared.job.asked_back.is_cancelled() {
             return;
         }
-        // One that lay until its parent was durable is not ahead any more: the page is in the store, and may be done, and its
-        // sweep over.
+        // One that lay until its parent was durable is not ahead any more: the page is in the
+        // store, and may be done, and its sweep over.
         if *offer.parent.checkpointed.borrow() {
             return;
         }
@@ -288,7 +292,8 @@ impl Coordinator {
         self.shared.halt.cancel();
     }
 
-    /// The frontier is empty and the source has been looked at again: is that all, or is there a reservation?
+    /// The frontier is empty and the source has been looked at again: is that all, or is there a
+    /// reservation?
     async fn conclude(&self, look: &Look) -> Result<End, StoreError> {
         let lease = &self.shared.job.lease;
         // Nothing is done that stands in a file without a name.
@@ -327,8 +332,8 @@ impl Coordinator {
         Ok(if reservations.is_empty() { End::Done } else { End::DoneWithReservations(reservations) })
     }
 
-    /// Ends every task of the run. The pages are gone by now, or must go; with them goes the queue's last sender, and the
-    /// writers end when they have written what is in it.
+    /// Ends every task of the run. The pages are gone by now, or must go; with them goes the
+    /// queue's last sender, and the writers end when they have written what is in it.
     async fn tear_down(mut self) {
         self.pages.shutdown().await;
         drop(self.stop);

@@ -1,5 +1,5 @@
-//! The cursors still to be fetched, as much of them as memory should hold. The whole frontier is in the store; here are a
-//! window of it, in order, and the pages in flight.
+//! The cursors still to be fetched, as much of them as memory should hold. The whole frontier is in
+//! the store; here are a window of it, in order, and the pages in flight.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -124,7 +124,8 @@ mod tests {
         assert_eq!(frontier.wants(), Some(WINDOW));
     }
 
-    /// A run: the pages of a source, the store that knows some of them, and what is under way. The first page is 0.
+    /// A run: the pages of a source, the store that knows some of them, and what is under way. The
+    /// first page is 0.
     struct Model {
         links: Vec<Vec<usize>>,
         frontier: Frontier,
@@ -162,7 +163,8 @@ mod tests {
             pending.map(|(order, page)| PendingCursor { order, ..cursor(*page as i64) }).take(WINDOW as usize).collect()
         }
 
-        /// Fills the window if it wants to be; what others checkpoint meanwhile is not in what was read.
+        /// Fills the window if it wants to be; what others checkpoint meanwhile is not in what was
+        /// read.
         fn fill(&mut self, meanwhile: Option<usize>) -> bool {
             let Some(after) = self.frontier.wants() else { return false };
             let pending = self.pending(after);
@@ -216,7 +218,8 @@ mod tests {
         }
     }
 
-    /// Pages that name any others, themselves too, and sometimes a first page that names more than a window holds.
+    /// Pages that name any others, themselves too, and sometimes a first page that names more than
+    /// a window holds.
     fn any_source() -> impl Strategy<Value = Vec<Vec<usize>>> {
         let wide = prop_oneof![9 => Just(0_usize), 1 => 900_usize..2_300];
         (vec(vec(any::<Index>(), 0..4), 1..40), wide).prop_map(|(links, wide)| {

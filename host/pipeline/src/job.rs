@@ -47,7 +47,8 @@ impl RunSettings {
     }
 }
 
-/// How a run ended. All but [`End::Done`] and [`End::DoneWithReservations`] leave a scrap that can be resumed.
+/// How a run ended. All but [`End::Done`] and [`End::DoneWithReservations`] leave a scrap that can
+/// be resumed.
 #[derive(Debug, Clone)]
 pub enum End {
     /// Everything that the source has is in the table.
@@ -187,8 +188,8 @@ pub enum Reservation {
         /// What it gave.
         read: i64,
     },
-    /// Records came more than once in one reading of a source whose total counts them all: its order is not stable, and others
-    /// may never have come.
+    /// Records came more than once in one reading of a source whose total counts them all: its
+    /// order is not stable, and others may never have come.
     Repeated {
         /// How many.
         repeated: i64,

@@ -1,5 +1,6 @@
-//! Begin marks and checkpoints, grouped: while one transaction is under way, requests gather, and the next transaction
-//! takes them all. So a slow disk is asked for few flushes, and a quick one is not waited for.
+//! Begin marks and checkpoints, grouped: while one transaction is under way, requests gather, and
+//! the next transaction takes them all. So a slow disk is asked for few flushes, and a quick one is
+//! not waited for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,8 @@ pub(super) enum LedgerError {
 }
 
 impl Ledger {
-    /// Opens the ledger of a lease, for a database that may be gone for so long; it closes when the last handle to it is dropped.
+    /// Opens the ledger of a lease, for a database that may be gone for so long; it closes when the
+    /// last handle to it is dropped.
     pub(super) fn open(store: Arc<dyn Store>, lease: Lease, patience: Duration, observer: Arc<dyn Observer>) -> Self {
         let (requests, waiting) = mpsc::channel(GROUP_MAX);
         tokio::spawn(keep(store, lease, patience, observer, waiting));

@@ -1,15 +1,17 @@
-//! What happens to a scrap: from its frontier to a page, from the page to its records, through the queue to the writers, and
-//! back to the frontier with a checkpoint.
+//! What happens to a scrap: from its frontier to a page, from the page to its records, through the
+//! queue to the writers, and back to the frontier with a checkpoint.
 //!
-//! The pipeline is handed a source of pages and a store, and knows nothing of what is behind either. Its promise: a record
-//! that entered is, when its page is checkpointed, in the table or among the rejected, and the counts say which.
+//! The pipeline is handed a source of pages and a store, and knows nothing of what is behind
+//! either. Its promise: a record that entered is, when its page is checkpointed, in the table or
+//! among the rejected, and the counts say which.
 //!
 //! In the order in which data walks through:
 //!
 //! - `job`          what a run needs to know, and how it can end
 //! - `page_source`  where pages come from
 //! - `frontier`     the cursors still to be fetched, as much of them as memory should hold
-//! - `coordinator`  dispatches pages, decides when the run ends, and takes the second look at the source
+//! - `coordinator` dispatches pages, decides when the run ends, and takes the second look at the
+//!   source
 //! - `look`         whether the source stood still while it was read
 //! - `page`         one page's life, from its cursor to its checkpoint
 //! - `retry`        how long to wait before a page is tried again

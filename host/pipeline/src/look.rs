@@ -5,9 +5,10 @@
 //! sources give a new token for the same place at each call. Where it carries none, its cursors are
 //! all that tells.
 //!
-//! A source that hands out records until they are acknowledged cannot stand still: what was read of it is gone. Its first page
-//! names acknowledgments and nothing else, here called a *hand-out*. Such a source is as it should be when there is nothing left of
-//! it, and when there is something new, that is read to its end as well: each acknowledgment leads on to what comes after.
+//! A source that hands out records until they are acknowledged cannot stand still: what was read of
+//! it is gone. Its first page names acknowledgments and nothing else, here called a *hand-out*.
+//! Such a source is as it should be when there is nothing left of it, and when there is something
+//! new, that is read to its end as well: each acknowledgment leads on to what comes after.
 
 use atlas_model::PageFacts;
 use sha2::{Digest, Sha256};
@@ -21,7 +22,8 @@ pub(super) struct Look {
     pub(super) moved: bool,
     /// In what it is not.
     pub(super) differs: Differences,
-    /// What the source declared before and now; nothing where records are handed out, since their number goes down.
+    /// What the source declared before and now; nothing where records are handed out, since their
+    /// number goes down.
     pub(super) before: Option<i64>,
     pub(super) after: Option<i64>,
     /// What is new is handed out, and so read to its end, however many sweeps there may be.
@@ -29,7 +31,8 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Compares the first page with what it was one sweep before. `empty`: there are no records on it.
+    /// Compares the first page with what it was one sweep before. `empty`: there are no records on
+    /// it.
     pub(super) fn at(before: &PageFacts, now: &PageFacts, empty: bool) -> Self {
         let hands_out = |page: &PageFacts| [true, false].map(|any| branches(&[], true, any)).contains(&page.branches);
         let (was_hand_out, is_hand_out) = (hands_out(before), hands_out(now));

@@ -1,5 +1,5 @@
-//! One page's life: fetched, tried again if need be, checked and hashed, begun, queued, and checkpointed once all of its
-//! records are durable.
+//! One page's life: fetched, tried again if need be, checked and hashed, begun, queued, and
+//! checkpointed once all of its records are durable.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,8 @@ use super::record::{Checked, CheckedPage, RecordChecker};
 use super::retry::LONGEST_WAIT;
 use super::seen::Seen;
 
-/// So many pages of a chain in a row with the very same records mean that the source does not get on.
+/// So many pages of a chain in a row with the very same records mean that the source does not get
+/// on.
 const REPEATED_PAGES_MAX: i32 = 3;
 /// From this many bytes of records on, checking and hashing go where blocking is allowed.
 const LARGE_PAGE: usize = 256 * 1024;
@@ -52,7 +53,8 @@ pub(super) struct Shared {
     pub(super) seen: Mutex<Seen>,
 }
 
-/// A page that may be fetched before its parent is durable. Its own records wait for the parent's checkpoint.
+/// A page that may be fetched before its parent is durable. Its own records wait for the parent's
+/// checkpoint.
 pub(super) struct Ahead {
     pub(super) cursor: PendingCursor,
     pub(super) parent: Parent,
@@ -82,7 +84,8 @@ pub(super) struct PageReport {
     pub(super) id: CursorId,
     pub(super) receipt: LedgerReceipt,
     pub(super) named_any: bool,
-    /// Only for the first page of a later sweep: whether the source had moved, and what it declared.
+    /// Only for the first page of a later sweep: whether the source had moved, and what it
+    /// declared.
     pub(super) look: Option<Look>,
 }
 
@@ -165,7 +168,8 @@ pub(super) async fn run(
         look = Some(seen);
         if !moved {
             next.clear();
-            // Records that were changed meanwhile, and are in hand, are kept; for their sake alone nothing is swept again.
+            // Records that were changed meanwhile, and are in hand, are kept; for their sake alone
+            // nothing is swept again.
             if before.content == checked.content || checked.records.is_empty() {
                 end = PageEnd::Conferida;
             }
@@ -423,7 +427,8 @@ async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Opti
     Ok(facts)
 }
 
-/// Offers the one next page for fetching ahead of this page's checkpoint. Returns whether it is known already.
+/// Offers the one next page for fetching ahead of this page's checkpoint. Returns whether it is
+/// known already.
 async fn offer_ahead(
     shared: &Arc<Shared>,
     task: &PageTask,

@@ -1,4 +1,5 @@
-//! Where pages come from, as far as the pipeline knows: it asks for a cursor, and gets a page or the reason why not.
+//! Where pages come from, as far as the pipeline knows: it asks for a cursor, and gets a page or
+//! the reason why not.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use async_trait::async_trait;
 use atlas_json::Pointer;
 use bytes::Bytes;
 
-/// The version of a connector that fetched a page. Versions may change from one page to the next: each page is hashed as the
-/// one that fetched it says.
+/// The version of a connector that fetched a page. Versions may change from one page to the next:
+/// each page is hashed as the one that fetched it says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fetcher {
     /// The component's digest.

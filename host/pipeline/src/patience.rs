@@ -1,5 +1,5 @@
-//! When a call of the store is made again. Every call of a run goes through here, so that a clash of transactions or a
-//! database that restarts costs a run time and nothing else.
+//! When a call of the store is made again. Every call of a run goes through here, so that a clash
+//! of transactions or a database that restarts costs a run time and nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,15 @@ use super::progress::{Event, Observer};
 const COLLISIONS_MAX: u32 = 20;
 /// The longest pause after a clash; anything up to it.
 const COLLISION_PAUSE_MS: u64 = 20;
-/// The pause before a call is made again while the database does not answer: it doubles, up to this.
+/// The pause before a call is made again while the database does not answer: it doubles, up to
+/// this.
 const OUTAGE_PAUSE: Duration = Duration::from_millis(125);
 const OUTAGE_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long an answer may take: longer than a batch waits for another's locks.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// Makes a call until it succeeds, fails for good, or patience runs out. Only for calls that may be repeated after a lost answer.
+/// Makes a call until it succeeds, fails for good, or patience runs out. Only for calls that may be
+/// repeated after a lost answer.
 pub async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     longest: Duration,
     observer: &dyn Observer,
@@ -33,8 +35,8 @@ pub async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     }
 }
 
-/// Waits for a call's answer, but not for ever: a server that is gone without a word, or a network that swallows everything,
-/// looks like one that is slow.
+/// Waits for a call's answer, but not for ever: a server that is gone without a word, or a network
+/// that swallows everything, looks like one that is slow.
 pub(super) async fn answered<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(ANSWER_MAX, call).await {
         Ok(answer) => answer,
@@ -64,7 +66,8 @@ impl Patience {
         self.outage.is_some()
     }
 
-    /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more patience.
+    /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more
+    /// patience.
     pub(super) async fn wait(&mut self, error: StoreError, observer: &dyn Observer) -> Result<(), StoreError> {
         match error.fault {
             Fault::Collision if self.collisions < COLLISIONS_MAX => {

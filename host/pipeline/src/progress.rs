@@ -1,5 +1,5 @@
-//! What is told to whoever watches a run. Observers are called from the middle of the pipeline: they must be quick, and
-//! must not block.
+//! What is told to whoever watches a run. Observers are called from the middle of the pipeline:
+//! they must be quick, and must not block.
 
 use std::time::Duration;
 

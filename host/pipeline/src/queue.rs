@@ -1,5 +1,5 @@
-//! The queue between pages and writers, bounded in records and in bytes. When it is full, whoever fetches waits; nothing is
-//! ever dropped.
+//! The queue between pages and writers, bounded in records and in bytes. When it is full, whoever
+//! fetches waits; nothing is ever dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// How long a writer waits for a batch to fill up, once it has a record. Long enough for the next page of a quick source to
-/// arrive, and short enough not to be noticed by a slow one.
+/// How long a writer waits for a batch to fill up, once it has a record. Long enough for the next
+/// page of a quick source to arrive, and short enough not to be noticed by a slow one.
 const LINGER: Duration = Duration::from_millis(3);
 
 /// A record on its way to a writer.
@@ -125,8 +125,9 @@ impl PageTally {
 
 /// The pages' end of the queue.
 ///
-/// Both bounds are one: a record weighs its bytes, or its share of the queue if that is more. So as many records fit as
-/// there may be, and no more bytes than there may be, and a page that waits for room waits for one thing alone.
+/// Both bounds are one: a record weighs its bytes, or its share of the queue if that is more. So as
+/// many records fit as there may be, and no more bytes than there may be, and a page that waits for
+/// room waits for one thing alone.
 #[derive(Clone)]
 pub(super) struct QueueSender {
     records: mpsc::Sender<Queued>,
@@ -159,7 +160,8 @@ pub(super) fn queue(records_max: usize, bytes_max: usize) -> (QueueSender, Queue
 pub(super) struct QueueClosed;
 
 impl QueueSender {
-    /// Waits until there is room for all of a page's records; for a page that is larger than the queue, until it is empty.
+    /// Waits until there is room for all of a page's records; for a page that is larger than the
+    /// queue, until it is empty.
     pub(super) async fn reserve(&self, records: &[Record]) -> Result<Room, QueueClosed> {
         let weight = records.iter().fold(0_u32, |sum, record| sum.saturating_add(self.weight(record)));
         Ok(Room(Some(self.acquire(weight.min(self.room_max)).await?)))
@@ -177,7 +179,8 @@ impl QueueSender {
         let room = match own {
             Some(room) => room,
             None => {
-                // What is left is given back first: somebody who waits ahead of us may need the whole queue.
+                // What is left is given back first: somebody who waits ahead of us may need the
+                // whole queue.
                 *reserved = None;
                 self.acquire(weight).await?
             }
@@ -197,7 +200,8 @@ impl QueueSender {
 }
 
 impl QueueReceiver {
-    /// Up to `max` records: what there is, and what comes within a moment. Empty when the queue is closed and drained.
+    /// Up to `max` records: what there is, and what comes within a moment. Empty when the queue is
+    /// closed and drained.
     pub(super) async fn batch(&self, max: usize) -> Vec<Queued> {
         let mut batch = Vec::with_capacity(max.min(1024));
         // One writer gathers at a time, or each would get a part of what could have been one batch.

@@ -1,14 +1,16 @@
 //! Records checked and hashed.
 //!
-//! `hash_conteudo` is the SHA-256 of a domain-separated text: a fixed prefix, the client, the route, and the canonical form
-//! of the record. Client and route are inside because the column is unique across the whole table: without them, one
-//! client's record would silently suppress another's identical one.
+//! `hash_conteudo` is the SHA-256 of a domain-separated text: a fixed prefix, the client, the
+//! route, and the canonical form of the record. Client and route are inside because the column is
+//! unique across the whole table: without them, one client's record would silently suppress
+//! another's identical one.
 
 use atlas_json::{Canonicalizer, Pointer, RecordLimits, Rejection};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-/// Changes when the canonical form does: then every row is hashed anew, and old content comes in once more.
+/// Changes when the canonical form does: then every row is hashed anew, and old content comes in
+/// once more.
 const DOMAIN: &[u8] = b"atlas:dados_raw:1\0";
 
 /// A record of a page, checked.
@@ -52,7 +54,8 @@ impl RecordChecker {
         Self { canonicalizer: Canonicalizer::new(limits, unhashed), prefix: prefix(cliente_id, origem), key }
     }
 
-    /// Checks a page. `with_members`: whether its records' identities are wanted, which costs another look at each.
+    /// Checks a page. `with_members`: whether its records' identities are wanted, which costs
+    /// another look at each.
     pub(super) fn check(&mut self, records: Vec<Bytes>, with_members: bool) -> CheckedPage {
         let mut members = Sha256::new();
         let mut content = Sha256::new();
@@ -101,7 +104,8 @@ impl RecordChecker {
     }
 }
 
-/// `hash_conteudo` of one record, for whoever wants to look a row up, or put it there. `Err`: it cannot be stored.
+/// `hash_conteudo` of one record, for whoever wants to look a row up, or put it there. `Err`: it
+/// cannot be stored.
 pub fn content_hash(
     cliente_id: i32,
     origem: &str,

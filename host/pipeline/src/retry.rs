@@ -1,11 +1,13 @@
-//! How long to wait before something is tried again: exponential backoff with full jitter, so that many who failed together
-//! do not come back together. <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+//! How long to wait before something is tried again: exponential backoff with full jitter, so that
+//! many who failed together do not come back together.
+//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 
 use std::time::Duration;
 
 use rand::RngExt;
 
-/// The longest wait within a run: whoever is asked to wait longer ends the run, resumable, instead of sitting there.
+/// The longest wait within a run: whoever is asked to wait longer ends the run, resumable, instead
+/// of sitting there.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// When a page is tried again.
@@ -17,8 +19,8 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// `attempts` in all (`RETRY_MAX`), at least 1. The wait after the nth failure is anything up to `base` × 2ⁿ, and
-    /// never more than `cap`. `None` if these make no policy.
+    /// `attempts` in all (`RETRY_MAX`), at least 1. The wait after the nth failure is anything up
+    /// to `base` × 2ⁿ, and never more than `cap`. `None` if these make no policy.
     pub fn new(attempts: u32, base: Duration, cap: Duration) -> Option<Self> {
         (attempts >= 1 && base <= cap).then_some(Self { attempts, base, cap })
     }

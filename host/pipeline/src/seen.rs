@@ -1,5 +1,6 @@
-//! Whether a reading brought the same record twice. A source whose order is not stable from page to page shows some records
-//! twice and others never, while its total is right and its first page stands still: this is what gives it away.
+//! Whether a reading brought the same record twice. A source whose order is not stable from page to
+//! page shows some records twice and others never, while its total is right and its first page
+//! stands still: this is what gives it away.
 
 use std::collections::HashSet;
 
@@ -15,7 +16,8 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Notes a record of a sweep; those of earlier sweeps are forgotten with the first of a new one.
+    /// Notes a record of a sweep; those of earlier sweeps are forgotten with the first of a new
+    /// one.
     pub(super) fn note(&mut self, sweep: i32, hash: &str) {
         if sweep != self.sweep {
             *self = Self { sweep, ..Self::default() };

@@ -1,7 +1,8 @@
 //! From the queue into the table.
 //!
-//! A batch is one transaction, sorted by hash so that writers of overlapping batches take their locks in one order. A record
-//! that the database refuses is found by halving and kept among the rejected: it never takes its batch with it.
+//! A batch is one transaction, sorted by hash so that writers of overlapping batches take their
+//! locks in one order. A record that the database refuses is found by halving and kept among the
+//! rejected: it never takes its batch with it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -115,7 +116,8 @@ impl Writer {
         for ((queued, row), inserted) in part.iter().zip(&rows).zip(inserted) {
             let fate = match inserted {
                 true => Fate::Inserted,
-                // After a lost answer, a row that is there is most likely the one whose COMMIT nobody heard of.
+                // After a lost answer, a row that is there is most likely the one whose COMMIT
+                // nobody heard of.
                 false if queued.page.begun_before || patience.outcome_was_unknown() => Fate::FoundAgain,
                 false => Fate::Duplicate,
             };

@@ -1,19 +1,20 @@
-//! Questions that read a whole table: what a client has, and how much came on each day. `dados_raw` has no index for them, since one
-//! would slow every insertion, so on a large table they take minutes.
+//! Questions that read a whole table: what a client has, and how much came on each day. `dados_raw`
+//! has no index for them, since one would slow every insertion, so on a large table they take
+//! minutes.
 //!
-//! So they are asked of the database one at a time, and once for all who ask the same. Whoever has waited for [`PATIENCE`] is told
-//! that it takes longer; the count goes on, and its answer stands for [`GOOD_FOR`], for when they come back.
+//! So they are asked of the database one at a time, and once for all who ask the same. Whoever has
+//! waited for [`PATIENCE`] is told that it takes longer; the count goes on, and its answer stands
+//! for [`GOOD_FOR`], for when they come back.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atlas_model::{NewestRow, OrigemTotal, ScrapSums, notice};
-use chrono::{DateTime, Utc};
-use tokio::sync::{Semaphore, watch};
-
 use atlas_service::zone::Zone;
 use atlas_service::{Atlas, DayTotal, Exit, Failure};
+use chrono::{DateTime, Utc};
+use tokio::sync::{Semaphore, watch};
 
 /// How long somebody waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);

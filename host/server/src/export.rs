@@ -1,10 +1,13 @@
-//! Records as a file of any size: read a part at a time, and the next only when the part before was taken.
+//! Records as a file of any size: read a part at a time, and the next only when the part before was
+//! taken.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
 use atlas_model::RawRecord;
+use atlas_service::Failure;
+use atlas_service::zone::Zone;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,8 +18,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::search::{SEARCHED_RECORD_MAX, Search, matching};
 use super::{House, LET_IN_STILL};
-use atlas_service::Failure;
-use atlas_service::zone::Zone;
 
 /// Bytes of a piece.
 const PIECE: usize = 64 * 1024;
@@ -30,7 +31,8 @@ pub(super) enum Format {
     JsonLines,
     /// Comma-separated values (RFC 4180), with a header.
     Csv,
-    /// The same as Excel opens it where a comma is the decimal point: with semicolons, and a mark that says it is UTF-8.
+    /// The same as Excel opens it where a comma is the decimal point: with semicolons, and a mark
+    /// that says it is UTF-8.
     Excel,
 }
 
@@ -224,7 +226,8 @@ fn json_line(record: &RawRecord, text: &mut String) {
 fn csv_row(record: &RawRecord, delimiter: u8, text: &mut String) {
     let mut writer =
         csv::WriterBuilder::new().delimiter(delimiter).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    // Of a row's cells, this is the one that JSON or a number does not begin, and that could be read as a formula.
+    // Of a row's cells, this is the one that JSON or a number does not begin, and that could be
+    // read as a formula.
     let is_formula = delimiter == b';' && record.origem.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let origem = if is_formula { format!("'{}", record.origem) } else { record.origem.clone() };
     let row = [

@@ -1,10 +1,12 @@
-//! What every request passes: is it meant for this server, does it come from its own pages, and what a browser may do with the
-//! answer.
+//! What every request passes: is it meant for this server, does it come from its own pages, and
+//! what a browser may do with the answer.
 //!
-//! - *Host*. A page of somebody else's whose name is made to lead to this address (DNS rebinding) sends its own name: it is refused.
-//!   An address cannot be rebound, so addresses and `localhost` are ours; other names have to be named (`--host`).
-//! - *Origin*. What changes something is taken from our own pages alone, where the caller is a browser: browsers send `Origin` with
-//!   every such request (Fetch standard, "append a request `Origin` header"), and `Sec-Fetch-Site` where it is another site's.
+//! - *Host*. A page of somebody else's whose name is made to lead to this address (DNS rebinding)
+//!   sends its own name: it is refused. An address cannot be rebound, so addresses and `localhost`
+//!   are ours; other names have to be named (`--host`).
+//! - *Origin*. What changes something is taken from our own pages alone, where the caller is a
+//!   browser: browsers send `Origin` with every such request (Fetch standard, "append a request
+//!   `Origin` header"), and `Sec-Fetch-Site` where it is another site's.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -12,9 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atlas_model::notice;
+use atlas_service::{Exit, Failure, Kind};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
@@ -24,9 +27,9 @@ use super::House;
 use super::problem::Problem;
 use super::room::SeatKind;
 use super::session::Kept;
-use atlas_service::{Exit, Failure, Kind};
 
-/// Nothing is loaded from anywhere else, nothing inline is run, nobody frames our pages, no form leads away.
+/// Nothing is loaded from anywhere else, nothing inline is run, nobody frames our pages, no form
+/// leads away.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -81,7 +84,8 @@ pub(super) async fn guard(State(house): State<Arc<House>>, mut request: Request,
     response
 }
 
-/// The request, whose body fails unless it comes in time: whoever sends a byte now and then would keep a connection for ever.
+/// The request, whose body fails unless it comes in time: whoever sends a byte now and then would
+/// keep a connection for ever.
 fn in_time(request: Request) -> Request {
     let deadline = Instant::now() + BODY_TIMEOUT;
     request.map(|body| {
@@ -109,20 +113,27 @@ async fn is_kept_for(house: &House, path: &str, headers: &HeaderMap, extensions:
 }
 
 fn check(house: &House, request: &Request) -> Result<(), Failure> {
-    // HTTP/2 has the name in the request's URI. Where it is said more than once, each has to be ours.
+    // HTTP/2 has the name in the request's URI. Where it is said more than once, each has to be
+    // ours.
     let from_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let said = request.headers().get_all(header::HOST).iter().map(|host| String::from_utf8_lossy(host.as_bytes()));
     let mut hosts: Vec<String> = from_uri.into_iter().chain(said.map(Cow::into_owned)).collect();
     if let Some(other) = hosts.iter().find(|host| !is_ours(host, &house.hosts)) {
-        return Err(Failure::new("op-access", notice!("web-other-host", host = other), Exit::Usage).of_kind(Kind::OtherHost));
+        return Err(
+            Failure::new("op-access", notice!("web-other-host", host = other), Exit::Usage).of_kind(Kind::OtherHost)
+        );
     }
     if hosts.is_empty() {
-        return Err(Failure::new("op-access", notice!("web-other-host", host = "-"), Exit::Usage).of_kind(Kind::OtherHost));
+        return Err(
+            Failure::new("op-access", notice!("web-other-host", host = "-"), Exit::Usage).of_kind(Kind::OtherHost)
+        );
     }
     let host = hosts.swap_remove(0);
     // No name has it, and no database keeps it in a text.
     if request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00")) {
-        return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage).of_kind(Kind::Malformed));
+        return Err(
+            Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage).of_kind(Kind::Malformed)
+        );
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && !comes_from_us(request.headers(), &host, house.is_tls) {
@@ -131,7 +142,8 @@ fn check(house: &House, request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether a request's host is this server: an address, `localhost`, or a name that the operator gave it.
+/// Whether a request's host is this server: an address, `localhost`, or a name that the operator
+/// gave it.
 fn is_ours(host: &str, names: &[String]) -> bool {
     let name = without_port(host);
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);

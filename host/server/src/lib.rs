@@ -1,7 +1,8 @@
-//! The page, the API, and what happens, live: `atlas serve`. One process that also takes scraps from the queue and runs them.
+//! The page, the API, and what happens, live: `atlas serve`. One process that also takes scraps
+//! from the queue and runs them.
 //!
-//! It decides nothing: page and API call [`service`](atlas_service), as the command line does, and show what comes of it. Who may
-//! do what is decided there too (`Principal::may`).
+//! It decides nothing: page and API call [`service`](atlas_service), as the command line does, and
+//! show what comes of it. Who may do what is decided there too (`Principal::may`).
 //!
 //! - `guard`    what every request passes: host, origin, headers
 //! - `session`  who asks: sessions of browsers, tokens of programs, the tokens of forms
@@ -48,6 +49,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atlas_model::notice;
+use atlas_service::i18n::{Catalogue, Lang};
+use atlas_service::zone::Zone;
+use atlas_service::{Atlas, Exit, Failure, Finding, Health};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -68,9 +72,6 @@ use self::lines::WholeLines;
 use self::metrics::Metrics;
 use self::room::Room;
 use self::throttle::Throttle;
-use atlas_service::i18n::{Catalogue, Lang};
-use atlas_service::zone::Zone;
-use atlas_service::{Atlas, Exit, Failure, Finding, Health};
 
 /// Bytes of a request's body: forms and JSON are small. Connectors are uploaded by other means.
 const BODY_MAX: usize = 1024 * 1024;
@@ -104,7 +105,8 @@ pub struct ServeSettings {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The path in front of all others, as it was typed; empty: none.
     pub path_prefix: String,
-    /// Whether a proxy with TLS stands before it, and every request comes from there: it says for whom (`X-Forwarded-For`).
+    /// Whether a proxy with TLS stands before it, and every request comes from there: it says for
+    /// whom (`X-Forwarded-For`).
     pub behind_proxy: bool,
 }
 
@@ -201,8 +203,9 @@ impl Listening {
         }
     }
 
-    /// Answers, takes scraps from the queue and runs them, until `stop`: then requests under way are answered, and scraps that run
-    /// are checkpointed and given back. `complain` is told what goes wrong beside that, and what about.
+    /// Answers, takes scraps from the queue and runs them, until `stop`: then requests under way
+    /// are answered, and scraps that run are checkpointed and given back. `complain` is told what
+    /// goes wrong beside that, and what about.
     pub async fn serve(
         self,
         atlas: Arc<Atlas>,
@@ -220,8 +223,9 @@ impl Listening {
         let app = router(Arc::clone(&house)).into_make_service_with_connect_info::<SocketAddr>();
         let listener = self.listener;
         let room = Room::new(self.settings.behind_proxy);
-        // HTTP/1.1 alone: a connection without a request, or whose reader takes nothing, is told by the connection itself. Over HTTP/2 a
-        // client that answers pings has one for ever. Pages that nobody sees let go of their events, so browsers' six connections are enough.
+        // HTTP/1.1 alone: a connection without a request, or whose reader takes nothing, is told by
+        // the connection itself. Over HTTP/2 a client that answers pings has one for ever. Pages
+        // that nobody sees let go of their events, so browsers' six connections are enough.
         let serving = match self.tls {
             Some(config) => {
                 let config = RustlsConfig::from_config(config);
@@ -248,7 +252,8 @@ impl Listening {
     }
 }
 
-/// Forgets expired accesses and old answers now and then: programs with tokens never sign in, and would leave theirs for ever.
+/// Forgets expired accesses and old answers now and then: programs with tokens never sign in, and
+/// would leave theirs for ever.
 async fn forget(house: Arc<House>) {
     let each = async {
         loop {
@@ -308,7 +313,8 @@ fn busy() -> Failure {
 }
 
 impl House {
-    /// What `doctor` says, or that it does not get to the end: a database that is locked keeps it waiting.
+    /// What `doctor` says, or that it does not get to the end: a database that is locked keeps it
+    /// waiting.
     async fn findings(&self) -> Vec<Finding> {
         let late =
             || vec![Finding { health: Health::Bad, notice: notice!("doctor-late", seconds = EXAMINE_MAX.as_secs()) }];
@@ -403,7 +409,8 @@ fn zone(house: &House, headers: &HeaderMap) -> Zone {
     of_browser.and_then(|name| Zone::parse(&name)).unwrap_or(house.zone)
 }
 
-/// The language of whoever asks: what they chose, else what their browser says, else the users' own.
+/// The language of whoever asks: what they chose, else what their browser says, else the users'
+/// own.
 fn language(headers: &HeaderMap) -> Lang {
     let chosen = session::cookie(headers, LANGUAGE_COOKIE).and_then(|name| Lang::parse(&name));
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());

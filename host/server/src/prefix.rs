@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use atlas_model::notice;
+use atlas_service::Failure;
 use axum::body::{Body, to_bytes};
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::uri::PathAndQuery;
@@ -15,8 +16,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::Url;
-
-use atlas_service::Failure;
 
 /// Attributes of our pages that hold an address. What a source or a reader wrote has no quotation
 /// mark that is not escaped, so none of these stands in it.

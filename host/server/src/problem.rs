@@ -1,19 +1,20 @@
-//! Failures as HTTP tells them: problem details (RFC 9457) for programs, with the very texts that the command line prints.
+//! Failures as HTTP tells them: problem details (RFC 9457) for programs, with the very texts that
+//! the command line prints.
 
 use atlas_model::{Notice, notice};
+use atlas_service::i18n::Catalogue;
+use atlas_service::{Exit, Failure, Kind};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use atlas_service::i18n::Catalogue;
-use atlas_service::{Exit, Failure, Kind};
-
 /// What went wrong (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// What kind of problem it is: `urn:atlas:` and the name that does not change with language or version.
+    /// What kind of problem it is: `urn:atlas:` and the name that does not change with language or
+    /// version.
     #[serde(rename = "type")]
     pub(super) kind: String,
     /// What was being done.

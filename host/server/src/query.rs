@@ -2,9 +2,8 @@
 //! misspelt and ignored would answer with everything, and an export would carry it away.
 
 use atlas_model::notice;
-use url::form_urlencoded;
-
 use atlas_service::{Exit, Failure, Kind};
+use url::form_urlencoded;
 
 /// Names of the tables' columns, which answers bear too, beside the names that the page, the
 /// command line and the API share.

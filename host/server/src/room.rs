@@ -24,8 +24,8 @@ use tower::Layer;
 
 use super::throttle::of_one_subscriber;
 
-/// Connections at once: many more than browsers and listeners of one operator make, and fewer than the 1,024 files that a process may
-/// have open where nobody says otherwise.
+/// Connections at once: many more than browsers and listeners of one operator make, and fewer than
+/// the 1,024 files that a process may have open where nobody says otherwise.
 const CONNECTIONS_MAX: usize = 600;
 /// Connections from one address: half of them, so that nobody has all.
 const FROM_ONE_MAX: usize = CONNECTIONS_MAX / 2;
@@ -35,12 +35,13 @@ const KEPT_MAX: usize = 40;
 const KEPT_FROM_ONE_MAX: usize = KEPT_MAX / 2;
 /// How long one of these may take until it sends something.
 const KEPT_FIRST_MAX: Duration = Duration::from_secs(2);
-/// How long a connection may be without a byte in either direction: longer than any request takes. Listeners get some every 15 seconds.
+/// How long a connection may be without a byte in either direction: longer than any request takes.
+/// Listeners get some every 15 seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// How long somebody may take nothing of what is sent to them.
 const STALL_MAX: Duration = Duration::from_secs(60);
-/// Bytes that wait for a reader in the system, at most. There is said to be room again when a third of them are taken: with more of them, a
-/// reader who is only slow would seem to take nothing.
+/// Bytes that wait for a reader in the system, at most. There is said to be room again when a third
+/// of them are taken: with more of them, a reader who is only slow would seem to take nothing.
 const UNSENT_MAX: usize = 512 * 1024;
 
 /// Seats of one kind, and how many each address has of them.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use atlas_model::{Notice, notice};
+use atlas_service::{
+    Failure, RegistryEvent, RegistryObserver, RunFor, Taken, WorkUntil, event_failure, event_notices, hold_notice,
+};
 
 use super::House;
 use super::events::{Happening, Journal};
-use atlas_service::{Failure, RunFor, Taken, WorkUntil, event_failure, event_notices, hold_notice};
-use atlas_service::{RegistryEvent, RegistryObserver};
 
 impl House {
     /// Takes scraps from the queue and runs them, until the server stops.

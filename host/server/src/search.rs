@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atlas_model::{RawRecord, RecordFilter, notice};
+use atlas_service::Failure;
 use serde_json_path::JsonPath;
 
 use super::House;
-use atlas_service::Failure;
 
 /// Records that one question reads, and how long it may take, before it answers with what it found
 /// so far.

@@ -1,12 +1,16 @@
-//! Who asks: a browser by the cookie of its session, a program by its token (`Authorization: Bearer`, RFC 6750).
+//! Who asks: a browser by the cookie of its session, a program by its token (`Authorization:
+//! Bearer`, RFC 6750).
 //!
-//! A form carries a token that is made of its session's secret, which no other page can know: beside the cookie's `SameSite=Strict`
-//! and the check of `Origin`, so that none of the three has to be the only one.
+//! A form carries a token that is made of its session's secret, which no other page can know:
+//! beside the cookie's `SameSite=Strict` and the check of `Origin`, so that none of the three has
+//! to be the only one.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atlas_model::{Secret, notice};
+use atlas_service::i18n::{Catalogue, Lang};
+use atlas_service::{Act, Exit, Failure, Kind, Principal, SESSION_S};
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -18,13 +22,13 @@ use sha2::{Digest, Sha256};
 use super::House;
 use super::problem::{Problem, not_allowed, not_signed_in};
 use super::{api, query};
-use atlas_service::i18n::{Catalogue, Lang};
-use atlas_service::{Act, Exit, Failure, Principal, SESSION_S, Kind};
 
-/// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis, section 4.1.3.2).
+/// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis,
+/// section 4.1.3.2).
 const SESSION_COOKIE: &str = "atlas_sessao";
 const SESSION_COOKIE_TLS: &str = "__Host-atlas_sessao";
-/// How long somebody waits for the database to say who they are: then it is said that it does not answer.
+/// How long somebody waits for the database to say who they are: then it is said that it does not
+/// answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Where programs that use a browser's session put the form's token.
 const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -65,8 +69,8 @@ pub(super) async fn session(
     Ok(principal.map(|principal| Session { principal, form_token: form_token(&secret) }))
 }
 
-/// A mark on what comes back after a form that was sent without a session: nobody else can put it on an address, and have a form filled
-/// in with what its reader never typed.
+/// A mark on what comes back after a form that was sent without a session: nobody else can put it
+/// on an address, and have a form filled in with what its reader never typed.
 pub(super) fn mark(form_token: &str, kept: &str) -> String {
     let digest = Sha256::new().chain_update(b"kept\0").chain_update(form_token).chain_update([0]).chain_update(kept);
     URL_SAFE_NO_PAD.encode(digest.finalize())

@@ -1,5 +1,5 @@
-//! Sign-ins that fail: who fails again and again has to wait, longer each time. A password has to be guessed here, or nowhere: the
-//! store has only its hash.
+//! Sign-ins that fail: who fails again and again has to wait, longer each time. A password has to
+//! be guessed here, or nowhere: the store has only its hash.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -44,8 +44,8 @@ impl Throttle {
         self.at_once.acquire().await.ok()
     }
 
-    /// Counts a try, before it is known to fail, so that many at once are no more than one after the other. How long it has to
-    /// wait, if it has to.
+    /// Counts a try, before it is known to fail, so that many at once are no more than one after
+    /// the other. How long it has to wait, if it has to.
     pub(super) fn begin(&self, address: IpAddr) -> Result<(), Duration> {
         let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, failures| failures.last.elapsed() < REMEMBERED);
@@ -67,7 +67,8 @@ impl Throttle {
     }
 }
 
-/// Who has one address of IPv6 has the other 2^64 of its network, too, and who is on this machine all of its own.
+/// Who has one address of IPv6 has the other 2^64 of its network, too, and who is on this machine
+/// all of its own.
 pub(super) fn of_one_subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         address if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use atlas_model::notice;
+use atlas_service::{Exit, Failure};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
-use atlas_service::{Exit, Failure};
 
 /// TLS 1.2 and 1.3 with this chain and key, both PEM files.
 pub(super) fn config(chain: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, Failure> {

@@ -1,14 +1,15 @@
-//! How things look to programs: the same for the API's answers and for events. Names are those of the tables.
+//! How things look to programs: the same for the API's answers and for events. Names are those of
+//! the tables.
 
 use atlas_model::{Notice, Scrap};
+use atlas_service::RunReport;
+use atlas_service::i18n::Catalogue;
+use atlas_service::zone::moment;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::events::Live;
-use atlas_service::RunReport;
-use atlas_service::i18n::Catalogue;
-use atlas_service::zone::moment;
 
 /// A scrap.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -23,8 +24,8 @@ pub(super) struct ScrapView {
     pub(super) periodo_fim: Option<String>,
     /// Records asked for in a page.
     pub(super) tamanho_pagina: i32,
-    /// `pendente`, `executando`, `concluido`, `concluido_com_ressalva`, `interrompido`, `pausado`, `token_recusado`, `suspenso`,
-    /// `cancelado` or `falhou`.
+    /// `pendente`, `executando`, `concluido`, `concluido_com_ressalva`, `interrompido`, `pausado`,
+    /// `token_recusado`, `suspenso`, `cancelado` or `falhou`.
     pub(super) estado: &'static str,
     /// The state in words.
     pub(super) estado_texto: String,
@@ -121,8 +122,8 @@ impl LiveView {
     }
 }
 
-/// A time as either database writes it (`2026-11-29 10:00:00.5+00`, `2026-11-29 10:00:00`: then it is UTC), as RFC 3339 has it. What
-/// is none is given as it is.
+/// A time as either database writes it (`2026-11-29 10:00:00.5+00`, `2026-11-29 10:00:00`: then it
+/// is UTC), as RFC 3339 has it. What is none is given as it is.
 pub(super) fn rfc3339(text: &str) -> String {
     let shown = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
     moment(text).map_or_else(|| text.to_owned(), shown)

@@ -1,7 +1,9 @@
-//! Who may come in, and what they may do: the password, one-time links, sessions of browsers and tokens of programs.
+//! Who may come in, and what they may do: the password, one-time links, sessions of browsers and
+//! tokens of programs.
 //!
-//! Secrets are 32 random bytes, shown once; the store has their SHA-256. A password is short enough to be guessed, so of it the
-//! store has an Argon2id hash (RFC 9106), which takes memory and time to try.
+//! Secrets are 32 random bytes, shown once; the store has their SHA-256. A password is short enough
+//! to be guessed, so of it the store has an Argon2id hash (RFC 9106), which takes memory and time
+//! to try.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
@@ -23,8 +25,8 @@ pub const SESSION_S: i64 = 12 * 60 * 60;
 const SESSION_NOTED_S: i64 = 5 * 60;
 /// How long an answer is kept for who asks the same again.
 const ANSWERS_S: i64 = 24 * 60 * 60;
-/// A password's length, in characters: at least what NIST SP 800-63B asks of one that was chosen freely, and no more than is hashed
-/// without effort.
+/// A password's length, in characters: at least what NIST SP 800-63B asks of one that was chosen
+/// freely, and no more than is hashed without effort.
 const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 12..=256;
 /// What a token begins with, so that people and scanners know it when they see one.
 const TOKEN_PREFIX: &str = "atlas_";
@@ -95,7 +97,8 @@ impl Atlas {
         Ok(password.is_some())
     }
 
-    /// Uses a one-time link up, and gives a session's secret; none: there is no such link (any more).
+    /// Uses a one-time link up, and gives a session's secret; none: there is no such link (any
+    /// more).
     pub async fn sign_in_by_link(&self, link: &Secret, browser: &str) -> Result<Option<Secret>, Failure> {
         let used = self.store().use_link(&hash(link.expose()), now()).await;
         if !used.map_err(|e| Failure::store("op-access", &e))? {
@@ -169,7 +172,8 @@ impl Atlas {
         removed.map(|_| ()).map_err(|e| Failure::store("op-access", &e))
     }
 
-    /// Makes a token for a program, and gives its number and its secret, which nobody is shown again.
+    /// Makes a token for a program, and gives its number and its secret, which nobody is shown
+    /// again.
     pub async fn add_token(&self, name: &str, scope: Scope) -> Result<(i64, Secret), Failure> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > NAME_MAX {
@@ -214,7 +218,8 @@ fn now() -> i64 {
     Utc::now().timestamp()
 }
 
-/// What the store has of a random secret. It cannot be guessed, so nothing has to make guessing slow.
+/// What the store has of a random secret. It cannot be guessed, so nothing has to make guessing
+/// slow.
 fn hash(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(secret.as_bytes()))
 }

@@ -53,7 +53,8 @@ impl Atlas {
         self.store().rejects(scrap, after, limit).await.map_err(failed)
     }
 
-    /// The first verification query: what a client has of each route, and that no row is there twice.
+    /// The first verification query: what a client has of each route, and that no row is there
+    /// twice.
     pub async fn totals(&self, cliente_id: i32) -> Result<Vec<OrigemTotal>, Failure> {
         self.store().totals(cliente_id).await.map_err(failed)
     }
@@ -87,7 +88,9 @@ impl Atlas {
     /// One record.
     pub async fn record(&self, id: i64) -> Result<RawRecord, Failure> {
         let found = self.store().record(id).await.map_err(failed)?;
-        found.ok_or_else(|| Failure::new("op-browse", notice!("web-record-unknown", id = id), Exit::Usage).of_kind(Kind::NotFound))
+        found.ok_or_else(|| {
+            Failure::new("op-browse", notice!("web-record-unknown", id = id), Exit::Usage).of_kind(Kind::NotFound)
+        })
     }
 
     /// What a client's scraps came to together.

@@ -1,11 +1,11 @@
 //! Clients and where their APIs are.
 
+use atlas_http::{parse_base_url, shown_base_url};
 use atlas_model::{ApiChange, Client, ClientWrite, PART_MAX, Secret, notice};
 use atlas_store::{Fault, StoreError};
 
 use super::Atlas;
 use super::failure::{Exit, Failure, Kind};
-use atlas_http::{parse_base_url, shown_base_url};
 
 /// Characters of an API's name.
 const API_NAME_MAX: usize = 64;
@@ -33,7 +33,8 @@ pub enum Said {
     /// On this machine, as its operator: a base URL at a private address grants that address.
     #[default]
     Here,
-    /// On the page, or by the API: it grants nothing, and takes away what the base URL before it had.
+    /// On the page, or by the API: it grants nothing, and takes away what the base URL before it
+    /// had.
     OverTheNet,
 }
 
@@ -79,8 +80,8 @@ impl Atlas {
         written.map_err(|error| not_written(cliente_id, api, &error))
     }
 
-    /// Whether the API may be at an address that is not public: as the operator says, or as the base URL that the operator
-    /// gives says by itself. None: nothing is said of it.
+    /// Whether the API may be at an address that is not public: as the operator says, or as the
+    /// base URL that the operator gives says by itself. None: nothing is said of it.
     async fn grants_private(&self, change: &ClientChange) -> Option<bool> {
         match change.said {
             Said::Here if change.allow_private => Some(true),
@@ -89,7 +90,8 @@ impl Atlas {
         }
     }
 
-    /// A base URL of a client's that is at a private address nobody granted it: nothing is sent there.
+    /// A base URL of a client's that is at a private address nobody granted it: nothing is sent
+    /// there.
     pub async fn ungranted_url(&self, cliente_id: i32) -> Result<Option<String>, Failure> {
         let clients = self.clients().await?;
         for known in clients.into_iter().filter(|client| client.cliente_id == cliente_id).flat_map(|client| client.apis)
@@ -103,7 +105,8 @@ impl Atlas {
 
     /// Removes a client, or one API of it.
     pub async fn remove_client(&self, cliente_id: i32, api: Option<&str>) -> Result<(), Failure> {
-        // The default one goes with its client alone: the default token is not left without the address that it was given for.
+        // The default one goes with its client alone: the default token is not left without the
+        // address that it was given for.
         api.map_or(Ok(()), check_api_name)?;
         let removed = match api {
             Some(api) => self.store().remove_api(cliente_id, api).await,
@@ -125,7 +128,8 @@ impl Atlas {
         }
     }
 
-    /// Fails where there is no such client: a mistyped number must not pass for a client without rows.
+    /// Fails where there is no such client: a mistyped number must not pass for a client without
+    /// rows.
     pub async fn known_client(&self, cliente_id: i32) -> Result<(), Failure> {
         let known = self.clients().await?.iter().any(|client| client.cliente_id == cliente_id);
         known.then_some(()).ok_or_else(|| unknown(cliente_id))
@@ -157,7 +161,8 @@ pub(super) fn not_written(cliente_id: i32, api: &str, error: &StoreError) -> Fai
 }
 
 pub(super) fn unknown(cliente_id: i32) -> Failure {
-    Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential).of_kind(Kind::NotFound)
+    Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential)
+        .of_kind(Kind::NotFound)
 }
 
 /// Fails for a client, or a change of one, that cannot be.
@@ -168,7 +173,8 @@ pub fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     if change.token.as_ref().is_some_and(Secret::is_empty) {
         return Err(Failure::usage(notice!("error-token-empty")));
     }
-    // What HTTP can carry in a header and every API takes in a token (RFC 6750, section 2.1, allows fewer still).
+    // What HTTP can carry in a header and every API takes in a token (RFC 6750, section 2.1, allows
+    // fewer still).
     let fits = |token: &Secret| token.expose().bytes().all(|b| b.is_ascii_graphic());
     if change.token.as_ref().is_some_and(|token| token.expose().len() > PART_MAX) {
         return Err(Failure::usage(notice!("error-parts-value", name = "token", file = "none")));
@@ -182,7 +188,8 @@ pub fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     change.api.as_deref().map_or(Ok(()), check_api_name)
 }
 
-/// Whether a base URL that the operator gives is at an address that is not public, which makes it a grant.
+/// Whether a base URL that the operator gives is at an address that is not public, which makes it a
+/// grant.
 pub(super) async fn grants_private(base_url: Option<&str>) -> Option<bool> {
     let base = parse_base_url(base_url?)?;
     Some(atlas_http::is_private(&base).await)

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use atlas_connectors::{
+    Connector, ConnectorEngine, EncodeError, KeptVersion, LoadError, Registry, RegistryFolders, Standing, TrustPolicy,
+    Waiting, WordError, accept, encode_component, roll_back,
+};
 use atlas_model::{Limits, notice};
 use tokio::sync::OnceCell;
 
 use super::failure::{Exit, Failure, Kind, ended_process};
 use super::reload::held;
 use crate::config::Config;
-use atlas_connectors::{
-    Connector, ConnectorEngine, EncodeError, KeptVersion, LoadError, Registry, RegistryFolders, Standing, TrustPolicy,
-    Waiting, WordError, accept, encode_component, roll_back,
-};
 
 /// The connectors, loaded when they are first asked for.
 pub struct Connectors {
@@ -63,8 +63,8 @@ impl Connectors {
         loaded.map_err(|error| Failure::load(file, &error))
     }
 
-    /// Makes a core module that was built with the SDK a component, and writes it in one step, since a host may be watching.
-    /// Gives its size in bytes.
+    /// Makes a core module that was built with the SDK a component, and writes it in one step,
+    /// since a host may be watching. Gives its size in bytes.
     pub async fn componentize(&self, module: &Path, to: &Path) -> Result<usize, Failure> {
         let bytes = tokio::fs::read(module).await;
         let bytes = bytes.map_err(|error| Failure::load(module, &LoadError::Unreadable(error.to_string())))?;
@@ -133,15 +133,15 @@ impl Connectors {
         Err(Failure::new("op-connector", notice, Exit::Connector).of_kind(kind))
     }
 
-    /// Accepts the version of a route that waits for the operator's word, or that its trial refused, if its digest begins like
-    /// this. Running processes notice within a second.
+    /// Accepts the version of a route that waits for the operator's word, or that its trial
+    /// refused, if its digest begins like this. Running processes notice within a second.
     pub async fn accept(&self, route: &str, digest: Option<&str>) -> Result<Waiting, Failure> {
         let (route, digest) = (route.to_owned(), digest.map(str::to_owned));
         self.word(move |folders| accept(folders, &route, digest.as_deref())).await
     }
 
-    /// Has an earlier version of a route serve until its file changes: the one whose digest begins like this, else the one
-    /// before the present one. Running processes notice within a second.
+    /// Has an earlier version of a route serve until its file changes: the one whose digest begins
+    /// like this, else the one before the present one. Running processes notice within a second.
     pub async fn roll_back(&self, route: &str, digest: Option<&str>) -> Result<KeptVersion, Failure> {
         let (route, digest, most) = (route.to_owned(), digest.map(str::to_owned), self.limits.component_bytes);
         self.word(move |folders| roll_back(folders, most, &route, digest.as_deref())).await

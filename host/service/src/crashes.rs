@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atlas_connectors::{
+    CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, RegistryEvent, ScrapFacts,
+};
 use atlas_model::{CursorId, NewQuarantine, QuarantineRow, Scrap};
 use atlas_pipeline::HeldVersion;
 use atlas_store::StoreError;
@@ -20,9 +23,6 @@ use super::failure::{Exit, Failure, ended_process};
 use super::preview::Nobody;
 use super::report::write_reasons;
 use super::runs::{Patience, own_page_size};
-use atlas_connectors::{
-    CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, RegistryEvent, ScrapFacts,
-};
 
 /// Calls of one crash that are repeated: as many as are likely to have been under way.
 const SUSPECTS_MAX: usize = 64;
@@ -48,8 +48,9 @@ pub(super) struct HeldNow {
 
 impl Atlas {
     /// Before this process runs anything: has its own calls noted from now on, and finds out which
-    /// connectors ended those before it. Gives the versions that are held from now on, as there is to
-    /// tell of them. It is done once; a later call waits for that, and does it again if it failed.
+    /// connectors ended those before it. Gives the versions that are held from now on, as there is
+    /// to tell of them. It is done once; a later call waits for that, and does it again if it
+    /// failed.
     pub(super) async fn settle_crashes(&self) -> Result<Vec<HeldNow>, Failure> {
         let mut told = Vec::new();
         let settled = self.crashes_settled.get_or_try_init(|| async {

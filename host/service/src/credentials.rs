@@ -1,12 +1,12 @@
 //! Credentials of single APIs, and the key that seals all secrets.
 
+use atlas_http::{parse_base_url, shown_base_url, token_url_fits};
 use atlas_model::{Access, ApiAccess, ApiChange, ClientWrite, Parts, Secret, notice};
 use atlas_store::Fault;
 
 use super::Atlas;
 use super::clients::{Said, check_api_name, grants_private, not_written, unknown};
 use super::failure::{Exit, Failure};
-use atlas_http::{parse_base_url, shown_base_url, token_url_fits};
 
 /// What a client has for an API, without any of its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct CredentialStatus {
 }
 
 impl Atlas {
-    /// Sets a credential, and where its API is if that is said, in the place of any that the API has.
+    /// Sets a credential, and where its API is if that is said, in the place of any that the API
+    /// has.
     pub async fn set_credential(
         &self,
         cliente_id: i32,
@@ -61,7 +62,8 @@ impl Atlas {
         written.map_err(|error| not_written(cliente_id, api, &error))
     }
 
-    /// Whether a token URL is at the very origin of its API: what the operator granted to that is not a grant for any other.
+    /// Whether a token URL is at the very origin of its API: what the operator granted to that is
+    /// not a grant for any other.
     async fn is_beside_its_api(
         &self,
         cliente_id: i32,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use atlas_connectors::Descriptor;
 use atlas_model::{Access, DefaultFor, Notice, notice};
 use atlas_store::Fault;
 
@@ -11,7 +12,6 @@ use super::Atlas;
 use super::clients::{check_api_name, unknown};
 use super::failure::{Exit, Failure};
 use super::runs::Patience;
-use atlas_connectors::Descriptor;
 
 impl Atlas {
     /// Lets a client's default serve an API, by the operator's word.

@@ -139,7 +139,8 @@ impl Atlas {
         Ok(concerns.iter().map(of_concern).collect())
     }
 
-    /// Whether what is sealed can be opened. One that cannot be is enough: there is one key for all.
+    /// Whether what is sealed can be opened. One that cannot be is enough: there is one key for
+    /// all.
     async fn look_at_secrets(&self, clients: &[Client], findings: &mut Vec<Finding>) {
         for client in clients {
             let apis = client.apis.iter().map(|api| api.api.as_str());

@@ -1,9 +1,11 @@
-//! Errors of every room, as operators are told them: a message of the catalogues, the operation that failed, and the exit
-//! code. The causes go along, in English, for the error log.
+//! Errors of every room, as operators are told them: a message of the catalogues, the operation
+//! that failed, and the exit code. The causes go along, in English, for the error log.
 
 use std::error::Error;
 use std::path::Path;
 
+use atlas_connectors::{ImportFamily, LoadError, TrustError, WordError};
+use atlas_http::{CredentialError, lacks_files};
 use atlas_model::{Lease, Notice, PartsError, notice};
 use atlas_pipeline::{End, HeldVersion, Reservation};
 use atlas_store::{Fault, STATEMENT_MAX, StoreError};
@@ -11,8 +13,6 @@ use atlas_store_sql::StoreUrl;
 
 use super::reload::DIGEST_SHOWN;
 use crate::config::ConfigError;
-use atlas_connectors::{ImportFamily, LoadError, TrustError, WordError};
-use atlas_http::{CredentialError, lacks_files};
 
 /// Exit codes, as the documents list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,8 @@ impl Exit {
     }
 }
 
-/// What kind of failure it is, where that says more than the exit code: what a program that asks over HTTP does next.
+/// What kind of failure it is, where that says more than the exit code: what a program that asks
+/// over HTTP does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
     /// The exit code says it all.

@@ -1,8 +1,8 @@
-//! What operators read, in Brazilian Portuguese and in English: one catalogue file for each, in Fluent's format
-//! (<https://projectfluent.org>), whose messages are the same by name.
+//! What operators read, in Brazilian Portuguese and in English: one catalogue file for each, in
+//! Fluent's format (<https://projectfluent.org>), whose messages are the same by name.
 //!
-//! A message for an error has an attribute `.fix`, which says what to do about it; where that is a command, `.page` says it to
-//! whoever is at the page.
+//! A message for an error has an attribute `.fix`, which says what to do about it; where that is a
+//! command, `.page` says it to whoever is at the page.
 
 mod details;
 
@@ -25,7 +25,8 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// The language that a setting or a locale names (`pt-BR`, `pt_BR.UTF-8`, `en`); `None` if we have no catalogue for it.
+    /// The language that a setting or a locale names (`pt-BR`, `pt_BR.UTF-8`, `en`); `None` if we
+    /// have no catalogue for it.
     pub fn parse(name: &str) -> Option<Self> {
         let name = name.trim().to_ascii_lowercase();
         match name.split(['-', '_', '.', '@']).next() {
@@ -58,8 +59,8 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Reads a language's file. The files are part of the program, and tests hold them against each other: what cannot be
-    /// read of one is left out.
+    /// Reads a language's file. The files are part of the program, and tests hold them against each
+    /// other: what cannot be read of one is left out.
     pub fn new(lang: Lang) -> Self {
         let resource = match FluentResource::try_new(lang.source().to_owned()) {
             Ok(resource) => resource,
@@ -117,7 +118,8 @@ impl Catalogue {
                 "reason" => details::said(&notice.key, value, |key, args| self.detail(key, args)).into(),
                 _ => value.into(),
             };
-            // A plain count is a number to Fluent, so that messages can choose between singular and plural.
+            // A plain count is a number to Fluent, so that messages can choose between singular and
+            // plural.
             let value = match value.parse::<u32>() {
                 Ok(number) if number.to_string() == value => FluentValue::from(number),
                 _ => FluentValue::from(value),

@@ -1,5 +1,6 @@
-//! What the product does, as the command line calls it, and as a web page and an API would: register clients, create scraps,
-//! run them, prove that nothing is missing. Every failure is a [`Failure`]: what to tell the operator, and which exit code.
+//! What the product does, as the command line calls it, and as a web page and an API would:
+//! register clients, create scraps, run them, prove that nothing is missing. Every failure is a
+//! [`Failure`]: what to tell the operator, and which exit code.
 //!
 //! - `failure`     errors of every room, as operators are told them
 //! - `access`      who may come in, and what they may do
@@ -101,7 +102,8 @@ use atlas_model::notice;
 pub use atlas_pipeline::{Event, Observer};
 use atlas_store::Store;
 use atlas_store_sql as store;
-/// Where the tables are, the SQL that makes them, and the queries for people who look for themselves.
+/// Where the tables are, the SQL that makes them, and the queries for people who look for
+/// themselves.
 pub use atlas_store_sql::{POSTGRES_SQL, SQLITE_SQL, StoreUrl, VERIFY_NEWEST, VERIFY_TOTALS};
 
 /// An open installation: settings, store, connectors.

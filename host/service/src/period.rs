@@ -1,12 +1,12 @@
 //! Periods as people type them, and the slices of a long one.
 
+use atlas_connectors::Descriptor;
 use atlas_model::notice;
 use chrono::{Datelike, Days, NaiveDate};
 
 use super::failure::Failure;
 use super::scraps::ScrapRequest;
 use crate::zone::Zone;
-use atlas_connectors::Descriptor;
 
 /// Slices of one scrap.
 const SLICES_MAX: usize = 1_000;

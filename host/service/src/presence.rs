@@ -55,8 +55,9 @@ impl Presence {
         !self.steady.lock().unwrap_or_else(PoisonError::into_inner).failing
     }
 
-    /// Whether this process knows who lives: it has itself been seen for as long as the others have to be. After an outage of the
-    /// database everybody looks dead, and after a pause of this process it may be the one that is thought so.
+    /// Whether this process knows who lives: it has itself been seen for as long as the others have
+    /// to be. After an outage of the database everybody looks dead, and after a pause of this
+    /// process it may be the one that is thought so.
     pub(super) fn knows_who_lives(&self) -> bool {
         let steady = *self.steady.lock().unwrap_or_else(PoisonError::into_inner);
         steady.last.elapsed() < self.host.lease && steady.since.elapsed() >= self.host.lease
@@ -68,7 +69,8 @@ async fn beat(store: Arc<dyn Store>, host: Host, steady: Arc<Mutex<Steady>>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // On a connection that has fallen silent it would wait for ever, and the next beat gets another one.
+        // On a connection that has fallen silent it would wait for ever, and the next beat gets
+        // another one.
         let beaten = tokio::time::timeout(host.lease / 2, store.beat(&host)).await;
         let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
         steady.failing = !matches!(beaten, Ok(Ok(())));

@@ -1,4 +1,5 @@
-//! What a scrap would ask for, and one page of it: for whoever wants to see before anything is stored.
+//! What a scrap would ask for, and one page of it: for whoever wants to see before anything is
+//! stored.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,19 +1,19 @@
-//! Connectors that are published to all hosts: whoever takes scraps from the queue has the newest version of each in its folder of
-//! connectors, and those that scraps in the queue began with.
+//! Connectors that are published to all hosts: whoever takes scraps from the queue has the newest
+//! version of each in its folder of connectors, and those that scraps in the queue began with.
 
 use std::collections::HashSet;
 use std::path::Path;
 
+use atlas_connectors::{Arrival, Connector};
 use atlas_model::{NewPublication, Publication, notice};
 use atlas_store::StoreError;
 
 use super::Atlas;
 use super::failure::{Exit, Failure};
-use atlas_connectors::{Arrival, Connector};
 
 impl Atlas {
-    /// Publishes a file, once it has passed what every file has to pass before it serves. `accepted`: no host asks for a word about it.
-    /// Gives what it is.
+    /// Publishes a file, once it has passed what every file has to pass before it serves.
+    /// `accepted`: no host asks for a word about it. Gives what it is.
     pub async fn publish_connector(&self, file: &Path, accepted: bool) -> Result<Connector, Failure> {
         let connector = self.connectors().inspect(file).await?;
         let publication = NewPublication {
@@ -33,8 +33,9 @@ impl Atlas {
         self.store().publications().await.map_err(|error| Failure::store("op-connector", &error))
     }
 
-    /// Puts what was published last of each route into the folder of connectors, unless that was done before, and keeps what
-    /// scraps in the queue began with. One that cannot be put there does not hinder the others: gives why, for each.
+    /// Puts what was published last of each route into the folder of connectors, unless that was
+    /// done before, and keeps what scraps in the queue began with. One that cannot be put there
+    /// does not hinder the others: gives why, for each.
     pub async fn take_published(&self) -> Vec<Failure> {
         let mut failures = Vec::new();
         if let Err(failure) = self.take_each(&mut failures).await {
@@ -70,7 +71,8 @@ impl Atlas {
         Ok(())
     }
 
-    /// Keeps the version of this digest, if it was published. False: it was not, or nothing is kept here.
+    /// Keeps the version of this digest, if it was published. False: it was not, or nothing is kept
+    /// here.
     pub(super) async fn keep_published(&self, sha256: &str) -> Result<bool, Failure> {
         let publications = self.publications().await?;
         let Some(publication) = publications.iter().find(|publication| publication.sha256 == sha256) else {

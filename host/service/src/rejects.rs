@@ -1,4 +1,5 @@
-//! Rejected records, put into the table after all: after a limit was raised, or whatever the database had against them is gone.
+//! Rejected records, put into the table after all: after a limit was raised, or whatever the
+//! database had against them is gone.
 
 use std::collections::HashMap;
 
@@ -45,8 +46,8 @@ impl Atlas {
         }
     }
 
-    /// Puts rejected records through the same checks once more, under the limits of now, and into the table. All of a scrap, all
-    /// that there are, or those with these ids.
+    /// Puts rejected records through the same checks once more, under the limits of now, and into
+    /// the table. All of a scrap, all that there are, or those with these ids.
     pub async fn replay(
         &self,
         ids: &[i64],
@@ -83,7 +84,8 @@ impl Atlas {
         }
         let route = &rejected.origem;
         if !unhashed.contains_key(route) {
-            // What the hash leaves out is as the version says that serves: it would hash the record so.
+            // What the hash leaves out is as the version says that serves: it would hash the record
+            // so.
             let Ok(connector) = self.connectors().connector(route).await else {
                 return Ok(Replayed::Rejected("no_connector", route.clone()));
             };

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use atlas_connectors::{
+    Connector, HoldReason, Quarantined, RegistryEvent, RegistryObserver, Skipped, Trial, VersionsInUse, Watching,
+};
 use atlas_model::{Notice, notice};
 use atlas_store::Store;
 
 use super::Atlas;
 use super::failure::{Exit, Failure};
-use atlas_connectors::{
-    Connector, HoldReason, Quarantined, RegistryEvent, RegistryObserver, Skipped, Trial, VersionsInUse, Watching,
-};
 
 /// Digits of a digest that are shown.
 pub(super) const DIGEST_SHOWN: usize = 12;

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::failure::Failure;
 
-/// A run's summary. Serialised, it is the JSON that the documents list; `motivo` is filled in by whoever knows the language.
+/// A run's summary. Serialised, it is the JSON that the documents list; `motivo` is filled in by
+/// whoever knows the language.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
     /// The scrap.
@@ -32,7 +33,8 @@ pub struct RunReport {
     pub total_declarado: Option<i64>,
     /// Over all runs of the scrap.
     pub duracao_ms: i64,
-    /// The version of the connector that the last run began with. Each page records the one that fetched it.
+    /// The version of the connector that the last run began with. Each page records the one that
+    /// fetched it.
     pub conector: Option<ConnectorReport>,
     /// How many slices it is divided into, and how many of them are done.
     #[serde(skip_serializing_if = "Option::is_none")]

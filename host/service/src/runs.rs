@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atlas_connectors::{Connector, ConnectorSource, Descriptor, ScrapFacts};
+use atlas_http::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
 use atlas_model::{Access, Account, ConnectorStamp, Lease, NewScrap, Notice, RunEnd, Scrap, ScrapState, notice};
 use atlas_pipeline::{self as pipeline, End, HeldVersion, Job, Observer, RunSettings, patiently};
 use atlas_store::{Fault, StoreError};
@@ -17,12 +19,12 @@ use super::report::{RunReport, write_reasons};
 use super::scraps::{PAGE_SIZE_MAX, no_token};
 use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::memory;
-use atlas_connectors::{Connector, ConnectorSource, Descriptor, ScrapFacts};
-use atlas_http::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
 
-/// How long the end of a run is tried to be written down by one who has waited for the database in vain already.
+/// How long the end of a run is tried to be written down by one who has waited for the database in
+/// vain already.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
-/// How often in a row a worker takes a scrap again whose source fails and that gets no page; then a person has to.
+/// How often in a row a worker takes a scrap again whose source fails and that gets no page; then a
+/// person has to.
 const RERUNS_MAX: i32 = 12;
 /// The longest wait between two of those runs.
 const RERUN_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
@@ -53,7 +55,8 @@ pub struct Taken {
     pub asked_back: CancellationToken,
 }
 
-/// How long a run waits for a database that does not answer: once it is told to stop, not much longer.
+/// How long a run waits for a database that does not answer: once it is told to stop, not much
+/// longer.
 #[derive(Clone, Copy)]
 pub(super) struct Patience<'a> {
     pub(super) until: Instant,
@@ -102,8 +105,9 @@ impl Atlas {
         scrap.ok_or_else(|| Failure::not_found(notice!("error-scrap-unknown", id = id)))
     }
 
-    /// Runs a scrap, new or left behind by whatever ended its last run, until it ends. `announce` is told once everything
-    /// that can be checked beforehand was. One that is done already is reported as it stands.
+    /// Runs a scrap, new or left behind by whatever ended its last run, until it ends. `announce`
+    /// is told once everything that can be checked beforehand was. One that is done already is
+    /// reported as it stands.
     pub async fn run_scrap(
         &self,
         id: i64,
@@ -216,8 +220,9 @@ impl Atlas {
         self.finish(&lease, &end, began.elapsed(), &again, patience).await
     }
 
-    /// A scrap of the queue cannot even begin. What only this host or this moment lacks (the database, its key) does not end it:
-    /// it is taken again, perhaps by another host. Anything else waits for a person, whoever would take it.
+    /// A scrap of the queue cannot even begin. What only this host or this moment lacks (the
+    /// database, its key) does not end it: it is taken again, perhaps by another host. Anything
+    /// else waits for a person, whoever would take it.
     async fn give_up(&self, lease: &Lease, failure: &Failure, observer: &dyn Observer) {
         let (state, again_in, failures) = match failure.exit {
             Exit::Credential => (ScrapState::TokenRecusado, None, 0),
@@ -230,8 +235,8 @@ impl Atlas {
         };
         let reason = write_reasons(std::slice::from_ref(&failure.notice));
         let end = RunEnd { state, reason: reason.as_deref(), elapsed_ms: 0, again_in, failures, as_asked: false };
-        // A lease that a run had raised is not this one any more, and the run has written its own end. If the database is
-        // gone, the scrap is taken again when it is back.
+        // A lease that a run had raised is not this one any more, and the run has written its own
+        // end. If the database is gone, the scrap is taken again when it is back.
         if let Err(error) = patiently(LAST_PATIENCE, observer, || self.store().finish(lease, &end)).await {
             tracing::debug!(%error, scrap = lease.scrap_id, "why the scrap did not begin was not written down");
         }
@@ -268,8 +273,8 @@ impl Atlas {
         failure
     }
 
-    /// The version that goes on with a scrap: the one that serves, else, if the scrap's cursors mean nothing to it, the one
-    /// that the scrap had.
+    /// The version that goes on with a scrap: the one that serves, else, if the scrap's cursors
+    /// mean nothing to it, the one that the scrap had.
     async fn connector_for(&self, scrap: &Scrap, patience: Patience<'_>) -> Result<Arc<Connector>, Failure> {
         let serving = self.connectors().connector(&scrap.rota).await?;
         let descriptor = &serving.descriptor;
@@ -314,7 +319,8 @@ impl Atlas {
         let host = self.presence().await?.id();
         let claimed = match run_for {
             RunFor::Operator => patience.wait(|| self.store().claim(id, &stamp, host)).await,
-            // Not whoever has it: this process may have slept since it took the scrap, and another may run it.
+            // Not whoever has it: this process may have slept since it took the scrap, and another
+            // may run it.
             RunFor::Queue(taken) => self.store().claim_taken(&taken.lease, &stamp, host).await,
         };
         claimed.map_err(|error| match error.fault {
@@ -323,7 +329,8 @@ impl Atlas {
         })
     }
 
-    /// What the client may ask of the API: as the operator says, and as the connector declares beside that.
+    /// What the client may ask of the API: as the operator says, and as the connector declares
+    /// beside that.
     async fn budgets(
         &self,
         cliente_id: i32,
@@ -438,8 +445,8 @@ impl Atlas {
             match (written, &failure) {
                 (Ok(true), _) => {}
                 (Ok(false), _) => failure = Failure::of_end(&End::LeaseLost, lease),
-                // The database is gone: that is the failure, and the run's own if it was the cause. The scrap can be
-                // resumed as it stands.
+                // The database is gone: that is the failure, and the run's own if it was the cause.
+                // The scrap can be resumed as it stands.
                 (Err(error), None) => failure = Some(Failure::store("op-run", &error)),
                 (Err(_), Some(_)) => {}
             }
@@ -479,8 +486,8 @@ struct Again<'a> {
 }
 
 impl Again<'_> {
-    /// The state in which a run leaves its scrap that has so many pages now, the wait until it is taken again, and how many runs in a
-    /// row have failed.
+    /// The state in which a run leaves its scrap that has so many pages now, the wait until it is
+    /// taken again, and how many runs in a row have failed.
     fn after(&self, end: &End, pages: i64) -> (ScrapState, Option<Duration>, i32) {
         let is_queues = matches!(self.run_for, RunFor::Queue(_));
         match end {
@@ -500,7 +507,8 @@ impl Again<'_> {
             End::AttemptsExhausted { .. } | End::NeverReady { .. } if is_queues => {
                 self.after_a_failure(end.state(), pages)
             }
-            // The database did not answer for as long as it is waited for, and does again, or this would not be written.
+            // The database did not answer for as long as it is waited for, and does again, or this
+            // would not be written.
             End::Store(error)
                 if is_queues && matches!(error.fault, Fault::Unavailable | Fault::TooSlow | Fault::Collision) =>
             {
@@ -517,15 +525,16 @@ impl Again<'_> {
     }
 }
 
-/// How long a scrap waits for its next run when so many in a row have failed. None: a person has to look at it.
+/// How long a scrap waits for its next run when so many in a row have failed. None: a person has to
+/// look at it.
 fn rerun_in(failures: i32, first_wait: Duration) -> Option<Duration> {
     let doubled = u32::try_from(failures - 1).unwrap_or_default().min(16);
     let wait = first_wait.saturating_mul(1 << doubled).min(RERUN_WAIT_MAX);
     (failures <= RERUNS_MAX).then_some(wait)
 }
 
-/// How long it is until the moment that a connector named, nothing if it is over. None: it named none that can be read, and a person
-/// decides.
+/// How long it is until the moment that a connector named, nothing if it is over. None: it named
+/// none that can be read, and a person decides.
 fn wait_until(until: Option<&str>) -> Option<Duration> {
     let until = DateTime::parse_from_rfc3339(until?.trim()).ok()?;
     let wait = (until.to_utc() - Utc::now()).to_std();
@@ -541,7 +550,8 @@ fn own_settings(batch: Option<i32>, attempts: Option<i32>, host: RunSettings) ->
     RunSettings { batch: batch.map_or(host.batch, |batch| batch.min(BATCH_MAX)), retry, ..host }
 }
 
-/// What a scrap asks for in a page; one that somebody inserted without saying, what the connector does.
+/// What a scrap asks for in a page; one that somebody inserted without saying, what the connector
+/// does.
 pub(super) fn own_page_size(asked: i32, descriptor: &Descriptor) -> i32 {
     let asked = if asked > 0 { asked } else { i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX) };
     asked.min(PAGE_SIZE_MAX)

@@ -1,7 +1,9 @@
-//! Schedules: scraps that are created by themselves, by whichever worker sees first that one is due.
+//! Schedules: scraps that are created by themselves, by whichever worker sees first that one is
+//! due.
 
 use std::str::FromStr;
 
+use atlas_connectors::Descriptor;
 use atlas_model::{Fired, Firing, NewSchedule, NewScrap, Schedule, notice};
 use atlas_store::{Fault, StoreError};
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -12,7 +14,6 @@ use croner::parser::{CronParser, Seconds};
 use super::Atlas;
 use super::failure::{Exit, Failure};
 use super::scraps::{Created, ScrapRequest};
-use atlas_connectors::Descriptor;
 
 /// The longest window: what is older is a scrap of its own.
 const WINDOW_MAX: i32 = 3_660;
@@ -52,7 +53,8 @@ impl Times {
         Ok(Self { cron, zone })
     }
 
-    /// The next moment after this one, in seconds since 1970. However many were missed until then, they are one.
+    /// The next moment after this one, in seconds since 1970. However many were missed until then,
+    /// they are one.
     fn after(&self, moment: DateTime<Utc>) -> Result<i64, Failure> {
         let next = self.cron.find_next_occurrence(&moment.with_timezone(&self.zone), false);
         let never = |error: croner::errors::CronError| {
@@ -229,8 +231,9 @@ fn scrap(schedule: &Schedule, descriptor: &Descriptor, settings: String, now: Da
     }
 }
 
-/// So many days, with today's. Where the last scrap's last day is further back, from there: it was not over then, and what belongs to
-/// the days before may have appeared since, as long as the source lags. So nothing is left out, however many times were missed.
+/// So many days, with today's. Where the last scrap's last day is further back, from there: it was
+/// not over then, and what belongs to the days before may have appeared since, as long as the
+/// source lags. So nothing is left out, however many times were missed.
 fn period(days: i32, last_day: Option<&str>, lag_seconds: u64, today: NaiveDate) -> (NaiveDate, NaiveDate) {
     let back = |day: NaiveDate, days: u64| day.checked_sub_days(Days::new(days)).unwrap_or(day);
     let window = back(today, u64::try_from(days.saturating_sub(1)).unwrap_or(0));

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use atlas_connectors::Descriptor;
 use atlas_model::{Asked, NewScrap, Notice, Scrap, ScrapFilter, ScrapState, notice};
 use atlas_store::Fault;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,6 @@ use super::preview::Nobody;
 use super::report::write_reasons;
 use super::runs::Patience;
 use crate::config::{BATCH_MAX, RETRIES_MAX};
-use atlas_connectors::Descriptor;
 
 /// Records of one page that may be asked for.
 pub const PAGE_SIZE_MAX: i32 = 100_000;
@@ -126,7 +126,8 @@ impl Atlas {
         self.store().unfinished_slices(whole).await.map_err(|error| Failure::store("op-scrap", &error))
     }
 
-    /// Cancels a scrap, or what is left of its slices, whoever runs it. It can be resumed all the same.
+    /// Cancels a scrap, or what is left of its slices, whoever runs it. It can be resumed all the
+    /// same.
     pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
         let ids = if self.scrap(id).await?.slices > 0 { self.unfinished_slices(id).await? } else { vec![id] };
         let reason = write_reasons(&[notice!("end-cancelled", id = id)]).unwrap_or_default();
@@ -153,7 +154,8 @@ impl Atlas {
         refused(asked, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
     }
 
-    /// Asks something of a scrap, or of what is left of its slices: then it is refused only if all of them refuse it.
+    /// Asks something of a scrap, or of what is left of its slices: then it is refused only if all
+    /// of them refuse it.
     async fn ask(&self, scrap: &Scrap, wish: Wish<'_>) -> Result<Asked, Failure> {
         let ids = if scrap.slices > 0 { self.unfinished_slices(scrap.id).await? } else { vec![scrap.id] };
         let mut together = Asked::Refused;
@@ -171,7 +173,8 @@ impl Atlas {
         Ok(together)
     }
 
-    /// Leaves a scrap to the workers, who take it at once: whatever ended its last run, and however long it was to wait.
+    /// Leaves a scrap to the workers, who take it at once: whatever ended its last run, and however
+    /// long it was to wait.
     pub async fn requeue_scrap(&self, id: i64) -> Result<Asked, Failure> {
         let scrap = self.scrap(id).await?;
         let asked = self.ask(&scrap, Wish::Requeue).await?;

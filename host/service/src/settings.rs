@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use atlas_connectors::{Connector, Descriptor, SecretSettings};
 use atlas_model::{Secret, notice};
 use atlas_store::StoreError;
 use serde_json::{Map, Value};
@@ -12,7 +13,6 @@ use super::Atlas;
 use super::clients::check_api_name;
 use super::failure::{Exit, Failure};
 use super::runs::Patience;
-use atlas_connectors::{Connector, Descriptor, SecretSettings};
 
 /// Bytes of an API's settings.
 const SETTINGS_MAX: usize = 64 * 1024;

@@ -1,14 +1,15 @@
-//! Signing connectors and checking signatures, file by file: keys and components are read here, signatures and keys written.
+//! Signing connectors and checking signatures, file by file: keys and components are read here,
+//! signatures and keys written.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use atlas_connectors::{self, NewKey, SignError};
 use atlas_model::{Secret, notice};
 
 use super::Connectors;
 use super::failure::{Exit, Failure};
-use atlas_connectors::{self, NewKey, SignError};
 
 /// A key's file: three short lines.
 const KEY_BYTES_MAX: usize = 8 * 1024;
@@ -22,8 +23,9 @@ pub struct Signed {
 }
 
 impl Connectors {
-    /// Makes a key pair: the secret key in a new file that only this user may read, the public key beside it (`FILE.pub`).
-    /// Neither replaces a file. Gives the public key's file, and the key as `atlas.toml` takes it.
+    /// Makes a key pair: the secret key in a new file that only this user may read, the public key
+    /// beside it (`FILE.pub`). Neither replaces a file. Gives the public key's file, and the key as
+    /// `atlas.toml` takes it.
     pub fn make_key(&self, secret_file: &Path, password: Option<&Secret>) -> Result<(PathBuf, String), Failure> {
         let NewKey { secret_file: secret, public_file: public, public_key } =
             atlas_connectors::generate_key(password).map_err(|error| key_failure(secret_file, &error))?;
@@ -35,8 +37,9 @@ impl Connectors {
         Ok((public_file, public_key))
     }
 
-    /// Signs a component and writes the signature beside it. The file must be what Atlas would load, as far as that can be
-    /// seen without running it: a signature on anything else would only be found out by those who trusted it.
+    /// Signs a component and writes the signature beside it. The file must be what Atlas would
+    /// load, as far as that can be seen without running it: a signature on anything else would only
+    /// be found out by those who trusted it.
     pub fn sign(&self, file: &Path, secret_file: &Path, password: Option<&Secret>) -> Result<Signed, Failure> {
         let secret = read_key(secret_file)?;
         let component = self.read_component(file)?;
@@ -48,8 +51,8 @@ impl Connectors {
         Ok(Signed { signature, sha256: component.sha256 })
     }
 
-    /// Whether a component is signed by this key (a public key, or a file with one), or without one by a key that `atlas.toml`
-    /// lists for the route of the file's name.
+    /// Whether a component is signed by this key (a public key, or a file with one), or without one
+    /// by a key that `atlas.toml` lists for the route of the file's name.
     pub fn verify(&self, file: &Path, key: Option<&str>) -> Result<Signed, Failure> {
         let route = file.file_stem().unwrap_or_default().to_string_lossy();
         let keys = match key {

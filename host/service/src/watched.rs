@@ -12,8 +12,8 @@ impl Atlas {
         self.store().newest_scrap().await.map_err(|error| Failure::store(WATCHING, &error))
     }
 
-    /// Scraps, slices among them, that run, ended within the last few seconds, or have an id greater
-    /// than `after`; at most `limit`.
+    /// Scraps, slices among them, that run, ended within the last few seconds, or have an id
+    /// greater than `after`; at most `limit`.
     pub async fn watch_scraps(&self, after: i64, limit: i64) -> Result<Vec<Scrap>, Failure> {
         self.store().watch_scraps(after, limit).await.map_err(|error| Failure::store(WATCHING, &error))
     }

@@ -56,8 +56,9 @@ async fn alongside<T, F: Future<Output = ()>>(
 }
 
 impl Atlas {
-    /// Takes scraps from the queue and runs each by `run`, as many at once as this process may, until `stop`, which has to stop the
-    /// runs as well. `complain` is told of a queue that cannot be read; it is tried again for as long as it takes.
+    /// Takes scraps from the queue and runs each by `run`, as many at once as this process may,
+    /// until `stop`, which has to stop the runs as well. `complain` is told of a queue that cannot
+    /// be read; it is tried again for as long as it takes.
     pub async fn work<F: Future<Output = ()>>(
         &self,
         until: WorkUntil,
@@ -132,7 +133,8 @@ impl Atlas {
             let taken = if room {
                 let taking = pin!(self.take(&busy));
                 tokio::select! {
-                    // The runs go on meanwhile: one of them may have the very connection that this waits for.
+                    // The runs go on meanwhile: one of them may have the very connection that this
+                    // waits for.
                     taken = alongside(taking, &mut runs) => taken,
                     // What it may have taken all the same is anybody's once this process leaves.
                     () = stop.cancelled() => break,

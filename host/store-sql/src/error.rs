@@ -14,7 +14,8 @@ pub(crate) fn sorted(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreEr
     }
 }
 
-/// The same for a statement that makes an index: rows that it finds twice are there the next time too.
+/// The same for a statement that makes an index: rows that it finds twice are there the next time
+/// too.
 pub(crate) fn sorted_index(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |error| {
         let twice = error.as_database_error().is_some_and(|e| e.is_unique_violation());
@@ -66,21 +67,25 @@ fn fault_of(error: &sqlx::Error) -> Fault {
 /// SQLSTATE classes, <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
 fn postgres_fault(code: &str) -> Fault {
     match code {
-        // serialization_failure, deadlock_detected, unique_violation (of an index that ON CONFLICT does not name)
+        // serialization_failure, deadlock_detected, unique_violation (of an index that ON CONFLICT
+        // does not name)
         "40001" | "40P01" | "23505" => Fault::Collision,
         // lock_not_available: somebody renews a credential for longer than it should take
         "55P03" => Fault::Collision,
         // foreign_key_violation: not a record's fault, its client is gone
         "23503" => Fault::Missing,
-        // undefined_table, undefined_column, invalid_column_reference (no unique index for ON CONFLICT), privileges
+        // undefined_table, undefined_column, invalid_column_reference (no unique index for ON
+        // CONFLICT), privileges
         "42P01" | "42703" | "42P10" | "42501" | "3F000" => Fault::Schema,
         // program_limit_exceeded and its kind: one value is too large for an index
         // raise_exception: somebody's trigger will not have it
         "54000" | "54001" | "54011" | "P0001" => Fault::Poison,
-        // too_many_connections, cannot_connect_now, admin and crash shutdown, read-only after a failover
+        // too_many_connections, cannot_connect_now, admin and crash shutdown, read-only after a
+        // failover
         "53300" | "57P01" | "57P02" | "57P03" | "25006" => Fault::Unavailable,
-        // disk_full, out_of_memory, io_error; query_canceled, by the server's statement_timeout or its administrator: none of
-        // them is the statement's fault, and what a source handed out but once must not be given up for one of them
+        // disk_full, out_of_memory, io_error; query_canceled, by the server's statement_timeout or
+        // its administrator: none of them is the statement's fault, and what a source handed out
+        // but once must not be given up for one of them
         "53100" | "53200" | "58030" | "57014" => Fault::Unavailable,
         _ if code.starts_with("08") => Fault::Unavailable,
         _ if code.starts_with("22") || code.starts_with("23") => Fault::Poison,

@@ -51,8 +51,9 @@ pub const CONNECTIONS: usize = 25;
 /// How many somebody may say: fewer than these would not do for a run.
 pub const CONNECTIONS_WITHIN: std::ops::RangeInclusive<usize> = 8..=200;
 
-/// Opens the store that a URL names (`postgres://…`, `postgresql://…`, `sqlite:FILE`). Creates an embedded database that
-/// is not there; touches no table. With a key, secrets are sealed when they are written; without one they stand in the clear.
+/// Opens the store that a URL names (`postgres://…`, `postgresql://…`, `sqlite:FILE`). Creates an
+/// embedded database that is not there; touches no table. With a key, secrets are sealed when they
+/// are written; without one they stand in the clear.
 pub async fn open(url: &StoreUrl, key: Option<StoreKey>) -> Result<Arc<dyn Store>, StoreError> {
     open_with(url, key, CONNECTIONS).await
 }

@@ -1,8 +1,10 @@
-//! Secrets at rest: sealed on their way into a table where there is a key, opened on their way out. XChaCha20-Poly1305, with
-//! the client, the API and the column as associated data, so that a sealed value that is moved to another row does not open.
+//! Secrets at rest: sealed on their way into a table where there is a key, opened on their way out.
+//! XChaCha20-Poly1305, with the client, the API and the column as associated data, so that a sealed
+//! value that is moved to another row does not open.
 //!
-//! A sealed value is `atlas1:` and the Base64 of a random nonce of 24 bytes, the ciphertext and its tag. What stands in the
-//! clear, from before there was a key, is read as it is, and sealed when it is written the next time.
+//! A sealed value is `atlas1:` and the Base64 of a random nonce of 24 bytes, the ciphertext and its
+//! tag. What stands in the clear, from before there was a key, is read as it is, and sealed when it
+//! is written the next time.
 
 use atlas_model::{Secret, StoreKey};
 use atlas_store::{Fault, StoreError};

@@ -7,7 +7,8 @@ use sqlx::FromRow;
 
 use crate::values::CountsRow;
 
-/// The state of a scrap that its slices make up, as the table has it. No run ever begins or ends with it.
+/// The state of a scrap that its slices make up, as the table has it. No run ever begins or ends
+/// with it.
 pub(crate) const DIVIDED: &str = "dividido";
 
 /// Slices of one scrap that are in one state.
@@ -83,8 +84,8 @@ fn unite_one(scrap: &mut Scrap, slices: &[Slices]) {
     scrap.slices_done = i32::try_from(done).unwrap_or(i32::MAX);
 }
 
-/// In which state a scrap is whose slices are in these, each with whether it is gone on with by itself: done when all are, else as
-/// whatever still moves, else as what stopped it.
+/// In which state a scrap is whose slices are in these, each with whether it is gone on with by
+/// itself: done when all are, else as whatever still moves, else as what stopped it.
 fn state_together(slices: &[(ScrapState, bool)]) -> ScrapState {
     use ScrapState::*;
 

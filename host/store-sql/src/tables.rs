@@ -61,7 +61,8 @@ pub(crate) fn indexes(sql: &str) -> Vec<String> {
     named.collect()
 }
 
-/// The SQL that creates every table by hand, as PostgreSQL takes it: all migrations, in their order.
+/// The SQL that creates every table by hand, as PostgreSQL takes it: all migrations, in their
+/// order.
 pub const POSTGRES_SQL: &str = concat!(
     include_str!("../../../migrations/postgres/0001_base.sql"),
     "\n",

@@ -22,7 +22,8 @@ impl StoreUrl {
         } else {
             let file = url.strip_prefix("sqlite:")?;
             let file = file.strip_prefix("//").unwrap_or(file);
-            // Parameters and databases in memory, as other programs write them, would otherwise become files of that name.
+            // Parameters and databases in memory, as other programs write them, would otherwise
+            // become files of that name.
             let is_file = !file.is_empty() && !file.contains('?') && file != ":memory:";
             is_file.then(|| Self::Sqlite(file.into()))
         }
@@ -57,7 +58,8 @@ impl StoreUrl {
         is_missing.then(|| std::path::absolute(file).unwrap_or_else(|_| file.clone()))
     }
 
-    /// A server by its parts, as `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and `DB_PASSWORD` give them.
+    /// A server by its parts, as `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and `DB_PASSWORD` give
+    /// them.
     pub fn postgres_from_parts(host: &str, port: u16, name: &str, user: &str, password: &Secret) -> Self {
         let options = PgConnectOptions::new_without_pgpass()
             .host(host)

@@ -1,6 +1,7 @@
 //! The two verification queries, for people who look for themselves.
 
-/// The two verification queries, as people type them; `$1` is the client. What the page shows is counted in the same way.
+/// The two verification queries, as people type them; `$1` is the client. What the page shows is
+/// counted in the same way.
 pub const VERIFY_TOTALS: &str =
     "SELECT origem, COUNT(*), COUNT(DISTINCT hash_conteudo) FROM dados_raw WHERE cliente_id = $1 GROUP BY origem;";
 

@@ -1,5 +1,6 @@
-//! What opens the page and the API: a password, one-time links, sessions, tokens. The store has no secret of them that could be
-//! used: of random ones their SHA-256, of the password its Argon2id hash.
+//! What opens the page and the API: a password, one-time links, sessions, tokens. The store has no
+//! secret of them that could be used: of random ones their SHA-256, of the password its Argon2id
+//! hash.
 
 use async_trait::async_trait;
 use atlas_model::{AccessKind, AccessRow, Earlier, NewAccess};
@@ -9,8 +10,8 @@ use crate::StoreError;
 /// Doors. Every call is atomic; `now` and all that expires are seconds since 1970.
 #[async_trait]
 pub trait Doors: Send + Sync {
-    /// Has something open a door, and gives its number. A password takes the place of the one before, and ends all
-    /// sessions and links.
+    /// Has something open a door, and gives its number. A password takes the place of the one
+    /// before, and ends all sessions and links.
     async fn add_access(&self, access: &NewAccess<'_>) -> Result<i64, StoreError>;
 
     /// What has this secret and has not expired.

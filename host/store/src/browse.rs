@@ -1,5 +1,5 @@
-//! What people look at: scraps, the pages of one, records. Always a part at a time, from a key on, so that the last part costs
-//! no more than the first.
+//! What people look at: scraps, the pages of one, records. Always a part at a time, from a key on,
+//! so that the last part costs no more than the first.
 
 use async_trait::async_trait;
 use atlas_model::{HostRow, PageRow, RawRecord, RecordFilter, Scrap, ScrapFilter, ScrapSums, StepTotal};
@@ -9,13 +9,15 @@ use crate::StoreError;
 /// Looking. Nothing here changes anything.
 #[async_trait]
 pub trait Browse: Send + Sync {
-    /// The newest scraps first, at most `limit`. Slices are not among them unless they are asked for, but what they make up.
+    /// The newest scraps first, at most `limit`. Slices are not among them unless they are asked
+    /// for, but what they make up.
     async fn scraps(&self, filter: &ScrapFilter, limit: i64) -> Result<Vec<Scrap>, StoreError>;
 
     /// How many scraps are in each state, slices not counted: by the state's name in the table.
     async fn scraps_by_state(&self) -> Result<Vec<(String, i64)>, StoreError>;
 
-    /// Scraps, slices among them, that run, ended within the last few seconds, or have an id greater than `after`; at most `limit`.
+    /// Scraps, slices among them, that run, ended within the last few seconds, or have an id
+    /// greater than `after`; at most `limit`.
     async fn watch_scraps(&self, after: i64, limit: i64) -> Result<Vec<Scrap>, StoreError>;
 
     /// The greatest id of a scrap; 0 if there is none.
@@ -27,8 +29,8 @@ pub trait Browse: Send + Sync {
     /// The pages of a scrap that became known last, in that order.
     async fn newest_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<PageRow>, StoreError>;
 
-    /// Records, the newest first, with an id smaller than `before`; of those whose payload is larger than `longest` characters only
-    /// so many.
+    /// Records, the newest first, with an id smaller than `before`; of those whose payload is
+    /// larger than `longest` characters only so many.
     async fn records(
         &self,
         filter: &RecordFilter,
@@ -40,7 +42,8 @@ pub trait Browse: Send + Sync {
     /// Records, the oldest first, with an id greater than `after`, whole.
     async fn export(&self, filter: &RecordFilter, after: i64, limit: i64) -> Result<Vec<RawRecord>, StoreError>;
 
-    /// Whole records before one, newest first: at most `limit`, and of those as many as [`export`](Self::export) gives.
+    /// Whole records before one, newest first: at most `limit`, and of those as many as
+    /// [`export`](Self::export) gives.
     async fn read_back(&self, filter: &RecordFilter, before: i64, limit: i64) -> Result<Vec<RawRecord>, StoreError>;
 
     /// One record, whole.

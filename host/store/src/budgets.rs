@@ -1,4 +1,5 @@
-//! Budgets of requests, shared by all hosts: what a client may still ask of an API, and how many pages at once.
+//! Budgets of requests, shared by all hosts: what a client may still ask of an API, and how many
+//! pages at once.
 
 use std::time::Duration;
 

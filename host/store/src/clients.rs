@@ -1,5 +1,5 @@
-//! Changes of clients: a token, where an API is, and what goes there change together or not at all, so that nobody ever reads a credential
-//! beside a base URL that it was not meant for.
+//! Changes of clients: a token, where an API is, and what goes there change together or not at all,
+//! so that nobody ever reads a credential beside a base URL that it was not meant for.
 
 use async_trait::async_trait;
 use atlas_model::{Access, ApiChange, Client, ClientWrite, Parts, Secret, StoreKey};
@@ -9,8 +9,9 @@ use crate::{CredentialLock, Fault, StoreError};
 /// Clients. Every call is atomic.
 #[async_trait]
 pub trait Clients: Send + Sync {
-    /// Changes a client. Fails with [`Fault::Exists`] where a new one is there already (unless it comes with one more API of its own),
-    /// with [`Fault::Missing`] where it is not there, or a new API comes without a base URL, and with [`Fault::Guarded`].
+    /// Changes a client. Fails with [`Fault::Exists`] where a new one is there already (unless it
+    /// comes with one more API of its own), with [`Fault::Missing`] where it is not there, or a new
+    /// API comes without a base URL, and with [`Fault::Guarded`].
     async fn change_client(&self, cliente_id: i32, write: ClientWrite<'_>) -> Result<(), StoreError>;
 
     /// Registers a client, or fails with [`Fault::Exists`].
@@ -29,7 +30,8 @@ pub trait Clients: Send + Sync {
         found(self.change_client(cliente_id, ClientWrite { token, active, ..ClientWrite::default() }).await)
     }
 
-    /// Sets where an API of a client is, and its own credential. Fails with [`Fault::Missing`] if a new API comes without a base URL.
+    /// Sets where an API of a client is, and its own credential. Fails with [`Fault::Missing`] if a
+    /// new API comes without a base URL.
     async fn set_api(&self, cliente_id: i32, api: &str, change: ApiChange<'_>) -> Result<(), StoreError> {
         self.change_client(cliente_id, ClientWrite { api: Some((api, change)), ..ClientWrite::default() }).await
     }
@@ -40,19 +42,23 @@ pub trait Clients: Send + Sync {
         found(self.change_client(cliente_id, ClientWrite { api, parts: Some(parts), ..ClientWrite::default() }).await)
     }
 
-    /// Locks an API's credential of several parts, for one holder among all processes: waits for the one who has it, and
-    /// gives it as it stands then. [`Fault::Missing`]: there is none (any more). A holder that is not heard of again, a dead
-    /// one perhaps, has it for [`CREDENTIAL_LEASE`](crate::CREDENTIAL_LEASE). No transaction and no connection is kept for it.
+    /// Locks an API's credential of several parts, for one holder among all processes: waits for
+    /// the one who has it, and gives it as it stands then. [`Fault::Missing`]: there is none (any
+    /// more). A holder that is not heard of again, a dead one perhaps, has it for
+    /// [`CREDENTIAL_LEASE`](crate::CREDENTIAL_LEASE). No transaction and no connection is kept for
+    /// it.
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError>;
 
-    /// Seals every secret with a new key, all or none, and gives how many they were. What is in the clear is sealed too.
+    /// Seals every secret with a new key, all or none, and gives how many they were. What is in the
+    /// clear is sealed too.
     async fn rekey(&self, key: &StoreKey) -> Result<u64, StoreError>;
 
     /// Removes one API of a client, and takes it from what the client's default serves; false if it
     /// was neither.
     async fn remove_api(&self, cliente_id: i32, api: &str) -> Result<bool, StoreError>;
 
-    /// Removes a client that has neither rows nor scraps ([`Fault::InUse`] otherwise); false if it was not there.
+    /// Removes a client that has neither rows nor scraps ([`Fault::InUse`] otherwise); false if it
+    /// was not there.
     async fn remove_client(&self, cliente_id: i32) -> Result<bool, StoreError>;
 
     /// All clients, by id.

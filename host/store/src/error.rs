@@ -1,5 +1,5 @@
-//! Errors of the store, sorted by what the caller can do about them: the pipeline decides on [`Fault`], people read the
-//! chain behind it.
+//! Errors of the store, sorted by what the caller can do about them: the pipeline decides on
+//! [`Fault`], people read the chain behind it.
 
 use std::error::Error as StdError;
 
@@ -8,14 +8,16 @@ use thiserror::Error;
 /// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// A clash between transactions (deadlock, serialisation, a unique index other than the hash's): the same again.
+    /// A clash between transactions (deadlock, serialisation, a unique index other than the
+    /// hash's): the same again.
     Collision,
     /// The data itself was refused: with several records, find the one.
     Poison,
     /// The database dropped a row without an error, as a trigger or a rule can: with several
     /// records, find the one.
     NotKept,
-    /// No connection, or lost, or nothing left on the server to work with: the outcome may be unknown; try again later.
+    /// No connection, or lost, or nothing left on the server to work with: the outcome may be
+    /// unknown; try again later.
     Unavailable,
     /// A statement took longer than it may ([`STATEMENT_MAX`](crate::STATEMENT_MAX)), and was
     /// ended: at once, the same again would most likely take as long.
@@ -69,7 +71,8 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// An error that the store itself found. `doing` says what was being done, for the chain that people read.
+    /// An error that the store itself found. `doing` says what was being done, for the chain that
+    /// people read.
     pub fn new(fault: Fault, doing: &'static str, detail: impl Into<String>) -> Self {
         Self { fault, doing, detail: Some(detail.into()), message: None, trait_of: None, source: None }
     }

@@ -8,7 +8,8 @@ use crate::StoreError;
 /// The frontier. Every call is atomic.
 #[async_trait]
 pub trait Frontier: Send + Sync {
-    /// The cursors of a sweep still to be fetched, in the order in which they became known, after `after`.
+    /// The cursors of a sweep still to be fetched, in the order in which they became known, after
+    /// `after`.
     async fn pending(
         &self,
         lease: &Lease,
@@ -23,9 +24,10 @@ pub trait Frontier: Send + Sync {
     /// Whether `candidate` is one of the pages that led to `page`.
     async fn is_ancestor(&self, lease: &Lease, candidate: CursorId, page: PageKey) -> Result<bool, StoreError>;
 
-    /// Marks pages as begun and checkpoints finished ones: each done page leaves the frontier, its next ones enter and its
-    /// counts are added, all in one transaction. Repeating it changes nothing, so it may be repeated when the outcome of a
-    /// COMMIT is unknown. Fails with [`Fault::LeaseLost`](crate::Fault::LeaseLost) when the scrap has a newer epoch.
+    /// Marks pages as begun and checkpoints finished ones: each done page leaves the frontier, its
+    /// next ones enter and its counts are added, all in one transaction. Repeating it changes
+    /// nothing, so it may be repeated when the outcome of a COMMIT is unknown. Fails with
+    /// [`Fault::LeaseLost`](crate::Fault::LeaseLost) when the scrap has a newer epoch.
     async fn ledger(&self, lease: &Lease, begun: &[PageKey], done: &[Checkpoint]) -> Result<LedgerReceipt, StoreError>;
 
     /// Opens the next sweep with the first page in its frontier. Repeating it changes nothing.

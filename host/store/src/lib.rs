@@ -5,7 +5,8 @@
 //!
 //! - [`Store`]   all of it: what the host holds as `Arc<dyn Store>`
 //! - [`StoreError`], [`Fault`]  what can go wrong, by what to do about it
-//! - [`Scraps`], [`Frontier`], [`Records`], [`Proof`], [`Cursors`]  an extraction, from its creation to its proof
+//! - [`Scraps`], [`Frontier`], [`Records`], [`Proof`], [`Cursors`] an extraction, from its creation
+//!   to its proof
 //! - [`Queue`], [`Schedules`], [`Budgets`]  when scraps run, where, and how fast
 //! - [`Clients`], [`Defaults`], [`Settings`], [`CredentialLock`]  clients, and what is theirs
 //! - [`Publications`], [`Quarantine`]  versions of connectors, for all hosts

@@ -8,7 +8,8 @@ use crate::StoreError;
 /// Counts and rows as they stand. Nothing here changes anything.
 #[async_trait]
 pub trait Proof: Send + Sync {
-    /// Pages of a scrap, or of its slices, whose counts do not add up, or that declared another total than their sweep's first page, at most `limit`.
+    /// Pages of a scrap, or of its slices, whose counts do not add up, or that declared another
+    /// total than their sweep's first page, at most `limit`.
     async fn odd_pages(&self, scrap_id: i64, limit: i64) -> Result<Vec<OddPage>, StoreError>;
 
     /// What the checkpointed pages of a scrap, or of its slices, add up to.

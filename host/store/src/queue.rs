@@ -1,7 +1,8 @@
 //! The queue that workers take scraps from: the scraps themselves, and the processes that run them.
 //!
-//! A scrap is somebody's as long as the process that took it is seen, whatever it does; after that, anybody's. What protects the
-//! table is not this but the epoch: a process that was thought dead and comes back writes nothing.
+//! A scrap is somebody's as long as the process that took it is seen, whatever it does; after that,
+//! anybody's. What protects the table is not this but the epoch: a process that was thought dead
+//! and comes back writes nothing.
 
 use async_trait::async_trait;
 use atlas_model::{Asked, Host, Lease, Offer, Standing};
@@ -17,15 +18,17 @@ pub trait Queue: Send + Sync {
     /// Takes a process off the list: what it still holds is anybody's at once.
     async fn leave(&self, host: &str) -> Result<(), StoreError>;
 
-    /// Takes the scrap that comes next, if there is one: of the client that has fewest running, among those the one that has waited
-    /// longest, and of its scraps the oldest. Nobody else gets it for as long as the process is seen, until the lease is finished.
+    /// Takes the scrap that comes next, if there is one: of the client that has fewest running,
+    /// among those the one that has waited longest, and of its scraps the oldest. Nobody else gets
+    /// it for as long as the process is seen, until the lease is finished.
     async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError>;
 
     /// The clients that have a scrap which this worker would be given if it had room, in the order
     /// in which [`Queue::take`] would give them, at most `WAITING_MAX`.
     async fn waiting(&self, offer: &Offer<'_>) -> Result<Vec<i32>, StoreError>;
 
-    /// Scraps that are marked as running by a host that is not seen any more, the oldest first, at most `ORPHANS_MAX`.
+    /// Scraps that are marked as running by a host that is not seen any more, the oldest first, at
+    /// most `ORPHANS_MAX`.
     async fn orphans(&self) -> Result<Vec<i64>, StoreError>;
 
     /// Hosts that count as alive and that have scraps, running or kept for themselves: each with
@@ -39,6 +42,7 @@ pub trait Queue: Send + Sync {
     /// Pauses a scrap: one that nobody runs at once, else by asking. With the reason to keep.
     async fn pause(&self, id: i64, reason: &str) -> Result<Asked, StoreError>;
 
-    /// Puts a scrap that nobody runs back into the queue, to be taken at once; takes back that it was to be paused.
+    /// Puts a scrap that nobody runs back into the queue, to be taken at once; takes back that it
+    /// was to be paused.
     async fn requeue(&self, id: i64) -> Result<Asked, StoreError>;
 }

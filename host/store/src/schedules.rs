@@ -17,12 +17,14 @@ pub trait Schedules: Send + Sync {
     /// Those of active clients that are due by the moment `now`, the longest due first.
     async fn due_schedules(&self, now: i64) -> Result<Vec<Schedule>, StoreError>;
 
-    /// Lets one create scraps from now on, due next at this moment, or none; false if it is not there.
+    /// Lets one create scraps from now on, due next at this moment, or none; false if it is not
+    /// there.
     async fn set_schedule(&self, id: i64, active: bool, next: i64) -> Result<bool, StoreError>;
 
     /// Removes one; false if it was not there.
     async fn remove_schedule(&self, id: i64) -> Result<bool, StoreError>;
 
-    /// Creates a scrap of one that is as it was read, and sets when it is due next: both or neither.
+    /// Creates a scrap of one that is as it was read, and sets when it is due next: both or
+    /// neither.
     async fn fire(&self, firing: &Firing<'_>) -> Result<Fired, StoreError>;
 }

@@ -8,7 +8,8 @@ use crate::StoreError;
 /// Scraps. Every call is atomic.
 #[async_trait]
 pub trait Scraps: Send + Sync {
-    /// Creates a scrap with its first page in the frontier, or one that is divided and its slices, and gives its id.
+    /// Creates a scrap with its first page in the frontier, or one that is divided and its slices,
+    /// and gives its id.
     async fn create_scrap(&self, scrap: &NewScrap) -> Result<i64, StoreError>;
 
     /// One scrap.
@@ -17,10 +18,12 @@ pub trait Scraps: Send + Sync {
     /// The slices of a scrap that are not done, in the order of their periods.
     async fn unfinished_slices(&self, whole: i64) -> Result<Vec<i64>, StoreError>;
 
-    /// Takes a scrap for running: raises its epoch, whoever held it, and marks it as running by this connector on this host.
+    /// Takes a scrap for running: raises its epoch, whoever held it, and marks it as running by
+    /// this connector on this host.
     async fn claim(&self, id: i64, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError>;
 
-    /// The same for a scrap that was taken from the queue, which somebody else may have meanwhile: [`Fault::LeaseLost`](crate::Fault::LeaseLost).
+    /// The same for a scrap that was taken from the queue, which somebody else may have meanwhile:
+    /// [`Fault::LeaseLost`](crate::Fault::LeaseLost).
     async fn claim_taken(&self, taken: &Lease, connector: &ConnectorStamp, host: &str) -> Result<Lease, StoreError>;
 
     /// Ends a run. False if the lease is lost: nothing was written. Repeating it changes nothing.

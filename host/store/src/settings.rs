@@ -12,7 +12,8 @@ pub trait Settings: Send + Sync {
     /// What a client has set of an API, a JSON object.
     async fn settings(&self, cliente_id: i32, api: &str) -> Result<Option<Secret>, StoreError>;
 
-    /// Sets it, or takes it away. Fails with [`Fault::Missing`](crate::Fault::Missing) if there is no such client.
+    /// Sets it, or takes it away. Fails with [`Fault::Missing`](crate::Fault::Missing) if there is
+    /// no such client.
     async fn set_settings(&self, cliente_id: i32, api: &str, settings: Option<&Secret>) -> Result<(), StoreError>;
 
     /// Seals what stands in the clear from before, where there is a key.

@@ -8,8 +8,8 @@ use crate::{
     Records, Schedules, Scraps, Settings, StoreError, Usages,
 };
 
-/// The tables. Every call is atomic; calls that take a [`Lease`](atlas_model::Lease) add nothing once the scrap's epoch has moved
-/// on.
+/// The tables. Every call is atomic; calls that take a [`Lease`](atlas_model::Lease) add nothing
+/// once the scrap's epoch has moved on.
 #[async_trait]
 pub trait Store:
     Queue
@@ -36,9 +36,9 @@ pub trait Store:
     /// Closes every connection. Only for a tidy end: whatever was committed is safe without it.
     async fn close(&self);
 
-    /// Whether the database is still where it was opened: [`Fault::Displaced`](crate::Fault::Displaced) if its file was
-    /// deleted, replaced or written over since. Asked before a run counts as done, and while it
-    /// goes on.
+    /// Whether the database is still where it was opened:
+    /// [`Fault::Displaced`](crate::Fault::Displaced) if its file was deleted, replaced or written
+    /// over since. Asked before a run counts as done, and while it goes on.
     async fn in_place(&self) -> Result<(), StoreError>;
 
     /// Creates what is missing and adopts what is there.

@@ -2,8 +2,8 @@
 //!
 //! A target takes any bytes at all, states what holds of them by an oracle that is simpler than the
 //! code, and panics where it does not hold. `cargo fuzz` looks for bytes that break a target
-//! (`fuzz/` has a program for each), and each crate's tests hold its targets against the inputs that
-//! fuzzing begins with, `fuzz/corpus/`.
+//! (`fuzz/` has a program for each), and each crate's tests hold its targets against the inputs
+//! that fuzzing begins with, `fuzz/corpus/`.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
-//! It looks for the credential in all that it can ask for, at a source that writes what it was sent into its answers, in every
-//! form; and asks for it by the names that it could have in a request.
+//! It looks for the credential in all that it can ask for, at a source that writes what it was sent
+//! into its answers, in every form; and asks for it by the names that it could have in a request.
 
 use hostile::sdk::{FetchError, Request};
 
-/// What the tests' source wants, in some of the forms that it takes on the way. A stranger would look for what is long and odd.
+/// What the tests' source wants, in some of the forms that it takes on the way. A stranger would
+/// look for what is long and odd.
 const CATCH: [&str; 6] = ["segredo", "c2VncmVkb", "NlZ3JlZG", "zZWdyZWRv", "%73%65%67", "\\u0073\\u0065\\u0067"];
 
 hostile::fetch!(|scrap, _| {

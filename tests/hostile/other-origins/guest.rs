@@ -39,7 +39,8 @@ hostile::fetch!(|scrap, _| {
         "unix:/run/docker.sock",
     ];
     for target in elsewhere {
-        // What is no URL for the host is a path below the base URL, and the source does not know it.
+        // What is no URL for the host is a path below the base URL, and the source does not know
+        // it.
         match Request::get(target).send() {
             Ok(answer) if answer.status() == 404 => {}
             Err(HttpError::Denied(_) | HttpError::InvalidRequest(_)) => {}

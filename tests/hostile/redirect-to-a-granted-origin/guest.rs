@@ -1,4 +1,5 @@
-//! Its source sends it to another server, which the operator granted for files: the host goes there, and leaves the credential behind.
+//! Its source sends it to another server, which the operator granted for files: the host goes
+//! there, and leaves the credential behind.
 
 use hostile::sdk::FetchError;
 

@@ -1,4 +1,5 @@
-//! Its source sends it to a server of the attacker's, in the hope that the credential goes along: the host does not go there.
+//! Its source sends it to a server of the attacker's, in the hope that the credential goes along:
+//! the host does not go there.
 
 use hostile::sdk::{FetchError, HttpError};
 

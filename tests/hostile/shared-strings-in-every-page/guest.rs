@@ -1,12 +1,14 @@
-//! Each of fifty pages names fifty records that are all the same mebibyte: less than may be handed over at once, and two
-//! and a half gibibytes together for whoever does not count what waits to be written.
+//! Each of fifty pages names fifty records that are all the same mebibyte: less than may be handed
+//! over at once, and two and a half gibibytes together for whoever does not count what waits to be
+//! written.
 #![allow(unsafe_code, reason = "strings that share their bytes cannot be had otherwise")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
 use hostile::sdk::Page;
 
-/// Frees nothing: the page is taken apart once the host has it, and each string would free the bytes of all.
+/// Frees nothing: the page is taken apart once the host has it, and each string would free the
+/// bytes of all.
 struct Leaking;
 
 // SAFETY: as the system's, which may be asked for memory without ever getting it back.

@@ -8,7 +8,8 @@ use hostile::sdk::Page;
 hostile::fetch!(|_, _| {
     let shared = ManuallyDrop::new("7".repeat(1024 * 1024));
     let records = (0..1_000_000).map(|_| {
-        // SAFETY: nothing writes to the bytes, and nothing frees them: the host traps before the page is taken apart.
+        // SAFETY: nothing writes to the bytes, and nothing frees them: the host traps before the
+        // page is taken apart.
         unsafe { String::from_raw_parts(shared.as_ptr().cast_mut(), shared.len(), shared.len()) }
     });
     Ok(Page::json(records.collect()))

@@ -1,7 +1,9 @@
-//! How fast the product writes, beside what the same PostgreSQL takes from a program that does nothing but insert.
+//! How fast the product writes, beside what the same PostgreSQL takes from a program that does
+//! nothing but insert.
 //!
-//! Ratios are what counts: all jobs of a round run one after the other on the same server, and rounds are repeated, so that
-//! whatever else the machine does hits all of them. `cargo xtask bench` builds it, starts a server, and runs it.
+//! Ratios are what counts: all jobs of a round run one after the other on the same server, and
+//! rounds are repeated, so that whatever else the machine does hits all of them. `cargo xtask
+//! bench` builds it, starts a server, and runs it.
 
 #![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 

@@ -1,8 +1,8 @@
-//! What a greedy connector costs its neighbour: the page times of a latency-bound scrap, alone, and beside one that spins or
-//! allocates in the same process.
+//! What a greedy connector costs its neighbour: the page times of a latency-bound scrap, alone, and
+//! beside one that spins or allocates in the same process.
 //!
-//! Rounds are repeated, and in each the three runs follow one another, so that whatever else the machine does hits all of
-//! them. `cargo xtask fairness` builds it and runs it.
+//! Rounds are repeated, and in each the three runs follow one another, so that whatever else the
+//! machine does hits all of them. `cargo xtask fairness` builds it and runs it.
 
 #![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 

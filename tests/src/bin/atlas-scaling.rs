@@ -1,8 +1,8 @@
-//! What more worker processes bring where the source's latency is the limit: pages a second of one, two and four of them at one
-//! PostgreSQL, each with the same work.
+//! What more worker processes bring where the source's latency is the limit: pages a second of one,
+//! two and four of them at one PostgreSQL, each with the same work.
 //!
-//! Rounds are repeated, and in each the fleets follow one another, so that whatever else the machine does hits all of them. `cargo
-//! xtask scaling` builds it, starts a server, and runs it.
+//! Rounds are repeated, and in each the fleets follow one another, so that whatever else the
+//! machine does hits all of them. `cargo xtask scaling` builds it, starts a server, and runs it.
 
 #![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 
@@ -19,7 +19,8 @@ const LATENCY_MS: u64 = 50;
 const PAGE: u64 = 20;
 /// Of one scrap. Each is one day of one client.
 const PAGES: u64 = 200;
-/// Scraps that a process runs at once, pages in flight of each, and how many scraps follow one another.
+/// Scraps that a process runs at once, pages in flight of each, and how many scraps follow one
+/// another.
 const AT_ONCE: u64 = 2;
 const IN_FLIGHT: u64 = 2;
 const WAVES: u64 = 2;
@@ -103,7 +104,8 @@ fn day(number: u64) -> String {
     format!("2025-10-{:02}", number + 1)
 }
 
-/// A fleet stands ready, is given all scraps in one statement, and is timed until the last of them is done.
+/// A fleet stands ready, is given all scraps in one statement, and is timed until the last of them
+/// is done.
 async fn pages_a_second(atlas: &Atlas, pool: &PgPool, processes: u64) -> anyhow::Result<f64> {
     let empty = "TRUNCATE dados_raw, scraps, scrap_cursores, dados_rejeitados; CHECKPOINT";
     sqlx::raw_sql(empty).execute(pool).await?;

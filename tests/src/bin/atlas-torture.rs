@@ -1,10 +1,12 @@
-//! Everything that can go wrong, at once and for as long as wanted: hosts are killed, frozen and started again, PostgreSQL is killed
-//! and started again, its connections are cut, connectors are swapped, scraps are paused, cancelled and put back, the source fails in
-//! every passing way; and a reader looks all the while for a record that is there twice, or was never served. In the end all is
-//! let be, and every scrap has to become `concluido`, and every record has to be there once.
+//! Everything that can go wrong, at once and for as long as wanted: hosts are killed, frozen and
+//! started again, PostgreSQL is killed and started again, its connections are cut, connectors are
+//! swapped, scraps are paused, cancelled and put back, the source fails in every passing way; and a
+//! reader looks all the while for a record that is there twice, or was never served. In the end all
+//! is let be, and every scrap has to become `concluido`, and every record has to be there once.
 //!
-//! What is done and when follows from the seed; how it meets the processes does not, so a seed repeats the blows, not the bruises.
-//! `cargo xtask torture --minutes N --seed S` builds it, gives it a PostgreSQL, and runs it.
+//! What is done and when follows from the seed; how it meets the processes does not, so a seed
+//! repeats the blows, not the bruises. `cargo xtask torture --minutes N --seed S` builds it, gives
+//! it a PostgreSQL, and runs it.
 
 #![allow(clippy::disallowed_macros, reason = "a command-line tool")]
 

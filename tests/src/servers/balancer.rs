@@ -6,8 +6,8 @@ use tokio::process::Child;
 use super::{command, find, folder, until_it_listens};
 use crate::{Database, closed_port};
 
-/// An HAProxy in front of a primary and its standby. It leads to the first as long as that answers, and then to the second, whether
-/// that takes writes or not: to find out is Atlas's part.
+/// An HAProxy in front of a primary and its standby. It leads to the first as long as that answers,
+/// and then to the second, whether that takes writes or not: to find out is Atlas's part.
 pub struct Balancer {
     _folder: TempDir,
     port: u16,

@@ -18,8 +18,8 @@ pub struct Bouncer {
 }
 
 impl Bouncer {
-    /// Starts one in front of the server that a database's URL names. Beside what it has to be told, all is as PgBouncer has it by
-    /// default; `more` are lines of its section `[pgbouncer]`.
+    /// Starts one in front of the server that a database's URL names. Beside what it has to be
+    /// told, all is as PgBouncer has it by default; `more` are lines of its section `[pgbouncer]`.
     pub async fn start(url: &str, more: &str) -> anyhow::Result<Self> {
         let (program, folder, port) = (find("pgbouncer", "pgbouncer")?, folder()?, closed_port()?);
         let server = authority(url)?;

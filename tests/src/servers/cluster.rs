@@ -1,4 +1,5 @@
-//! PostgreSQL: a primary, and a standby that has on its disk whatever the primary has said is committed.
+//! PostgreSQL: a primary, and a standby that has on its disk whatever the primary has said is
+//! committed.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -42,7 +43,8 @@ impl Cluster {
         let from = format!("host=127.0.0.1 port={} user=postgres application_name={STANDBY}", primary.port);
         let copy = ["--pgdata=data", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname", &from];
         execute(command(&programs.join("pg_basebackup"), data.path())?.args(copy), data.path()).await?;
-        // Copied from a primary that waits for nobody: once promoted, the standby does not wait for one that is not there.
+        // Copied from a primary that waits for nobody: once promoted, the standby does not wait for
+        // one that is not there.
         let standby = Server::start(data, &programs).await?;
         let database = primary.database();
         database.execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'")).await?;

@@ -1,5 +1,6 @@
-//! Servers of a test's own, which it may kill: what stands between Atlas and its database, and databases that follow each other.
-//! None outlives the test. PgBouncer and PostgreSQL do not run as root; where we do, they run as somebody else.
+//! Servers of a test's own, which it may kill: what stands between Atlas and its database, and
+//! databases that follow each other. None outlives the test. PgBouncer and PostgreSQL do not run as
+//! root; where we do, they run as somebody else.
 //!
 //! - `bouncer`     PgBouncer
 //! - `balancer`    HAProxy
@@ -70,7 +71,8 @@ fn folder() -> anyhow::Result<TempDir> {
     Ok(folder)
 }
 
-/// A command in that folder, for whom it belongs to, and killed when it is dropped. What it says goes to a file `log`.
+/// A command in that folder, for whom it belongs to, and killed when it is dropped. What it says
+/// goes to a file `log`.
 fn command(program: &Path, folder: &Path) -> anyhow::Result<Command> {
     let mut command = match owner()? {
         None => Command::new(program),

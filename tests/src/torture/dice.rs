@@ -1,4 +1,5 @@
-//! What follows from the seed: SplitMix64, <https://prng.di.unimi.it/splitmix64.c>, which needs no more than this.
+//! What follows from the seed: SplitMix64, <https://prng.di.unimi.it/splitmix64.c>, which needs no
+//! more than this.
 
 /// Numbers that look random and are the same each time.
 pub(super) struct Dice(u64);

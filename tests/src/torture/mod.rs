@@ -1,4 +1,5 @@
-//! The torture: what is done to an installation, and the oracle that says whether anything was lost or doubled.
+//! The torture: what is done to an installation, and the oracle that says whether anything was lost
+//! or doubled.
 //!
 //! - `dice`      what follows from the seed
 //! - `proxy`     the way to the database, which can be cut
@@ -28,7 +29,8 @@ use self::server::Server;
 use crate::versions::{another, rename_over, version};
 use crate::{Atlas, FaultKind, Faults, Rota, SampleApi, Settings, TOKEN};
 
-/// The routes whose records are numbered without a gap. Those of the last come in pairs that add up to nothing.
+/// The routes whose records are numbered without a gap. Those of the last come in pairs that add up
+/// to nothing.
 const ROUTES: [Rota; 2] = [Rota::Pedido, Rota::Financeiro];
 /// Records of a route in a day.
 const PER_DAY: u64 = 30;

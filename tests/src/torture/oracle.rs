@@ -1,4 +1,5 @@
-//! What must hold of the table all the while, and in the end; and the hand that queues scraps, pauses them, and puts them back.
+//! What must hold of the table all the while, and in the end; and the hand that queues scraps,
+//! pauses them, and puts them back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ const FIRST_DAY: &str = "2025-10-01";
 const DOUBLES: &str = "SELECT cliente_id, origem, payload->>'seq' AS seq, COUNT(*) AS n FROM dados_raw \
      GROUP BY 1, 2, 3 HAVING COUNT(*) > 1 LIMIT 5";
 
-/// What a scrap that says that it is done does not have: the numbers of its days are contiguous, so that counting them does.
+/// What a scrap that says that it is done does not have: the numbers of its days are contiguous, so
+/// that counting them does.
 const GAPS: &str = "SELECT s.id, COUNT(d.id) AS there FROM scraps s LEFT JOIN dados_raw d \
        ON d.cliente_id = s.cliente_id AND d.origem = s.rota \
          AND d.payload->>'data' BETWEEN s.periodo_inicio AND s.periodo_fim \
@@ -173,8 +175,8 @@ impl Oracle {
         left.map_or_else(|error| error.to_string(), |left| left.join("; "))
     }
 
-    /// The end: every record of the days that were asked for is there once, equal to what the source has. Gives how many scraps and
-    /// records there are.
+    /// The end: every record of the days that were asked for is there once, equal to what the
+    /// source has. Gives how many scraps and records there are.
     pub(super) async fn judge(&self) -> anyhow::Result<(i64, i64)> {
         ensure!(self.look().await?, "the database does not answer");
         let mut records = 0;

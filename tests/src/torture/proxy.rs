@@ -1,4 +1,5 @@
-//! The way to the database, which can be cut at any moment, in the middle of whatever travels on it.
+//! The way to the database, which can be cut at any moment, in the middle of whatever travels on
+//! it.
 
 use anyhow::Context;
 use tokio::net::{TcpListener, TcpStream};

@@ -17,7 +17,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// The one that `cargo xtask torture` has started: `ATLAS_TORTURE_PGDATA`, and `ATLAS_TORTURE_PGSTART`, a line of words.
+    /// The one that `cargo xtask torture` has started: `ATLAS_TORTURE_PGDATA`, and
+    /// `ATLAS_TORTURE_PGSTART`, a line of words.
     pub(super) fn from_environment() -> anyhow::Result<Self> {
         let set = |name| std::env::var(name).with_context(|| format!("{name} is not set: use cargo xtask torture"));
         let start: Vec<String> = set("ATLAS_TORTURE_PGSTART")?.split_whitespace().map(str::to_owned).collect();

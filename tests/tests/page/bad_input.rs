@@ -1,4 +1,5 @@
-//! What people and sources give that cannot be right: it is explained where they are, and nothing that was typed is lost.
+//! What people and sources give that cannot be right: it is explained where they are, and nothing
+//! that was typed is lost.
 
 use anyhow::Context;
 use atlas_tests::browser::Browser;
@@ -70,7 +71,8 @@ async fn two_people_cancel_the_same_scrap_and_both_see_what_became_of_it() -> an
         visit.until_state("cancelado").await?;
         other.until("return document.querySelector('#scrap')?.dataset.state === 'cancelado'", json!([])).await?;
         other.until_it_reads(".badge", visit.say("cancelado", "cancelled")).await?;
-        // Whoever comes later still has the question open, and is told that there is nothing to cancel.
+        // Whoever comes later still has the question open, and is told that there is nothing to
+        // cancel.
         visit.press("Retomar", "Resume").await?;
         visit.until_state("executando").await?;
         visit.expect_sound().await?;

@@ -9,10 +9,12 @@ use crate::visit::{CLIENT, Visit, readers, serve};
 
 const ENTER: &str = "\u{e007}";
 const TAB: &str = "\u{e004}";
-/// What a source could send to whoever looks: a tag that would run, and a mark that turns the rest of the line around.
+/// What a source could send to whoever looks: a tag that would run, and a mark that turns the rest
+/// of the line around.
 const HOSTILE: &str = "<img src=x onerror=window.broken=1><b>alto</b>\u{202e}odaruges";
 
-/// From nothing to fifteen thousand records, told what to do first, and without loading the page that is watched anew.
+/// From nothing to fifteen thousand records, told what to do first, and without loading the page
+/// that is watched anew.
 async fn main_job(atlas: Atlas, screen: Screen, lang: &'static str) -> anyhow::Result<()> {
     let api = api(3_000, Faults { latency_ms: 10, ..Faults::default() }).await?;
     let visit = Visit::at(atlas, api, screen, lang).await?;

@@ -1,7 +1,9 @@
-//! The page in a real browser, in both languages, as wide as a desk's and as narrow as a telephone's.
+//! The page in a real browser, in both languages, as wide as a desk's and as narrow as a
+//! telephone's.
 //!
-//! `atlas serve` runs as its users run it. Whatever a test looks at has to fit its width, complain of nothing and ask no other host for
-//! anything; pictures of all pages are left in `target/page-screenshots/`.
+//! `atlas serve` runs as its users run it. Whatever a test looks at has to fit its width, complain
+//! of nothing and ask no other host for anything; pictures of all pages are left in
+//! `target/page-screenshots/`.
 //!
 //! - `visit`     somebody in front of the page
 //! - `flows`     what they come to do

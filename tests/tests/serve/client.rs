@@ -123,7 +123,8 @@ impl Server {
         Ok(Caller { bearer: Some(token), ..self.stranger()? })
     }
 
-    /// What it answers to these bytes, on a connection of their own, until it closes it or falls silent.
+    /// What it answers to these bytes, on a connection of their own, until it closes it or falls
+    /// silent.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> anyhow::Result<String> {
         let mut stream = TcpStream::connect(self.address()).await?;
         stream.write_all(bytes).await?;

@@ -39,7 +39,8 @@ async fn a_body_that_is_too_large_or_too_slow_is_not_waited_for() -> anyhow::Res
         sent += 1;
     }
     ensure!(sent < 10_000, "it reads headers without an end");
-    // A byte now and then, and never the last one: in the request's line, in its headers, in its body.
+    // A byte now and then, and never the last one: in the request's line, in its headers, in its
+    // body.
     let host = server.address().to_owned();
     let began = [
         "GET /scr".to_owned(),

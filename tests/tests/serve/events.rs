@@ -195,7 +195,8 @@ async fn who_comes_back_is_told_what_they_missed_and_who_cannot_be_is_told_so() 
     let ids = BTreeMap::from([(first, "concluido")]);
     let all = whole.until(&ids).await?;
     expect_without_gaps(&all)?;
-    // By the header, as browsers do, and by the address, as pages do that were just rendered. The header comes first.
+    // By the header, as browsers do, and by the address, as pages do that were just rendered. The
+    // header comes first.
     let since = format!("?since={}", id(&seen));
     let wrong = "?since=nonsense".to_owned();
     for (query, header) in [(String::new(), Some(id(&seen))), (since, None), (wrong, Some(id(&seen)))] {

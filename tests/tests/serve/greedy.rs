@@ -33,7 +33,8 @@ async fn a_stored_token_goes_to_no_new_address_by_any_way_around() -> anyhow::Re
         }
         assert_eq!(atlas.database.number("SELECT COUNT(*) FROM clientes_apis").await?, 1);
         assert_eq!(program.send(Method::PATCH, &path, &evil).send().await?.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        // Nor is a token that was registered before base URLs were, sent to the first that somebody names.
+        // Nor is a token that was registered before base URLs were, sent to the first that somebody
+        // names.
         atlas.database.execute("DELETE FROM clientes_apis").await?;
         assert_eq!(program.send(Method::PATCH, &path, &evil).send().await?.status(), StatusCode::UNPROCESSABLE_ENTITY);
         let form = format!("base_url={}", "https%3A%2F%2Fevil.example%2F");

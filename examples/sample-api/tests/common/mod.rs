@@ -1,4 +1,5 @@
-//! A client for these tests, by hand: an HTTP library retries, decodes and forgives, and it is the raw answer that is tested.
+//! A client for these tests, by hand: an HTTP library retries, decodes and forgives, and it is the
+//! raw answer that is tested.
 
 #![allow(dead_code, unreachable_pub)] // Each test file uses its own part of this.
 

@@ -61,7 +61,8 @@ pub(crate) enum ClientCommand {
         /// One API of several [default: the client's default]
         #[arg(long, value_name = "NAME")]
         api: Option<String>,
-        /// The API may be at a private address [default: only if the base URL was at one when it was set]
+        /// The API may be at a private address [default: only if the base URL was at one when it
+        /// was set]
         #[arg(long, alias = "permitir-rede-privada")]
         allow_private: bool,
         /// Let scraps of this client run
@@ -92,7 +93,8 @@ pub(crate) enum ClientCommand {
         #[arg(long, value_name = "NAME")]
         api: String,
     },
-    /// Seal every secret with the key of ATLAS_NEW_KEY or ATLAS_NEW_KEY_FILE, those in the clear too
+    /// Seal every secret with the key of ATLAS_NEW_KEY or ATLAS_NEW_KEY_FILE, those in the clear
+    /// too
     #[command(alias = "trocar-chave", after_help = "Example: ATLAS_NEW_KEY_FILE=new.key atlas client rekey")]
     Rekey,
     /// Remove a client that has no data, or one API of it

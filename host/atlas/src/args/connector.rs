@@ -37,7 +37,8 @@ pub(crate) enum ConnectorCommand {
         /// The route
         #[arg(value_name = "ROUTE")]
         route: String,
-        /// The digest that you mean, or how it begins: no other is accepted [default: whichever waits]
+        /// The digest that you mean, or how it begins: no other is accepted [default: whichever
+        /// waits]
         #[arg(long, alias = "resumo", value_name = "DIGEST")]
         digest: Option<String>,
     },
@@ -51,7 +52,8 @@ pub(crate) enum ConnectorCommand {
         #[arg(long, alias = "para", value_name = "DIGEST")]
         to: Option<String>,
     },
-    /// Have every worker on this database serve a route by this version: within seconds, and from then on
+    /// Have every worker on this database serve a route by this version: within seconds, and from
+    /// then on
     #[command(alias = "publicar", after_help = "Example: atlas connector publish target/connectors/pedido.wasm")]
     Publish {
         /// The component. A signature beside it, as FILE.minisig, goes with it
@@ -69,7 +71,8 @@ pub(crate) enum ConnectorCommand {
         /// The secret key's new file; the public key goes beside it, as FILE.pub
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
-        /// Leave the secret key unencrypted. Else its password is ATLAS_SIGNING_PASSWORD, or a line of standard input
+        /// Leave the secret key unencrypted. Else its password is ATLAS_SIGNING_PASSWORD, or a line
+        /// of standard input
         #[arg(long)]
         no_password: bool,
     },
@@ -78,7 +81,8 @@ pub(crate) enum ConnectorCommand {
     Sign {
         /// The component
         file: PathBuf,
-        /// The secret key's file. Its password is ATLAS_SIGNING_PASSWORD, or a line of standard input
+        /// The secret key's file. Its password is ATLAS_SIGNING_PASSWORD, or a line of standard
+        /// input
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
         /// The secret key has no password
@@ -90,7 +94,8 @@ pub(crate) enum ConnectorCommand {
     Verify {
         /// The component
         file: PathBuf,
-        /// A public key (RW…), or a file with one [default: the keys that atlas.toml lists for the route of the file's name]
+        /// A public key (RW…), or a file with one [default: the keys that atlas.toml lists for the
+        /// route of the file's name]
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
     },

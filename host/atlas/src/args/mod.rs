@@ -1,5 +1,6 @@
-//! The commands and their flags: the only source of parsing, `--help` and completions. Names are English; the Portuguese
-//! ones are accepted everywhere. None of these types can be printed: a database URL or a token may stand in them.
+//! The commands and their flags: the only source of parsing, `--help` and completions. Names are
+//! English; the Portuguese ones are accepted everywhere. None of these types can be printed: a
+//! database URL or a token may stand in them.
 //!
 //! - this file  what every command has in common, and the commands that take no others
 //! - one file for each command that takes others
@@ -14,6 +15,7 @@ mod serve;
 
 use std::path::PathBuf;
 
+use atlas_service::config::Flags;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::client::{ClientArgs, ClientCommand, CredentialCommand, CredentialSet, SettingsCommand};
@@ -23,7 +25,6 @@ pub(super) use self::rejects::{RejectsArgs, RejectsCommand};
 pub(super) use self::schedule::{ScheduleArgs, ScheduleCommand};
 pub(super) use self::scrap::{ScrapArgs, ScrapCommand};
 pub(super) use self::serve::{AccessArgs, AccessCommand, ServeArgs, TokenCommand};
-use atlas_service::config::Flags;
 
 /// Pulls records out of business APIs, page by page, and keeps every one of them in one table.
 #[derive(Parser)]
@@ -42,7 +43,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 2 usage; 3 configuration or databa
 /// Flags of every command.
 #[derive(Args)]
 pub(super) struct Common {
-    /// Database: postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE [default: DATABASE_URL, DB_*, sqlite:atlas.db]
+    /// Database: postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE [default: DATABASE_URL,
+    /// DB_*, sqlite:atlas.db]
     #[arg(long, global = true, value_name = "URL")]
     db: Option<String>,
     /// Folder of connectors [default: ATLAS_CONNECTORS, else `connectors` beside the program]
@@ -60,7 +62,8 @@ pub(super) struct Common {
     /// Further sweeps of a source that moves while it is read [default: 1]
     #[arg(long, global = true, value_name = "N")]
     sweeps: Option<String>,
-    /// Seconds to wait for a database that does not answer, before a run ends resumable [default: ATLAS_DB_PATIENCE, else 600]
+    /// Seconds to wait for a database that does not answer, before a run ends resumable [default:
+    /// ATLAS_DB_PATIENCE, else 600]
     #[arg(long, global = true, value_name = "SECONDS")]
     db_patience: Option<String>,
     /// Language: pt-BR or en [default: ATLAS_LANG, else the locale's, else pt-BR]
@@ -134,7 +137,8 @@ pub(super) enum Command {
     /// Scraps: one job each, client + route + period
     #[command(after_help = "Example: atlas scrap resume 7")]
     Scrap(ScrapArgs),
-    /// Take scraps from the queue and run them, beside any number of other workers at the same database
+    /// Take scraps from the queue and run them, beside any number of other workers at the same
+    /// database
     #[command(
         alias = "trabalhador",
         after_help = "Example: atlas worker --db postgres://USER:PASSWORD@HOST:5432/NAME --scraps 8"
@@ -193,7 +197,8 @@ pub(super) struct RunArgs {
     /// Records to ask for in a page [default: the connector's]
     #[arg(long, value_name = "N")]
     pub(super) page_size: Option<i32>,
-    /// Divide the period into slices of so many days or weeks, which run side by side and are told of as one scrap: 1d, 2w
+    /// Divide the period into slices of so many days or weeks, which run side by side and are told
+    /// of as one scrap: 1d, 2w
     #[arg(long, alias = "fatia", value_name = "DAYS")]
     pub(super) slice: Option<String>,
 }
@@ -203,7 +208,8 @@ pub(super) struct WorkerArgs {
     /// Scraps that this process runs at once [default: ATLAS_WORKER_SCRAPS, else 4]
     #[arg(long, value_name = "N")]
     pub(super) scraps: Option<String>,
-    /// Scraps of one client that run at once, on all hosts together [default: ATLAS_WORKER_PER_CLIENT, else 4]
+    /// Scraps of one client that run at once, on all hosts together [default:
+    /// ATLAS_WORKER_PER_CLIENT, else 4]
     #[arg(long, alias = "por-cliente", value_name = "N")]
     pub(super) per_client: Option<String>,
     /// End when there is nothing left to take

@@ -23,7 +23,8 @@ pub(crate) enum RejectsCommand {
         /// The record's id, as `list` shows it
         id: i64,
     },
-    /// Put them through the same checks once more, and into the table: after a limit was raised, or the database was mended
+    /// Put them through the same checks once more, and into the table: after a limit was raised, or
+    /// the database was mended
     #[command(alias = "reprocessar", after_help = "Example: atlas rejects replay --scrap 7")]
     Replay {
         /// Only those with these ids

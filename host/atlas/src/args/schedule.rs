@@ -60,7 +60,8 @@ pub(crate) struct ScheduleAdd {
     /// UTC]
     #[arg(long, alias = "fuso", value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
-    /// What a scrap asks for: so many days or weeks, the present day included. Further back where more was missed
+    /// What a scrap asks for: so many days or weeks, the present day included. Further back where
+    /// more was missed
     #[arg(long, alias = "janela", value_name = "2d|1w")]
     pub(crate) window: Option<String>,
     /// Records to ask for in a page [default: the connector's]

@@ -19,7 +19,8 @@ pub(crate) struct ServeArgs {
     /// The certificate's key, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// A proxy with TLS stands before it, and every request comes from there: the last address in X-Forwarded-For is the client's
+    /// A proxy with TLS stands before it, and every request comes from there: the last address in
+    /// X-Forwarded-For is the client's
     #[arg(long, alias = "atras-de-proxy", requires = "host", conflicts_with = "tls_cert")]
     pub(crate) behind_proxy: bool,
     /// A path in front of all others, where a proxy gives this server a part of its name: /atlas
@@ -28,7 +29,8 @@ pub(crate) struct ServeArgs {
     /// Scraps that this process runs at once [default: ATLAS_WORKER_SCRAPS, else 4]
     #[arg(long, value_name = "N")]
     pub(crate) scraps: Option<String>,
-    /// Scraps of one client that run at once, on all hosts together [default: ATLAS_WORKER_PER_CLIENT, else 4]
+    /// Scraps of one client that run at once, on all hosts together [default:
+    /// ATLAS_WORKER_PER_CLIENT, else 4]
     #[arg(long, alias = "por-cliente", value_name = "N")]
     pub(crate) per_client: Option<String>,
 }

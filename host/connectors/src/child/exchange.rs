@@ -5,13 +5,13 @@ use std::io::{stdin, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 
+use atlas_http::{Answer, Request, SendError};
 use atlas_model::Limits;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::protocol::{from_json, read_frame, receive_frame, send_frame, to_json, write_frame};
-use atlas_http::{Answer, Request, SendError};
 
 /// The JSON of a request or an answer: far more than the headers of either may have.
 const HEAD_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use atlas_http::{Answer, Request, SendError};
 use atlas_model::Limits;
 use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -16,7 +17,6 @@ use tokio::time::Instant;
 use super::CHILD_COMMAND;
 use super::exchange::{answer, next_request};
 use super::protocol::{Task, Word, from_json, receive_frame, send_frame, to_json};
-use atlas_http::{Answer, Request, SendError};
 
 /// Compiled code that is taken from a child. Python's, the largest honest one, has 40 MB; what
 /// comes to six times as much is meant to fill this process's memory, and the cache.

@@ -1,8 +1,10 @@
-//! Versions of the contract, side by side. Each has a frozen directory of its own below `wit/`, a linker, and an adapter that
-//! speaks the newest one's types; nobody beyond this folder knows that there are several.
+//! Versions of the contract, side by side. Each has a frozen directory of its own below `wit/`, a
+//! linker, and an adapter that speaks the newest one's types; nobody beyond this folder knows that
+//! there are several.
 //!
-//! A new version is a new module here and a line in [`VERSIONS`]. The one before it then becomes an adapter, as `v0_0_9` shows:
-//! a made-up earlier version that exists in tests alone, so that this keeps working until it is needed.
+//! A new version is a new module here and a line in [`VERSIONS`]. The one before it then becomes an
+//! adapter, as `v0_0_9` shows: a made-up earlier version that exists in tests alone, so that this
+//! keeps working until it is needed.
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,8 @@ use super::bindings::atlas::connector::types as wit;
 use super::guest::Guest;
 use super::{split, wasi};
 
-/// A component linked against the version of the contract that it was made for, ready to be instantiated for a call.
+/// A component linked against the version of the contract that it was made for, ready to be
+/// instantiated for a call.
 #[async_trait]
 pub(super) trait Contract: Send + Sync {
     /// Instantiates it and calls `describe`.

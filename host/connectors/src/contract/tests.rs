@@ -25,7 +25,8 @@ async fn connectors_of_two_versions_are_served_beside_each_other() {
     let page = fetch(&earlier.contract, None).await.unwrap();
     assert!(matches!(page.records, wit::Records::Json(texts) if texts == [r#"{"id":1}"#]));
     assert_eq!(page.next, ["2"]);
-    // Its calls reach the host by the newest version's: outside of a page there is no HTTP, and that is what it is told.
+    // Its calls reach the host by the newest version's: outside of a page there is no HTTP, and
+    // that is what it is told.
     let refused = fetch(&earlier.contract, Some("2")).await.err().unwrap();
     let wit::FetchError::Fatal(reason) = refused else { panic!("{refused:?}") };
     assert!(reason.contains("send"), "{reason}");

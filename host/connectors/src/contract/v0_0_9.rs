@@ -1,5 +1,6 @@
-//! `host/tests-fixtures/wit/0.0.9`: a version that never was, adapted to the newest. Its resources are the newest's own, its
-//! calls become the newest's calls, and what it cannot say is filled in with what it always meant.
+//! `host/tests-fixtures/wit/0.0.9`: a version that never was, adapted to the newest. Its resources
+//! are the newest's own, its calls become the newest's calls, and what it cannot say is filled in
+//! with what it always meant.
 
 use std::sync::Arc;
 

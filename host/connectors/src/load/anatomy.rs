@@ -1,5 +1,6 @@
-//! What a component consists of and what it asks for, read from its sections alone: nothing is validated, compiled or run.
-//! What it names stays within bounds here; what the sections hold is validated when it is compiled.
+//! What a component consists of and what it asks for, read from its sections alone: nothing is
+//! validated, compiled or run. What it names stays within bounds here; what the sections hold is
+//! validated when it is compiled.
 
 use std::ops::Range;
 
@@ -9,15 +10,18 @@ use super::LoadError;
 
 /// Imports of a component. Python's own world has 38 of WASI; ours adds four.
 const IMPORTS_MAX: u64 = 256;
-/// Core modules, at whatever depth. Python guests have dozens, and the engine has room for 64 instances in one component.
+/// Core modules, at whatever depth. Python guests have dozens, and the engine has room for 64
+/// instances in one component.
 const MODULES_MAX: u64 = 64;
-/// Components within the component, at whatever depth: tools make one for each interface that is exported or
-/// stubbed. JavaScript guests have 23.
+/// Components within the component, at whatever depth: tools make one for each interface that is
+/// exported or stubbed. JavaScript guests have 23.
 const COMPONENTS_MAX: u64 = 32;
-/// Instances of components within the component. One of them may hold two of the next, and so on: what it all comes to
-/// doubles with each two, so there may be only a few. JavaScript guests have 23.
+/// Instances of components within the component. One of them may hold two of the next, and so on:
+/// what it all comes to doubles with each two, so there may be only a few. JavaScript guests have
+/// 23.
 const INSTANCES_MAX: u64 = 32;
-/// Functions of all core modules together: each is compiled. A JavaScript engine has 20,000, Python with its libraries 60,000.
+/// Functions of all core modules together: each is compiled. A JavaScript engine has 20,000, Python
+/// with its libraries 60,000.
 const FUNCTIONS_MAX: u64 = 250_000;
 /// A page of a memory that does not say otherwise has 64 KiB.
 const PAGE_LOG2: u32 = 16;
@@ -26,7 +30,8 @@ const PAGE_LOG2: u32 = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Import {
     pub(super) name: String,
-    /// Somebody has to provide something for it. A type that is another name for a known one needs nothing.
+    /// Somebody has to provide something for it. A type that is another name for a known one needs
+    /// nothing.
     pub(super) must_be_provided: bool,
 }
 
@@ -39,7 +44,8 @@ pub(super) struct Anatomy {
     pub(super) largest_memory: u64,
 }
 
-/// Tells a core module from a component, and either from what wasmtime would take for the text format or for a compiled copy.
+/// Tells a core module from a component, and either from what wasmtime would take for the text
+/// format or for a compiled copy.
 /// <https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md>
 pub(super) fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes {
@@ -101,7 +107,8 @@ pub(super) fn look(bytes: &[u8]) -> Result<Anatomy, LoadError> {
                 for import in section {
                     let import = import.map_err(bad)?;
                     let must_be_provided = !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_)));
-                    // A version may be split in two: the part that decides about compatibility, and the rest.
+                    // A version may be split in two: the part that decides about compatibility, and
+                    // the rest.
                     let name = format!("{}{}", import.name.name, import.name.version_suffix.unwrap_or_default());
                     imports.push(Import { name, must_be_provided });
                 }
@@ -184,7 +191,8 @@ mod tests {
         let whole =
             wat::parse_str(r#"(component (import "a:b/c@1.0.0" (instance)) (core module (func) (memory 1)))"#).unwrap();
         for end in 8..whole.len() {
-            // A cut between two sections leaves a shorter component, which is for the contract to refuse.
+            // A cut between two sections leaves a shorter component, which is for the contract to
+            // refuse.
             if let Err(error) = look(&whole[..end]) {
                 assert!(matches!(error, LoadError::NotAComponent(_)), "{end}: {error}");
             }

@@ -57,7 +57,8 @@ pub enum LoadError {
     /// It uses WebAssembly proposals that no connector may use.
     #[error("it uses WebAssembly proposals that connectors cannot use: {0}")]
     ForbiddenProposals(String),
-    /// It consists of more parts than any connector needs, and compiling or instantiating it could take for ever.
+    /// It consists of more parts than any connector needs, and compiling or instantiating it could
+    /// take for ever.
     #[error("it has {found} {part}, more than {limit}")]
     TooManyParts {
         /// Parts of which kind.
@@ -115,8 +116,8 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Whether the bytes alone decided it: the same ones would be refused again, whatever stands beside them and whatever else
-    /// happens on this machine.
+    /// Whether the bytes alone decided it: the same ones would be refused again, whatever stands
+    /// beside them and whatever else happens on this machine.
     pub(crate) fn is_of_the_bytes(&self) -> bool {
         match self {
             Self::CoreModule
@@ -143,7 +144,8 @@ impl LoadError {
         }
     }
 
-    /// What others say of a file that is no component goes over several lines at times, and holds what stands in the file.
+    /// What others say of a file that is no component goes over several lines at times, and holds
+    /// what stands in the file.
     pub(super) fn not_a_component(reason: impl Display) -> Self {
         let shown = reason.to_string().replace(char::is_control, " ");
         Self::NotAComponent(shown.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -64,8 +64,8 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Whether a signature's file stands beside it. Whether that is a good one is known only where keys are demanded of its route: then
-    /// it would not have been loaded otherwise.
+    /// Whether a signature's file stands beside it. Whether that is a good one is known only where
+    /// keys are demanded of its route: then it would not have been loaded otherwise.
     pub fn is_signed(&self) -> bool {
         self.signature.is_some()
     }
@@ -108,7 +108,8 @@ impl Loader {
         read.map_err(|error| LoadError::Unreadable(error.to_string()))?
     }
 
-    /// Makes a file that was read a connector. Dropping the future ends its compilation, and what has not begun yet of the rest.
+    /// Makes a file that was read a connector. Dropping the future ends its compilation, and what
+    /// has not begun yet of the rest.
     pub(super) async fn load_file(&self, file: ComponentFile) -> Result<Connector, LoadError> {
         let (version, file) = self.look_at(file).await?;
         let tools = Tools { engine: &self.engine, cache: &self.cache, heavy: &self.heavy };
@@ -151,7 +152,8 @@ impl Loader {
         })
     }
 
-    /// The steps that look at a file's bytes: its pin by the file's name, and all that can be seen of it without compiling it.
+    /// The steps that look at a file's bytes: its pin by the file's name, and all that can be seen
+    /// of it without compiling it.
     async fn look_at(&self, file: ComponentFile) -> Result<(Option<String>, ComponentFile), LoadError> {
         let (trust, largest_guest) = (Arc::clone(&self.trust), self.engine.largest_guest());
         let looked = self.heavy.run(move || {
@@ -200,7 +202,8 @@ pub fn read_checked(path: &Path, limits: &Limits) -> Result<ComponentFile, LoadE
     Ok(file)
 }
 
-/// The digest of a file of the folder, if it is one that would be read at all: as [`Loader::read`] has it.
+/// The digest of a file of the folder, if it is one that would be read at all: as [`Loader::read`]
+/// has it.
 pub(super) fn digest(path: &Path, limit: usize) -> Option<String> {
     file::read(path, Origin::Folder, limit).ok().map(|file| file.sha256)
 }

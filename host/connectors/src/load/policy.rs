@@ -13,7 +13,8 @@ const CONTRACT: &str = "atlas:connector/";
 /// What a guest may have of WASI: no file, no socket, no host's clock or randomness behind any of
 /// it.
 const GRANTED: [&str; 6] = ["wasi:cli", "wasi:io", "wasi:clocks", "wasi:random", "wasi:filesystem", "wasi:sockets"];
-/// The line of WASI versions that the host links: any of them serves guests made for an earlier one.
+/// The line of WASI versions that the host links: any of them serves guests made for an earlier
+/// one.
 const WASI_LINE: &str = "0.2.";
 /// A refusal shows this many characters of a name.
 const NAME_SHOWN: usize = 128;
@@ -49,8 +50,8 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Refuses every import that is neither ours nor granted, and gives the version of the contract that the component was made
-/// for; none if it imports nothing of it.
+/// Refuses every import that is neither ours nor granted, and gives the version of the contract
+/// that the component was made for; none if it imports nothing of it.
 pub(super) fn check(imports: &[Import], versions: &[&str]) -> Result<Option<String>, LoadError> {
     let mut refused = Vec::new();
     let mut found = BTreeSet::new();

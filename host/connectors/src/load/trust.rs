@@ -1,14 +1,15 @@
-//! What the operator demands of a route's file before anything of it is looked at: a digest, or a signature by a key that is
-//! listed. Signatures are minisign's (Ed25519 over the file, <https://jedisct1.github.io/minisign/>), in a file beside it.
+//! What the operator demands of a route's file before anything of it is looked at: a digest, or a
+//! signature by a key that is listed. Signatures are minisign's (Ed25519 over the file,
+//! <https://jedisct1.github.io/minisign/>), in a file beside it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use minisign_verify::PublicKey;
 use minisign_verify::Signature;
 use thiserror::Error;
 
 use super::ComponentFile;
+pub use minisign_verify::PublicKey;
 
 /// A signature file: four short lines, two of them comments.
 pub(super) const SIGNATURE_BYTES_MAX: usize = 8 * 1024;
@@ -74,15 +75,16 @@ pub enum TrustError {
 }
 
 impl Pin {
-    /// Checks what the settings say of one route: a SHA-256 in hexadecimal, public keys as `minisign` writes them, or both,
-    /// which then must both hold. None if they say nothing.
+    /// Checks what the settings say of one route: a SHA-256 in hexadecimal, public keys as
+    /// `minisign` writes them, or both, which then must both hold. None if they say nothing.
     pub fn new(sha256: Option<&str>, keys: Option<&[String]>) -> Result<Option<Self>, PinError> {
         let sha256 = sha256.map(|digest| digest.trim().to_ascii_lowercase());
         let is_digest = |digest: &str| digest.len() == SHA256_HEX && digest.bytes().all(|b| b.is_ascii_hexdigit());
         if !sha256.as_deref().is_none_or(is_digest) {
             return Err(PinError::BadDigest);
         }
-        // An empty list would demand a signature that nobody can make, or none at all: nobody could say which was meant.
+        // An empty list would demand a signature that nobody can make, or none at all: nobody could
+        // say which was meant.
         if keys.is_some_and(|keys| keys.is_empty() || keys.len() > KEYS_MAX) {
             return Err(PinError::BadKeys);
         }
@@ -151,7 +153,8 @@ pub fn signature_file(file: &Path) -> PathBuf {
 pub(crate) fn verify(keys: &[PublicKey], bytes: &[u8], signature: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(signature).map_err(|_| "it is not text".to_owned())?;
     let signature = Signature::decode(text).map_err(|error| error.to_string())?;
-    // Signatures over the file itself rather than its hash are as good; minisign made them until 2021.
+    // Signatures over the file itself rather than its hash are as good; minisign made them until
+    // 2021.
     let legacy = true;
     let mut last = None;
     for key in keys {

@@ -1,4 +1,5 @@
-//! Versions that come from elsewhere, published to all hosts: put where the folder's own files stand, and gone through like them.
+//! Versions that come from elsewhere, published to all hosts: put where the folder's own files
+//! stand, and gone through like them.
 
 use std::fs;
 use std::io;

@@ -1,9 +1,9 @@
 //! The folder of connectors: which file serves which route, now.
 //!
-//! A file that fails to load keeps its place in the list, with the reason, and the version that served before it goes on. What
-//! serves is replaced in one step; whoever fetches a page holds the version that it began with. Two files that claim one
-//! route: the one that served this very route goes on, and if neither did, both are refused, since nobody could say which was
-//! meant.
+//! A file that fails to load keeps its place in the list, with the reason, and the version that
+//! served before it goes on. What serves is replaced in one step; whoever fetches a page holds the
+//! version that it began with. Two files that claim one route: the one that served this very route
+//! goes on, and if neither did, both are refused, since nobody could say which was meant.
 
 mod arrival;
 mod quarantine;
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use atlas_model::Limits;
 use futures_util::StreamExt;
 use futures_util::stream;
 
@@ -31,13 +32,12 @@ use super::load::{ComponentFile, Connector, LoadError, Loader, Origin, TrustPoli
 use super::state::{HoldReason, KeptVersion, StateFolder};
 use super::trial::{Skipped, Trial};
 use super::usage::{Usage, UsageMeter};
-use atlas_model::Limits;
 
 /// Memory for recorded pages, of all routes together.
 const RECORDED_BYTES: usize = 64 * 1024 * 1024;
 
-/// Files that are loaded side by side at a start: one that takes its time does not hold the others up, and no more of them than
-/// these are in memory while they wait for a compiler.
+/// Files that are loaded side by side at a start: one that takes its time does not hold the others
+/// up, and no more of them than these are in memory while they wait for a compiler.
 const LOADED_AT_ONCE: usize = 4;
 
 /// Where a registry finds what it needs.
@@ -198,7 +198,8 @@ impl Registry {
         serving.into_iter().filter(serves).map(|(route, _)| route).collect()
     }
 
-    /// The connector that serves a route now, for fetching: what serves from now on is written down, and kept.
+    /// The connector that serves a route now, for fetching: what serves from now on is written
+    /// down, and kept.
     pub async fn use_connector(&self, route: &str) -> Option<Arc<Connector>> {
         let connector = self.connector(route)?;
         self.live_mut().used.insert(route.to_owned());
@@ -241,7 +242,8 @@ impl Registry {
         &self.loader.engine
     }
 
-    /// What the pages of a route have used, in all processes of this installation, as far as they have written it down.
+    /// What the pages of a route have used, in all processes of this installation, as far as they
+    /// have written it down.
     pub fn usage(&self, route: &str) -> Usage {
         self.state.usage(route)
     }
@@ -275,7 +277,8 @@ impl Registry {
         std::mem::take(&mut self.live_mut().untold)
     }
 
-    /// Remembers a route's last good page, if there is room. One without records shows little: it replaces none that has any.
+    /// Remembers a route's last good page, if there is room. One without records shows little: it
+    /// replaces none that has any.
     pub(super) fn remember(&self, route: &str, page: RecordedPage) {
         let mut live = self.live_mut();
         let others: usize = live.routes.iter().filter(|(name, _)| *name != route).map(|(_, s)| s.page_bytes()).sum();
@@ -296,7 +299,8 @@ impl Registry {
         self.live().files.get(path).cloned()
     }
 
-    /// Reads, loads and tries a file, as far as it is not known what comes of it. Dropping the future ends it all.
+    /// Reads, loads and tries a file, as far as it is not known what comes of it. Dropping the
+    /// future ends it all.
     pub(super) async fn go_through(&self, path: PathBuf) -> Loaded {
         let skipped = Trial::Skipped(Skipped::NoPage);
         let file = match self.loader.read(&path, Origin::Folder).await {
@@ -329,8 +333,8 @@ impl Registry {
         live.files.values().filter(waits).map(|entry| entry.path.clone()).collect()
     }
 
-    /// Writes down what serves a route, if it is what stands in its file, and keeps it. No other route is served from that file
-    /// any more.
+    /// Writes down what serves a route, if it is what stands in its file, and keeps it. No other
+    /// route is served from that file any more.
     async fn write_down(&self, route: &str) {
         let (connector, file) = {
             let live = self.live();
@@ -373,8 +377,8 @@ impl Registry {
     }
 }
 
-/// Whether what became of a file is what would become of it again. It may be trusted by the signature that came with it, and a
-/// refusal may have had other reasons than its bytes.
+/// Whether what became of a file is what would become of it again. It may be trusted by the
+/// signature that came with it, and a refusal may have had other reasons than its bytes.
 fn is_decided(entry: &RegistryEntry, file: &ComponentFile) -> bool {
     entry.sha256.as_ref() == Some(&file.sha256)
         && match &entry.loaded {

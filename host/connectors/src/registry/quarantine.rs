@@ -2,13 +2,13 @@
 //! one. Which they are stands in the database that the hosts share; here it is what this process
 //! knows of that.
 
-use atlas_model::QuarantineRow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use atlas_model::Limits;
+use atlas_http::{Answer, Request, SendError};
+use atlas_model::{Limits, QuarantineRow};
 use atlas_pipeline::HeldVersion;
 
 use super::super::child::{Deadly, PageFacts};
@@ -19,7 +19,6 @@ use super::super::load::Connector;
 use super::super::source::ScrapFacts;
 use super::super::state::{Doubt, Held, HoldReason, RouteState};
 use super::Registry;
-use atlas_http::{Answer, Request, SendError};
 
 /// A version that is held on all hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,9 +84,9 @@ impl Registry {
         }
     }
 
-    /// Holds these versions, and those alone, unless the operator accepted them; what serves instead
-    /// does so at once. Gives those that were not held before, each with what there is to tell of its
-    /// route, if anything.
+    /// Holds these versions, and those alone, unless the operator accepted them; what serves
+    /// instead does so at once. Gives those that were not held before, each with what there is to
+    /// tell of its route, if anything.
     pub async fn quarantine(&self, versions: &[Quarantined]) -> Vec<(Quarantined, Option<RegistryEvent>)> {
         let mut held = BTreeMap::new();
         for version in versions {

@@ -1,5 +1,6 @@
-//! What becomes of a file that was gone through: it serves its route, waits for the operator's word, or is refused; and what
-//! serves instead of it. One decision at a time: `Registry::deciding` is held meanwhile.
+//! What becomes of a file that was gone through: it serves its route, waits for the operator's
+//! word, or is refused; and what serves instead of it. One decision at a time: `Registry::deciding`
+//! is held meanwhile.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -13,13 +14,15 @@ use super::super::verdict::{Present, Verdict, Version, judge};
 use super::{Loaded, Registry, RegistryEntry, Serving, Standing, name_of};
 
 impl Registry {
-    /// Lets the files of a start find their places. Those that served the routes that they claim come first: they keep them.
+    /// Lets the files of a start find their places. Those that served the routes that they claim
+    /// come first: they keep them.
     pub(super) async fn begin(&self, mut files: Vec<Loaded>) {
         let remembered = self.remembered().await;
         let served = |file: &Loaded| has_served(file, &remembered);
         refuse_doubles(&mut files, &served);
         files.sort_by_key(|file| !served(file));
-        // What each claims is known before the first gets its route: a file that left one does not keep others from it.
+        // What each claims is known before the first gets its route: a file that left one does not
+        // keep others from it.
         for file in &files {
             self.enter_claim(file);
         }
@@ -30,7 +33,8 @@ impl Registry {
         }
     }
 
-    /// Decides what becomes of a file that was gone through. Gives what there is to tell, if anything changed.
+    /// Decides what becomes of a file that was gone through. Gives what there is to tell, if
+    /// anything changed.
     pub(crate) async fn settle(&self, file: Loaded) -> Option<RegistryEvent> {
         let _deciding = self.deciding.lock().await;
         self.decide(file).await
@@ -87,7 +91,8 @@ impl Registry {
                 let trial = if accepted { Trial::Same } else { Trial::Skipped(Skipped::NoPage) };
                 self.decide(Loaded { path: file, sha256, connector: Ok(connector), trial }).await
             }
-            // The file is broken, gone, or another route's; the operator may go back from what serves in its place all the same.
+            // The file is broken, gone, or another route's; the operator may go back from what
+            // serves in its place all the same.
             entry => {
                 let digest = entry.and_then(|entry| entry.sha256).unwrap_or_default();
                 let rollback = state.rollback.filter(|rollback| rollback.over == digest)?;
@@ -107,7 +112,8 @@ impl Registry {
         serving.or_else(|| live.files.values().find(claims).map(|entry| entry.path.clone()))
     }
 
-    /// Files that were refused by their trial, and that the operator accepted since: they are to be gone through again.
+    /// Files that were refused by their trial, and that the operator accepted since: they are to be
+    /// gone through again.
     pub(crate) async fn refused_and_accepted(&self, route: &str) -> Vec<PathBuf> {
         let state = self.with_state(route, |state, route| state.route(route)).await.unwrap_or_default();
         let is_accepted = |entry: &&RegistryEntry| {
@@ -131,10 +137,10 @@ impl Registry {
         Some(RegistryEvent::Removed { path: path.to_owned(), connector: Arc::clone(&serving.connector) })
     }
 
-    /// Another file that claims the route: the one that it is served from, or was served from last, if that is still there and
-    /// has not changed its route, be it broken at present; else any that waits for it. Of several that nobody has served from,
-    /// none gets it before the others are gone: which one is meant is the operator's to say, and not a matter of which was read
-    /// first.
+    /// Another file that claims the route: the one that it is served from, or was served from last,
+    /// if that is still there and has not changed its route, be it broken at present; else any that
+    /// waits for it. Of several that nobody has served from, none gets it before the others are
+    /// gone: which one is meant is the operator's to say, and not a matter of which was read first.
     fn claimed_by_another(&self, path: &Path, route: &str, state: &RouteState) -> Option<PathBuf> {
         let live = self.live();
         if let Some(serving) = live.routes.get(route) {
@@ -154,8 +160,8 @@ impl Registry {
         live.files.values().filter(|entry| entry.path != path).find(waits).map(|entry| entry.path.clone())
     }
 
-    /// What serves a route now, or served it last. Should a version serve already that is judged once more, it is what another
-    /// process says that serves.
+    /// What serves a route now, or served it last. Should a version serve already that is judged
+    /// once more, it is what another process says that serves.
     async fn present(&self, route: &str, state: &RouteState, version: &Connector) -> Option<Arc<Connector>> {
         let serving = self.connector(route).filter(|serving| serving.sha256 != version.sha256);
         if serving.is_some() {
@@ -166,8 +172,8 @@ impl Registry {
         if state.ended_a_process(last) { None } else { self.kept(last).await }
     }
 
-    /// What serves instead of a version that may not: the present one; or, if that version took over before anything was known
-    /// against it, the one before it.
+    /// What serves instead of a version that may not: the present one; or, if that version took
+    /// over before anything was known against it, the one before it.
     async fn instead(
         &self,
         state: &RouteState,
@@ -226,7 +232,8 @@ impl Registry {
         changed.then_some(RegistryEvent::RolledBack { connector: earlier })
     }
 
-    /// A file is no connector, or may not serve. What served from it goes on; after a start, what served from it last.
+    /// A file is no connector, or may not serve. What served from it goes on; after a start, what
+    /// served from it last.
     async fn refuse(&self, path: PathBuf, sha256: Option<String>, error: LoadError) -> Option<RegistryEvent> {
         let is_new = self.entry(&path).is_none_or(|e| e.loaded.as_ref().err() != Some(&error) || e.sha256 != sha256);
         let mut instead = self.served_from(&path);
@@ -253,7 +260,8 @@ impl Registry {
         live.routes.values().find(|serving| serving.file == path).map(|serving| Arc::clone(&serving.connector))
     }
 
-    /// What a file served before this start. Should several routes name it, the one that it came to last: it left the others.
+    /// What a file served before this start. Should several routes name it, the one that it came to
+    /// last: it left the others.
     async fn served_last(&self, path: &Path) -> Option<Arc<Connector>> {
         let file = name_of(path);
         let named = self.remembered().await.into_iter().filter(|(_, state)| state.file == file);
@@ -264,7 +272,8 @@ impl Registry {
         (connector.descriptor.route == route && self.connector(&route).is_none()).then_some(connector)
     }
 
-    /// Serves another version than the one in the file, which may not serve; nothing, if there is none and it did.
+    /// Serves another version than the one in the file, which may not serve; nothing, if there is
+    /// none and it did.
     fn serve_instead(&self, file: &Path, refused: &Connector, instead: Option<Arc<Connector>>) {
         let route = &refused.descriptor.route;
         match instead {
@@ -302,7 +311,8 @@ impl Registry {
         live.routes.insert(route.to_owned(), Serving { connector, file, page });
     }
 
-    /// Writes down what was found against a version, and what serves instead of it where this process fetches.
+    /// Writes down what was found against a version, and what serves instead of it where this
+    /// process fetches.
     async fn write_doubt(&self, route: &str, doubt: Doubt, instead: Option<&Arc<Connector>>) {
         let is_used = self.live().used.contains(route);
         let instead = instead.filter(|_| is_used).map(|instead| instead.sha256.clone());
@@ -327,8 +337,8 @@ fn version(connector: &Connector) -> Version<'_> {
     Version { sha256: &connector.sha256, descriptor: &connector.descriptor }
 }
 
-/// Whether a file is the one that served the very route that it claims now; of one that claims none, since it is broken, whether
-/// it served any.
+/// Whether a file is the one that served the very route that it claims now; of one that claims
+/// none, since it is broken, whether it served any.
 fn has_served(file: &Loaded, remembered: &[(String, RouteState)]) -> bool {
     let name = name_of(&file.path);
     let mut routes = remembered.iter().filter(|(_, state)| state.file == name).map(|(route, _)| route);

@@ -1,6 +1,6 @@
-//! What this installation remembers of the routes of one folder of connectors: which version served last, those before it,
-//! what the operator accepted or went back to, and what waits for a word. In files, so that a start, a command and every
-//! running process know the same.
+//! What this installation remembers of the routes of one folder of connectors: which version served
+//! last, those before it, what the operator accepted or went back to, and what waits for a word. In
+//! files, so that a start, a command and every running process know the same.
 
 mod route;
 
@@ -17,8 +17,8 @@ use super::load::{Connector, signature_file};
 use super::private::{make_private, write_aside};
 use super::usage::Usage;
 
-/// A version this young is not removed, whoever seems to need it or not: the scrap that it was chosen for may not have said so
-/// in the database yet.
+/// A version this young is not removed, whoever seems to need it or not: the scrap that it was
+/// chosen for may not have said so in the database yet.
 const SPARED: Duration = Duration::from_secs(60);
 
 /// The folder in which it is remembered, or none: then nothing is.
@@ -28,8 +28,8 @@ pub(super) struct StateFolder {
 }
 
 impl StateFolder {
-    /// Opens what is remembered of a folder of connectors, below `directory`. A place that others may write to is not used,
-    /// and said so: connectors are loaded from it.
+    /// Opens what is remembered of a folder of connectors, below `directory`. A place that others
+    /// may write to is not used, and said so: connectors are loaded from it.
     pub(super) fn open(directory: Option<&Path>, connectors: &Path) -> Self {
         let opened = directory.map(|directory| {
             let connectors = fs::canonicalize(connectors)?;
@@ -86,8 +86,9 @@ impl StateFolder {
         names.map(|route| (route.clone(), self.route(&route))).collect()
     }
 
-    /// Changes what is remembered of a route, with every other process held off meanwhile. Does nothing if nothing is
-    /// remembered at all. Reads and writes files: call it where blocking is allowed.
+    /// Changes what is remembered of a route, with every other process held off meanwhile. Does
+    /// nothing if nothing is remembered at all. Reads and writes files: call it where blocking is
+    /// allowed.
     pub(super) fn update<T>(&self, route: &str, change: impl FnOnce(&mut RouteState) -> T) -> io::Result<Option<T>> {
         let (Some(directory), Some(path)) = (&self.directory, self.route_file(route)) else {
             return Ok(None);
@@ -125,7 +126,8 @@ impl StateFolder {
         read.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
-    /// Adds to it, with every other process held off meanwhile. Reads and writes files: call it where blocking is allowed.
+    /// Adds to it, with every other process held off meanwhile. Reads and writes files: call it
+    /// where blocking is allowed.
     pub(super) fn add_usage(&self, route: &str, more: &Usage) -> io::Result<()> {
         let (Some(directory), Some(path)) = (&self.directory, self.file("usage", route)) else {
             return Ok(());

@@ -10,14 +10,16 @@ use crate::load::Connector;
 pub const HISTORY: usize = 10;
 /// Digests that the operator accepted, of one route: older ones have long been replaced.
 const ACCEPTED_MAX: usize = 32;
-/// Versions of one route that were replaced after a trial showed something of them: as many as were accepted.
+/// Versions of one route that were replaced after a trial showed something of them: as many as were
+/// accepted.
 const DOUBTS_MAX: usize = 32;
 
 /// What is remembered of one route.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteState {
-    /// The name of the file in the folder that serves the route; empty if that file serves another route by now.
+    /// The name of the file in the folder that serves the route; empty if that file serves another
+    /// route by now.
     pub file: String,
     /// The digest that serves.
     pub serving: Option<String>,
@@ -29,8 +31,8 @@ pub struct RouteState {
     pub held: Option<Held>,
     /// What failed its trial.
     pub refused: Option<Refusal>,
-    /// What trials showed of versions that were replaced since, the newest first. Should one come back where there is no page to
-    /// try it on, it is known.
+    /// What trials showed of versions that were replaced since, the newest first. Should one come
+    /// back where there is no page to try it on, it is known.
     pub doubts: Vec<Doubt>,
     /// What the operator went back to.
     pub rollback: Option<Rollback>,
@@ -146,8 +148,8 @@ pub struct Waiting {
 pub struct Rollback {
     /// The digest that serves.
     pub to: String,
-    /// The digest of the file that it serves instead of; empty if none could be read there. The rollback ends when the file is
-    /// another.
+    /// The digest of the file that it serves instead of; empty if none could be read there. The
+    /// rollback ends when the file is another.
     pub over: String,
 }
 
@@ -210,8 +212,9 @@ impl Doubt {
 }
 
 impl RouteState {
-    /// A version serves from now on, out of this file. False: it may not, since another process found something against it, or
-    /// the operator went back from it, and whoever asks does not know that yet.
+    /// A version serves from now on, out of this file. False: it may not, since another process
+    /// found something against it, or the operator went back from it, and whoever asks does not
+    /// know that yet.
     pub(crate) fn take_over(&mut self, file: &str, version: KeptVersion) -> bool {
         let sha256 = version.sha256.clone();
         let is_gone_back_from = self.rollback.as_ref().is_some_and(|rollback| rollback.over == sha256);
@@ -233,8 +236,8 @@ impl RouteState {
         true
     }
 
-    /// Something was found against a version. `instead`: what serves in its place, should another process have taken it over
-    /// before that was known.
+    /// Something was found against a version. `instead`: what serves in its place, should another
+    /// process have taken it over before that was known.
     pub(crate) fn doubt(&mut self, doubt: Doubt, instead: Option<String>) {
         let sha256 = doubt.sha256();
         if self.is_accepted(sha256) {
@@ -289,7 +292,8 @@ impl RouteState {
         self.rollback = self.rollback.take().filter(|rollback| rollback.over != sha256);
     }
 
-    /// The version to go back to: the one whose digest begins like this, else the one that served before the present one.
+    /// The version to go back to: the one whose digest begins like this, else the one that served
+    /// before the present one.
     pub(crate) fn earlier(&self, digest: Option<&str>) -> Option<&KeptVersion> {
         match digest {
             Some(digest) => self.history.iter().find(|version| version.sha256.starts_with(digest)),
@@ -301,8 +305,8 @@ impl RouteState {
         }
     }
 
-    /// What a version that served asked to be trusted with. Of one that an earlier Atlas wrote down nothing is known: then a new
-    /// version that asks for anything waits.
+    /// What a version that served asked to be trusted with. Of one that an earlier Atlas wrote down
+    /// nothing is known: then a new version that asks for anything waits.
     pub(crate) fn lists_of(&self, sha256: &str) -> Lists {
         let known = self.history.iter().find(|version| version.sha256 == sha256);
         known.and_then(|version| version.lists.clone()).unwrap_or_default()
@@ -317,7 +321,8 @@ impl RouteState {
         self.held.clone().map(Doubt::Held).into_iter().chain(self.refused.clone().map(Doubt::Refused))
     }
 
-    /// Another version stands in the file: what a trial showed of the one before it is kept in mind.
+    /// Another version stands in the file: what a trial showed of the one before it is kept in
+    /// mind.
     fn set_aside(&mut self) {
         let replaced: Vec<Doubt> = self.present_doubts().filter(Doubt::is_of_a_trial).collect();
         (self.held, self.refused) = (None, None);

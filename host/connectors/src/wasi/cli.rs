@@ -1,4 +1,5 @@
-//! The command line that a connector does not have: no environment, no arguments, no terminal. To exit is a trap.
+//! The command line that a connector does not have: no environment, no arguments, no terminal. To
+//! exit is a trap.
 
 use terminal_input::TerminalInput;
 use terminal_output::TerminalOutput;

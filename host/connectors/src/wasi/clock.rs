@@ -1,6 +1,7 @@
-//! Time. It begins at the scrap's `now`, and passes only while the guest sleeps: a replay takes the same moments. A guest
-//! that waits for it by looking again and again waits until its CPU time is spent. In `describe` it passes at once: a start
-//! waits for every file of the folder, and there is nothing to be fetched that a wait could be for.
+//! Time. It begins at the scrap's `now`, and passes only while the guest sleeps: a replay takes the
+//! same moments. A guest that waits for it by looking again and again waits until its CPU time is
+//! spent. In `describe` it passes at once: a start waits for every file of the folder, and there is
+//! nothing to be fetched that a wait could be for.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ impl Clock {
         Self { start: Duration::from_secs(since_1970.unwrap_or(0)), slept: Duration::ZERO, is_real: true }
     }
 
-    /// The same, but for whom nobody waits: each sleep is over at once, and the time that it says has passed.
+    /// The same, but for whom nobody waits: each sleep is over at once, and the time that it says
+    /// has passed.
     pub(super) fn that_jumps(now: &str) -> Self {
         Self { is_real: false, ..Self::at(now) }
     }
@@ -62,7 +64,8 @@ impl Guest {
         Ok(*self.table.get(pollable)?)
     }
 
-    /// Sleeps, and lets time pass. It is the wall time of the page that ends a sleep that is too long.
+    /// Sleeps, and lets time pass. It is the wall time of the page that ends a sleep that is too
+    /// long.
     async fn sleep(&mut self, nanos: u64) {
         if nanos > 0 {
             let duration = Duration::from_nanos(nanos);

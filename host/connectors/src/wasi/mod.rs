@@ -79,7 +79,8 @@ pub(super) struct Wasi {
 }
 
 impl Wasi {
-    /// For one attempt at a page: the time and the random numbers that follow from what the connector is told.
+    /// For one attempt at a page: the time and the random numbers that follow from what the
+    /// connector is told.
     pub(super) fn of_page(scrap: &wit::Scrap, cursor: Option<&str>) -> Self {
         Self { clock: Clock::at(&scrap.now), random: random::of_page(scrap, cursor) }
     }

@@ -1,5 +1,6 @@
-//! Random numbers, in name: ChaCha20 over a seed that is the hash of what the connector was told. Two attempts at a page differ,
-//! since `now` does; a replay, which is told the same, draws the same numbers. Nobody may take them for secrets.
+//! Random numbers, in name: ChaCha20 over a seed that is the hash of what the connector was told.
+//! Two attempts at a page differ, since `now` does; a replay, which is told the same, draws the
+//! same numbers. Nobody may take them for secrets.
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};

@@ -1,4 +1,5 @@
-//! Standard streams: an input that is at its end, and outputs that are lines of the connector's log, under the log's limits.
+//! Standard streams: an input that is at its end, and outputs that are lines of the connector's
+//! log, under the log's limits.
 
 use streams::StreamError;
 use wasmtime::component::Resource;

@@ -112,7 +112,8 @@ async fn a_spent_day_is_not_waited_for_and_the_next_one_is_another() {
 #[tokio::test]
 async fn a_source_that_wants_to_be_left_alone_is_by_every_process() {
     let ground = Ground::new().await;
-    // So slow that no request is taken ahead of its turn, and so great a burst that none has to wait for it.
+    // So slow that no request is taken ahead of its turn, and so great a burst that none has to
+    // wait for it.
     let rate = RateBudget { burst: Some(100), ..per_second(4.0) };
     let (one, two) = (ground.budget("um", rate).await, ground.budget("dois", rate).await);
     one.hold_off("Retry-After", Duration::from_millis(400)).await;

@@ -89,8 +89,8 @@ impl Credential {
         }
     }
 
-    /// Adds the credential to a request: whatever the connector wrote in its place is overwritten. For an access token, says
-    /// which of the session's tokens it is.
+    /// Adds the credential to a request: whatever the connector wrote in its place is overwritten.
+    /// For an access token, says which of the session's tokens it is.
     pub(crate) async fn authorize(
         &self,
         http: &HttpClient,
@@ -146,7 +146,8 @@ fn set_query(url: &mut Url, name: &str, secret: &Secret) {
     url.query_pairs_mut().append_pair(name, secret.expose());
 }
 
-/// In the place of the string that the connector left there, and of nothing else: the body is not read and written anew.
+/// In the place of the string that the connector left there, and of nothing else: the body is not
+/// read and written anew.
 fn set_in_body(outgoing: &mut Outgoing, pointer: &atlas_json::Pointer, secret: &Secret) -> Result<(), SendError> {
     let missing = || {
         let why = format!("the body has no string at {:?}, where the credential is to stand", pointer.as_str());

@@ -1,5 +1,5 @@
-//! Which of a client's credentials goes where. Where that is comes from the operator alone; a connector only says in which
-//! form its API expects it.
+//! Which of a client's credentials goes where. Where that is comes from the operator alone; a
+//! connector only says in which form its API expects it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,9 +26,11 @@ pub struct Endpoint {
     redactor: Arc<Redactor>,
     /// What takes the client's secret settings out of answers.
     settings: Option<Arc<Redactor>>,
-    /// What the client may ask of the API: the operator's budget first, then what the connector declares beside it.
+    /// What the client may ask of the API: the operator's budget first, then what the connector
+    /// declares beside it.
     pub(crate) budgets: Vec<Arc<Budget>>,
-    /// Pages that were asked for once more because their access token was refused, by their cursors.
+    /// Pages that were asked for once more because their access token was refused, by their
+    /// cursors.
     repeated: Arc<Mutex<HashSet<Option<String>>>>,
 }
 
@@ -59,7 +61,8 @@ pub enum CredentialError {
         /// What is registered.
         url: String,
     },
-    /// There is no token for this place. The client's default token goes to its default base URL only.
+    /// There is no token for this place. The client's default token goes to its default base URL
+    /// only.
     #[error("no credential is registered for the client and the API {api:?}")]
     NoCredential {
         /// The API asked for.
@@ -93,7 +96,8 @@ pub enum CredentialError {
 }
 
 impl Endpoint {
-    /// Puts together what is registered for a client and an API with the scheme that the connector declares.
+    /// Puts together what is registered for a client and an API with the scheme that the connector
+    /// declares.
     pub fn resolve(access: Access, api: &str, scheme: &AuthScheme) -> Result<Self, CredentialError> {
         if !access.active {
             return Err(CredentialError::Inactive);
@@ -101,7 +105,8 @@ impl Endpoint {
         let default = Parts::of_token(access.token);
         let (base, private, parts) = match access.api {
             Some(own) if access.parts.is_some() => (own.base_url, own.private, access.parts),
-            // An API without a credential of its own, at the very place that the default token is meant for.
+            // An API without a credential of its own, at the very place that the default token is
+            // meant for.
             Some(own) if own.credential.is_none() && access.default_base_url.as_ref() == Some(&own.base_url) => {
                 (own.base_url, own.private, Some(default))
             }
@@ -132,7 +137,8 @@ impl Endpoint {
         })
     }
 
-    /// The same, with its access tokens renewed in the store: by one session for the client and API, whoever asks.
+    /// The same, with its access tokens renewed in the store: by one session for the client and
+    /// API, whoever asks.
     #[must_use]
     pub fn renewed_in(mut self, store: &Arc<dyn Store>, sessions: &TokenSessions, cliente_id: i32, api: &str) -> Self {
         if let Credential::OAuth(session) = &self.credential {
@@ -165,8 +171,9 @@ impl Endpoint {
         Self { settings, ..self }
     }
 
-    /// Whether a page whose access token was refused is to be asked for once more: the first time that it is. The next
-    /// request has another token then. `generation` is the refused token's number.
+    /// Whether a page whose access token was refused is to be asked for once more: the first time
+    /// that it is. The next request has another token then. `generation` is the refused token's
+    /// number.
     pub fn repeats_after_refusal(&self, cursor: Option<&str>, generation: u64) -> bool {
         let Credential::OAuth(session) = &self.credential else { return false };
         let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,7 +208,8 @@ impl Endpoint {
         Self { egress: self.egress.with(grants), ..self }
     }
 
-    /// The same for a connector that says that it needs these requests: of what is granted beyond GET and HEAD, it may make no others.
+    /// The same for a connector that says that it needs these requests: of what is granted beyond
+    /// GET and HEAD, it may make no others.
     #[must_use]
     pub fn declaring(self, requests: &[RequestPattern]) -> Self {
         Self { egress: self.egress.declaring(requests), ..self }
@@ -209,7 +217,8 @@ impl Endpoint {
 }
 
 fn check_parts(parts: &Parts, api: &str, scheme: &AuthScheme) -> Result<(), CredentialError> {
-    // What opens the token URL goes there alone: a connector must not have it sent to the API by declaring a place for it.
+    // What opens the token URL goes there alone: a connector must not have it sent to the API by
+    // declaring a place for it.
     if let AuthScheme::Placeholders(all) = scheme
         && parts.get("token_url").is_some()
         && let Some(placeholder) = all.iter().find(|p| TOKEN_URLS_OWN.contains(&p.name.as_str()))

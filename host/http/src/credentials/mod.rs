@@ -1,7 +1,9 @@
-//! What opens an API, and how it is kept from everybody else: from connectors, logs, messages and rejected rows.
+//! What opens an API, and how it is kept from everybody else: from connectors, logs, messages and
+//! rejected rows.
 //!
-//! A secret leaves this room only through [`Secret::expose`](atlas_model::Secret::expose), towards the store that keeps it and the request that it is
-//! sent with. Its type cannot be printed, serialised or compared, so that no log line, error or test output can hold it.
+//! A secret leaves this room only through [`Secret::expose`](atlas_model::Secret::expose), towards
+//! the store that keeps it and the request that it is sent with. Its type cannot be printed,
+//! serialised or compared, so that no log line, error or test output can hold it.
 //!
 //! - `scheme`      where an API expects its credential, as connectors declare it
 //! - `endpoint`    which of a client's credentials goes where

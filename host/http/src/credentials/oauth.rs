@@ -1,11 +1,12 @@
-//! OAuth 2 access tokens: got from the token URL that the operator registered, kept in the store, and renewed once for
-//! everybody who waits, however many pages, scraps and hosts that are.
+//! OAuth 2 access tokens: got from the token URL that the operator registered, kept in the store,
+//! and renewed once for everybody who waits, however many pages, scraps and hosts that are.
 //!
-//! Within a process there is one [`OAuthSession`] for a client's credential at an API, and one renewal in it at a time. Between
-//! processes the store's lock does the same: whoever has it looks first whether somebody else has renewed meanwhile. A refresh
-//! token that the source replaces is stored, with the access token beside it, before either is used. What the store would not
-//! take, the session keeps, and stores before it asks for anything else. So a rotating token is lost only with a process that
-//! ends between the source's answer and that COMMIT, which no client can mend.
+//! Within a process there is one [`OAuthSession`] for a client's credential at an API, and one
+//! renewal in it at a time. Between processes the store's lock does the same: whoever has it looks
+//! first whether somebody else has renewed meanwhile. A refresh token that the source replaces is
+//! stored, with the access token beside it, before either is used. What the store would not take,
+//! the session keeps, and stores before it asks for anything else. So a rotating token is lost only
+//! with a process that ends between the source's answer and that COMMIT, which no client can mend.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -26,22 +27,27 @@ use super::endpoint::CredentialError;
 use super::redact::Redactor;
 use super::scheme::TokenGrant;
 
-/// Tokens that are looked for in answers beside the present parts and the token in use: those that were learned last.
+/// Tokens that are looked for in answers beside the present parts and the token in use: those that
+/// were learned last.
 const TOKENS_KNOWN: usize = 12;
-/// How often tokens that the source has handed out are tried to be stored: the old refresh token may be worth nothing now.
+/// How often tokens that the source has handed out are tried to be stored: the old refresh token
+/// may be worth nothing now.
 const KEEP_TRIES: u32 = 5;
 const KEEP_PAUSE: Duration = Duration::from_millis(500);
-/// How long all of those tries may take: with a token URL's 20 s, less than the lock on the credential lasts.
+/// How long all of those tries may take: with a token URL's 20 s, less than the lock on the
+/// credential lasts.
 const KEEP_MAX: Duration = Duration::from_secs(20);
 /// How long the lock is waited for, with all that may be between this process and the database.
 const LOCK_MAX: Duration = Duration::from_secs(120);
 const SILENT: &str = "the database does not answer";
-/// How long a refusal counts as a passing fault after somebody's lock was taken who may come back with a new refresh token.
+/// How long a refusal counts as a passing fault after somebody's lock was taken who may come back
+/// with a new refresh token.
 const DOUBT: Duration = Duration::from_secs(60);
 /// How long a program that ends waits for renewals under way.
 const SETTLING_MAX: Duration = Duration::from_secs(30);
-/// A token that this process got less than this ago is not renewed because it was refused: another would be refused as well,
-/// and a connector that asks for what its client may not see could have one got for each of its pages.
+/// A token that this process got less than this ago is not renewed because it was refused: another
+/// would be refused as well, and a connector that asks for what its client may not see could have
+/// one got for each of its pages.
 const YOUNG: Duration = Duration::from_secs(5);
 
 /// The access token of a client at an API. Not printable.
@@ -80,7 +86,8 @@ impl Current {
 
 /// What a token URL handed out, as it is to be stored.
 struct Unstored {
-    /// The parts that it was got with. Where others are stored, the operator has replaced the credential.
+    /// The parts that it was got with. Where others are stored, the operator has replaced the
+    /// credential.
     before: Parts,
     /// The parts to use from now on.
     parts: Parts,
@@ -104,7 +111,8 @@ impl Unstored {
 /// What is looked for in answers, beside the token in use.
 #[derive(Clone, Default)]
 struct Known {
-    /// The parts as they were last seen in the store: as long as they are those, they are looked for.
+    /// The parts as they were last seen in the store: as long as they are those, they are looked
+    /// for.
     parts: Parts,
     /// Tokens that were handed out or replaced, the newest last.
     tokens: Vec<Secret>,
@@ -186,7 +194,8 @@ impl OAuthSession {
         if let Some(token) = usable {
             return Ok(token);
         }
-        // A task of its own: a page that is given up must not take a refresh token along that was just replaced.
+        // A task of its own: a page that is given up must not take a refresh token along that was
+        // just replaced.
         let (session, http, egress) = (Arc::clone(self), http.clone(), egress.clone());
         let renewing = tokio::spawn(async move { session.renew(turn, &http, &egress).await });
         match renewing.await {
@@ -276,7 +285,8 @@ impl OAuthSession {
         (token, current.generation)
     }
 
-    /// Notes that the source refused a token: the next one who needs it renews it, unless that was done already, or only just.
+    /// Notes that the source refused a token: the next one who needs it renews it, unless that was
+    /// done already, or only just.
     pub(super) fn refuse(&self, generation: u64) {
         let mut current = lock(&self.current);
         if current.generation == generation && !current.is_young() {
@@ -350,8 +360,9 @@ impl Keeper {
         locked.map_err(silent).flatten().map_err(store_error)
     }
 
-    /// Stores what the source handed out, and says whether it stands there now: it does not where the operator has replaced what
-    /// it was got with. Where the lock was lost meanwhile, takes it once more.
+    /// Stores what the source handed out, and says whether it stands there now: it does not where
+    /// the operator has replaced what it was got with. Where the lock was lost meanwhile, takes it
+    /// once more.
     async fn keep(&self, mut held: Box<dyn CredentialLock>, new: &Unstored) -> Result<bool, SendError> {
         let mut tries = 1;
         let given_up = tokio::time::Instant::now() + KEEP_MAX;
@@ -381,8 +392,8 @@ impl Keeper {
         }
     }
 
-    /// Stores what an earlier renewal could not, if there is any. What goes with a credential that the operator has replaced since
-    /// is of no use any more.
+    /// Stores what an earlier renewal could not, if there is any. What goes with a credential that
+    /// the operator has replaced since is of no use any more.
     async fn keep_rest(&self, rest: &mut Option<Unstored>) -> Result<(), SendError> {
         if let Some(unstored) = rest {
             self.keep(self.lock().await?, unstored).await?;
@@ -395,15 +406,15 @@ impl Keeper {
 /// Whose a session is.
 type Owner = (i32, String, TokenGrant);
 
-/// The sessions of a process: for a client and API the one of its present credential, and those of credentials before as long as
-/// somebody uses them.
+/// The sessions of a process: for a client and API the one of its present credential, and those of
+/// credentials before as long as somebody uses them.
 #[derive(Default)]
 pub struct TokenSessions(Mutex<HashMap<Owner, Vec<Arc<OAuthSession>>>>);
 
 impl TokenSessions {
-    /// The one session for a client's credential at an API; `seed`, which has just been read from the store, becomes it where
-    /// there is none yet. Where the operator replaced the credential there is none: the token of the one before may be another
-    /// account's.
+    /// The one session for a client's credential at an API; `seed`, which has just been read from
+    /// the store, becomes it where there is none yet. Where the operator replaced the credential
+    /// there is none: the token of the one before may be another account's.
     pub(super) fn session(
         &self,
         seed: &OAuthSession,
@@ -424,8 +435,8 @@ impl TokenSessions {
         session
     }
 
-    /// Waits for renewals under way, and tries once more to store what the store would not take: tokens are to be stored before
-    /// the program ends.
+    /// Waits for renewals under way, and tries once more to store what the store would not take:
+    /// tokens are to be stored before the program ends.
     pub async fn settled(&self) {
         let sessions: Vec<_> = lock(&self.0).values().flatten().cloned().collect();
         let settling = async {

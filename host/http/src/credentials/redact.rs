@@ -1,10 +1,12 @@
-//! Secrets taken out of whatever a source answers, before a connector, a log or a row sees it. A source that echoes its
-//! request would otherwise hand the credential to a connector that nobody trusts.
+//! Secrets taken out of whatever a source answers, before a connector, a log or a row sees it. A
+//! source that echoes its request would otherwise hand the credential to a connector that nobody
+//! trusts.
 //!
 //! A secret is found as it is, in UTF-16 and UTF-32, in hexadecimal (of either case, its bytes
 //! together or apart), in Base64 (both alphabets, at any offset in what was encoded, on one line or
-//! several), and in each as JSON, URLs and HTML escape them, character by character and up to three times over. It is not found in pieces, hashed or encrypted: whoever
-//! the credential was sent to can always hand it on in a form that nobody recognises.
+//! several), and in each as JSON, URLs and HTML escape them, character by character and up to three
+//! times over. It is not found in pieces, hashed or encrypted: whoever the credential was sent to
+//! can always hand it on in a form that nobody recognises.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,10 +20,11 @@ use memchr::memchr;
 
 use super::escapes::View;
 
-/// What stands where a secret stood. Shorter than any secret that is looked for, so that no body grows by it, and harmless
-/// inside a JSON string and a header.
+/// What stands where a secret stood. Shorter than any secret that is looked for, so that no body
+/// grows by it, and harmless inside a JSON string and a header.
 const MARK: &[u8] = b"***";
-/// A shorter secret is not looked for in bodies: records hold such texts by chance, and must stay as they are.
+/// A shorter secret is not looked for in bodies: records hold such texts by chance, and must stay
+/// as they are.
 pub(super) const BODY_MIN: usize = 8;
 /// Messages are for people, so shorter ones are looked for.
 const TEXT_MIN: usize = 4;
@@ -90,7 +93,8 @@ impl Redactor {
         let Some(scanner) = &self.texts else { return text };
         let mut bytes = text.into_bytes();
         scanner.clean(&mut bytes);
-        // Whole characters were taken out, if the secret is made of them; else the message loses what is left of one.
+        // Whole characters were taken out, if the secret is made of them; else the message loses
+        // what is left of one.
         String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
@@ -144,7 +148,8 @@ impl Scanner {
         replace(body, found)
     }
 
-    /// Notes where the secrets stand in a text; `origin` says where in the body a part of the text came from.
+    /// Notes where the secrets stand in a text; `origin` says where in the body a part of the text
+    /// came from.
     fn look(&self, text: &[u8], origin: &dyn Fn(Range<usize>) -> Range<usize>, found: &mut Vec<Range<usize>>) {
         for hit in self.patterns.find_iter(text) {
             let mut part = hit.start()..hit.end();
@@ -187,8 +192,8 @@ impl Scanner {
     }
 }
 
-/// A secret as it looks inside of something that was encoded in Base64, wherever it begins there: without the characters at
-/// its edges, which its neighbours change.
+/// A secret as it looks inside of something that was encoded in Base64, wherever it begins there:
+/// without the characters at its edges, which its neighbours change.
 fn in_base64(secret: &[u8]) -> Vec<Vec<u8>> {
     let mut patterns = Vec::new();
     for offset in 0..3 {
@@ -233,7 +238,8 @@ fn replace(body: &mut Vec<u8>, mut found: Vec<Range<usize>>) -> usize {
             cleaned.extend_from_slice(&body[kept_to..range.start]);
             let secret = &body[range.clone()];
             if secret.contains(&0) {
-                // Characters of several bytes stay as wide as they are, or those after them could not be read any more.
+                // Characters of several bytes stay as wide as they are, or those after them could
+                // not be read any more.
                 cleaned.extend(secret.iter().map(|byte| if *byte == 0 { 0 } else { MARK[0] }));
             } else {
                 cleaned.extend_from_slice(MARK);

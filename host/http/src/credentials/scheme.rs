@@ -1,5 +1,6 @@
-//! Where an API expects its credential, as connectors declare it. What they declare is checked here, since a header of the
-//! connection's own or of another name than the API's could lead a request astray.
+//! Where an API expects its credential, as connectors declare it. What they declare is checked
+//! here, since a header of the connection's own or of another name than the API's could lead a
+//! request astray.
 
 use atlas_json::Pointer;
 use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
@@ -111,8 +112,8 @@ impl AuthScheme {
 fn check_header(name: &str) -> Result<(), SchemeError> {
     let bad = || SchemeError::BadHeader(name.chars().take(NAME_MAX).collect());
     let header: HeaderName = name.parse().map_err(|_| bad())?;
-    // What says how the connection is used or whose the request is, a connector may not even choose for the credential: a source
-    // that takes a header for its own name writes it into redirects.
+    // What says how the connection is used or whose the request is, a connector may not even choose
+    // for the credential: a source that takes a header for its own name writes it into redirects.
     let refused = headers::leads_astray(header.as_str());
     if name.len() > NAME_MAX || refused || matches!(header, CONTENT_TYPE | LOCATION) { Err(bad()) } else { Ok(()) }
 }

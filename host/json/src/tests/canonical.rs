@@ -6,7 +6,8 @@ fn members_are_sorted_by_their_decoded_bytes_at_every_level() {
         canonical(r#" { "b" : 1 , "a" : [ { "d" : [] , "c" : {} } , 2 ] , "" : null } "#).unwrap(),
         r#"{"":null,"a":[{"c":{},"d":[]},2],"b":1}"#
     );
-    // Sorted by what they decode to: U+0022 < A < \ < é < U+FF5E < U+1F600 in UTF-8 (not so in UTF-16).
+    // Sorted by what they decode to: U+0022 < A < \ < é < U+FF5E < U+1F600 in UTF-8 (not so in
+    // UTF-16).
     assert_eq!(
         canonical(r#"{"😀":6,"～":5,"\u00e9":4,"\\":3,"A":2,"\"":1,"\n":0}"#).unwrap(),
         r#"{"\n":0,"\"":1,"A":2,"\\":3,"é":4,"～":5,"😀":6}"#

@@ -4,8 +4,8 @@ fn zeros(count: usize) -> String {
     "0".repeat(count)
 }
 
-/// Each of these was given to PostgreSQL 15.18 as `text::jsonb`: those that it took, and those that it refused with
-/// "value overflows numeric format".
+/// Each of these was given to PostgreSQL 15.18 as `text::jsonb`: those that it took, and those that
+/// it refused with "value overflows numeric format".
 #[test]
 fn numbers_are_refused_exactly_where_postgresql_refuses_them() {
     let taken = [

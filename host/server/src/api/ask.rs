@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atlas_model::notice;
+use atlas_service::{Exit, Failure, Kind};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request, State};
 use axum::http::request::Parts;
@@ -16,7 +17,6 @@ use utoipa::ToSchema;
 use crate::problem::Problem;
 use crate::session::Caller;
 use crate::{House, language};
-use atlas_service::{Exit, Failure, Kind};
 
 /// Things of one answer, at most, and where nobody says.
 pub(super) const LIMIT_MAX: i64 = 1_000;
@@ -46,7 +46,8 @@ fn bad(reason: &str) -> Failure {
     Failure::new("op-access", notice!("web-bad-request", reason = reason), Exit::Usage).of_kind(Kind::Malformed)
 }
 
-/// Whether a text in this JSON has the character NUL: written otherwise than as an escape, it is no JSON.
+/// Whether a text in this JSON has the character NUL: written otherwise than as an escape, it is no
+/// JSON.
 fn has_nul(json: &str) -> bool {
     let mut rest = json.as_bytes();
     while let Some(at) = memchr::memchr(b'\\', rest) {
@@ -86,9 +87,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<House>> for Body<T> {
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
                     Failure::new("op-access", notice!("web-other-media"), Exit::Usage).of_kind(Kind::OtherMedia),
                 ),
-                _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                    (StatusCode::PAYLOAD_TOO_LARGE, Failure::new("op-access", notice!("web-too-large"), Exit::Usage).of_kind(Kind::TooLarge))
-                }
+                _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => (
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    Failure::new("op-access", notice!("web-too-large"), Exit::Usage).of_kind(Kind::TooLarge),
+                ),
                 // What was sent is not shown again: there may be a token in it.
                 JsonRejection::JsonDataError(_) => {
                     (StatusCode::UNPROCESSABLE_ENTITY, bad("JSON: a member is missing or of another type"))

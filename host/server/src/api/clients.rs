@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use atlas_model::{Client, Parts, Secret};
+use atlas_service::{ClientChange, Failure, Said};
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,6 @@ use utoipa::ToSchema;
 use super::ask::{At, Body};
 use crate::problem::Problem;
 use crate::session::{Caller, Configuring, Looking};
-use atlas_service::{ClientChange, Failure, Said};
 
 /// A client.
 #[derive(Debug, Serialize, ToSchema)]

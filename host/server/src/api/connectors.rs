@@ -1,5 +1,6 @@
 //! Connectors.
 
+use atlas_service::{Failure, Registry, RegistryEntry, Standing, hold_notice};
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -7,8 +8,6 @@ use utoipa::{IntoParams, ToSchema};
 use super::ask::{Asked, At};
 use crate::problem::Problem;
 use crate::session::{Caller, Configuring, Looking};
-use atlas_service::{Failure, hold_notice};
-use atlas_service::{Registry, RegistryEntry, Standing};
 
 /// A connector's file.
 #[derive(Debug, Serialize, ToSchema)]

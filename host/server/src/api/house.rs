@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atlas_model::notice;
+use atlas_service::{Exit, Failure, Health, Kind};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::sse::{KeepAlive, Sse};
@@ -18,7 +19,6 @@ use crate::events::{EventId, Wanted, stream};
 use crate::problem::Problem;
 use crate::session::Looking;
 use crate::{House, LET_IN_STILL, page};
-use atlas_service::{Exit, Failure, Health, Kind};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -33,8 +33,10 @@ pub(super) struct Which {
     since: Option<String>,
 }
 
-/// What happens, as server-sent events: `scrap` (a scrap as it stands and how it goes), `line` (of a scrap's log), `connector`, `store`
-/// (whether the database answers, when that changes), and `reset`: events were missed that are not known any more, so what was known has to be asked for again.
+/// What happens, as server-sent events: `scrap` (a scrap as it stands and how it goes), `line` (of
+/// a scrap's log), `connector`, `store` (whether the database answers, when that changes), and
+/// `reset`: events were missed that are not known any more, so what was known has to be asked for
+/// again.
 #[utoipa::path(get, path = "/events", tag = "events", params(Which), responses(
     (status = OK, description = "Events", content_type = "text/event-stream", body = String),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -46,12 +48,14 @@ pub(super) async fn events(
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
     let last = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
-    // One that is none is one of which nothing is known: whoever names it is told that events may be missing.
+    // One that is none is one of which nothing is known: whoever names it is told that events may
+    // be missing.
     let unknown = EventId { process: 0, number: u64::MAX };
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
     let wanted = Wanted { seen, scrap: which.scrap, lang: caller.lang };
     let house = &caller.house;
-    let too_many = || Failure::new("op-access", notice!("web-too-many-listeners"), Exit::Usage).of_kind(Kind::Throttled);
+    let too_many =
+        || Failure::new("op-access", notice!("web-too-many-listeners"), Exit::Usage).of_kind(Kind::Throttled);
     let place = house.listeners.admit(caller.principal.access).ok_or_else(|| caller.problem(&too_many()))?;
     let events = stream(Arc::clone(&house.journal), Arc::clone(&house.texts), wanted, house.stop.clone());
     let events = events.take_until(shut_out(Arc::clone(house), caller.principal.access));

@@ -1,12 +1,14 @@
-//! The same request twice, done once: a program that does not know whether its POST arrived sends it again under the same key
-//! (`Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header), and gets the first one's answer.
+//! The same request twice, done once: a program that does not know whether its POST arrived sends
+//! it again under the same key (`Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header), and
+//! gets the first one's answer.
 //!
-//! The key is written down before anything is done, so a crash in between leaves a request of which nobody knows the end: it is said so
-//! (409), and not done again.
+//! The key is written down before anything is done, so a crash in between leaves a request of which
+//! nobody knows the end: it is said so (409), and not done again.
 
 use std::sync::Arc;
 
 use atlas_model::{Earlier, notice};
+use atlas_service::{Act, Atlas, Exit, Failure, Kind};
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -16,10 +18,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::problem::Problem;
 use crate::session::Caller;
 use crate::{BODY_MAX, House};
-use atlas_service::{Act, Atlas, Exit, Failure, Kind};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -38,9 +38,8 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let refuse = |notice, kind| {
-        caller.problem(&Failure::new("op-access", notice, Exit::Usage).of_kind(kind)).into_response()
-    };
+    let refuse =
+        |notice, kind| caller.problem(&Failure::new("op-access", notice, Exit::Usage).of_kind(kind)).into_response();
     // Who may change nothing is refused, and leaves nothing behind.
     if !caller.principal.may(Act::Operate) {
         return next.run(Request::from_parts(parts, body)).await;
@@ -55,8 +54,8 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
     let asked = URL_SAFE_NO_PAD.encode(asked.finalize());
     let request = Request::from_parts(parts, Body::from(body));
     let (atlas, access) = (Arc::clone(&house.atlas), caller.principal.access);
-    // By itself, from the first word that is written down: whoever asked may be gone before it is done, and what came of it is what they
-    // come back for.
+    // By itself, from the first word that is written down: whoever asked may be gone before it is
+    // done, and what came of it is what they come back for.
     let done = tokio::spawn(async move {
         match atlas.begin_request(access, &key, &asked).await {
             Ok(Earlier::None) => Ok(answered(&atlas, access, &key, next.run(request).await).await),

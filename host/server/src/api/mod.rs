@@ -1,5 +1,5 @@
-//! The API, `/api/v1`: what the page and the command line do, for programs. Its document (OpenAPI 3.1) is made from the code, at
-//! `/api/v1/openapi.json`; a page to try it is at `/api/v1/docs`.
+//! The API, `/api/v1`: what the page and the command line do, for programs. Its document (OpenAPI
+//! 3.1) is made from the code, at `/api/v1/openapi.json`; a page to try it is at `/api/v1/docs`.
 //!
 //! - `ask`         what was asked: parameters, bodies, refusals as problem details
 //! - `idempotency` the same request twice, done once

@@ -1,6 +1,8 @@
 //! Records.
 
 use atlas_model::{OrigemTotal, RawRecord, RecordFilter, notice};
+use atlas_service::zone::Zone;
+use atlas_service::{Failure, collected};
 use axum::Json;
 use axum::body::Body as Streamed;
 use axum::http::header;
@@ -16,8 +18,6 @@ use crate::problem::Problem;
 use crate::search::{Search, find};
 use crate::session::{Caller, Looking};
 use crate::view::rfc3339;
-use atlas_service::zone::Zone;
-use atlas_service::{Failure, collected};
 
 /// Characters of a payload in a listing.
 const EXCERPT: i64 = 1_000;
@@ -223,8 +223,9 @@ pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Re
     Ok(large_json(&record, turn))
 }
 
-/// All records that are meant, the oldest first, as JSON Lines or CSV. Where they are searched by `caminho`, the header
-/// `Atlas-Not-Searched` says from which size on records are not looked into, and not there.
+/// All records that are meant, the oldest first, as JSON Lines or CSV. Where they are searched by
+/// `caminho`, the header `Atlas-Not-Searched` says from which size on records are not looked into,
+/// and not there.
 #[utoipa::path(get, path = "/records/export", tag = "records", params(Which, As), responses(
     (status = OK, description = "The records", content((String = "application/jsonl"), (String = "text/csv"))),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),

@@ -1,6 +1,7 @@
 //! Schedules.
 
 use atlas_model::Schedule;
+use atlas_service::{Created, ScheduleRequest};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +12,6 @@ use utoipa::ToSchema;
 use super::ask::{At, Body};
 use crate::problem::Problem;
 use crate::session::{Looking, Operating};
-use atlas_service::{Created, ScheduleRequest};
 
 /// A schedule.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! Scraps, their pages, their rejected records.
 
 use atlas_model::{PageRow, Rejected, ScrapFilter, ScrapState};
+use atlas_service::{Created, Failure, HistoryLine, HistoryPoint, Preview, Replayed, ScrapRequest, TriedPage};
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,6 @@ use crate::export::large_json;
 use crate::problem::Problem;
 use crate::session::{Caller, Configuring, Looking, Operating};
 use crate::view::{ScrapView, rfc3339};
-use atlas_service::{Created, Failure, HistoryLine, HistoryPoint, Preview, Replayed, ScrapRequest, TriedPage};
 
 /// Rejected records of one answer, where nobody says and at most: each may have megabytes.
 const REJECTS: i64 = 20;

@@ -1,5 +1,5 @@
-//! What happened, in order, as far back as a bounded memory reaches: whoever listens gets every event after the last one they had,
-//! or is told that some are gone.
+//! What happened, in order, as far back as a bounded memory reaches: whoever listens gets every
+//! event after the last one they had, or is told that some are gone.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,9 @@
-//! What happens while somebody looks: told to every listener, in order, completely or with a word that something is missing.
+//! What happens while somebody looks: told to every listener, in order, completely or with a word
+//! that something is missing.
 //!
-//! Scraps may be run by any host, so what is told of them is what the database has, looked at twice a second (`watch`). What only
-//! this process knows, pages that are slow, waits, attempts, comes from its own runs (`runs`).
+//! Scraps may be run by any host, so what is told of them is what the database has, looked at twice
+//! a second (`watch`). What only this process knows, pages that are slow, waits, attempts, comes
+//! from its own runs (`runs`).
 //!
 //! - `journal`  the events, kept for those who come back
 //! - `runs`     what this process's runs say of themselves
@@ -15,12 +17,13 @@ mod runs;
 mod stream;
 mod watch;
 
+use atlas_model::{Notice, Scrap};
+
 pub(super) use self::journal::{EventId, Journal};
 pub(super) use self::listeners::Listeners;
 pub(super) use self::runs::Runs;
 pub(super) use self::stream::{Wanted, stream};
 pub(super) use self::watch::Watch;
-use atlas_model::{Notice, Scrap};
 
 /// Something that listeners are told.
 #[derive(Debug, Clone)]
@@ -52,7 +55,8 @@ pub(super) struct Live {
     pub(super) scrap: Scrap,
     /// Records a second, over the last look.
     pub(super) rate: f64,
-    /// Mean time of a page, from its request to its checkpoint, in milliseconds; none: run elsewhere, or none came.
+    /// Mean time of a page, from its request to its checkpoint, in milliseconds; none: run
+    /// elsewhere, or none came.
     pub(super) page_ms: Option<f64>,
     /// How long it still takes at this rate, in seconds, where that can be known.
     pub(super) left_s: Option<f64>,

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atlas_model::Notice;
-use atlas_service::{Event, Observer};
+use atlas_service::zone::Zone;
+use atlas_service::{Complaints, Event, Observer, Saying};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Happening, Journal};
 use crate::metrics::Metrics;
-use atlas_service::zone::Zone;
-use atlas_service::{Complaints, Saying};
 
 /// Scraps of which it is kept how they go: those that ran last.
 const RUNS_KEPT: usize = 100;

@@ -1,10 +1,12 @@
-//! Events for one listener, as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+//! Events for one listener, as server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atlas_service::i18n::{Catalogue, Lang};
 use axum::response::sse;
 use futures_util::{Stream, stream};
 use serde::Serialize;
@@ -14,7 +16,6 @@ use super::journal::Missed;
 use super::{EventId, Happening, Journal};
 use crate::Texts;
 use crate::view::LiveView;
-use atlas_service::i18n::{Catalogue, Lang};
 
 /// Events that are taken from the journal at a time.
 const TAKEN: usize = 64;
@@ -55,7 +56,8 @@ struct Listener {
     stop: CancellationToken,
 }
 
-/// Every event from the one that the listener had last; `reset` where some are gone, and it has to look anew. Ends with `stop`.
+/// Every event from the one that the listener had last; `reset` where some are gone, and it has to
+/// look anew. Ends with `stop`.
 pub(crate) fn stream(
     journal: Arc<Journal>,
     texts: Arc<Texts>,

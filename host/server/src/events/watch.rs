@@ -1,17 +1,19 @@
-//! Looks twice a second which scraps have changed, whoever changed them: this process, another host, a command.
+//! Looks twice a second which scraps have changed, whoever changed them: this process, another
+//! host, a command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atlas_model::{Scrap, ScrapState};
+use atlas_service::{Atlas, Failure, paced};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Happening, Journal, Live, Runs};
-use atlas_service::{Atlas, Failure, paced};
 
-/// How often it is looked, and how often after a look that failed: well within the time for which a look sees what has ended.
+/// How often it is looked, and how often after a look that failed: well within the time for which a
+/// look sees what has ended.
 const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long a look may take: then the database is said not to answer.
@@ -142,7 +144,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Tells of a scrap unless it was told of as it is. `seen`: whether the look itself came upon it.
+    /// Tells of a scrap unless it was told of as it is. `seen`: whether the look itself came upon
+    /// it.
     fn tell_if_changed(&self, known: &mut BTreeMap<i64, Told>, scrap: Scrap, seen: bool) -> bool {
         let id = scrap.id;
         let lately = self.runs.lately(id);
@@ -169,7 +172,8 @@ impl Watch {
     }
 }
 
-/// How much of a scrap is done: by records where the source declared how many, else by the pages that are known.
+/// How much of a scrap is done: by records where the source declared how many, else by the pages
+/// that are known.
 fn share_done(scrap: &Scrap) -> f64 {
     let share = match scrap.total_records {
         Some(total) if total > 0 => scrap.counts.lidos as f64 / total as f64,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atlas_model::{Scope, Secret, notice};
+use atlas_service::{Act, Failure};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,7 +15,6 @@ use super::layout::{ask, done, field, page, token, told};
 use super::remedy::alert;
 use super::visit::{At, Posted, Visit};
 use crate::{House, problem};
-use atlas_service::{Act, Failure};
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()

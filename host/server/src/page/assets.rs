@@ -1,4 +1,5 @@
-//! Style and script: part of the program, under addresses that change with their content, so that browsers keep them.
+//! Style and script: part of the program, under addresses that change with their content, so that
+//! browsers keep them.
 
 use std::sync::{Arc, LazyLock};
 

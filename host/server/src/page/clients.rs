@@ -1,10 +1,12 @@
-//! Clients, their tokens, and where their APIs are. What is stored is never sent to a browser: its forms are empty.
+//! Clients, their tokens, and where their APIs are. What is stored is never sent to a browser: its
+//! forms are empty.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atlas_model::{Client, Notice, Parts, Secret, notice};
+use atlas_service::{Act, ClientChange, Failure, Said};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -19,7 +21,6 @@ use super::scraps::request;
 use super::visit::{At, Fields, PART, Posted, SETTING, Visit};
 use crate::House;
 use crate::problem;
-use atlas_service::{Act, ClientChange, Failure, Said};
 
 /// How long a base URL's name may take to be looked up, for a word on it.
 const LOOK_UP: Duration = Duration::from_secs(2);
@@ -152,7 +153,8 @@ async fn show(visit: Visit, At(id): At<i32>) -> Response {
     shown(&visit, id, StatusCode::OK, told, &fields).await
 }
 
-/// A word on a base URL that was saved and that nobody may ask yet: it is at a private address, which the page cannot grant.
+/// A word on a base URL that was saved and that nobody may ask yet: it is at a private address,
+/// which the page cannot grant.
 async fn unreachable_hint(visit: &Visit, id: i32) -> Markup {
     let ungranted = tokio::time::timeout(LOOK_UP, visit.house.atlas.ungranted_url(id)).await;
     match ungranted {
@@ -471,8 +473,8 @@ fn setting_field(setting: &Setting, typed: Option<&str>) -> Markup {
     field(&id, name, schema["description"].as_str(), &input)
 }
 
-/// What is set of an API, changed as its form says: texts where the schema wants texts, else what they are as JSON. What the form has no
-/// field for stays.
+/// What is set of an API, changed as its form says: texts where the schema wants texts, else what
+/// they are as JSON. What the form has no field for stays.
 fn typed_settings(now: Map<String, Value>, fields: &Fields, settings: &[Setting]) -> Map<String, Value> {
     let mut typed = now;
     for setting in settings {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atlas_model::notice;
+use atlas_service::{Act, Connector, Failure, RegistryEntry, Standing, TriedPage, hold_notice};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -17,8 +18,6 @@ use super::scraps::request;
 use super::visit::{At, Fields, Posted, Visit};
 use crate::House;
 use crate::problem;
-use atlas_service::{Act, Failure, TriedPage, hold_notice};
-use atlas_service::{Connector, RegistryEntry, Standing};
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
@@ -122,8 +121,8 @@ fn standing(visit: &Visit, entry: &RegistryEntry) -> Markup {
     }
 }
 
-/// Where a route's pages are. What was asked for may be no route: as it stands, `..` would lead to another page, whose form this one's
-/// button would send.
+/// Where a route's pages are. What was asked for may be no route: as it stands, `..` would lead to
+/// another page, whose form this one's button would send.
 fn page_of(route: &str, page: &str) -> String {
     let route: String = form_urlencoded::byte_serialize(route.as_bytes()).collect();
     // A space is written otherwise in a path, and a segment of dots alone is none.

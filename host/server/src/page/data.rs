@@ -1,11 +1,12 @@
-//! Records: the two verification queries of the document, what there is by day, a payload at a time, all of them as a file.
+//! Records: the two verification queries of the document, what there is by day, a payload at a
+//! time, all of them as a file.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atlas_model::{RecordFilter, notice};
-use atlas_service::{VERIFY_NEWEST, VERIFY_TOTALS};
+use atlas_service::{DayTotal, Failure, VERIFY_NEWEST, VERIFY_TOTALS, collected};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
@@ -22,13 +23,13 @@ use crate::counting::{DAYS, Overview};
 use crate::export::{Format, caveat, export, in_pieces};
 use crate::search::{Found, SEARCHED_RECORD_MAX, Search, find};
 use crate::{House, problem};
-use atlas_service::{DayTotal, Failure, collected};
 
 /// Records of one page.
 const SHOWN: usize = 50;
 /// Routes that are drawn by day: those with the most rows. Any other is drawn when it is chosen.
 const SERIES_MAX: usize = 12;
-/// Characters of a payload in the list, and bytes in the viewer: more than anybody reads, and less than slows a browser down.
+/// Characters of a payload in the list, and bytes in the viewer: more than anybody reads, and less
+/// than slows a browser down.
 const EXCERPT: i64 = 160;
 const VIEWED: usize = 512 * 1024;
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use atlas_model::{Secret, notice};
+use atlas_service::i18n::Lang;
+use atlas_service::{Exit, Failure, Kind};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::request::Parts;
@@ -16,8 +18,6 @@ use super::layout::{self, PageData, UNDONE, done, field, preferences};
 use super::remedy::lone_alert;
 use super::visit::{Fields, From, Posted, theme};
 use crate::{House, language, session};
-use atlas_service::i18n::Lang;
-use atlas_service::{Exit, Failure, Kind};
 
 /// How long a browser keeps what was chosen.
 const CHOICE_S: u32 = 365 * 24 * 60 * 60;
@@ -51,7 +51,8 @@ async fn form(State(house): State<Arc<House>>, parts: Parts, Query(asked): Query
     (StatusCode::OK, page(&house, &parts.headers, &shown)).into_response()
 }
 
-/// For somebody who sent a form and is not signed in (any more): what they typed comes back with them.
+/// For somebody who sent a form and is not signed in (any more): what they typed comes back with
+/// them.
 pub(super) fn again(house: &House, headers: &HeaderMap, from: &str, fields: &Fields) -> Response {
     let failure = Failure::new("op-access", notice!("web-session-over"), Exit::Credential);
     let shown = Shown {
@@ -133,11 +134,13 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
     // Encoded anew: it goes into an address.
     let kept = fields.iter().find(|(name, _)| *name == "campos").map(|(_, query)| Fields::parse(query).kept());
     let link = fields.get("chave").map(str::to_owned);
-    // A link cannot be guessed, so nobody has to wait for one; and a stranger's page can have a browser try one that is none.
+    // A link cannot be guessed, so nobody has to wait for one; and a stranger's page can have a
+    // browser try one that is none.
     let begun = if link.is_some() { Ok(()) } else { house.throttle.begin(address) };
     let signed_in = match begun {
         Err(wait) => {
-            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage).of_kind(Kind::Throttled))
+            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage)
+                .of_kind(Kind::Throttled))
         }
         Ok(()) => try_in(&house, &headers, &fields).await,
     };

@@ -1,11 +1,11 @@
-//! Numbers and times as the reader writes them. The script does the same with what arrives later (`Intl`).
+//! Numbers and times as the reader writes them. The script does the same with what arrives later
+//! (`Intl`).
 
 use atlas_model::notice::acts_on_a_terminal;
-use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
-use maud::{Markup, html};
-
 use atlas_service::i18n::Lang;
 use atlas_service::zone::Zone;
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use maud::{Markup, html};
 
 /// `1.234.567` or `1,234,567`.
 pub(super) fn number(n: i64, lang: Lang) -> String {
@@ -103,7 +103,8 @@ pub(super) fn bytes(n: u64, lang: Lang) -> String {
     format!("{text} {}", units[unit])
 }
 
-/// What a source sent, to be read: on its own lines, and with all that would turn a line around, or not be seen, written out.
+/// What a source sent, to be read: on its own lines, and with all that would turn a line around, or
+/// not be seen, written out.
 pub(super) fn sent(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         match c {

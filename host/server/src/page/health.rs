@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use atlas_model::{Notice, notice};
-use atlas_service::StoreUrl;
+use atlas_service::{Failure, Finding, Health, StoreUrl};
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
@@ -15,7 +15,6 @@ use super::remedy::remedy;
 use super::visit::Visit;
 use crate::House;
 use crate::view::rfc3339;
-use atlas_service::{Failure, Finding, Health};
 
 /// After how long without a word a process is said to be silent.
 const SILENT_AFTER: chrono::TimeDelta = chrono::TimeDelta::minutes(2);

@@ -1,6 +1,9 @@
 //! The frame around every page, and the parts that pages share.
 
 use atlas_model::{Notice, notice};
+use atlas_service::i18n::{Catalogue, Lang};
+use atlas_service::zone::Zone;
+use atlas_service::{Act, Failure};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -10,9 +13,6 @@ use super::remedy::{alert, lone_alert};
 use super::visit::{FORM_TOKEN, Fields, Visit};
 use crate::problem;
 use crate::session;
-use atlas_service::i18n::{Catalogue, Lang};
-use atlas_service::zone::Zone;
-use atlas_service::{Act, Failure};
 
 /// The pages, as the menu has them: address, message, and the drawing of its icon.
 const PAGES: [(&str, &str, &str); 7] = [
@@ -29,7 +29,8 @@ const PAGES: [(&str, &str, &str); 7] = [
     ("/acessos", "web-accesses", "M7 11V8a5 5 0 0 1 10 0v3M5 11h14v10H5z"),
 ];
 
-/// What an address says where a form that was sent before did nothing: whoever sent it had to sign in first.
+/// What an address says where a form that was sent before did nothing: whoever sent it had to sign
+/// in first.
 pub(super) const UNDONE: &str = "nao_feito";
 
 /// A whole page.

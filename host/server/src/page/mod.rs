@@ -1,5 +1,5 @@
-//! The page: rendered here, in the reader's language, without a build step. Everything works without a script; with it, what changes
-//! is shown while one looks.
+//! The page: rendered here, in the reader's language, without a build step. Everything works
+//! without a script; with it, what changes is shown while one looks.
 //!
 //! - `visit`      who looks, in which language; what was typed
 //! - `queries`    which query names each page takes
@@ -37,6 +37,8 @@ mod visit;
 
 use std::sync::Arc;
 
+use atlas_model::notice;
+use atlas_service::{Exit, Failure, Kind};
 use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -46,8 +48,6 @@ use axum::routing::get;
 pub(super) use self::api_docs::api_docs;
 use super::House;
 use super::problem::Problem;
-use atlas_model::notice;
-use atlas_service::{Exit, Failure, Kind};
 
 pub(super) fn router() -> Router<Arc<House>> {
     Router::new()
@@ -75,7 +75,8 @@ pub(super) async fn unknown(
 }
 
 fn no_page(house: &House, headers: &HeaderMap, uri: &Uri) -> Response {
-    let failure = Failure::new("op-access", notice!("web-page-unknown", path = uri.path()), Exit::Usage).of_kind(Kind::NotFound);
+    let failure =
+        Failure::new("op-access", notice!("web-page-unknown", path = uri.path()), Exit::Usage).of_kind(Kind::NotFound);
     let texts = house.texts.of(super::language(headers));
     if uri.path().starts_with("/api/") {
         return Problem::of(&failure, texts).into_response();
@@ -83,7 +84,8 @@ fn no_page(house: &House, headers: &HeaderMap, uri: &Uri) -> Response {
     layout::lone_failure(texts, visit::theme(headers), &failure)
 }
 
-/// An address that only takes what a form sends: it stands in a browser's bar after it did, and leads back to the form's page.
+/// An address that only takes what a form sends: it stands in a browser's bar after it did, and
+/// leads back to the form's page.
 async fn form_page(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     if !matches!(method, Method::GET | Method::HEAD) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();

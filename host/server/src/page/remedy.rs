@@ -1,13 +1,13 @@
-//! What to do about a failure: in the page's own words, and with a link to where on the page it is done. The command line says the
-//! same with its commands.
+//! What to do about a failure: in the page's own words, and with a link to where on the page it is
+//! done. The command line says the same with its commands.
 
 use atlas_model::{Notice, notice};
+use atlas_service::i18n::Catalogue;
+use atlas_service::{Failure, line_of};
 use maud::{Markup, html};
 
 use super::format::number;
 use super::visit::Visit;
-use atlas_service::i18n::Catalogue;
-use atlas_service::{Failure, line_of};
 
 /// How the names of reservations begin, whose counts are written as the reader writes numbers.
 const RESERVATION: &str = "reservation-";
@@ -44,7 +44,8 @@ pub(super) fn reason(visit: &Visit, scrap: i64, reason: &Notice) -> Markup {
     }
 }
 
-/// As the command line says it: whoever looks an error up in the users' document finds it by these words.
+/// As the command line says it: whoever looks an error up in the users' document finds it by these
+/// words.
 fn line(texts: &Catalogue, kind: &str, operation: &str, message: &Notice) -> String {
     let operation = texts.text(&Notice::new(operation));
     texts.text(&Notice::new(kind).with("operation", &operation).with("message", &texts.text(message)))

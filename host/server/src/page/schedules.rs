@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atlas_model::{Schedule, notice};
+use atlas_service::{Act, Failure, PAGE_SIZE_MAX, ScheduleRequest};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -15,7 +16,6 @@ use super::scraps::client_field;
 use super::visit::{At, Fields, Posted, Visit};
 use crate::House;
 use crate::problem;
-use atlas_service::{Act, Failure, PAGE_SIZE_MAX, ScheduleRequest};
 
 /// Patterns that are offered, and what they are called.
 const CRONS: [(&str, &str); 5] = [

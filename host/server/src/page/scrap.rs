@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use atlas_model::{Notice, PageRow, Rejected, Scrap, ScrapState, notice};
+use atlas_service::i18n::Lang;
+use atlas_service::{Act, Failure, Replayed};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header;
@@ -18,8 +20,6 @@ use super::scraps::{actions, badge, progress, ran};
 use super::visit::{At, Fields, Posted, Visit};
 use crate::House;
 use crate::export::in_pieces;
-use atlas_service::i18n::Lang;
-use atlas_service::{Act, Failure, Replayed};
 
 /// Pages of the strip: those that became known last.
 const STRIP: i64 = 600;
@@ -135,7 +135,8 @@ async fn underway(visit: Visit, At(id): At<i64>) -> Response {
     }
 }
 
-/// What grows while a scrap runs, and the script asks for anew: its newest pages, and what was rejected.
+/// What grows while a scrap runs, and the script asks for anew: its newest pages, and what was
+/// rejected.
 fn on_its_way(visit: &Visit, scrap: &Scrap, newest: &[PageRow]) -> Markup {
     let rejected = scrap.counts.rejeitados;
     html! {
@@ -381,7 +382,8 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
     }
 }
 
-/// The bytes as they arrived. They are a stranger's: a browser saves them, and does nothing else with them.
+/// The bytes as they arrived. They are a stranger's: a browser saves them, and does nothing else
+/// with them.
 async fn content(visit: Visit, At(id): At<i64>) -> Response {
     let turn = match visit.house.reading() {
         Ok(turn) => turn,

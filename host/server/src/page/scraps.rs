@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use atlas_model::{Client, Notice, Scrap, ScrapFilter, ScrapState, notice};
+use atlas_service::config::{BATCH_MAX, RETRIES_MAX};
+use atlas_service::{Act, Created, Failure, PAGE_SIZE_MAX, Preview, ScrapRequest};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -15,8 +17,6 @@ use super::remedy::alert;
 use super::visit::{At, Fields, Posted, Visit};
 use crate::House;
 use crate::problem;
-use atlas_service::config::{BATCH_MAX, RETRIES_MAX};
-use atlas_service::{Act, Created, Failure, PAGE_SIZE_MAX, Preview, ScrapRequest};
 
 /// Scraps of one page.
 const SHOWN: usize = 50;
@@ -175,7 +175,8 @@ pub(super) fn badge(visit: &Visit, scrap: &Scrap) -> Markup {
     }
 }
 
-/// How much of it is done: by records where the source declared how many, else by the pages that are known.
+/// How much of it is done: by records where the source declared how many, else by the pages that
+/// are known.
 pub(super) fn progress(visit: &Visit, scrap: &Scrap) -> Markup {
     let known = scrap.pages + scrap.frontier;
     let (done, of) = match scrap.total_records {

@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use atlas_model::{Notice, notice};
+use atlas_service::i18n::{Catalogue, Lang};
+use atlas_service::zone::{Zone, moment};
+use atlas_service::{Act, Exit, Failure, Kind};
 use axum::extract::rejection::StringRejection;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, Path, Request};
 use axum::http::request::Parts;
@@ -19,9 +22,6 @@ use super::{entry, format, layout, queries};
 use crate::problem::not_allowed;
 use crate::session::{Session, mark, session};
 use crate::{House, language, query};
-use atlas_service::i18n::{Catalogue, Lang};
-use atlas_service::zone::{Zone, moment};
-use atlas_service::{Act, Exit, Failure, Kind};
 
 /// What a proxy says of for whom it asks.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -31,7 +31,8 @@ pub(super) const FORM_TOKEN: &str = "_csrf";
 const SECRETS: [&str; 4] = ["token", "senha", "valor", "chave"];
 /// How a form calls one of an API's settings.
 pub(super) const SETTING: &str = "config_";
-/// How a form calls the parts of a credential: secrets all of them, whatever they are called beyond that.
+/// How a form calls the parts of a credential: secrets all of them, whatever they are called beyond
+/// that.
 pub(super) const PART: &str = "parte_";
 
 /// Somebody who looks at a page.
@@ -50,7 +51,8 @@ pub(crate) struct Visit {
     pub(super) lacks_password: bool,
     /// Whether a form was sent.
     pub(super) is_post: bool,
-    /// The last event before anything was read that the page shows: what happens meanwhile is told again, rather than not at all.
+    /// The last event before anything was read that the page shows: what happens meanwhile is told
+    /// again, rather than not at all.
     pub(super) since: String,
 }
 
@@ -103,7 +105,8 @@ impl Visit {
         }
     }
 
-    /// What a form is filled in with. Where somebody's token goes is not taken from an address that anybody may have made.
+    /// What a form is filled in with. Where somebody's token goes is not taken from an address that
+    /// anybody may have made.
     pub(super) fn prefill(&self) -> Fields {
         if self.is_undone() {
             self.query.clone()
@@ -283,7 +286,8 @@ impl FromRequest<Arc<House>> for Posted {
         let body = body.map_err(|error| layout::lone_failure(texts, theme(&parts.headers), &unreadable(&error)))?;
         let fields = Fields::parse(&body);
         if fields.iter().any(|(_, value)| value.contains('\0')) {
-            let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Exit::Usage).of_kind(Kind::Malformed);
+            let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Exit::Usage)
+                .of_kind(Kind::Malformed);
             return Err(layout::lone_failure(texts, theme(&parts.headers), &failure));
         }
         // The page that the form stands on, for whoever has to sign in first.

@@ -1,5 +1,5 @@
-//! Which database: `--db`, else `DATABASE_URL`, else `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and `DB_PASSWORD`, else the
-//! settings file's, else the embedded one.
+//! Which database: `--db`, else `DATABASE_URL`, else `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and
+//! `DB_PASSWORD`, else the settings file's, else the embedded one.
 
 use std::path::PathBuf;
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use atlas_http::{Grant, RATE_MIN, RateBudget, RequestPattern};
 use atlas_model::{Limits, OwnLimits};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
 use crate::text_file;
-use atlas_http::{Grant, RATE_MIN, RateBudget, RequestPattern};
 
-/// What the file may say. A name that is not here is an error: a setting that is misspelt must not be passed over.
+/// What the file may say. A name that is not here is an error: a setting that is misspelt must not
+/// be passed over.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FileSettings {

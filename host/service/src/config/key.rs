@@ -1,4 +1,5 @@
-//! The key that secrets are sealed with: from a variable, else from the file that another variable names.
+//! The key that secrets are sealed with: from a variable, else from the file that another variable
+//! names.
 
 use std::fs::File;
 

@@ -1,5 +1,5 @@
-//! Settings: flags before the environment, before `.env`, before `atlas.toml`, before the defaults. Read once, checked once,
-//! and from then on plain typed values.
+//! Settings: flags before the environment, before `.env`, before `atlas.toml`, before the defaults.
+//! Read once, checked once, and from then on plain typed values.
 
 mod database;
 mod dotenv;
@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use atlas_connectors::{Pin, TrustPolicy};
+use atlas_http::{Grant, RateBudget};
 use atlas_model::limits::OutOfRange;
 use atlas_model::{Limits, Notice, OwnLimits, Secret, StoreKey, notice};
 use atlas_pipeline::{RetryPolicy, RunSettings};
@@ -21,8 +23,6 @@ use self::file::{BudgetSettings, FileSettings, GrantSettings, OwnBudget, WorkerF
 use crate::i18n::Lang;
 use crate::text_file::TextError;
 use crate::zone::Zone;
-use atlas_connectors::{Pin, TrustPolicy};
-use atlas_http::{Grant, RateBudget};
 
 /// The file of settings, in the working directory.
 pub const FILE: &str = "atlas.toml";
@@ -45,7 +45,8 @@ const PER_CLIENT_MAX: i64 = 1_000;
 const LEASE_MAX_S: u64 = 3_600;
 const RERUN_AFTER_MAX_S: u64 = 3_600;
 
-/// What the command line says; everything else comes from the other places. Not printable: `--db` may hold a password.
+/// What the command line says; everything else comes from the other places. Not printable: `--db`
+/// may hold a password.
 #[derive(Clone, Default)]
 pub struct Flags {
     /// `--db`
@@ -88,7 +89,8 @@ pub struct Config {
     pub connectors: PathBuf,
     /// Where precompiled connectors are kept; none: nowhere.
     pub cache: Option<PathBuf>,
-    /// Where versions of connectors are kept, and what is remembered of their routes; none: nowhere.
+    /// Where versions of connectors are kept, and what is remembered of their routes; none:
+    /// nowhere.
     pub state: Option<PathBuf>,
     /// What is demanded of connectors' files before they are loaded.
     pub trust: TrustPolicy,
@@ -243,8 +245,8 @@ fn checked_variables() -> Result<(), ConfigError> {
     bad.map_or(Ok(()), |name| Err(ConfigError::BadVariable { name }))
 }
 
-/// The language: `--lang`, else `ATLAS_LANG`, else the settings file's, else the locale, else pt-BR. Never fails, since
-/// every other error has to be told in some language.
+/// The language: `--lang`, else `ATLAS_LANG`, else the settings file's, else the locale, else
+/// pt-BR. Never fails, since every other error has to be told in some language.
 pub fn language(flags: &Flags, environment: &Environment) -> Lang {
     let file = FileSettings::read(Path::new(FILE)).ok().and_then(|file| file.lang);
     let named = [flags.lang.clone(), environment.get("ATLAS_LANG"), file];
@@ -340,8 +342,8 @@ impl Config {
         self.grants.iter().filter(move |grant| grant.api == api).filter(meant)
     }
 
-    /// What the operator lets a client ask of an API, its zeros as they stand: what is set for the two comes before what is set for
-    /// the API.
+    /// What the operator lets a client ask of an API, its zeros as they stand: what is set for the
+    /// two comes before what is set for the API.
     pub fn budget(&self, cliente_id: i32, api: &str) -> RateBudget {
         let of_api = || self.budgets.iter().filter(|budget| budget.api == api);
         let own = of_api().filter(|budget| budget.client == Some(cliente_id));
@@ -423,7 +425,8 @@ fn client_limits(file: &FileSettings) -> Result<BTreeMap<i32, OwnLimits>, Config
     own.collect()
 }
 
-/// A language that was asked for by name has to be one that there is. Each is told as its place writes it.
+/// A language that was asked for by name has to be one that there is. Each is told as its place
+/// writes it.
 fn check_language(flags: &Flags, environment: &Environment, file: &FileSettings) -> Result<(), ConfigError> {
     let named =
         [("--lang", flags.lang.clone()), ("ATLAS_LANG", environment.get("ATLAS_LANG")), ("lang", file.lang.clone())];
@@ -439,7 +442,8 @@ fn timezone(named: Option<(String, String)>, file: &FileSettings) -> Result<Opti
     Zone::parse(&zone).map(Some).ok_or_else(|| bad(&name, &zone, "America/Sao_Paulo, UTC"))
 }
 
-/// A number from a flag or the environment, else the file's, which goes by its key there, else the default, within its range.
+/// A number from a flag or the environment, else the file's, which goes by its key there, else the
+/// default, within its range.
 fn number<T>(
     named: Option<(String, String)>,
     (key, file): (&str, Option<T>),
@@ -463,8 +467,8 @@ fn bad(name: &str, value: &str, expected: &str) -> ConfigError {
     ConfigError::BadValue { name: name.to_owned(), value: value.to_owned(), expected: expected.to_owned() }
 }
 
-/// The folder that was named; else `connectors` beside the program, or one folder up, where `cargo xtask connectors` puts
-/// it; else `connectors` in the working directory.
+/// The folder that was named; else `connectors` beside the program, or one folder up, where `cargo
+/// xtask connectors` puts it; else `connectors` in the working directory.
 fn connectors_folder(flags: &Flags, environment: &Environment, file: &FileSettings) -> PathBuf {
     let named = flags
         .connectors

@@ -1,5 +1,6 @@
-//! What opens the page and the API: a password, one-time links, sessions, tokens. The store has no secret of them that could be
-//! used: of random ones their SHA-256, of the password its Argon2id hash.
+//! What opens the page and the API: a password, one-time links, sessions, tokens. The store has no
+//! secret of them that could be used: of random ones their SHA-256, of the password its Argon2id
+//! hash.
 
 use async_trait::async_trait;
 use atlas_model::{AccessKind, AccessRow, Earlier, NewAccess};

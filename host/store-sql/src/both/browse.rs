@@ -1,5 +1,5 @@
-//! What people look at: scraps, the pages of one, records. Always a part at a time, from a key on, so that the last part costs
-//! no more than the first.
+//! What people look at: scraps, the pages of one, records. Always a part at a time, from a key on,
+//! so that the last part costs no more than the first.
 
 use std::sync::LazyLock;
 
@@ -20,7 +20,8 @@ const HOSTS_MAX: i64 = 1_000;
 /// by the hour.
 const STEP_TOTALS_MAX: i64 = 20_000;
 
-/// Bytes of records that are read at a time: each may have as many as the limit `record_bytes` says.
+/// Bytes of records that are read at a time: each may have as many as the limit `record_bytes`
+/// says.
 const READ_BYTES: i64 = 4 * 1024 * 1024;
 
 /// How many of the first records may be read at a time, given their sizes: at least one.
@@ -33,8 +34,8 @@ pub(super) fn fitting(sizes: &[i64]) -> i64 {
     (within.count() as i64).max(1)
 }
 
-/// The slices' states as one look for all, not one for each scrap: by what PostgreSQL thinks that those cost, it compiles the statement
-/// first, which takes seconds.
+/// The slices' states as one look for all, not one for each scrap: by what PostgreSQL thinks that
+/// those cost, it compiles the statement first, which takes seconds.
 const FIND: &str = concat!(
     "SELECT ",
     scrap_columns!(),

@@ -1,4 +1,5 @@
-//! Budgets of requests, shared by all hosts: what a client may still ask of an API, and how many pages at once.
+//! Budgets of requests, shared by all hosts: what a client may still ask of an API, and how many
+//! pages at once.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ const DAY: f64 = 86_400.0;
 /// How often one asks again to whom, meanwhile, nothing stands in the way any more.
 const ASKED_AGAIN: u32 = 3;
 
-/// A row: what time it is, until when nothing is granted, and the day that is counted with its requests.
+/// A row: what time it is, until when nothing is granted, and the day that is counted with its
+/// requests.
 type Standing = (f64, f64, i64, i64);
 
 /// Why nothing was granted; none: by now something would be.
@@ -24,7 +26,8 @@ fn refused((now, free_at, day, spent): Standing, asked: RequestsAsked) -> Option
         return Some(Reserved::HeldOff(Duration::try_from_secs_f64(free_at - now).unwrap_or_default()));
     }
     let local = now + f64::from(asked.day_offset);
-    // Days since 1970. One that is ahead was counted in another time zone, or before clocks were set back: it goes on.
+    // Days since 1970. One that is ahead was counted in another time zone, or before clocks were
+    // set back: it goes on.
     #[allow(clippy::cast_possible_truncation)]
     let is_today = day >= (local / DAY).floor() as i64;
     let is_spent = asked.per_day.is_some_and(|most| spent + i64::from(asked.requests) > most);
@@ -32,7 +35,8 @@ fn refused((now, free_at, day, spent): Standing, asked: RequestsAsked) -> Option
     (is_today && is_spent).then_some(Reserved::DaySpent(left))
 }
 
-/// `$1` client, `$2` API, `$3` requests, `$4` seconds between two, `$5` seconds ahead of UTC, `$6` requests a day or null.
+/// `$1` client, `$2` API, `$3` requests, `$4` seconds between two, `$5` seconds ahead of UTC, `$6`
+/// requests a day or null.
 const RESERVE: &str = concat!(
     "INSERT INTO atlas_orcamentos AS o (cliente_id, api, proxima, dia, gastos) VALUES ($1, $2, ",
     clock!(),

@@ -1,8 +1,9 @@
-//! The lock under which access tokens are renewed: a lease that stands in the credential's row, on either database.
+//! The lock under which access tokens are renewed: a lease that stands in the credential's row, on
+//! either database.
 //!
-//! Not the row's own lock, and not the file's, which would keep a connection over the request to a token URL, as long as somebody
-//! else's server likes to take. Whoever else wants to renew, in whichever process on whichever host, waits until it is given
-//! back and then finds the new token.
+//! Not the row's own lock, and not the file's, which would keep a connection over the request to a
+//! token URL, as long as somebody else's server likes to take. Whoever else wants to renew, in
+//! whichever process on whichever host, waits until it is given back and then finds the new token.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,8 @@ const SECRETS: [(Column, &str, &str); 5] = [
     ),
 ];
 
-/// Takes the lock if nobody has it, or whoever has it was not heard of in time, by the database's clock.
+/// Takes the lock if nobody has it, or whoever has it was not heard of in time, by the database's
+/// clock.
 const LOCK: &str = concat!(
     "UPDATE clientes_credenciais SET renovando = $3, renovando_ate = ",
     later!(),
@@ -202,7 +204,8 @@ pub(super) async fn rekey(store: &SqlStore, key: &StoreKey) -> Result<u64, Store
     let old = &store.sealer;
     let new = Sealer::new(Some(key.clone()));
     let given_up = Instant::now() + CREDENTIAL_PATIENCE;
-    // A renewal under way ends first: what it gets would be sealed with the old key, and a new refresh token lost with it.
+    // A renewal under way ends first: what it gets would be sealed with the old key, and a new
+    // refresh token lost with it.
     let mut tx = loop {
         let mut tx = store.pool.begin_with(BEGIN).await.map_err(sorted(doing))?;
         lock_secrets(&mut tx).await.map_err(sorted(doing))?;

@@ -1,4 +1,5 @@
-//! The frontier: the cursors of a scrap, those that are still to be fetched and those that are done.
+//! The frontier: the cursors of a scrap, those that are still to be fetched and those that are
+//! done.
 
 use async_trait::async_trait;
 use atlas_model::{Checkpoint, CursorId, Lease, LedgerReceipt, PageFacts, PageKey, PendingCursor, SweepFacts};

@@ -13,7 +13,8 @@ const TOTALS: &str = "SELECT origem, COUNT(*) AS registros, COUNT(hash_conteudo)
        CAST(MIN(data_coleta) AS TEXT) AS primeira_coleta, CAST(MAX(data_coleta) AS TEXT) AS ultima_coleta \
      FROM dados_raw WHERE cliente_id = $1 GROUP BY origem ORDER BY origem";
 
-/// Pages of a scrap whose counts do not add up, or that declared another total than the first page of their sweep.
+/// Pages of a scrap whose counts do not add up, or that declared another total than the first page
+/// of their sweep.
 const ODD_PAGES: &str = "SELECT p.scrap_id, p.varredura, p.cursor, p.cursor_hash, p.lidos, p.inseridos, p.duplicados, p.reencontrados, p.rejeitados, \
        p.total_declarado, r.total_declarado AS total_da_primeira \
      FROM scrap_cursores p LEFT JOIN scrap_cursores r ON r.scrap_id = p.scrap_id AND r.varredura = p.varredura AND r.pai_hash IS NULL \

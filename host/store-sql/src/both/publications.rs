@@ -1,4 +1,5 @@
-//! Connectors that were published to all hosts: their very bytes, in the one place that all hosts share.
+//! Connectors that were published to all hosts: their very bytes, in the one place that all hosts
+//! share.
 
 use async_trait::async_trait;
 use atlas_model::{NewPublication, Publication, PublishedFile};

@@ -9,7 +9,8 @@ use super::scraps::insert_scrap;
 use crate::brief::Brief;
 use crate::values::{ScheduleRow, values};
 
-/// The columns of [`Schedule`]. As long as its last scrap is not done, what is read for certain is what was before that.
+/// The columns of [`Schedule`]. As long as its last scrap is not done, what is read for certain is
+/// what was before that.
 macro_rules! schedule_columns {
     ($rest:literal) => {
         concat!(

@@ -1,5 +1,5 @@
-//! Scraps: created, read, claimed and ended. One that is divided is created with its slices, and read
-//! as what they add up to.
+//! Scraps: created, read, claimed and ended. One that is divided is created with its slices, and
+//! read as what they add up to.
 
 use async_trait::async_trait;
 use atlas_model::{ConnectorStamp, CursorId, Lease, NewScrap, RunEnd, Scrap, ScrapState};
@@ -51,7 +51,8 @@ const FIRST_PAGE: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, curso
 const FIRST_PAGE_COUNTS: &str = "UPDATE scraps SET fronteira = 1 \
      WHERE id = $1 AND varredura = 0 AND paginas = 0 AND fronteira = 0";
 
-/// Whether an end stands that this lease's holder wrote: nothing else ends a run without a newer lease.
+/// Whether an end stands that this lease's holder wrote: nothing else ends a run without a newer
+/// lease.
 const ENDED: &str = "SELECT EXISTS (SELECT 1 FROM scraps WHERE id = $1 AND epoca = $2 AND estado <> 'executando')";
 
 const CANCEL: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'cancelado', motivo = $2, \
@@ -109,7 +110,8 @@ impl Scraps for SqlStore {
         if done.rows_affected() > 0 {
             return Ok(true);
         }
-        // The answer to an earlier try may have been lost, and an operator may have wanted something else since.
+        // The answer to an earlier try may have been lost, and an operator may have wanted
+        // something else since.
         let ended = sqlx::query_scalar(ENDED).bind(lease.scrap_id).bind(lease.epoch).fetch_one(&self.pool).await;
         ended.map_err(sort())
     }
@@ -176,7 +178,8 @@ pub(super) async fn insert_scrap(
     Ok(first.unwrap_or_default())
 }
 
-/// Takes a scrap for running, if it still has this epoch, or whatever epoch it has. None: no such scrap.
+/// Takes a scrap for running, if it still has this epoch, or whatever epoch it has. None: no such
+/// scrap.
 async fn claim(
     store: &SqlStore,
     id: i64,

@@ -1,16 +1,19 @@
-//! How connections are made, and which of them are of use: by way of PgBouncer and HAProxy too, across a failover.
+//! How connections are made, and which of them are of use: by way of PgBouncer and HAProxy too,
+//! across a failover.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Row};
 
 /// What is asked of a server when a connection begins.
 pub(super) fn options(named: &PgConnectOptions) -> PgConnectOptions {
-    // PgBouncer refuses what it does not keep track of, as `extra_float_digits`. No float is read as text here.
+    // PgBouncer refuses what it does not keep track of, as `extra_float_digits`. No float is read
+    // as text here.
     named.clone().application_name("atlas").disable_statement_logging().extra_float_digits(None)
 }
 
-/// Connects to a server that takes writes. Any other is as good as none: what it says may be old, and while a standby becomes the
-/// primary, or a proxy leads elsewhere, only a new connection finds out.
+/// Connects to a server that takes writes. Any other is as good as none: what it says may be old,
+/// and while a standby becomes the primary, or a proxy leads elsewhere, only a new connection finds
+/// out.
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut connection = options.connect().await?;
     refuse_read_only(&mut connection).await?;
@@ -21,7 +24,8 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
 pub(crate) fn pool(options: PgConnectOptions, max: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(max)
-        // A ping before each use would double the round trips; a broken connection shows at its next use.
+        // A ping before each use would double the round trips; a broken connection shows at its
+        // next use.
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(refuse_read_only(connection)))
         // Nobody waits for this: it is done after its user has gone on.
@@ -35,9 +39,9 @@ async fn refuse_read_only(connection: &mut PgConnection) -> Result<(), sqlx::Err
 }
 
 /// Whether a returned connection may be used again: it takes writes, and is within no transaction.
-/// A `BEGIN` whose caller was given up while it was on its way is carried out all the same, and sqlx
-/// does not know: what the next caller wrote would be in a transaction that nothing ever commits.
-/// The pool closes such a connection, and the server takes back its transaction.
+/// A `BEGIN` whose caller was given up while it was on its way is carried out all the same, and
+/// sqlx does not know: what the next caller wrote would be in a transaction that nothing ever
+/// commits. The pool closes such a connection, and the server takes back its transaction.
 async fn may_be_used_again(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     // Outside a transaction a statement is one by itself, and both begin at the same moment.
     let asked =

@@ -25,10 +25,12 @@ pub(super) const BEGIN_LOOK: &str = BEGIN_BRIEFLY;
 /// A transaction whose statements all see the tables as they stood at the first of them.
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
-/// One at a time takes a scrap: only so is the number that a client has running what it seems. Held until it is taken.
+/// One at a time takes a scrap: only so is the number that a client has running what it seems. Held
+/// until it is taken.
 const TAKE_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('atlas: fila', 0))";
 
-/// Locks all that holds secrets against writers, in the order in which a client that is removed takes its rows along.
+/// Locks all that holds secrets against writers, in the order in which a client that is removed
+/// takes its rows along.
 const LOCK_SECRETS: &str =
     "LOCK TABLE clientes_tokens, clientes_apis, clientes_credenciais IN SHARE ROW EXCLUSIVE MODE";
 

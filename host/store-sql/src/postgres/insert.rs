@@ -11,7 +11,8 @@ use super::PostgresStore;
 use crate::error::{not_kept, sorted};
 use crate::harmless::{HARMLESS, harmless_hash};
 
-// The conflict target is named: a conflict with any other unique index is an error, not a record quietly left out.
+// The conflict target is named: a conflict with any other unique index is an error, not a record
+// quietly left out.
 const INSERT_ONE: &str = "INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) \
      SELECT $1, $2, $3::text::jsonb, $4 WHERE EXISTS (SELECT 1 FROM scraps WHERE id = $5 AND epoca = $6) \
      ON CONFLICT (hash_conteudo) DO NOTHING";
@@ -108,8 +109,9 @@ pub(super) async fn are_there(
     Ok(!holds || usize::try_from(there).is_ok_and(|there| there == asked.len()))
 }
 
-/// Nearly always all rows are new, or none is, and their number says so. `RETURNING` would say it too, but takes 3 µs a row,
-/// several times what the transaction's two round trips take for a batch; so rows are asked for only when they differ.
+/// Nearly always all rows are new, or none is, and their number says so. `RETURNING` would say it
+/// too, but takes 3 µs a row, several times what the transaction's two round trips take for a
+/// batch; so rows are asked for only when they differ.
 async fn insert_many(
     connection: &mut PgConnection,
     lease: &Lease,
@@ -126,8 +128,9 @@ async fn insert_many(
             Ok(None)
         }
         Err(error) => {
-            // Now, not at the connection's next use: until then the server would hold the transaction open. It failed
-            // already; if this fails too, the first reason is the one to tell.
+            // Now, not at the connection's next use: until then the server would hold the
+            // transaction open. It failed already; if this fails too, the first reason is the one
+            // to tell.
             let _ = transaction.rollback().await;
             Err(error)
         }

@@ -1,4 +1,5 @@
-//! The frontier's bookkeeping: one statement, so one round trip and one commit, however many pages it covers.
+//! The frontier's bookkeeping: one statement, so one round trip and one commit, however many pages
+//! it covers.
 
 use atlas_model::{Checkpoint, Lease, LedgerReceipt, PageEnd, PageKey};
 use atlas_store::{Fault, StoreError};
@@ -8,10 +9,10 @@ use super::PostgresStore;
 use crate::error::sorted;
 use crate::values::ClientUsageRow;
 
-// Rows that are known to be there are changed by INSERT … ON CONFLICT, because that goes by the primary key whatever the
-// planner believes. A plain UPDATE joined with the arrays reads all cursors of the scrap as soon as the statistics are older
-// than the scrap: a time that grows with the square of its pages. The scalar subquery keeps out pages that nobody knows, by
-// the same key.
+// Rows that are known to be there are changed by INSERT … ON CONFLICT, because that goes by the
+// primary key whatever the planner believes. A plain UPDATE joined with the arrays reads all
+// cursors of the scrap as soon as the statistics are older than the scrap: a time that grows with
+// the square of its pages. The scalar subquery keeps out pages that nobody knows, by the same key.
 const BEGIN: &str = "WITH dono AS (SELECT id, fronteira, paginas FROM scraps WHERE id = $1 AND epoca = $2), \
      iniciadas AS (INSERT INTO scrap_cursores AS c (scrap_id, varredura, cursor_hash) \
        SELECT DISTINCT dono.id, b.varredura, b.h FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
@@ -20,8 +21,9 @@ const BEGIN: &str = "WITH dono AS (SELECT id, fronteira, paginas FROM scraps WHE
        ON CONFLICT (scrap_id, varredura, cursor_hash) DO UPDATE SET iniciado = TRUE WHERE NOT c.iniciado) \
      SELECT fronteira, paginas FROM dono";
 
-// `dono` locks the scrap in the lease's epoch, and everything else hangs on it: without the lease nothing happens at all.
-// A page that is not pending any more is left alone and adds nothing, which makes the whole statement safe to repeat.
+// `dono` locks the scrap in the lease's epoch, and everything else hangs on it: without the lease
+// nothing happens at all. A page that is not pending any more is left alone and adds nothing, which
+// makes the whole statement safe to repeat.
 const WRITE: &str = "WITH dono AS (SELECT id, cliente_id FROM scraps WHERE id = $1 AND epoca = $2 FOR UPDATE), \
      iniciadas AS (INSERT INTO scrap_cursores AS c (scrap_id, varredura, cursor_hash) \
        SELECT DISTINCT dono.id, b.varredura, b.h FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \

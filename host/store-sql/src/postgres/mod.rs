@@ -1,7 +1,8 @@
-//! PostgreSQL: the reference. Batches travel as array parameters (`unnest`), every conditional write is one statement, and
-//! each is one round trip.
+//! PostgreSQL: the reference. Batches travel as array parameters (`unnest`), every conditional
+//! write is one statement, and each is one round trip.
 //!
-//! The modules of `both/` are compiled here and for the other database, each time with the `dialect` beside them.
+//! The modules of `both/` are compiled here and for the other database, each time with the
+//! `dialect` beside them.
 
 #[macro_use]
 pub(crate) mod dialect;
@@ -60,17 +61,20 @@ use crate::CONNECTIONS;
 use crate::error::sorted;
 use crate::seal::Sealer;
 
-/// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one flush among the
-/// connections that wait for it. Measured: 3,500 rows/s on one connection, 14,400 on 16.
+/// Writers for single-row commits: each COMMIT waits for a disk flush, and PostgreSQL shares one
+/// flush among the connections that wait for it. Measured: 3,500 rows/s on one connection, 14,400
+/// on 16.
 const WRITERS_SMALL_BATCH: usize = 16;
 
-/// Writers for batches of hundreds of rows, where the server's CPU is the limit and more connections only add clashes.
+/// Writers for batches of hundreds of rows, where the server's CPU is the limit and more
+/// connections only add clashes.
 const WRITERS_LARGE_BATCH: usize = 4;
 
 /// From how many records on a batch is a large one.
 const LARGE_BATCH: usize = 100;
 
-/// Connections for everything that runs need beside writing: the frontier's reader, the lease's watch, and the like.
+/// Connections for everything that runs need beside writing: the frontier's reader, the lease's
+/// watch, and the like.
 const POOL_MAX: u32 = 6;
 
 /// The same for a process that is to have few.

@@ -30,13 +30,14 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     let migrated = is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
     // By a DBA, from our SQL.
     let prepared = is_there(pool, "scraps").await.map_err(sort())?;
-    // On a connection of its own, gone right after: a migrator that fails keeps its lock as long as it has its connection,
-    // and everybody else would wait for that.
+    // On a connection of its own, gone right after: a migrator that fails keeps its lock as long as
+    // it has its connection, and everybody else would wait for that.
     let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(pool.connect_options().as_ref().clone());
     let ran = migrator().run(&own).await;
     own.close().await;
     if let Err(error) = ran {
-        // A role that may write to the tables but not create any is fine when a DBA has made them all.
+        // A role that may write to the tables but not create any is fine when a DBA has made them
+        // all.
         let status = status(pool).await?;
         if !status.is_ready() {
             return Err(match error {
@@ -55,7 +56,8 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
             .await
             .map_err(sorted_index(doing))?;
     }
-    // Said once: when our migrations are first recorded, which a role without the right to create tables never does.
+    // Said once: when our migrations are first recorded, which a role without the right to create
+    // tables never does.
     let first = !migrated && is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
     let foreign_rows = if existed && first {
         sqlx::query_scalar("SELECT COUNT(*) FROM dados_raw WHERE hash_conteudo IS NULL OR length(hash_conteudo) <> 64")
@@ -136,7 +138,8 @@ async fn is_there(pool: &PgPool, table: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(pool).await
 }
 
-/// Whether a table is there, and this role may read it: one that a DBA's role made may be closed to ours.
+/// Whether a table is there, and this role may read it: one that a DBA's role made may be closed to
+/// ours.
 async fn may_read(pool: &PgPool, table: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT COALESCE(has_table_privilege(to_regclass($1), 'SELECT'), FALSE)")
         .bind(table)

@@ -1,8 +1,9 @@
 //! The connections of the hot path: records and checkpoints.
 //!
-//! Not sqlx's pool, which asks the server whether it is still there each time a connection is given back: one more round
-//! trip, as much as a single-row commit takes. These are given back as they are, and the one used last is used next, so that
-//! few backends do most of the work and have their plans and caches warm.
+//! Not sqlx's pool, which asks the server whether it is still there each time a connection is given
+//! back: one more round trip, as much as a single-row commit takes. These are given back as they
+//! are, and the one used last is used next, so that few backends do most of the work and have their
+//! plans and caches warm.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -22,7 +23,8 @@ pub(super) struct Sessions {
     places: Semaphore,
 }
 
-/// A connection on loan. One that is dropped, by an error or because its task was, is closed; only [`Session::settle`] gives it back.
+/// A connection on loan. One that is dropped, by an error or because its task was, is closed; only
+/// [`Session::settle`] gives it back.
 pub(super) struct Session<'a> {
     pub(super) connection: PgConnection,
     sessions: &'a Sessions,
@@ -61,11 +63,13 @@ impl Sessions {
 }
 
 impl Session<'_> {
-    /// Gives the connection back, unless the outcome says that it is of no more use; the outcome passes through.
+    /// Gives the connection back, unless the outcome says that it is of no more use; the outcome
+    /// passes through.
     pub(super) fn settle<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match &outcome {
             Err(error) if !survives(error) => {
-                // Whatever broke it has most likely broken the others too, and each would cost an attempt to find out.
+                // Whatever broke it has most likely broken the others too, and each would cost an
+                // attempt to find out.
                 self.sessions.idle().clear();
             }
             _ => self.sessions.idle().push(self.connection),
@@ -74,8 +78,8 @@ impl Session<'_> {
     }
 }
 
-/// Whether a connection is good for more after this error: the server refused a statement and said so, and not because of what
-/// it is itself.
+/// Whether a connection is good for more after this error: the server refused a statement and said
+/// so, and not because of what it is itself.
 fn survives(error: &sqlx::Error) -> bool {
     let refused = error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>());
     refused.is_some_and(|e| !matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic) && e.code() != READ_ONLY)

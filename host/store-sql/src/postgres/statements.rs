@@ -6,14 +6,16 @@ pub(super) const FORGET: &str = "DELETE FROM atlas_hosts WHERE visto_em < NOW() 
 pub(super) const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (id) DO UPDATE SET visto_em = NOW(), validade_s = EXCLUDED.validade_s";
 
-/// Of those that died before they did as they were asked; and what this host was asked to pause and does not run.
+/// Of those that died before they did as they were asked; and what this host was asked to pause and
+/// does not run.
 pub(super) const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
        terminado_em = NOW() \
      WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id <> ALL($2) \
        OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
          WHERE h.id = scraps.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)))";
 
-/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them this one would be next.
+/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them
+/// this one would be next.
 pub(super) const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', motivo = $3, host = NULL, terminado_em = NOW() \
      WHERE estado = 'executando' AND falhas >= $2 AND $1 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
        AND h.visto_em > NOW() - make_interval(secs => h.validade_s))";
@@ -26,8 +28,9 @@ pub(super) const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'ex
 pub(super) const HOLDERS: &str = "SELECT h.id, CAST(h.visto_em AS TEXT) FROM atlas_hosts h WHERE h.visto_em > NOW() - make_interval(secs => h.validade_s) \
      AND EXISTS (SELECT 1 FROM scraps s WHERE s.host = h.id AND s.estado IN ('pendente', 'executando')) ORDER BY h.id LIMIT $1";
 
-/// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
-/// once more for the sake of the index. Others change scraps without the lock: the row has to be as it was when it was chosen.
+/// Of a host that does not know who lives, what the others run counts as running, whoever seems to
+/// be dead. The states stand in it once more for the sake of the index. Others change scraps
+/// without the lock: the row has to be as it was when it was chosen.
 macro_rules! first_of_each_client {
     () => {
         "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > NOW() - make_interval(secs => validade_s)), \
@@ -80,8 +83,9 @@ pub(super) const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive TH
        FROM scraps x WHERE x.id = $1 FOR UPDATE) v \
      WHERE s.id = v.id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING v.vive";
 
-/// The time to go on is counted from the database's now, whose clock all hosts share. What was to be paused while it ended is not
-/// taken again by itself; nor is paused what somebody wants to go on since it was asked to pause.
+/// The time to go on is counted from the database's now, whose clock all hosts share. What was to
+/// be paused while it ended is not taken again by itself; nor is paused what somebody wants to go
+/// on since it was asked to pause.
 pub(super) const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
          AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' \
          WHEN pedido IS NULL AND $8 THEN 'pendente' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \

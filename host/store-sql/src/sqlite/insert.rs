@@ -1,5 +1,5 @@
-//! Writing records: `dados_raw` and `dados_rejeitados`. SQLite runs inside the process, so a statement for each row costs
-//! no round trip; a batch is one transaction.
+//! Writing records: `dados_raw` and `dados_rejeitados`. SQLite runs inside the process, so a
+//! statement for each row costs no round trip; a batch is one transaction.
 
 use std::collections::BTreeSet;
 
@@ -97,7 +97,8 @@ pub(super) async fn reject(store: &SqliteStore, lease: &Lease, records: &[Reject
     let mut more = ClientUsage::default();
     for record in records {
         let kept = sqlx::query(REJECT)
-            // A statement that is kept keeps what was bound to it: a connector may have made 128 MiB of it.
+            // A statement that is kept keeps what was bound to it: a connector may have made 128
+            // MiB of it.
             .persistent(false)
             .bind(lease.scrap_id)
             .bind(lease.epoch)

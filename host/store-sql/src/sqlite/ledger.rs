@@ -11,7 +11,8 @@ use crate::values::ClientUsageRow;
 const BEGIN: &str =
     "UPDATE scrap_cursores SET iniciado = TRUE WHERE scrap_id = $1 AND varredura = $2 AND cursor_hash = $3";
 
-// A page that is not pending any more is left alone, which makes the whole transaction safe to repeat.
+// A page that is not pending any more is left alone, which makes the whole transaction safe to
+// repeat.
 const DONE: &str = "UPDATE scrap_cursores SET estado = $4, iniciado = TRUE, tentativas = tentativas + $5, lidos = $6, \
        inseridos = $7, duplicados = $8, reencontrados = $9, rejeitados = $10, total_declarado = $11, membros = $12, \
        conteudo = $13, ramos = $14, repeticoes = $15, conector_sha256 = $16, gravado_em = CURRENT_TIMESTAMP \

@@ -1,7 +1,9 @@
-//! SQLite, embedded: nothing to install. WAL, `synchronous=FULL`, foreign keys on, and one writer: a database file takes one
-//! at a time, so more would only wait for each other. Readers have connections of their own and never wait.
+//! SQLite, embedded: nothing to install. WAL, `synchronous=FULL`, foreign keys on, and one writer:
+//! a database file takes one at a time, so more would only wait for each other. Readers have
+//! connections of their own and never wait.
 //!
-//! The modules of `both/` are compiled here and for the other database, each time with the `dialect` beside them.
+//! The modules of `both/` are compiled here and for the other database, each time with the
+//! `dialect` beside them.
 
 #[macro_use]
 pub(crate) mod dialect;
@@ -130,8 +132,8 @@ async fn end_within(limit: Duration, connection: &mut SqliteConnection) -> Resul
     Ok(())
 }
 
-/// Opens the writing connection. Whoever is first turns a new file to WAL, and SQLite does not let the others wait for that as they
-/// wait for a statement: they are refused at once.
+/// Opens the writing connection. Whoever is first turns a new file to WAL, and SQLite does not let
+/// the others wait for that as they wait for a statement: they are refused at once.
 async fn open_writer(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
     let began = Instant::now();
     loop {
@@ -150,8 +152,9 @@ async fn open_writer(options: &SqliteConnectOptions) -> Result<SqlitePool, Store
     }
 }
 
-/// Makes the file, if it is not there, readable by its owner alone: tokens stand in it. SQLite gives the files beside it the
-/// same mode. What goes wrong here goes wrong once more when SQLite opens it, and is told then.
+/// Makes the file, if it is not there, readable by its owner alone: tokens stand in it. SQLite
+/// gives the files beside it the same mode. What goes wrong here goes wrong once more when SQLite
+/// opens it, and is told then.
 fn create_private(path: &Path) {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -167,7 +170,8 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        // The readers first: the last connection to go folds the write-ahead log into the file and removes it.
+        // The readers first: the last connection to go folds the write-ahead log into the file and
+        // removes it.
         self.looks.close().await;
         self.readers.close().await;
         self.pool.close().await;

@@ -138,8 +138,8 @@ fn id(path: &Path) -> Option<FileId> {
     std::fs::metadata(path).ok().map(|_| FileId { device: 0, inode: 0 })
 }
 
-/// Databases that this process has looked at, each opened once and never closed. To close a file
-/// is to give up every lock that the process has on it, SQLite's own too (POSIX,
+/// Databases that this process has looked at, each opened once and never closed. To close a file is
+/// to give up every lock that the process has on it, SQLite's own too (POSIX,
 /// <https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>),
 /// and then the next command that ends beside this process removes the log that it writes to.
 static OPENED: Mutex<Vec<(FileId, File)>> = Mutex::new(Vec::new());

@@ -57,7 +57,8 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
     Ok(InitReport { existed, adopted, foreign_rows })
 }
 
-/// SQLite's migrator takes no lock: where another process creates the same tables, the slower one has to look again.
+/// SQLite's migrator takes no lock: where another process creates the same tables, the slower one
+/// has to look again.
 async fn migrate(pool: &SqlitePool, doing: &'static str) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {

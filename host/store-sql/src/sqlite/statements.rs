@@ -7,14 +7,16 @@ pub(super) const FORGET: &str =
 pub(super) const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (id) DO UPDATE SET visto_em = strftime('%Y-%m-%d %H:%M:%f', 'now'), validade_s = excluded.validade_s";
 
-/// Of those that died before they did as they were asked; and what this host was asked to pause and does not run.
+/// Of those that died before they did as they were asked; and what this host was asked to pause and
+/// does not run.
 pub(super) const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
        terminado_em = CURRENT_TIMESTAMP \
      WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id NOT IN (SELECT value FROM json_each($2)) \
        OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
          AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')))";
 
-/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them this one would be next.
+/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them
+/// this one would be next.
 pub(super) const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', motivo = $3, host = NULL, terminado_em = CURRENT_TIMESTAMP \
      WHERE estado = 'executando' AND falhas >= $2 AND $1 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
        AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds'))";
@@ -24,8 +26,8 @@ pub(super) const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'ex
      (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host \
        AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')) ORDER BY s.id LIMIT $1";
 
-/// Of a host that does not know who lives, what the others run counts as running, whoever seems to be dead. The states stand in it
-/// once more for the sake of the index.
+/// Of a host that does not know who lives, what the others run counts as running, whoever seems to
+/// be dead. The states stand in it once more for the sake of the index.
 macro_rules! first_of_each_client {
     () => {
         "WITH vivos AS (SELECT id FROM atlas_hosts \
@@ -81,8 +83,9 @@ pub(super) const PAUSE: &str = "UPDATE scraps SET pedido = CASE WHEN v.vive THEN
        FROM scraps x WHERE x.id = $1) v \
      WHERE id = v.este AND estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING pedido IS NOT NULL";
 
-/// The time to go on is counted from the database's now, whose clock all hosts share. What was to be paused while it ended is not
-/// taken again by itself; nor is paused what somebody wants to go on since it was asked to pause.
+/// The time to go on is counted from the database's now, whose clock all hosts share. What was to
+/// be paused while it ended is not taken again by itself; nor is paused what somebody wants to go
+/// on since it was asked to pause.
 pub(super) const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
          AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' \
          WHEN pedido IS NULL AND $8 THEN 'pendente' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \

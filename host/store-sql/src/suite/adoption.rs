@@ -32,7 +32,8 @@ INSERT INTO dados_raw (cliente_id, origem, payload, hash_conteudo) VALUES
     (7, 'venda', '{"grande": 12345678901234567890.10}', NULL),
     (8, 'venda', '[]', repeat('a', 64));"#;
 
-/// Rows with where they lie and who wrote them: a row that was written anew shows, even with the same values.
+/// Rows with where they lie and who wrote them: a row that was written anew shows, even with the
+/// same values.
 const EVERY_ROW: &str = "SELECT 'd ' || ctid::text || ' ' || xmin::text || ' ' || d::text FROM dados_raw d \
     UNION ALL SELECT 'c ' || ctid::text || ' ' || xmin::text || ' ' || c::text FROM clientes_tokens c ORDER BY 1";
 

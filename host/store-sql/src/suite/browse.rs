@@ -169,7 +169,8 @@ async fn pages_come_in_the_order_in_which_they_became_known(ground: &Ground) -> 
     Ok(())
 }
 
-/// Records of client 7's `pedido`, one a day from 2025-10-20 on at its last second, and of client 8's `venda` at noon.
+/// Records of client 7's `pedido`, one a day from 2025-10-20 on at its last second, and of client
+/// 8's `venda` at noon.
 async fn records(ground: &Ground) -> Result<()> {
     for client in [7, 8] {
         ground.store.add_client(client, &secret("token")).await?;

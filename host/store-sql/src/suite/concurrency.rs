@@ -119,7 +119,8 @@ async fn writers_of_the_same_records_end_with_each_once(ground: &Ground) -> Resu
 async fn writers_in_no_common_order_end_with_each_once(ground: &Ground) -> Result<()> {
     second_index(ground).await?;
     if ground.database.is_postgres() {
-        // A deadlock is looked for after this long; by default after a second, which is long for a test.
+        // A deadlock is looked for after this long; by default after a second, which is long for a
+        // test.
         let name = ground.database.texts("SELECT current_database()").await?.remove(0);
         ground.database.execute(&format!("ALTER DATABASE {name} SET deadlock_timeout = '10ms'")).await?;
     }

@@ -297,7 +297,8 @@ async fn an_api_and_its_credential_are_set_together_or_not_at_all(ground: &Groun
     let nobody = store.change_client(2, both("bling", at("https://b/"), &several)).await;
     assert_eq!(fault(nobody), Some(Fault::Missing));
 
-    // Where the credential cannot be stored, the API stays where it was, and keeps the one that it had.
+    // Where the credential cannot be stored, the API stays where it was, and keeps the one that it
+    // had.
     store.set_credential(1, "bling", Some(&parts("token=t")?)).await?;
     ground.database.execute("DROP TABLE clientes_credenciais").await?;
     let failed = store.change_client(1, both("bling", at("https://c/"), &several)).await;
@@ -346,7 +347,8 @@ async fn a_guarded_change_takes_a_stored_credential_nowhere(ground: &Ground) -> 
     let store = ground.store.as_ref();
     client(ground).await?;
     let to = |api, base_url| ClientWrite { api: Some((api, at(base_url))), is_guarded: true, ..ClientWrite::default() };
-    // A default token without a base URL was given for none: registered before there were any, or left so.
+    // A default token without a base URL was given for none: registered before there were any, or
+    // left so.
     assert_eq!(fault(store.change_client(1, to("", "https://evil/")).await), Some(Fault::Guarded));
     let granted = ApiChange { private: Some(true), ..at("https://a/") };
     store.set_api(1, "", granted).await?;

@@ -38,7 +38,8 @@ impl Database {
         Ok(Self::Sqlite { folder, pool })
     }
 
-    /// A database on the server that the environment names. Without one the test fails: it is not skipped.
+    /// A database on the server that the environment names. Without one the test fails: it is not
+    /// skipped.
     pub(super) async fn postgres() -> Result<Self> {
         let server = std::env::var(SERVER)
             .with_context(|| format!("{SERVER} names no PostgreSQL server: `cargo xtask test` starts one"))?;
@@ -130,7 +131,8 @@ impl Drop for Server {
         let roles = std::mem::take(&mut *self.roles.lock().expect("no test panics with it"));
         let mut statements = vec![format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)];
         statements.extend(roles.into_iter().map(|role| format!("DROP ROLE IF EXISTS {role}")));
-        // A runtime of its own, for the test's may be on its way out. What cannot be dropped goes with the server.
+        // A runtime of its own, for the test's may be on its way out. What cannot be dropped goes
+        // with the server.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {

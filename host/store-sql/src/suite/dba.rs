@@ -8,7 +8,8 @@ use super::*;
 
 const DBA_SQL: &str = include_str!("../../../../migrations/dba.sql");
 
-/// Everything of the tables that a program or a person could see. The first letter says of what kind a line is.
+/// Everything of the tables that a program or a person could see. The first letter says of what
+/// kind a line is.
 const EVERYTHING: &str = "SELECT 'column ' || table_name || ' ' || ordinal_position || ' ' || column_name \
       || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default, '') \
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'atlas_migracoes' \

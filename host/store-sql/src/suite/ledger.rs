@@ -149,7 +149,8 @@ async fn cursors_that_are_known_already_enter_once(ground: &Ground) -> Result<()
     let lease = ground.lease().await?;
     store.ledger(&lease, &[], &[done(page(0, None), &["a", "b", "a"])]).await?;
     assert_eq!(ground.frontier(&lease, 0).await?, ["a", "b"]);
-    // Two pages of one call name the same, and one that is pending, and one that is done: themselves.
+    // Two pages of one call name the same, and one that is pending, and one that is done:
+    // themselves.
     let group = [done(page(0, Some("a")), &["c", "b", "a"]), done(page(0, Some("b")), &["c", "d", "b"])];
     let receipt = store.ledger(&lease, &[], &group).await?;
     assert_eq!((receipt.frontier, receipt.pages), (2, 3));
@@ -270,7 +271,8 @@ mod postgres_plans {
             let ended: Vec<_> = names.iter().map(|name| done(page(0, Some(name)), &[])).collect();
             ground.store.ledger(&lease, &[], &ended).await?;
         }
-        // A backend reports what it did at the latest when it ends: the first page done, a hundred begun and done.
+        // A backend reports what it did at the latest when it ends: the first page done, a hundred
+        // begun and done.
         ground.store.close().await;
         let table = "FROM pg_stat_user_tables WHERE relname = 'scrap_cursores'";
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -1,5 +1,5 @@
-//! The tests that both stores must pass: each runs against a SQLite file and against a PostgreSQL database of its own.
-//! The few that are about one of them alone say so.
+//! The tests that both stores must pass: each runs against a SQLite file and against a PostgreSQL
+//! database of its own. The few that are about one of them alone say so.
 
 mod access;
 mod adoption;
@@ -44,7 +44,8 @@ const ROUTE: &str = "pedido";
 /// The process that runs them.
 const HOST: &str = "este";
 
-/// Runs each test against both stores, on tables that are there (`ready`) or on an empty database (`empty`).
+/// Runs each test against both stores, on tables that are there (`ready`) or on an empty database
+/// (`empty`).
 macro_rules! on_both {
     ($ground:ident: $($name:ident),+ $(,)?) => {
         mod sqlite {

@@ -1,4 +1,5 @@
-//! Runs against sources that no API of ours could be: a page is whatever the script says, and the table a real SQLite file.
+//! Runs against sources that no API of ours could be: a page is whatever the script says, and the
+//! table a real SQLite file.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::StoreUrl;
 
-/// The first page's records at each request for it, the last ones from then on. There is no other page.
+/// The first page's records at each request for it, the last ones from then on. There is no other
+/// page.
 struct FirstPage {
     readings: Vec<&'static [&'static str]>,
     asked: AtomicUsize,
@@ -37,7 +39,8 @@ impl PageSource for FirstPage {
     }
 }
 
-/// Two pages of two records each, served in an order that is not stable: one record comes twice, another never.
+/// Two pages of two records each, served in an order that is not stable: one record comes twice,
+/// another never.
 struct Unstable;
 
 #[async_trait]
@@ -58,7 +61,8 @@ impl PageSource for Unstable {
     }
 }
 
-/// Hands out what waits, two records at a time, until it is acknowledged. Whenever nothing is left, one more comes, as long as any do.
+/// Hands out what waits, two records at a time, until it is acknowledged. Whenever nothing is left,
+/// one more comes, as long as any do.
 struct HandsOut(Mutex<Events>);
 
 struct Events {
@@ -290,7 +294,8 @@ async fn a_source_whose_order_is_not_stable_is_not_taken_for_whole() -> Result<(
 
 #[tokio::test]
 async fn a_source_that_hands_out_until_it_is_acknowledged_is_done_when_nothing_is_left() -> Result<()> {
-    // However often it has something new when it is looked at again: all of it is read, and that is no reservation.
+    // However often it has something new when it is looked at again: all of it is read, and that is
+    // no reservation.
     for coming in 0..5 {
         let events = Events { waiting: (1..=5).collect(), coming: (6..6 + coming).collect(), polls: 0 };
         let source = Arc::new(HandsOut(Mutex::new(events)));

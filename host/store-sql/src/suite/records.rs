@@ -234,7 +234,8 @@ async fn an_error_that_only_one_record_meets_is_told_from_one_that_all_meet(grou
     Ok(())
 }
 
-/// What `jsonb` cannot hold. The host refuses it before; should one come through, it must not take others with it.
+/// What `jsonb` cannot hold. The host refuses it before; should one come through, it must not take
+/// others with it.
 #[tokio::test]
 async fn what_postgres_cannot_hold_is_poison() -> Result<()> {
     let ground = Ground::ready(Database::postgres().await?).await?;

@@ -235,7 +235,8 @@ async fn whatever_was_dropped_since_is_created_again(ground: &Ground) -> Result<
 }
 
 async fn other_tables_are_left_alone(ground: &Ground) -> Result<()> {
-    // Another program's migrations under the usual name, and a column of its own in our table afterwards.
+    // Another program's migrations under the usual name, and a column of its own in our table
+    // afterwards.
     ground
         .database
         .execute("CREATE TABLE _sqlx_migrations (version BIGINT); INSERT INTO _sqlx_migrations VALUES (9)")

@@ -1,4 +1,5 @@
-//! A connector that does nothing but use memory: each of its 64 pages fills `page-size` MiB, many times over.
+//! A connector that does nothing but use memory: each of its 64 pages fills `page-size` MiB, many
+//! times over.
 
 use std::hint::black_box;
 

@@ -1,5 +1,6 @@
-//! The route `pedido` in any version that a test wants. What a version is stands in one place of the component, `NAME=VALUE`
-//! with blanks between, and the tests write over it: so one build gives as many versions as they need.
+//! The route `pedido` in any version that a test wants. What a version is stands in one place of
+//! the component, `NAME=VALUE` with blanks between, and the tests write over it: so one build gives
+//! as many versions as they need.
 
 use std::hint::black_box;
 

@@ -1,7 +1,9 @@
-//! Route `pedido` of an API `teste`, for tests of credentials: what it declares as its scheme stands in [`SCHEME`], which a test
-//! overwrites in the finished component. So one guest serves for every scheme.
+//! Route `pedido` of an API `teste`, for tests of credentials: what it declares as its scheme
+//! stands in [`SCHEME`], which a test overwrites in the finished component. So one guest serves for
+//! every scheme.
 //!
-//! It also does what a connector would that is after the credential: it logs all that it sees of an answer.
+//! It also does what a connector would that is after the credential: it logs all that it sees of an
+//! answer.
 
 use std::hint::black_box;
 
@@ -10,9 +12,10 @@ use atlas_connector_sdk::{
     RequestPattern, Scrap, warn,
 };
 
-/// The scheme, padded with spaces: `bearer`, `header:NAME`, `query:NAME`, `basic`, `client-credentials`, `refresh`, or
-/// `placeholders:PART=PLACE,…`, a place being a header's name, or `body/` and that of a member of the body. With a member of the body among
-/// them every request is a POST.
+/// The scheme, padded with spaces: `bearer`, `header:NAME`, `query:NAME`, `basic`,
+/// `client-credentials`, `refresh`, or `placeholders:PART=PLACE,…`, a place being a header's name,
+/// or `body/` and that of a member of the body. With a member of the body among them every request
+/// is a POST.
 static SCHEME: [u8; 96] =
     *b"atlas-test-scheme=bearer                                                                        ";
 

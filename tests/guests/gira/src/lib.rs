@@ -1,4 +1,5 @@
-//! A connector that does nothing but use up processor time: each of its 64 pages turns round `page-size` million times.
+//! A connector that does nothing but use up processor time: each of its 64 pages turns round
+//! `page-size` million times.
 
 use std::hint::black_box;
 

@@ -30,7 +30,8 @@ impl Connector for Pede {
             "DELETE" => Method::Delete,
             _ => Method::Get,
         };
-        // Taken for a passing fault, whatever it is: what is refused for good must not be tried again all the same.
+        // Taken for a passing fault, whatever it is: what is refused for good must not be tried
+        // again all the same.
         let mut words = target.split(' ');
         let request = Request::new(method, words.next().unwrap_or_default());
         let request = words.fold(request, |request, header| request.header(header, "7"));

@@ -1,4 +1,5 @@
-//! What a process does with a scrap, from its claim to its end, and how it dies in the middle of it.
+//! What a process does with a scrap, from its claim to its end, and how it dies in the middle of
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,8 @@ impl Observer for Nobody {
     fn on(&self, _: Event<'_>) {}
 }
 
-/// A process that takes a scrap to its end, as `service/scraps.rs` does: what it asks of the store, it asks again until
-/// it is told. `None`: there was nothing left to do.
+/// A process that takes a scrap to its end, as `service/scraps.rs` does: what it asks of the store,
+/// it asks again until it is told. `None`: there was nothing left to do.
 pub(super) async fn live(
     store: &Arc<dyn Store>,
     scrap_id: i64,
@@ -62,8 +63,9 @@ pub(super) async fn live(
     Ok(Some(ran))
 }
 
-/// The same in a runtime of its own, which is gone as soon as `death` comes, with every task and every connection in
-/// it: nothing is left of the process then but what the database and the source have of it. `None`: it died.
+/// The same in a runtime of its own, which is gone as soon as `death` comes, with every task and
+/// every connection in it: nothing is left of the process then but what the database and the source
+/// have of it. `None`: it died.
 pub(super) async fn live_until(
     death: CancellationToken,
     url: StoreUrl,
@@ -78,7 +80,8 @@ pub(super) async fn live_until(
                 biased;
                 () = death.cancelled() => Ok(None),
                 ended = async {
-                    // A process gives up where it cannot open the database. Whoever started it starts it again.
+                    // A process gives up where it cannot open the database. Whoever started it
+                    // starts it again.
                     let store = patiently(PATIENCE, &Nobody, || open(&url, None)).await?;
                     let end = live(&store, scrap_id, source, batch).await?;
                     store.close().await;

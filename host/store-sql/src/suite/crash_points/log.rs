@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// Every length at which the log can have been when a process died: after each of its pages, and in the middle of each
-/// page that ends a COMMIT.
+/// Every length at which the log can have been when a process died: after each of its pages, and in
+/// the middle of each page that ends a COMMIT.
 pub(super) fn cuts(log: &[u8]) -> Result<Vec<usize>> {
     ensure!(log.len() > HEADER, "the log is empty");
     let word = |at: usize| log[at..].first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));

@@ -1,21 +1,23 @@
-//! The checkpoint, held against every moment at which a process can die: before and after each statement that a run
-//! makes, from its claim to its end, the process is gone, another one resumes the scrap, and the oracle looks at the
-//! tables.
+//! The checkpoint, held against every moment at which a process can die: before and after each
+//! statement that a run makes, from its claim to its end, the process is gone, another one resumes
+//! the scrap, and the oracle looks at the tables.
 //!
 //! No statement is named for it or marked in the product, so that none can be forgotten:
 //!
-//! - On PostgreSQL all that a process does goes over a wire. `wire` counts how often each statement is sent, and stops
-//!   the nth of each: before the server gets it, or when it is done and the answer is under way. For each statement n
-//!   is counted up until a run ends without reaching it. Writers work side by side, so which record the nth insert
-//!   carries may differ from one run to the next; that each is stopped does not. What becomes of a transaction that is
-//!   half done is the server's business, as it would be. A third harm leaves the process alive and takes the answer
-//!   away, a COMMIT's among them: the run has to cope by itself.
-//! - On SQLite all that a process leaves is the file and its write-ahead log, which is only ever appended to. So every
-//!   moment of a run is in the log of one that was let be: `log` cuts it after each page, within a COMMIT too. A
-//!   statement before its COMMIT leaves nothing, or pages at the log's end that count for nothing.
+//! - On PostgreSQL all that a process does goes over a wire. `wire` counts how often each statement
+//!   is sent, and stops the nth of each: before the server gets it, or when it is done and the
+//!   answer is under way. For each statement n is counted up until a run ends without reaching it.
+//!   Writers work side by side, so which record the nth insert carries may differ from one run to
+//!   the next; that each is stopped does not. What becomes of a transaction that is half done is
+//!   the server's business, as it would be. A third harm leaves the process alive and takes the
+//!   answer away, a COMMIT's among them: the run has to cope by itself.
+//! - On SQLite all that a process leaves is the file and its write-ahead log, which is only ever
+//!   appended to. So every moment of a run is in the log of one that was let be: `log` cuts it
+//!   after each page, within a COMMIT too. A statement before its COMMIT leaves nothing, or pages
+//!   at the log's end that count for nothing.
 //!
-//! A process is a runtime that is dropped with all that is in it (`life`); `tests/tests/crashes.rs` kills real ones.
-//! The source is no part of what dies: what it was told to forget stays forgotten.
+//! A process is a runtime that is dropped with all that is in it (`life`); `tests/tests/crashes.rs`
+//! kills real ones. The source is no part of what dies: what it was told to forget stays forgotten.
 
 mod life;
 mod log;
@@ -178,7 +180,8 @@ async fn cut(batch: usize) -> Result<usize> {
     Ok(cuts.len())
 }
 
-/// A process that finds a file and a log as they are, and a source that was told to forget or was not.
+/// A process that finds a file and a log as they are, and a source that was told to forget or was
+/// not.
 async fn resume(file: &[u8], log: &[u8], scrap_id: i64, told: bool, batch: usize) -> Result<()> {
     let database = Database::sqlite()?;
     let StoreUrl::Sqlite(path) = database.url() else { anyhow::bail!("another database") };

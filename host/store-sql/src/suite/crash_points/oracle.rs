@@ -8,8 +8,8 @@ use atlas_pipeline::{End, Reservation};
 use super::super::*;
 use super::script::{PAGES, READ, REJECTED, ROWS};
 
-/// Judges a scrap that is the only one of its client. `end`: how its last run ended; none if it only found everything
-/// done.
+/// Judges a scrap that is the only one of its client. `end`: how its last run ended; none if it
+/// only found everything done.
 pub(super) async fn judge(ground: &Ground, client: i32, scrap_id: i64, end: Option<&End>) -> Result<()> {
     let database = &ground.database;
     let rows = format!("SELECT CAST(payload AS TEXT) FROM dados_raw WHERE cliente_id = {client}");
@@ -21,7 +21,8 @@ pub(super) async fn judge(ground: &Ground, client: i32, scrap_id: i64, end: Opti
     let rejected: Vec<_> = rejected.iter().map(|record| String::from_utf8_lossy(&record.content)).collect();
     ensure!(rejected == [REJECTED], "rejected are {rejected:?}");
 
-    // Every page of both sweeps is done, and so is the look after them; it is taken again where its outcome was not noted.
+    // Every page of both sweeps is done, and so is the look after them; it is taken again where its
+    // outcome was not noted.
     let pages = format!(
         "SELECT varredura || ' ' || estado || ' ' || COALESCE(cursor, '-') FROM scrap_cursores WHERE scrap_id = {scrap_id}"
     );

@@ -8,18 +8,20 @@ use atlas_json::Pointer;
 use atlas_pipeline::{FetchFailure, FetchedPage, Fetcher, Held, PageSource};
 use bytes::Bytes;
 
-/// Its pages; `-` is the first, and names `first` and `box`. `first`, `second` and `third` are a chain that runs ahead;
-/// `second` is empty, `third` leads to one that is known, and `acknowledge` is asked for when `box` is durable.
+/// Its pages; `-` is the first, and names `first` and `box`. `first`, `second` and `third` are a
+/// chain that runs ahead; `second` is empty, `third` leads to one that is known, and `acknowledge`
+/// is asked for when `box` is durable.
 pub(super) const PAGES: [&str; 6] = ["-", "acknowledge", "box", "first", "second", "third"];
 /// What stands in the table in the end.
 pub(super) const ROWS: [&str; 5] = [r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#, r#"{"id":4}"#, r#"{"id":5}"#];
 /// What stands among the rejected: no database takes a NUL in a text.
 pub(super) const REJECTED: &str = r#"{"id":6,"name":"\u0000"}"#;
-/// What it gives before the acknowledgment, one record twice; and after it, when the box is empty. The second look sees
-/// another total, so that all pages are read once more.
+/// What it gives before the acknowledgment, one record twice; and after it, when the box is empty.
+/// The second look sees another total, so that all pages are read once more.
 pub(super) const READ: [i64; 2] = [7, 6];
 
-/// The source. What it has handed out and was told to forget, it does not have any more, whoever asks.
+/// The source. What it has handed out and was told to forget, it does not have any more, whoever
+/// asks.
 #[derive(Default)]
 pub(super) struct Script {
     forgotten: Mutex<bool>,

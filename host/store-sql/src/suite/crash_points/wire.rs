@@ -1,5 +1,6 @@
-//! The way to PostgreSQL, on which each statement can be stopped: before the server has it, or when it is done and
-//! before its answer arrives. It reads as much of the protocol as tells statements apart.
+//! The way to PostgreSQL, on which each statement can be stopped: before the server has it, or when
+//! it is done and before its answer arrives. It reads as much of the protocol as tells statements
+//! apart.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,7 +103,8 @@ impl Way {
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        // What becomes of the answers that are under way, in their order. The first is to the greeting.
+        // What becomes of the answers that are under way, in their order. The first is to the
+        // greeting.
         let answers = Mutex::new(VecDeque::from([None]));
         tokio::select! {
             done = self.ask(from_client, to_server, &answers) => done,
