@@ -1,10 +1,9 @@
-//! Questions that read a whole table: what a client has, and how much came on each day. `dados_raw`
-//! has no index for them, since one would slow every insertion, so on a large table they take
-//! minutes.
+//! Counts that read a whole table: a client's rows by route, and by day. `dados_raw` has no index
+//! for them, since one would slow every insertion, so on a large table they take minutes.
 //!
-//! So they are asked of the database one at a time, and once for all who ask the same. Whoever has
-//! waited for [`PATIENCE`] is told that it takes longer; the count goes on, and its answer stands
-//! for [`GOOD_FOR`], for when they come back.
+//! The server therefore runs one such query at a time, and requests for the same count share its
+//! result. A request that has waited for [`PATIENCE`] is answered with "takes longer"; the query
+//! goes on, and its result is kept for [`GOOD_FOR`], for the request that asks again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +15,11 @@ use atlas_service::{Atlas, DayTotal, Exit, Failure};
 use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 
-/// How long somebody waits for an answer.
+/// How long a request waits for its count.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an answer is good that somebody did not wait for.
+/// How long a count is kept that finished after its request had given up waiting.
 const GOOD_FOR: Duration = Duration::from_secs(60);
-/// Questions at a time, and whose answers are kept.
+/// Counts that are pending or kept, at most; a request for one more is answered as a late one.
 const QUESTIONS_MAX: usize = 100;
 /// Newest rows of the second verification query, as the document has it.
 const NEWEST: i64 = 5;
@@ -42,20 +41,21 @@ pub(super) struct Overview {
 
 type Answer = Result<Arc<Overview>, Failure>;
 
-/// A question that was asked.
+/// A count of one client, pending or finished.
 struct Question {
     begun: Instant,
     answer: watch::Receiver<Option<(Instant, Answer)>>,
 }
 
 impl Question {
-    /// Whether it is still being answered, or its answer is one that somebody comes back for.
+    /// Whether this count is kept: it is pending, or it finished too late for the request that
+    /// began it, within the last [`GOOD_FOR`].
     fn stands(&self) -> bool {
         match &*self.answer.borrow() {
             Some((at, Ok(_))) => at.duration_since(self.begun) > PATIENCE && at.elapsed() < GOOD_FOR,
             // The next one may go better.
             Some((_, Err(_))) => false,
-            // Nobody answers it any more: it was broken off.
+            // The task that counts ended without a result if the channel is closed.
             None => self.answer.has_changed().is_ok(),
         }
     }
@@ -72,8 +72,8 @@ impl Counting {
         Self { turn: Arc::new(Semaphore::new(1)), asked: Mutex::default() }
     }
 
-    /// What a client has, by days of a zone. Fails with `web-counting` where that takes longer than
-    /// anybody waits.
+    /// Counts a client's rows, its days those of a zone. Fails with `web-counting` after
+    /// [`PATIENCE`].
     pub(super) async fn overview(&self, atlas: &Arc<Atlas>, cliente_id: i32, zone: Zone) -> Answer {
         let late = || Failure::new("op-browse", notice!("web-counting", client = cliente_id), Exit::Configuration);
         let mut answer = self.ask(atlas, cliente_id, zone).ok_or_else(late)?;
@@ -84,7 +84,8 @@ impl Counting {
         }
     }
 
-    /// Asks it, unless somebody has; none: too much is being asked.
+    /// Starts a count, or joins the one for the same client and zone. `None` when [`QUESTIONS_MAX`]
+    /// are pending or kept.
     fn ask(
         &self,
         atlas: &Arc<Atlas>,

@@ -65,8 +65,8 @@ impl Format {
 /// The header that says which records an export leaves out without having looked into them.
 const NOT_SEARCHED: HeaderName = HeaderName::from_static("atlas-not-searched");
 
-/// What an answer has to say of an export that it carries: a file cannot say it, and how many
-/// records it concerns is known only when all were read.
+/// Headers that warn of records which an export leaves out. The file itself cannot say so, and how
+/// many there are is known only when all records were read.
 pub(super) fn caveat(search: &Search) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if search.looks_inside()
@@ -77,10 +77,10 @@ pub(super) fn caveat(search: &Search) -> HeaderMap {
     headers
 }
 
-/// Every record that a search finds, oldest first, each number as it is written and each time with
-/// its zone's offset. A failure ends it in the middle, and so does the end of what let its reader
-/// in (`access`): no reader takes a part for the whole, for the transfer is broken off. Fails where
-/// too many are under way.
+/// Streams every record that a search finds, oldest first, each number as it is written and each
+/// time with its zone's offset. A failure breaks the transfer off in the middle, and so does the
+/// end of the caller's session or token (`access`), so that no client takes a part for the whole.
+/// Fails where too many exports are under way.
 pub(super) fn export(
     house: &Arc<House>,
     access: i64,
@@ -127,7 +127,7 @@ struct Export {
     zone: Zone,
     /// The last record that was read.
     after: i64,
-    /// When it was looked last whether its reader may go on.
+    /// When the caller's access was last checked.
     seen_in: Instant,
     /// Records that were too large to be looked into.
     too_large: usize,
@@ -135,7 +135,7 @@ struct Export {
 }
 
 impl Export {
-    /// The next records that are wanted, written; none: there are no more.
+    /// Reads and formats the next records that match; `None` at the end.
     async fn part(&mut self) -> std::io::Result<Option<Bytes>> {
         let mut text = String::new();
         while text.is_empty() {
@@ -183,7 +183,7 @@ impl Export {
     }
 }
 
-/// A large answer, in pieces: its turn lasts until the last one is taken.
+/// Streams a large response in pieces, and holds its permit until the client has taken the last.
 pub(super) fn in_pieces(answer: Bytes, turn: OwnedSemaphorePermit) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let pieces = stream::unfold((answer, turn), |(mut rest, turn)| async move {
         let piece = rest.split_to(rest.len().min(PIECE));
@@ -192,7 +192,7 @@ pub(super) fn in_pieces(answer: Bytes, turn: OwnedSemaphorePermit) -> impl Strea
     pieces.fuse()
 }
 
-/// The same of something that is told as JSON.
+/// Serialises a large response to JSON, and streams it in pieces that hold its permit.
 pub(super) fn large_json(answer: &impl Serialize, turn: OwnedSemaphorePermit) -> Response {
     match serde_json::to_vec(answer) {
         Ok(answer) => {
@@ -207,7 +207,8 @@ fn broken_off(failure: &Failure) -> std::io::Error {
     std::io::Error::other(failure.causes.first().cloned().unwrap_or_else(|| failure.notice.key.clone()))
 }
 
-/// The payload goes in as it is: it is JSON, and on one line unless somebody inserted it otherwise.
+/// Writes a record as one line of JSON. Its payload goes in unparsed: it is JSON already, and on
+/// one line unless another program inserted it.
 fn json_line(record: &RawRecord, text: &mut String) {
     let quoted = |value: Option<&str>| serde_json::to_string(&value).unwrap_or_else(|_| "null".to_owned());
     text.push_str(&format!(

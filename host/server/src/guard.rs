@@ -1,12 +1,12 @@
-//! What every request passes: is it meant for this server, does it come from its own pages, and
-//! what a browser may do with the answer.
+//! Middleware that every request passes: checks its `Host` and `Origin`, and sets the security
+//! headers of the response.
 //!
-//! - *Host*. A page of somebody else's whose name is made to lead to this address (DNS rebinding)
-//!   sends its own name: it is refused. An address cannot be rebound, so addresses and `localhost`
-//!   are ours; other names have to be named (`--host`).
-//! - *Origin*. What changes something is taken from our own pages alone, where the caller is a
-//!   browser: browsers send `Origin` with every such request (Fetch standard, "append a request
-//!   `Origin` header"), and `Sec-Fetch-Site` where it is another site's.
+//! - *Host*. Another site's page whose name is made to resolve to this address (DNS rebinding)
+//!   sends its own name, and is refused. An address cannot be rebound, so addresses and `localhost`
+//!   are accepted; other names have to be given by the operator (`--host`).
+//! - *Origin*. A request that changes something is taken from our own pages alone, where the caller
+//!   is a browser: browsers send `Origin` with every such request (Fetch standard, "append a
+//!   request `Origin` header"), and `Sec-Fetch-Site` where it is another site's.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -28,8 +28,8 @@ use super::problem::Problem;
 use super::room::SeatKind;
 use super::session::Kept;
 
-/// Nothing is loaded from anywhere else, nothing inline is run, nobody frames our pages, no form
-/// leads away.
+/// The `Content-Security-Policy` of all responses: only our own scripts, styles and images, nothing
+/// inline, no framing by other sites, and forms that are sent here alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -84,8 +84,8 @@ pub(super) async fn guard(State(house): State<Arc<House>>, mut request: Request,
     response
 }
 
-/// The request, whose body fails unless it comes in time: whoever sends a byte now and then would
-/// keep a connection for ever.
+/// Puts [`BODY_TIMEOUT`] on a request's body, which fails where it is not complete by then: a
+/// client that sends a byte now and then would hold its connection for ever.
 fn in_time(request: Request) -> Request {
     let deadline = Instant::now() + BODY_TIMEOUT;
     request.map(|body| {
@@ -99,8 +99,9 @@ fn in_time(request: Request) -> Request {
     })
 }
 
-/// Whether a request is one that seats are kept for: whether the server lives, signing in, and what
-/// people who are signed in ask for. Programs, and listeners, come back when there is room.
+/// Accepts a request on a reserved connection, which is for probes, sign-in, assets and browsers
+/// that are signed in. Programs and event listeners are refused, and come back when an ordinary
+/// connection is free.
 async fn is_kept_for(house: &House, path: &str, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Failure> {
     let is_listener = path == "/api/v1/events";
     if ["/healthz", "/readyz", "/entrar"].contains(&path) || path.starts_with("/assets/") {
@@ -174,7 +175,8 @@ fn comes_from_us(headers: &HeaderMap, host: &str, is_tls: bool) -> bool {
     }
 }
 
-/// What a header says. One that cannot be read says something all the same, and nothing of ours.
+/// A header's value as text. One that is not ASCII becomes `?`, which counts as present and matches
+/// no value of ours.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
 }

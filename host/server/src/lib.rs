@@ -79,17 +79,17 @@ const BODY_MAX: usize = 1024 * 1024;
 const GRACE: Duration = Duration::from_secs(10);
 /// How soon the database has to answer for scraps to be run.
 const READY_WITHIN: Duration = Duration::from_secs(5);
-/// How often it is looked whether somebody who is told of events, or given an export, may still be.
+/// How often an open event stream or export checks again that its caller is still authorised.
 const LET_IN_STILL: Duration = Duration::from_secs(5);
 /// Searches through records at a time: each may read the whole table, and keep a core busy.
 const SEARCHES_MAX: usize = 2;
 /// How long `doctor` may take.
 const EXAMINE_MAX: Duration = Duration::from_secs(5);
-/// How long somebody waits for their turn.
+/// How long a request waits for one of the [`SEARCHES_MAX`] turns.
 const SEARCH_WAIT: Duration = Duration::from_secs(10);
 /// Exports and large answers at a time: each has some megabytes of records in hand.
 const READINGS_MAX: usize = 16;
-/// How often what has expired is forgotten.
+/// Pause between two removals of expired sessions, expired links and old stored responses.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long a connection may take until its first request has come, and each request's headers.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -110,7 +110,7 @@ pub struct ServeSettings {
     pub behind_proxy: bool,
 }
 
-/// A server that listens, and has not answered anybody yet.
+/// A server that has bound its address, and answers no request yet.
 pub struct Listening {
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -140,7 +140,7 @@ impl Texts {
     }
 }
 
-/// All that answers need.
+/// The state that all request handlers share.
 struct House {
     atlas: Arc<Atlas>,
     texts: Arc<Texts>,
@@ -155,7 +155,7 @@ struct House {
     searches: Arc<Semaphore>,
     /// Exports and large answers that are under way.
     readings: Arc<Semaphore>,
-    /// The zone of everybody who has not chosen another.
+    /// The time zone for callers that send none.
     zone: Zone,
     hosts: Vec<String>,
     /// The path in front of all others.
@@ -223,9 +223,9 @@ impl Listening {
         let app = router(Arc::clone(&house)).into_make_service_with_connect_info::<SocketAddr>();
         let listener = self.listener;
         let room = Room::new(self.settings.behind_proxy);
-        // HTTP/1.1 alone: a connection without a request, or whose reader takes nothing, is told by
-        // the connection itself. Over HTTP/2 a client that answers pings has one for ever. Pages
-        // that nobody sees let go of their events, so browsers' six connections are enough.
+        // HTTP/1.1 alone: there, an idle or stalled connection shows at the socket, while an HTTP/2
+        // client that answers pings could hold one for ever. Hidden tabs close their event stream,
+        // so the six connections that a browser opens are enough.
         let serving = match self.tls {
             Some(config) => {
                 let config = RustlsConfig::from_config(config);
@@ -313,8 +313,8 @@ fn busy() -> Failure {
 }
 
 impl House {
-    /// What `doctor` says, or that it does not get to the end: a database that is locked keeps it
-    /// waiting.
+    /// Runs the checks of `doctor`, and reports `doctor-late` instead after [`EXAMINE_MAX`]: a
+    /// locked database would keep them waiting.
     async fn findings(&self) -> Vec<Finding> {
         let late =
             || vec![Finding { health: Health::Bad, notice: notice!("doctor-late", seconds = EXAMINE_MAX.as_secs()) }];
@@ -327,19 +327,19 @@ impl House {
         if self.has_password.load(Ordering::Relaxed) {
             return false;
         }
-        // A database that does not answer says nothing.
+        // While the database does not answer, assume that a password is set.
         let has_password = self.atlas.has_password().await.unwrap_or(true);
         self.has_password.store(has_password, Ordering::Relaxed);
         !has_password
     }
 
-    /// Waits for one's turn to search the records, if that does not take too long.
+    /// Acquires one of the [`SEARCHES_MAX`] turns, and fails after [`SEARCH_WAIT`].
     async fn search_turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
         let turn = tokio::time::timeout(SEARCH_WAIT, Arc::clone(&self.searches).acquire_owned()).await;
         turn.ok().and_then(Result::ok).ok_or_else(busy)
     }
 
-    /// A turn at an answer that may have megabytes, if there is one.
+    /// Acquires a turn for a response that may have megabytes; fails at once where none is free.
     fn reading(&self) -> Result<OwnedSemaphorePermit, Failure> {
         Arc::clone(&self.readings).try_acquire_owned().map_err(|_| busy())
     }
@@ -380,7 +380,8 @@ async fn ready(State(house): State<Arc<House>>) -> Response {
     }
 }
 
-/// For Prometheus, which asks without signing in: only numbers, and nobody's names but routes'.
+/// Answers `/metrics`. Prometheus scrapes it without signing in, so it has numbers alone, and no
+/// names but those of routes.
 async fn metrics(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
     let scraps = house.atlas.scraps_by_state().await.unwrap_or_default();
     let routes = match house.atlas.connectors().registry().await {
@@ -393,13 +394,14 @@ async fn metrics(State(house): State<Arc<House>>, headers: HeaderMap) -> Respons
     (kind, house.metrics.encode(format, &scraps, &routes)).into_response()
 }
 
-/// The cookie with the language that somebody chose.
+/// The cookie with the language that was chosen on the page.
 const LANGUAGE_COOKIE: &str = "atlas_lang";
 
 /// The cookie with the browser's time zone, which its script sets.
 const ZONE_COOKIE: &str = "atlas_fuso";
 
-/// The time zone of a browser: the one that the operator chose for everybody, else its own.
+/// The time zone of a response: the one that the operator configured, else the browser's cookie,
+/// else the server's.
 fn zone(house: &House, headers: &HeaderMap) -> Zone {
     if let Some(chosen) = house.atlas.config().timezone {
         return chosen;
@@ -409,8 +411,8 @@ fn zone(house: &House, headers: &HeaderMap) -> Zone {
     of_browser.and_then(|name| Zone::parse(&name)).unwrap_or(house.zone)
 }
 
-/// The language of whoever asks: what they chose, else what their browser says, else the users'
-/// own.
+/// The language of a response: the cookie's, else the first known one in `Accept-Language`, else
+/// Portuguese.
 fn language(headers: &HeaderMap) -> Lang {
     let chosen = session::cookie(headers, LANGUAGE_COOKIE).and_then(|name| Lang::parse(&name));
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());

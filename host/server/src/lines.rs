@@ -1,4 +1,4 @@
-//! Where the lines of a request end. HTTP lets a server take a bare LF for the end of a line
+//! Refuses requests whose lines end in a bare LF. HTTP lets a server take one for the end of a line
 //! (RFC 9112, 2.2), and hyper does; a proxy before it may not, and takes two requests for one. So
 //! such a request is refused: the LF becomes a NUL before hyper reads it, which no line may have,
 //! and hyper answers 400 and closes, as it does with every request that it cannot read.
@@ -13,8 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes of a header's name that are kept: no fewer than the longest that says where a body ends.
 const NAME_KEPT: usize = 20;
 
-/// Lets connections in as another acceptor does, and refuses requests on them whose lines end in
-/// LF alone.
+/// Wraps an acceptor, and refuses requests on its connections whose lines end in LF alone.
 #[derive(Clone)]
 pub(super) struct WholeLines<A>(pub(super) A);
 
@@ -80,8 +79,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lined<S> {
     }
 }
 
-/// How far the requests of a connection have been looked through. It has to know where bodies end,
-/// since an LF in a body is one like any other; of what hyper refuses it may think what it likes.
+/// Parser state of a connection's requests. It tracks where bodies end, since an LF in a body is
+/// data; it need not be right about requests that hyper refuses.
 #[derive(Debug, Default)]
 struct Lines {
     place: Place,

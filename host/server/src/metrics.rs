@@ -1,6 +1,6 @@
-//! What Prometheus is told (`/metrics`, in OpenMetrics' text format or in Prometheus' own): of this
-//! process, since it began. No label has values that a stranger chooses: routes are those of
-//! connectors that serve, outcomes and states are ours.
+//! The metrics of this process since it began (`/metrics`), in OpenMetrics' text format or in
+//! Prometheus' own. No label takes values from outside: routes are those of connectors that serve,
+//! outcomes and states are ours.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -85,7 +85,8 @@ pub(super) struct Metrics {
     queue: Family<State, Gauge>,
     traps: Family<Route, Gauge>,
     refusals: Family<Route, Gauge>,
-    /// One encodes at a time: what is read of the queue and the connectors is set right before.
+    /// Held while a response is encoded: the gauges of queue and connectors are set right before,
+    /// and another request of `/metrics` must not change them meanwhile.
     encoding: Mutex<()>,
 }
 

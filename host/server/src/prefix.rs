@@ -59,7 +59,7 @@ pub(super) async fn within(State(prefix): State<Arc<str>>, mut request: Request,
     Response::from_parts(parts, Body::from(lead(&String::from_utf8_lossy(&page), &prefix)))
 }
 
-/// The address without the prefix; none: it does not have it.
+/// The address without the prefix; `None` where it does not begin with it.
 fn without(uri: &Uri, prefix: &str) -> Option<Uri> {
     let rest = stripped(uri.path(), prefix)?;
     let asked = uri.query().map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));

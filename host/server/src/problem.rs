@@ -53,7 +53,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The status of a failure: whose fault it is, and whether the same again would help.
+/// The HTTP status of a failure, by its kind, else by its exit code.
 pub(super) fn status(failure: &Failure) -> StatusCode {
     match failure.kind {
         Kind::NotFound => StatusCode::NOT_FOUND,
@@ -74,12 +74,12 @@ pub(super) fn status(failure: &Failure) -> StatusCode {
     }
 }
 
-/// Nobody is signed in.
+/// The failure of a request without a session or a token (401).
 pub(super) fn not_signed_in() -> Failure {
     Failure::new("op-access", notice!("web-not-signed-in"), Exit::Credential).of_kind(Kind::NotSignedIn)
 }
 
-/// Who is signed in may not do this.
+/// The failure of a caller whose session or token does not permit the operation (403).
 pub(super) fn not_allowed() -> Failure {
     Failure::new("op-access", notice!("web-not-allowed"), Exit::Credential).of_kind(Kind::NotAllowed)
 }

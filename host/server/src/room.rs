@@ -1,8 +1,7 @@
-//! Room for connections: who opens thousands of them must not take the files and sockets that
-//! running scraps need, and who opens them and does nothing must not keep others out. When the
-//! ordinary seats are taken, or an address has its share of them, there are some more for one
-//! request each: of people who are signed in, for signing in, and for `/healthz` (`guard` looks at
-//! what is asked).
+//! Limits on connections. A client that opens thousands must not take the files and sockets that
+//! running scraps need, and one that opens them and stays idle must not keep others out. When the
+//! ordinary seats are taken, or an address has its share of them, reserved seats serve one request
+//! each: of signed-in browsers, of sign-ins and of probes such as `/healthz` (`guard` decides).
 
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -27,28 +26,28 @@ use super::throttle::of_one_subscriber;
 /// Connections at once: many more than browsers and listeners of one operator make, and fewer than
 /// the 1,024 files that a process may have open where nobody says otherwise.
 const CONNECTIONS_MAX: usize = 600;
-/// Connections from one address: half of them, so that nobody has all.
+/// Connections from one address: half of them, so that no client holds all.
 const FROM_ONE_MAX: usize = CONNECTIONS_MAX / 2;
-/// Connections beside those that serve one request of a visitor who is signed in or signs in, or
-/// tell whether the server lives; and how many of them one address has.
+/// Reserved connections beyond those, each for one request of a browser that is signed in or signs
+/// in, or of a probe; and how many of them one address may hold.
 const KEPT_MAX: usize = 40;
 const KEPT_FROM_ONE_MAX: usize = KEPT_MAX / 2;
-/// How long one of these may take until it sends something.
+/// How long a reserved connection may take until its first byte.
 const KEPT_FIRST_MAX: Duration = Duration::from_secs(2);
 /// How long a connection may be without a byte in either direction: longer than any request takes.
 /// Listeners get some every 15 seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
-/// How long somebody may take nothing of what is sent to them.
+/// How long a client may read nothing of a response before its connection is closed.
 const STALL_MAX: Duration = Duration::from_secs(60);
-/// Bytes that wait for a reader in the system, at most. There is said to be room again when a third
-/// of them are taken: with more of them, a reader who is only slow would seem to take nothing.
+/// Size of the socket's send buffer, in bytes. The kernel reports it writable once a third has
+/// drained; a larger one would make a slow reader look stalled.
 const UNSENT_MAX: usize = 512 * 1024;
 
 /// Seats of one kind, and how many each address has of them.
 #[derive(Clone)]
 struct Seats {
     free: Arc<Semaphore>,
-    /// None where all come from one proxy.
+    /// Connections by address; `None` behind a proxy, where all come from its address.
     by_address: Option<Shares>,
     from_one_max: usize,
 }
@@ -56,12 +55,12 @@ struct Seats {
 /// How many connections each address has.
 type Shares = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
-/// What kind of seat a request's connection has.
+/// The kind of seat that a connection was given, which decides what requests it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SeatKind {
-    /// Any request is answered, and the next one too.
+    /// Serves any number of requests.
     Ordinary,
-    /// One request is, if it is of those that these are kept for.
+    /// Serves one request, of those that reserved seats are for.
     Kept,
 }
 
@@ -129,7 +128,7 @@ impl<S> Accept<TcpStream, S> for Room {
     type Future = Ready<Result<(Seated, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        // Events are small, and nobody waits for more of them.
+        // Events are small and sent one by one: Nagle's algorithm would delay them.
         let seated = stream.peer_addr().and_then(|peer| self.seat(peer.ip())).and_then(|(seat, kind)| {
             stream.set_nodelay(true)?;
             rustix::net::sockopt::set_socket_send_buffer_size(&stream, UNSENT_MAX)?;
@@ -155,7 +154,8 @@ pub(super) struct Seated {
 }
 
 impl Seated {
-    /// What came of reading or writing, unless nothing did for too long.
+    /// The result of a read or write, or an error once the connection was silent or stalled for too
+    /// long.
     fn bounded<T>(&mut self, cx: &mut Context<'_>, done: Poll<Result<T>>, is_write: bool) -> Poll<Result<T>> {
         if done.is_ready() {
             self.silent.as_mut().reset(Instant::now() + SILENCE_MAX);

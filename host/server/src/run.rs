@@ -1,4 +1,4 @@
-//! The runs of this process: scraps from the queue, told to whoever listens.
+//! This process's worker: runs scraps from the queue, and sends their events to listeners.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ impl House {
     }
 }
 
-/// Tells of connectors.
+/// Sends what happens to connectors to event listeners.
 struct ConnectorsTold {
     journal: Arc<Journal>,
 }

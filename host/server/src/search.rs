@@ -35,7 +35,7 @@ pub(super) struct Search {
     inside: Option<Inside>,
 }
 
-/// A path that leads to something, and what stands there; no value: anything.
+/// A JSON path, and the value to find there; without a value, any matches.
 #[derive(Debug, Clone)]
 struct Inside {
     path: JsonPath,
@@ -43,8 +43,9 @@ struct Inside {
 }
 
 impl Search {
-    /// Parses what was typed. A name alone is that member of the record. Fails on a value without a
-    /// path, on what is no path, and on a path that would take more than reading a record takes.
+    /// Parses the search's path and value. A name alone means that member of the record. Fails on a
+    /// value without a path, on a malformed path, and on one that would cost more than reading the
+    /// record does.
     pub(super) fn new(filter: RecordFilter, path: Option<&str>, value: Option<&str>) -> Result<Self, Failure> {
         let Some(typed) = path else {
             return match value {
@@ -72,8 +73,8 @@ impl Search {
         self.inside.is_some()
     }
 
-    /// What stands at the path, if the record is one of those that are wanted. One of more than
-    /// [`SEARCHED_RECORD_MAX`] bytes is not looked into.
+    /// Matches a record, and returns the value at the path, where there is one. A record of more
+    /// than [`SEARCHED_RECORD_MAX`] bytes never matches a path.
     fn finds(&self, record: &RawRecord) -> Option<Option<String>> {
         match &self.inside {
             None => Some(None),
@@ -130,7 +131,7 @@ pub(super) async fn find(
         }
         let some = house.atlas.read_back(&search.filter, before, READ).await?;
         found.next = some.last().map(|last| last.id);
-        // Its turn lasts for as long as it computes, even after its caller has gone.
+        // The permit is held for as long as the task computes, even after its request was dropped.
         let (search, turn, room) = (search.clone(), Arc::clone(&turn), limit - found.records.len());
         let looked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -187,10 +188,9 @@ fn look_through(records: Vec<RawRecord>, search: &Search, room: usize, began: In
     looked
 }
 
-/// Whether a path takes no longer than it takes to read a record. What leads to many values leads
-/// to many times as many where it stands twice; a filter looks at each value, and must not lead to
-/// many from there, nor begin at the record's own beginning; regular expressions are compiled for
-/// each value.
+/// Whether evaluating a path costs no more than reading the record. A second `..` multiplies the
+/// values that are visited; a filter is evaluated for each value, so it must not fan out again, nor
+/// start at the record's root; regular expressions would be compiled for each value.
 fn is_simple(path: &str) -> bool {
     let (plain, filter) = path.split_once('?').unwrap_or((path, ""));
     let count = |text: &str, what: &str| text.matches(what).count();

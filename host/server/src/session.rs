@@ -1,5 +1,5 @@
-//! Who asks: a browser by the cookie of its session, a program by its token (`Authorization:
-//! Bearer`, RFC 6750).
+//! Authentication of requests: a browser by its session's cookie, a program by its token
+//! (`Authorization: Bearer`, RFC 6750).
 //!
 //! A form carries a token that is made of its session's secret, which no other page can know:
 //! beside the cookie's `SameSite=Strict` and the check of `Origin`, so that none of the three has
@@ -23,25 +23,25 @@ use super::House;
 use super::problem::{Problem, not_allowed, not_signed_in};
 use super::{api, query};
 
-/// The session's cookie. Over TLS it bears a prefix that keeps others from setting it (RFC 6265bis,
-/// section 4.1.3.2).
+/// The session's cookie. Over TLS its name has the `__Host-` prefix, which keeps other hosts of the
+/// domain from setting it (RFC 6265bis, section 4.1.3.2).
 const SESSION_COOKIE: &str = "atlas_sessao";
 const SESSION_COOKIE_TLS: &str = "__Host-atlas_sessao";
-/// How long somebody waits for the database to say who they are: then it is said that it does not
-/// answer.
+/// Time limit of the query for a request's session; beyond it, the request fails with
+/// `error-database-silent`.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// Where programs that use a browser's session put the form's token.
+/// The header in which a program that uses a browser's session sends the form token.
 const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 
-/// Somebody who is signed in, in a browser.
+/// A browser's session.
 pub(super) struct Session {
     pub(super) principal: Principal,
     /// What its forms carry.
     pub(super) form_token: String,
 }
 
-/// Where a request that belongs to a session leaves the cookie that its browser is to keep for as
-/// long as the session lasts from now.
+/// A request's slot for the renewed session cookie: authentication fills it, and `guard` puts it on
+/// the response, so that the browser keeps the cookie for as long as the session lasts from now.
 #[derive(Clone, Default)]
 pub(super) struct Kept(Arc<OnceLock<HeaderValue>>);
 
@@ -69,8 +69,8 @@ pub(super) async fn session(
     Ok(principal.map(|principal| Session { principal, form_token: form_token(&secret) }))
 }
 
-/// A mark on what comes back after a form that was sent without a session: nobody else can put it
-/// on an address, and have a form filled in with what its reader never typed.
+/// MAC over the form values that survive a new sign-in, so that a crafted link cannot pre-fill our
+/// form.
 pub(super) fn mark(form_token: &str, kept: &str) -> String {
     let digest = Sha256::new().chain_update(b"kept\0").chain_update(form_token).chain_update([0]).chain_update(kept);
     URL_SAFE_NO_PAD.encode(digest.finalize())
@@ -114,7 +114,7 @@ pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     cookies.filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()).next()
 }
 
-/// Whoever calls the API.
+/// An authenticated caller of the API.
 pub(super) struct Caller {
     pub(super) principal: Principal,
     pub(super) lang: Lang,
@@ -132,7 +132,8 @@ pub(super) struct Operating(pub(super) Caller);
 pub(super) struct Configuring(pub(super) Caller);
 
 impl Caller {
-    /// The caller, if they may do this, and asked for nothing that the operation does not know.
+    /// Authenticates the caller, and fails unless it may do this and its query has only names that
+    /// the operation knows.
     async fn allowed(parts: &mut Parts, house: &Arc<House>, act: Act) -> Result<Self, Problem> {
         let caller = Self::from_request_parts(parts, house).await?;
         if !caller.principal.may(act) {

@@ -1,5 +1,5 @@
-//! Sign-ins that fail: who fails again and again has to wait, longer each time. A password has to
-//! be guessed here, or nowhere: the store has only its hash.
+//! Throttle of sign-ins: an address that fails again and again has to wait, longer each time. The
+//! store has only the password's hash, so this is the one place where it could be guessed.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -38,14 +38,14 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Waits for one's turn to try.
+    /// Waits for one of the [`AT_ONCE`] sign-ins at a time.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.
         self.at_once.acquire().await.ok()
     }
 
-    /// Counts a try, before it is known to fail, so that many at once are no more than one after
-    /// the other. How long it has to wait, if it has to.
+    /// Counts a sign-in as failed before it is tried, so that parallel ones gain nothing over one
+    /// after the other. Fails with the time to wait.
     pub(super) fn begin(&self, address: IpAddr) -> Result<(), Duration> {
         let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, failures| failures.last.elapsed() < REMEMBERED);
@@ -61,14 +61,14 @@ impl Throttle {
         Ok(())
     }
 
-    /// The try was good.
+    /// Forgets an address's failures after a successful sign-in.
     pub(super) fn forget(&self, address: IpAddr) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&of_one_subscriber(address));
     }
 }
 
-/// Who has one address of IPv6 has the other 2^64 of its network, too, and who is on this machine
-/// all of its own.
+/// The address that stands for a caller's whole network: an IPv6 subscriber has all 2^64 addresses
+/// of its /64, and a local process every loopback address.
 pub(super) fn of_one_subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         address if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),

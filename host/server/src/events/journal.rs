@@ -1,5 +1,5 @@
-//! What happened, in order, as far back as a bounded memory reaches: whoever listens gets every
-//! event after the last one they had, or is told that some are gone.
+//! The last events of this process, in order, in bounded memory. A listener that reconnects gets
+//! every event after the last one it received, or learns that some are no longer kept.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use super::Happening;
 
-/// Events that are kept for those who come back.
+/// Events kept for listeners that reconnect.
 const EVENTS_KEPT: usize = 8_192;
 
-/// An event's place: in which process, and the how many-th.
+/// An event's id, as `Last-Event-ID` carries it: the process that sent it, and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EventId {
     /// Drawn at the start of a process.
@@ -27,7 +27,7 @@ impl std::fmt::Display for EventId {
 }
 
 impl EventId {
-    /// The place that a listener names (`Last-Event-ID`).
+    /// Parses the id that a reconnecting listener sends (`Last-Event-ID`).
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (process, number) = text.trim().split_once('-')?;
         Some(Self { process: u32::from_str_radix(process, 16).ok()?, number: number.parse().ok()? })
@@ -39,7 +39,8 @@ impl EventId {
 pub(crate) enum Missed {
     /// These, from the oldest to the newest.
     Events(Vec<(EventId, Arc<Happening>)>),
-    /// Some that are not known any more: what is before this place has to be looked at anew.
+    /// Some of them are no longer kept: the listener has to reload its state, and follow the events
+    /// after this one.
     Lost(EventId),
 }
 
@@ -61,7 +62,8 @@ impl Journal {
         EventId { process: self.process, number: *self.last.borrow() }
     }
 
-    /// Adds an event. Nobody who listens slowly keeps this from returning at once.
+    /// Adds an event and wakes the listeners. Returns at once however slowly they read, since each
+    /// fetches its events from here.
     pub(crate) fn tell(&self, happening: Happening) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push_back(Arc::new(happening));
@@ -87,7 +89,7 @@ impl Journal {
         Missed::Events(events.map(|(event, number)| (place(number), Arc::clone(event))).collect())
     }
 
-    /// Who is woken by each event.
+    /// Subscribes to the number of the last event, which changes with each.
     pub(crate) fn listen(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
     }

@@ -1,5 +1,5 @@
-//! How many listen to events at once. A listener keeps its connection for as long as it likes, so
-//! one access must not have them all.
+//! Limits on open event streams. A listener holds its connection for as long as it likes, so one
+//! access must not hold them all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

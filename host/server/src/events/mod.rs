@@ -1,9 +1,8 @@
-//! What happens while somebody looks: told to every listener, in order, completely or with a word
-//! that something is missing.
+//! Live events: each listener receives all of them in order, or a notice that some are missing.
 //!
-//! Scraps may be run by any host, so what is told of them is what the database has, looked at twice
-//! a second (`watch`). What only this process knows, pages that are slow, waits, attempts, comes
-//! from its own runs (`runs`).
+//! Scraps may run on any host, so their events are made from the database, which is polled twice a
+//! second (`watch`). What only this process knows (slow pages, waits, attempts) comes from its own
+//! runs (`runs`).
 //!
 //! - `journal`  the events, kept for those who come back
 //! - `runs`     what this process's runs say of themselves
@@ -25,10 +24,10 @@ pub(super) use self::runs::Runs;
 pub(super) use self::stream::{Wanted, stream};
 pub(super) use self::watch::Watch;
 
-/// Something that listeners are told.
+/// An event for listeners.
 #[derive(Debug, Clone)]
 pub(super) enum Happening {
-    /// A scrap is as it was not before.
+    /// A scrap changed.
     Scrap(Box<Live>),
     /// A line of a scrap's log, or of the house's.
     Line {
@@ -37,7 +36,7 @@ pub(super) enum Happening {
         /// What to say.
         notice: Notice,
     },
-    /// The database does not answer, or does again.
+    /// The database stopped answering, or answers again.
     Store {
         /// Whether it does.
         answers: bool,

@@ -1,4 +1,4 @@
-//! What this process's runs say of themselves, beyond what the database has.
+//! The progress of this process's runs that is not in the database: time per page, waits, attempts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +12,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::{Happening, Journal};
 use crate::metrics::Metrics;
 
-/// Scraps of which it is kept how they go: those that ran last.
+/// Runs whose progress is kept, at most: those that were heard of last.
 const RUNS_KEPT: usize = 100;
 /// The shortest wait before the next attempt that is shown beside a scrap's state.
 const WAIT_SHOWN: Duration = Duration::from_secs(2);
 
-/// What a run came to since it was asked last.
+/// A run's progress since it was last queried.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Lately {
     /// Mean time of the pages since then.
@@ -52,7 +52,7 @@ impl Runs {
         Self { journal, metrics, zone, by_scrap: Mutex::default() }
     }
 
-    /// Who watches a scrap that is about to run.
+    /// Makes the observer of a scrap that is about to run, and forgets its earlier run's progress.
     pub(crate) fn watch(self: &Arc<Self>, scrap_id: i64) -> Arc<dyn Observer> {
         self.change(scrap_id, |run| *run = Run::default());
         Arc::new(RunObserver { runs: Arc::clone(self), scrap_id })
@@ -63,7 +63,7 @@ impl Runs {
         self.journal.tell(Happening::Line { scrap_id: Some(scrap_id), notice });
     }
 
-    /// How a scrap's run goes; none: it does not run here.
+    /// Takes a run's progress since the last call; the default where the scrap does not run here.
     pub(super) fn lately(&self, scrap_id: i64) -> Lately {
         let mut runs = self.by_scrap.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(run) = runs.get_mut(&scrap_id) else { return Lately::default() };

@@ -22,7 +22,7 @@ const TAKEN: usize = 64;
 /// How long a browser waits until it asks again after the connection broke.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What a listener wants.
+/// Which events a listener asked for, from where on, and in which language.
 pub(crate) struct Wanted {
     /// The last event that it had; none: only what happens from now on.
     pub(crate) seen: Option<EventId>,
@@ -56,8 +56,8 @@ struct Listener {
     stop: CancellationToken,
 }
 
-/// Every event from the one that the listener had last; `reset` where some are gone, and it has to
-/// look anew. Ends with `stop`.
+/// Streams every event after the last one that the listener received. Sends `reset` where some are
+/// no longer kept, so that it reloads its state. Ends with `stop`.
 pub(crate) fn stream(
     journal: Arc<Journal>,
     texts: Arc<Texts>,

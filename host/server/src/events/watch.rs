@@ -1,5 +1,5 @@
-//! Looks twice a second which scraps have changed, whoever changed them: this process, another
-//! host, a command.
+//! Polls the database twice a second for scraps that have changed, so that listeners see changes
+//! made by this process, by another host or by a command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Happening, Journal, Live, Runs};
 
-/// How often it is looked, and how often after a look that failed: well within the time for which a
-/// look sees what has ended.
+/// Pause between two polls, and after one that failed: well within the time for which a poll still
+/// lists scraps that have ended.
 const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// How long a look may take: then the database is said not to answer.
+/// Time limit of one poll; beyond it, listeners see the database as not answering.
 const LOOK_MAX: Duration = Duration::from_secs(5);
 /// Scraps that one look reads.
 const SCRAPS_MAX: i64 = 1_000;
-/// Scraps that somebody asked to be looked at and that wait for it.
+/// Length of the queue of scraps that were just changed here and are to be polled at once.
 const ASKED_MAX: usize = 1_024;
 
-/// A scrap as it was told of last.
+/// A scrap as listeners last received it.
 struct Told {
     live: Live,
     at: Instant,
@@ -68,7 +68,7 @@ impl Watch {
                 }
                 let look = looking.look(&atlas, &mut known, &mut newest, ids);
                 let looked = tokio::time::timeout(LOOK_MAX, look).await;
-                // Whoever listens is told what has changed once it is there again.
+                // Changes that this poll missed reach listeners with the first poll that succeeds.
                 let answered = match looked {
                     Ok(Ok(())) => true,
                     Ok(Err(error)) => {
@@ -90,9 +90,9 @@ impl Watch {
         watch
     }
 
-    /// Has a scrap looked at now: somebody has just changed it.
+    /// Polls a scrap now, after a request of this server has changed it.
     pub(crate) fn look_at(&self, scrap_id: i64) {
-        // If so many wait, the next look sees it, or nobody would notice among so many.
+        // Dropped where the queue is full: the next poll sees the scrap.
         let _ = self.asked.try_send(scrap_id);
     }
 
@@ -144,8 +144,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Tells of a scrap unless it was told of as it is. `seen`: whether the look itself came upon
-    /// it.
+    /// Sends listeners a scrap unless they have received it in this state. `seen` says that the
+    /// poll's own listing had it, rather than a query for this scrap alone.
     fn tell_if_changed(&self, known: &mut BTreeMap<i64, Told>, scrap: Scrap, seen: bool) -> bool {
         let id = scrap.id;
         let lately = self.runs.lately(id);

@@ -22,7 +22,7 @@ use super::visit::{At, Fields, PART, Posted, SETTING, Visit};
 use crate::House;
 use crate::problem;
 
-/// How long a base URL's name may take to be looked up, for a word on it.
+/// Time limit of the DNS look-up behind [`unreachable_hint`].
 const LOOK_UP: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> Router<Arc<House>> {
@@ -105,7 +105,7 @@ fn new_form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup) 
 }
 
 fn token_field(visit: &Visit, required: bool) -> Markup {
-    // What was typed is not sent back: it has to be typed again where the form was refused.
+    // A token is never sent back to the browser: it has to be typed again after a refused form.
     let hint = match (required, visit.is_post) {
         (true, true) => "web-token-retype-hint",
         (true, false) => "web-token-hint",
@@ -153,7 +153,7 @@ async fn show(visit: Visit, At(id): At<i32>) -> Response {
     shown(&visit, id, StatusCode::OK, told, &fields).await
 }
 
-/// A word on a base URL that was saved and that nobody may ask yet: it is at a private address,
+/// A hint below a saved base URL that no request may be sent to yet: it is at a private address,
 /// which the page cannot grant.
 async fn unreachable_hint(visit: &Visit, id: i32) -> Markup {
     let ungranted = tokio::time::timeout(LOOK_UP, visit.house.atlas.ungranted_url(id)).await;

@@ -121,8 +121,8 @@ fn standing(visit: &Visit, entry: &RegistryEntry) -> Markup {
     }
 }
 
-/// Where a route's pages are. What was asked for may be no route: as it stands, `..` would lead to
-/// another page, whose form this one's button would send.
+/// The address of a route's page. The name is escaped, since it may come from the request: `..`
+/// would lead this page's button to another page's form.
 fn page_of(route: &str, page: &str) -> String {
     let route: String = form_urlencoded::byte_serialize(route.as_bytes()).collect();
     // A space is written otherwise in a path, and a segment of dots alone is none.

@@ -28,8 +28,8 @@ use crate::{House, problem};
 const SHOWN: usize = 50;
 /// Routes that are drawn by day: those with the most rows. Any other is drawn when it is chosen.
 const SERIES_MAX: usize = 12;
-/// Characters of a payload in the list, and bytes in the viewer: more than anybody reads, and less
-/// than slows a browser down.
+/// Characters of a payload in the list, and bytes in the viewer: more than a person reads, and
+/// fewer than slow a browser down.
 const EXCERPT: i64 = 160;
 const VIEWED: usize = 512 * 1024;
 
@@ -141,8 +141,8 @@ fn excerpt(payload: &str) -> String {
     if chars.next().is_some() { shown + "…" } else { shown }
 }
 
-/// A client's rows of each route by day: a column for each of the last days, and the same as a
-/// table for who does not see them. Of the route that is chosen; else of those with the most rows.
+/// Draws a client's rows of each route by day: a column for each of the last days, and the same
+/// numbers as a table for screen readers. Draws the chosen route, else those with the most rows.
 fn plot(visit: &Visit, days: &[DayTotal]) -> Markup {
     let chosen = visit.query.get("rota");
     let mut by_route: BTreeMap<&str, BTreeMap<NaiveDate, i64>> = BTreeMap::new();
@@ -275,8 +275,8 @@ fn listed(visit: &Visit, found: &Found) -> Markup {
     }
 }
 
-/// How far a search has come. Where it has not come to the end, the script goes on with it until
-/// there is a page of records, and the link does so without a script.
+/// Shows how far a search has come. Where records are left to search, the script asks for the next
+/// part until it has a page of matches; without a script, a link does.
 fn how_far(visit: &Visit, found: &Found, onward: Option<&str>) -> Markup {
     let lang = visit.lang;
     let count = |n: usize| number(i64::try_from(n).unwrap_or(i64::MAX), lang);

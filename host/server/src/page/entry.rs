@@ -41,7 +41,7 @@ struct Asked {
 
 async fn form(State(house): State<Arc<House>>, parts: Parts, Query(asked): Query<Asked>) -> Response {
     let back = ours(asked.volta.as_deref());
-    // Who is signed in has nothing to do here; a link stays for another browser.
+    // A browser that is signed in is sent on; a one-time link stays valid for another browser.
     if let Ok(Some(_)) = session::session(&house, &parts.headers, &parts.extensions).await {
         return Redirect::to(&back).into_response();
     }
@@ -51,8 +51,8 @@ async fn form(State(house): State<Arc<House>>, parts: Parts, Query(asked): Query
     (StatusCode::OK, page(&house, &parts.headers, &shown)).into_response()
 }
 
-/// For somebody who sent a form and is not signed in (any more): what they typed comes back with
-/// them.
+/// Answers a form that was sent without a session with the sign-in page, which carries the typed
+/// values, but no secrets, through the sign-in, so that the form comes back filled in.
 pub(super) fn again(house: &House, headers: &HeaderMap, from: &str, fields: &Fields) -> Response {
     let failure = Failure::new("op-access", notice!("web-session-over"), Exit::Credential);
     let shown = Shown {
@@ -134,8 +134,8 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
     // Encoded anew: it goes into an address.
     let kept = fields.iter().find(|(name, _)| *name == "campos").map(|(_, query)| Fields::parse(query).kept());
     let link = fields.get("chave").map(str::to_owned);
-    // A link cannot be guessed, so nobody has to wait for one; and a stranger's page can have a
-    // browser try one that is none.
+    // One-time links are not throttled: they cannot be guessed, and another site's page could have
+    // a browser try wrong ones until its address has to wait.
     let begun = if link.is_some() { Ok(()) } else { house.throttle.begin(address) };
     let signed_in = match begun {
         Err(wait) => {
@@ -214,7 +214,8 @@ async fn prefer(body: String) -> Response {
     response
 }
 
-/// A place of this server, and no other: a path, and nothing that a browser takes for another host.
+/// The path to return to, if it leads to this server, else `/`: a value from a form must not
+/// redirect a browser to another host.
 pub(super) fn ours(place: Option<&str>) -> String {
     let is_ours = |place: &&str| {
         place.starts_with('/')

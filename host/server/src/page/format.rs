@@ -24,7 +24,7 @@ pub(super) fn number(n: i64, lang: Lang) -> String {
     text
 }
 
-/// A moment on the clocks of a zone, which stands beside it for who points there.
+/// A moment in a time zone's local time; its title shows the zone's name and the offset.
 pub(super) fn time(moment: DateTime<Utc>, zone: Zone, lang: Lang) -> Markup {
     let local = zone.local(moment);
     let shown = match lang {
@@ -103,8 +103,8 @@ pub(super) fn bytes(n: u64, lang: Lang) -> String {
     format!("{text} {}", units[unit])
 }
 
-/// What a source sent, to be read: on its own lines, and with all that would turn a line around, or
-/// not be seen, written out.
+/// A source's text, made safe to show: line breaks and tabs stay, other control characters and
+/// marks that reverse the direction of text are escaped.
 pub(super) fn sent(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         match c {

@@ -29,8 +29,8 @@ const PAGES: [(&str, &str, &str); 7] = [
     ("/acessos", "web-accesses", "M7 11V8a5 5 0 0 1 10 0v3M5 11h14v10H5z"),
 ];
 
-/// What an address says where a form that was sent before did nothing: whoever sent it had to sign
-/// in first.
+/// The query name that marks a form as not carried out: it was sent without a session, and comes
+/// back after the sign-in. Its value is the [`session::mark`] over the form's values.
 pub(super) const UNDONE: &str = "nao_feito";
 
 /// A whole page.
@@ -72,7 +72,7 @@ pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
     document(visit.texts(), visit.lang, visit.theme, title, &data, &body)
 }
 
-/// What the script is told.
+/// What a page hands to its script.
 pub(super) struct PageData<'a> {
     pub(super) form_token: Option<&'a str>,
     /// The last event that this page knows of.
@@ -113,7 +113,7 @@ pub(super) fn document(
     }
 }
 
-/// Language and colours, for whoever looks.
+/// The form that chooses language and colours.
 pub(super) fn preferences(texts: &Catalogue, lang: Lang, theme: Option<&str>, back: &str) -> Markup {
     let text = |key: &str| texts.text(&Notice::new(key));
     html! {
@@ -137,7 +137,7 @@ pub(super) fn preferences(texts: &Catalogue, lang: Lang, theme: Option<&str>, ba
     }
 }
 
-/// The field that every form of somebody who is signed in has.
+/// The hidden field with the session's form token, which every form of a signed-in page carries.
 pub(super) fn token(visit: &Visit) -> Markup {
     html! { input type="hidden" name=(FORM_TOKEN) value=(visit.session.form_token); }
 }
@@ -204,20 +204,21 @@ pub(super) fn field(id: &str, name: &str, hint: Option<&str>, input: &Markup) ->
     }
 }
 
-/// A day. What is none comes back as it was typed, which a calendar would not show.
+/// An input for a day. A value that is no date goes into a plain text field, since a date field
+/// would not show it.
 pub(super) fn day_input(fields: &Fields, name: &str) -> Markup {
     let typed = fields.text(name);
     let is_day = typed.is_empty() || chrono::NaiveDate::parse_from_str(typed, "%Y-%m-%d").is_ok();
     html! { input id=(name) type=(if is_day { "date" } else { "text" }) name=(name) value=(typed); }
 }
 
-/// A page that says what failed, for somebody who is signed in.
+/// The page of a failure, with the menu, for a signed-in visitor.
 pub(super) fn failure_page(visit: &Visit, failure: &Failure) -> Response {
     let page = page(visit, &visit.text("web-failed"), &alert(visit, failure));
     (problem::status(failure), page).into_response()
 }
 
-/// The same for somebody of whom nothing is known.
+/// The page of a failure, without menu or links to other pages, for a request without a session.
 pub(super) fn lone_failure(texts: &Catalogue, theme: Option<&str>, failure: &Failure) -> Response {
     let title = texts.text(&notice!("web-failed"));
     let body = html! { main.lone { h1 { (title) } (lone_alert(texts, failure)) p.buttons { a.button.primary href="" { (texts.text(&notice!("web-reload"))) } a.button.quiet href="/" { (texts.text(&notice!("web-back"))) } } } };
@@ -225,7 +226,8 @@ pub(super) fn lone_failure(texts: &Catalogue, theme: Option<&str>, failure: &Fai
     (problem::status(failure), document(texts, texts.lang(), theme, &title, &data, &body)).into_response()
 }
 
-/// A form that was sent with the token of another session: it is filled in again.
+/// Answers a form whose token belongs to another session (403), with a link to the same form filled
+/// in again.
 pub(super) fn expired(visit: &Visit, failure: &Failure, from: &str, fields: &Fields) -> Response {
     let (from, kept) = (entry::ours(Some(from)), fields.kept());
     let again = format!("{from}?{UNDONE}={}&{kept}", session::mark(&visit.session.form_token, &kept));

@@ -1,5 +1,5 @@
-//! The page: rendered here, in the reader's language, without a build step. Everything works
-//! without a script; with it, what changes is shown while one looks.
+//! The page: HTML rendered on the server, in the visitor's language, without a build step.
+//! Everything works without a script; with it, changes show as they happen.
 //!
 //! - `visit`      who looks, in which language; what was typed
 //! - `queries`    which query names each page takes
@@ -65,7 +65,7 @@ pub(super) fn router() -> Router<Arc<House>> {
         .method_not_allowed_fallback(form_page)
 }
 
-/// Whatever there is no page for.
+/// Answers an address that has no page (404).
 pub(super) async fn unknown(
     State(house): State<Arc<House>>,
     headers: HeaderMap,
@@ -84,8 +84,8 @@ fn no_page(house: &House, headers: &HeaderMap, uri: &Uri) -> Response {
     layout::lone_failure(texts, visit::theme(headers), &failure)
 }
 
-/// An address that only takes what a form sends: it stands in a browser's bar after it did, and
-/// leads back to the form's page.
+/// Redirects a GET of a form's target to the page with the form. After a form was sent, its target
+/// stands in the browser's address bar, and a reload would find no page there.
 async fn form_page(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     if !matches!(method, Method::GET | Method::HEAD) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();

@@ -22,7 +22,7 @@ pub(super) fn alert(visit: &Visit, failure: &Failure) -> Markup {
     }
 }
 
-/// The same for somebody who is not signed in, and whom no link would help.
+/// What failed and what to do, without a link, for a request without a session.
 pub(super) fn lone_alert(texts: &Catalogue, failure: &Failure) -> Markup {
     html! {
         div.alert.bad role="alert" {
@@ -44,8 +44,8 @@ pub(super) fn reason(visit: &Visit, scrap: i64, reason: &Notice) -> Markup {
     }
 }
 
-/// As the command line says it: whoever looks an error up in the users' document finds it by these
-/// words.
+/// One line in the very words of the command line, so that an operator finds the error in the
+/// users' documents by them.
 fn line(texts: &Catalogue, kind: &str, operation: &str, message: &Notice) -> String {
     let operation = texts.text(&Notice::new(operation));
     texts.text(&Notice::new(kind).with("operation", &operation).with("message", &texts.text(message)))

@@ -135,8 +135,8 @@ async fn underway(visit: Visit, At(id): At<i64>) -> Response {
     }
 }
 
-/// What grows while a scrap runs, and the script asks for anew: its newest pages, and what was
-/// rejected.
+/// The parts that grow while a scrap runs, which the script reloads: its newest pages and its
+/// rejected records.
 fn on_its_way(visit: &Visit, scrap: &Scrap, newest: &[PageRow]) -> Markup {
     let rejected = scrap.counts.rejeitados;
     html! {
@@ -382,8 +382,8 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
     }
 }
 
-/// The bytes as they arrived. They are a stranger's: a browser saves them, and does nothing else
-/// with them.
+/// Downloads a rejected record's bytes as they arrived. The source chose them, so the headers make
+/// a browser save them and never render them.
 async fn content(visit: Visit, At(id): At<i64>) -> Response {
     let turn = match visit.house.reading() {
         Ok(turn) => turn,
@@ -444,7 +444,7 @@ fn told(visit: &Visit, scrap: i64, outcome: &str, done: Result<(), Failure>) -> 
     }
 }
 
-/// What an address says was done, if it is something that is done.
+/// A replay's outcome as the query names it; `nenhum` for any value that is not known.
 fn known_outcome(told: &str) -> &'static str {
     match told {
         "todos" => "todos",

@@ -119,7 +119,7 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
     })
 }
 
-/// What to do first, for somebody who has no scrap yet.
+/// The first step for an operator without scraps: a connector, a client, or a new scrap.
 async fn nothing_yet(visit: &Visit) -> Result<Markup, Failure> {
     let atlas = &visit.house.atlas;
     if atlas.connectors().registry().await?.routes().is_empty() {
@@ -250,7 +250,7 @@ async fn cancel(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
     after(&visit, id, visit.house.atlas.cancel_scrap(id).await)
 }
 
-/// Back to the scrap, and everybody who looks is told.
+/// Redirects to the scrap, and has it polled at once, so that event listeners see the change.
 fn after(visit: &Visit, id: i64, done: Result<(), Failure>) -> Response {
     match done {
         Ok(()) => {

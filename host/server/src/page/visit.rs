@@ -1,4 +1,4 @@
-//! Who looks at a page, and what they typed.
+//! Extractors of the page's requests: the signed-in visitor, the query, the form's fields.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use crate::problem::not_allowed;
 use crate::session::{Session, mark, session};
 use crate::{House, language, query};
 
-/// What a proxy says of for whom it asks.
+/// The header in which a proxy names its client's address.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The name of a form's token.
 pub(super) const FORM_TOKEN: &str = "_csrf";
-/// What was typed and is a secret: it is typed again, rather than kept in a page.
+/// Form fields that hold secrets: they are typed again, and never sent back in a page.
 const SECRETS: [&str; 4] = ["token", "senha", "valor", "chave"];
 /// How a form calls one of an API's settings.
 pub(super) const SETTING: &str = "config_";
@@ -35,7 +35,7 @@ pub(super) const SETTING: &str = "config_";
 /// that.
 pub(super) const PART: &str = "parte_";
 
-/// Somebody who looks at a page.
+/// A page's request by a signed-in visitor.
 pub(crate) struct Visit {
     pub(super) house: Arc<House>,
     pub(super) session: Session,
@@ -51,8 +51,8 @@ pub(crate) struct Visit {
     pub(super) lacks_password: bool,
     /// Whether a form was sent.
     pub(super) is_post: bool,
-    /// The last event before anything was read that the page shows: what happens meanwhile is told
-    /// again, rather than not at all.
+    /// The last event before the page's data was read: the browser's event stream goes on from
+    /// here, so that a change meanwhile is sent twice rather than not at all.
     pub(super) since: String,
 }
 
@@ -70,7 +70,8 @@ impl Visit {
         self.texts().text(notice)
     }
 
-    /// Whether a form that was sent before did nothing, and comes back as it was typed.
+    /// Whether this page shows a form again that was sent without a session. The [`mark`] in the
+    /// query proves that the values are those that were typed.
     pub(super) fn is_undone(&self) -> bool {
         let kept = self.place.split_once('?').and_then(|(_, query)| query.split_once('&')).map_or("", |(_, kept)| kept);
         self.query.get(UNDONE).is_some_and(|said| said == mark(&self.session.form_token, kept))
@@ -105,8 +106,8 @@ impl Visit {
         }
     }
 
-    /// What a form is filled in with. Where somebody's token goes is not taken from an address that
-    /// anybody may have made.
+    /// The values that a form starts with. A base URL and settings are not taken from the query,
+    /// unless its [`mark`] is ours: a crafted link could send a client's token to another server.
     pub(super) fn prefill(&self) -> Fields {
         if self.is_undone() {
             self.query.clone()
@@ -115,7 +116,7 @@ impl Visit {
         }
     }
 
-    /// Goes on only if they may.
+    /// Fails with the page of "not allowed" unless the session may do this.
     pub(super) fn need(&self, act: Act) -> Result<(), Box<Response>> {
         if self.session.principal.may(act) { Ok(()) } else { Err(Box::new(self.failed(&not_allowed()))) }
     }
@@ -131,7 +132,7 @@ impl Visit {
     }
 }
 
-/// The colours that somebody chose.
+/// The colours that the cookie names.
 pub(super) fn theme(headers: &HeaderMap) -> Option<&'static str> {
     match crate::session::cookie(headers, "atlas_tema")?.as_str() {
         "claro" => Some("claro"),
@@ -179,7 +180,7 @@ impl FromRequestParts<Arc<House>> for Visit {
     }
 }
 
-/// What an address names: there is no page where it is not of the kind that the page is for.
+/// A path parameter; answers 404 if it does not parse.
 pub(super) struct At<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<Arc<House>> for At<T> {
@@ -200,13 +201,13 @@ impl Fields {
         Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
-    /// What was typed there, without spaces around it; nothing counts as not there.
+    /// A field's value without the spaces around it; `None` where it is missing or empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim());
         found.filter(|value| !value.is_empty())
     }
 
-    /// What was typed there, spaces and all.
+    /// A field's value with its spaces; empty where it is missing.
     pub(super) fn exactly(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
     }
@@ -221,7 +222,7 @@ impl Fields {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// A number; what was typed where it is none.
+    /// A field's value as a number, if it has one. The failure quotes a value that is no number.
     pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Failure> {
         self.get(name).map(|text| text.parse().map_err(|_| no_number(name, text))).transpose()
     }
@@ -231,7 +232,7 @@ impl Fields {
         self.number(name)?.ok_or_else(|| no_number(name, ""))
     }
 
-    /// As a query, without what is for one form alone, and without secrets.
+    /// The fields as a query, without the form's token, secrets and URLs with a user name in them.
     pub(super) fn kept(&self) -> String {
         let is_kept = |name: &str| name != FORM_TOKEN && !SECRETS.contains(&name) && !name.starts_with(PART);
         let kept = self.0.iter().filter(|(name, value)| is_kept(name) && !value.is_empty() && !has_userinfo(value));
@@ -270,7 +271,7 @@ fn no_number(name: &str, text: &str) -> Failure {
     Failure::usage(notice!("web-no-number", field = name, value = text))
 }
 
-/// A form that was sent by somebody who is signed in, from a page of theirs.
+/// A form that was sent within a session, with that session's form token.
 pub(super) struct Posted {
     pub(super) visit: Visit,
     pub(super) fields: Fields,
@@ -290,7 +291,7 @@ impl FromRequest<Arc<House>> for Posted {
                 .of_kind(Kind::Malformed);
             return Err(layout::lone_failure(texts, theme(&parts.headers), &failure));
         }
-        // The page that the form stands on, for whoever has to sign in first.
+        // The form's own page, to return to after a sign-in.
         let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
         let from = from.map_or_else(|| "/".to_owned(), |from| from.path().to_owned());
         let visit = match visit(&parts, house).await {
@@ -316,14 +317,15 @@ fn unreadable(error: &StringRejection) -> Failure {
     Failure::new("op-access", notice, Exit::Usage).of_kind(kind)
 }
 
-/// From where somebody asks.
+/// The caller's address; behind a proxy, the one that the proxy names.
 pub(super) struct From(pub(super) IpAddr);
 
 impl FromRequestParts<Arc<House>> for From {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
-        // The last one is the proxy's own word; those before it are whatever it was told.
+        // The proxy adds the last header line itself; those before it may be the client's
+        // invention.
         let said = parts.headers.get_all(FORWARDED_FOR).iter().next_back().filter(|_| house.behind_proxy);
         let said = said.and_then(|said| forwarded_for(said.to_str().ok()?));
         if let Some(address) = said {
