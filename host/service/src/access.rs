@@ -1,5 +1,5 @@
-//! Who may come in, and what they may do: the password, one-time links, sessions of browsers and
-//! tokens of programs.
+//! Authentication and authorisation: the password, one-time links, sessions of browsers and tokens
+//! of programs.
 //!
 //! Secrets are 32 random bytes, shown once; the store has their SHA-256. A password is short enough
 //! to be guessed, so of it the store has an Argon2id hash (RFC 9106), which takes memory and time
@@ -21,9 +21,9 @@ use super::failure::{Exit, Failure};
 const LINK_S: i64 = 15 * 60;
 /// How long a session lasts after it was used last.
 pub const SESSION_S: i64 = 12 * 60 * 60;
-/// How often its use is written down.
+/// Shortest time between two records of a session's use in the database.
 const SESSION_NOTED_S: i64 = 5 * 60;
-/// How long an answer is kept for who asks the same again.
+/// How long a response is kept for a program that repeats the request under its key.
 const ANSWERS_S: i64 = 24 * 60 * 60;
 /// A password's length, in characters: at least what NIST SP 800-63B asks of one that was chosen
 /// freely, and no more than is hashed without effort.
@@ -33,32 +33,32 @@ const TOKEN_PREFIX: &str = "atlas_";
 /// The longest name of a token, in characters.
 const NAME_MAX: usize = 80;
 
-/// Somebody who was let in.
+/// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The number of what let them in.
+    /// The id of the session or token.
     pub access: i64,
     /// What people call it.
     pub name: String,
-    /// How far it lets them.
+    /// What the session or token permits.
     pub scope: Scope,
 }
 
-/// What somebody wants to do.
+/// A kind of operation, as far as permissions tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Act {
     /// See scraps, records, clients without their secrets, connectors.
     Look,
-    /// Create scraps and schedules, and say what becomes of them.
+    /// Create scraps and schedules; run, pause and cancel scraps.
     Operate,
     /// Change clients and their tokens, and which connectors serve.
     Configure,
-    /// Let others in, or keep them out.
+    /// Change the password, and give and revoke tokens.
     Admit,
 }
 
 impl Principal {
-    /// Decides who may do what: nobody else does.
+    /// Whether this caller may do this. All permissions are decided here.
     pub fn may(&self, act: Act) -> bool {
         match self.scope {
             Scope::Full => true,
@@ -73,7 +73,7 @@ impl Atlas {
         self.admit(AccessKind::Link, "link", "", Scope::Full, Some(LINK_S)).await.map(|(_, secret)| secret)
     }
 
-    /// Sets the operator's password. Whoever is signed in has to sign in again.
+    /// Sets the operator's password, and ends all sessions.
     pub async fn set_password(&self, password: &Secret) -> Result<(), Failure> {
         let length = password.expose().chars().count();
         if !PASSWORD_LENGTH.contains(&length) {
@@ -97,8 +97,8 @@ impl Atlas {
         Ok(password.is_some())
     }
 
-    /// Uses a one-time link up, and gives a session's secret; none: there is no such link (any
-    /// more).
+    /// Uses up a one-time link, and gives the secret of a new session; `None` if the link is
+    /// unknown, used or expired.
     pub async fn sign_in_by_link(&self, link: &Secret, browser: &str) -> Result<Option<Secret>, Failure> {
         let used = self.store().use_link(&hash(link.expose()), now()).await;
         if !used.map_err(|e| Failure::store("op-access", &e))? {
@@ -107,7 +107,8 @@ impl Atlas {
         self.begin_session(browser).await.map(Some)
     }
 
-    /// Gives a session's secret for the password; none: it is another, or there is none.
+    /// Gives the secret of a new session for the right password; `None` if it is wrong, or none is
+    /// set.
     pub async fn sign_in_by_password(&self, password: &Secret, browser: &str) -> Result<Option<Secret>, Failure> {
         let Some(hash) = self.store().password().await.map_err(|e| Failure::store("op-access", &e))? else {
             return Ok(None);
@@ -129,24 +130,24 @@ impl Atlas {
         self.admit(AccessKind::Session, &name, "", Scope::Full, Some(SESSION_S)).await.map(|(_, secret)| secret)
     }
 
-    /// Forgets what has expired, and old answers.
+    /// Deletes expired sessions and links, and responses older than a day.
     pub async fn forget_expired(&self) -> Result<(), Failure> {
         let forgotten = self.store().forget_accesses(now(), now() - ANSWERS_S).await;
         forgotten.map_err(|e| Failure::store("op-access", &e))
     }
 
-    /// Whether what let somebody in is there still.
+    /// Whether a session or token is still valid.
     pub async fn is_let_in(&self, access: i64) -> Result<bool, Failure> {
         self.store().has_access(access, now()).await.map_err(|e| Failure::store("op-access", &e))
     }
 
-    /// Whose session has this secret.
+    /// The caller whose session has this secret.
     pub async fn session(&self, secret: &Secret) -> Result<Option<Principal>, Failure> {
         let found = self.principal(AccessKind::Session, secret).await?;
         Ok(found)
     }
 
-    /// Which program has this token.
+    /// The program that has this token.
     pub async fn program(&self, token: &Secret) -> Result<Option<Principal>, Failure> {
         if !token.expose().starts_with(TOKEN_PREFIX) {
             return Ok(None);
@@ -172,8 +173,8 @@ impl Atlas {
         removed.map(|_| ()).map_err(|e| Failure::store("op-access", &e))
     }
 
-    /// Makes a token for a program, and gives its number and its secret, which nobody is shown
-    /// again.
+    /// Makes a token for a program, and gives its number and its secret. The secret cannot be shown
+    /// again: the store has its hash alone.
     pub async fn add_token(&self, name: &str, scope: Scope) -> Result<(i64, Secret), Failure> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > NAME_MAX {
@@ -218,8 +219,8 @@ fn now() -> i64 {
     Utc::now().timestamp()
 }
 
-/// What the store has of a random secret. It cannot be guessed, so nothing has to make guessing
-/// slow.
+/// The hash of a random secret, as the store keeps it. A fast one will do: 32 random bytes cannot
+/// be guessed.
 fn hash(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(secret.as_bytes()))
 }

@@ -1,4 +1,4 @@
-//! Looking at pages and records, a part at a time.
+//! Queries for pages, records and rejected records, a part at a time.
 
 use std::collections::BTreeMap;
 

@@ -23,11 +23,12 @@ pub struct ClientChange {
     pub active: Option<bool>,
     /// Whether its API may be at an address that is not public, whatever the base URL says.
     pub allow_private: bool,
-    /// Who says so.
+    /// Where the change comes from.
     pub said: Said,
 }
 
-/// Where somebody said something.
+/// Where a change of a client comes from, which decides whether its base URL may grant a private
+/// address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Said {
     /// On this machine, as its operator: a base URL at a private address grants that address.
@@ -80,8 +81,8 @@ impl Atlas {
         written.map_err(|error| not_written(cliente_id, api, &error))
     }
 
-    /// Whether the API may be at an address that is not public: as the operator says, or as the
-    /// base URL that the operator gives says by itself. None: nothing is said of it.
+    /// Whether the change lets the API be at an address that is not public: by the operator's flag,
+    /// or by a base URL of the operator's with such an address. `None` leaves the grant as it is.
     async fn grants_private(&self, change: &ClientChange) -> Option<bool> {
         match change.said {
             Said::Here if change.allow_private => Some(true),
@@ -90,8 +91,8 @@ impl Atlas {
         }
     }
 
-    /// A base URL of a client's that is at a private address nobody granted it: nothing is sent
-    /// there.
+    /// The first base URL of a client that is at a private address without a grant: no request is
+    /// sent there.
     pub async fn ungranted_url(&self, cliente_id: i32) -> Result<Option<String>, Failure> {
         let clients = self.clients().await?;
         for known in clients.into_iter().filter(|client| client.cliente_id == cliente_id).flat_map(|client| client.apis)
@@ -147,7 +148,7 @@ impl Atlas {
     }
 }
 
-/// Why a change was not made.
+/// The failure of a change that the store refused.
 pub(super) fn not_written(cliente_id: i32, api: &str, error: &StoreError) -> Failure {
     match error.fault {
         Fault::Exists => Failure::conflict(notice!("error-client-exists", client = cliente_id)),
@@ -165,7 +166,7 @@ pub(super) fn unknown(cliente_id: i32) -> Failure {
         .of_kind(Kind::NotFound)
 }
 
-/// Fails for a client, or a change of one, that cannot be.
+/// Validates a client's number and a change's token and URL.
 pub fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
     if cliente_id < 1 {
         return Err(Failure::usage(notice!("error-client-id", client = cliente_id)));

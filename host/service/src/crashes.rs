@@ -1,6 +1,6 @@
-//! What processes left behind that crashed while guests ran in them: each call that was under way
-//! is repeated alone, in a child process. A version that ends that one as well is held on all
-//! hosts, and nothing else that ran beside it counts as failed.
+//! Finds the connector that crashed a process. Each guest call that was under way in it is repeated
+//! alone, in a child process. A version that ends that one as well is held on all hosts, and no
+//! scrap that ran beside it counts as failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,16 +40,16 @@ struct Convicted {
 
 /// A version that is held from now on.
 pub(super) struct HeldNow {
-    /// What there is to say of it.
+    /// The failure to report.
     pub(super) failure: Failure,
     /// What became of its route, if anything did.
     event: Option<RegistryEvent>,
 }
 
 impl Atlas {
-    /// Before this process runs anything: has its own calls noted from now on, and finds out which
-    /// connectors ended those before it. Gives the versions that are held from now on, as there is
-    /// to tell of them. It is done once; a later call waits for that, and does it again if it
+    /// Finds the connectors that crashed earlier processes, and starts recording this process's own
+    /// calls; to be called before it runs anything. Returns the versions that are held from now on,
+    /// for the caller to report. Runs once: a later call waits for the first, and repeats it if it
     /// failed.
     pub(super) async fn settle_crashes(&self) -> Result<Vec<HeldNow>, Failure> {
         let mut told = Vec::new();
@@ -73,7 +73,8 @@ impl Atlas {
         Ok(told)
     }
 
-    /// Has it told by the next look at the folder, where that is watched.
+    /// Leaves the events to the watcher of the connectors' folder, which reports them at its next
+    /// poll.
     pub(super) async fn tell_later(&self, held_now: Vec<HeldNow>) -> Result<(), Failure> {
         let events = held_now.into_iter().filter_map(|held| held.event);
         self.connectors().registry().await?.tell_later(events);
@@ -96,7 +97,7 @@ impl Atlas {
             sinal = crash.signal, chamadas = crash.calls.len(), host = %crash.owner.host,
             "a process crashed while connectors ran in it: each call is repeated alone"
         );
-        // One call of each version first: the second of one says least that is new.
+        // One call of each version first: a second one of the same version tells least.
         let mut suspects: BTreeMap<(usize, &str), &CallUnderWay> = BTreeMap::new();
         for call in &crash.calls {
             let before = suspects.keys().filter(|(_, sha256)| *sha256 == call.sha256).count();
@@ -112,7 +113,7 @@ impl Atlas {
         let beside = crash.calls.iter().filter(|call| !convicted.contains_key(&call.sha256));
         let mut beside: BTreeSet<i64> = beside.filter_map(|call| call.scrap_id).collect();
         for Convicted { connector, signal } in convicted.values() {
-            // Of one death no run counts twice.
+            // Passed with the first version alone, so that one crash counts once for each scrap.
             let beside: Vec<i64> = std::mem::take(&mut beside).into_iter().collect();
             let held = HeldVersion {
                 route: connector.descriptor.route.clone(),
@@ -143,8 +144,8 @@ impl Atlas {
         self.store().quarantine(&new).await.map_err(failed)
     }
 
-    /// Repeats a call. None: it ends no process, or could not be repeated, which is nothing against
-    /// the version.
+    /// Repeats a call in a child process. `None` if the child survives, or if the call could not be
+    /// repeated, which is no evidence against the version.
     async fn repeat(&self, registry: &Arc<Registry>, call: &CallUnderWay) -> Option<Convicted> {
         let Some(connector) = registry.version(&call.sha256).await else {
             tracing::warn!(rota = %call.route, sha256 = %call.sha256, "a call cannot be repeated: its version is not kept");
@@ -200,7 +201,7 @@ impl Atlas {
     }
 }
 
-/// What a guest is told of the scrap; of none that is stored, as little as there may be.
+/// The scrap's facts for the guest. A call of no stored scrap gets the least that a guest accepts.
 fn facts(scrap: Option<&Scrap>, connector: &Connector) -> ScrapFacts {
     match scrap {
         Some(scrap) => ScrapFacts {
@@ -220,7 +221,8 @@ fn facts(scrap: Option<&Scrap>, connector: &Connector) -> ScrapFacts {
     }
 }
 
-/// What tells one database from another where a folder of connectors is used with several.
+/// A digest of the database's location, by which hosts that share a folder of connectors tell their
+/// databases apart.
 fn database_digest(url: &StoreUrl) -> String {
     let location = match url {
         StoreUrl::Sqlite(file) => {

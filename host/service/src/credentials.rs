@@ -57,13 +57,13 @@ impl Atlas {
             is_guarded: said == Said::OverTheNet,
             ..ClientWrite::default()
         };
-        // At once: the credential of before must never stand beside the new base URL.
+        // In one transaction: the old credential must never stand beside the new base URL.
         let written = self.store().change_client(cliente_id, write).await;
         written.map_err(|error| not_written(cliente_id, api, &error))
     }
 
-    /// Whether a token URL is at the very origin of its API: what the operator granted to that is
-    /// not a grant for any other.
+    /// Whether a token URL has the same origin as its API. A private address that the operator
+    /// granted to the API is granted to no other origin.
     async fn is_beside_its_api(
         &self,
         cliente_id: i32,

@@ -43,9 +43,9 @@ impl Atlas {
         Ok(is_new.then(|| notice!("default-bound", client = cliente_id, api = api, url = base_url)))
     }
 
-    /// Finds out, once in a process, which APIs the defaults served before they were bound: those
-    /// of the routes of their clients' scraps, by the connectors that are here. What was not found
-    /// is asked for, and is what this gives.
+    /// Binds, once in a process, the defaults from before there were bindings: each to the APIs of
+    /// its client's scraps, as the connectors here name them. Returns a failure for each client
+    /// whose APIs could not be found, which asks the operator.
     pub(super) async fn settle_defaults(&self) -> Result<Vec<Failure>, Failure> {
         let mut asked = Vec::new();
         let told = &mut asked;
@@ -84,7 +84,7 @@ impl Atlas {
         Ok(missing.iter().map(asked).collect())
     }
 
-    /// What the operator is still asked about defaults.
+    /// The open questions to the operator about defaults, one for each client.
     pub(super) async fn defaults_asked(&self) -> Result<Vec<Notice>, Failure> {
         let rows = self.store().asked_defaults().await.map_err(|error| Failure::store("op-connect", &error))?;
         let mut routes: BTreeMap<i32, Vec<String>> = BTreeMap::new();
@@ -99,8 +99,8 @@ fn asked_about(cliente_id: i32, routes: &[String]) -> Notice {
     notice!("default-asked", client = cliente_id, routes = routes.join(", "), count = routes.len())
 }
 
-/// What is registered, as it stands once the operator has run the route: a default that serves no
-/// API yet serves this one.
+/// The client's access as it will be after the route's first run: a default that serves no API yet
+/// will serve this one.
 pub(super) fn as_if_bound(access: Access) -> Access {
     match access.default_for {
         DefaultFor::Nothing => Access { default_for: DefaultFor::ThisApi, ..access },
@@ -108,7 +108,7 @@ pub(super) fn as_if_bound(access: Access) -> Access {
     }
 }
 
-/// The default address, if it is what the API would be asked at and serves no API yet.
+/// The default base URL, if it is bound to no API yet and this API has none of its own.
 fn unbound_address(access: &Access) -> Option<&str> {
     let is_unbound = access.default_for == DefaultFor::Nothing && access.api.is_none();
     access.default_base_url.as_deref().filter(|_| is_unbound)

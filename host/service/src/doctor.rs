@@ -53,7 +53,7 @@ fn bad(notice: Notice) -> Finding {
 }
 
 impl Atlas {
-    /// Looks at everything, and stops at nothing.
+    /// Runs all checks; a failed one becomes a finding and does not stop the others.
     pub async fn doctor(config: Config) -> Vec<Finding> {
         match Self::connect(config).await {
             Ok(atlas) => atlas.examine().await,
@@ -133,14 +133,15 @@ impl Atlas {
         }
     }
 
-    /// What keeps records out of the table, or may, of a database that was there before.
+    /// Triggers, rules, column types and rights of an existing database that keep records out of
+    /// the table, or may.
     pub async fn concerns(&self) -> Result<Vec<Finding>, Failure> {
         let concerns = self.store().concerns().await.map_err(|error| Failure::store("op-init", &error))?;
         Ok(concerns.iter().map(of_concern).collect())
     }
 
-    /// Whether what is sealed can be opened. One that cannot be is enough: there is one key for
-    /// all.
+    /// Checks that stored secrets can be decrypted. Stops at the first that cannot, since one key
+    /// seals all.
     async fn look_at_secrets(&self, clients: &[Client], findings: &mut Vec<Finding>) {
         for client in clients {
             let apis = client.apis.iter().map(|api| api.api.as_str());
@@ -199,7 +200,7 @@ fn of_concern(concern: &Concern) -> Finding {
 
 /// Whether errors can be written down here.
 fn error_log() -> Finding {
-    // Only asked: a look leaves nothing behind.
+    // access(2) alone: opening the file would create it.
     let place = if Path::new(ERROR_LOG).exists() { ERROR_LOG } else { "." };
     match rustix::fs::access(place, rustix::fs::Access::WRITE_OK) {
         Ok(()) => ok(notice!("doctor-error-log", file = ERROR_LOG)),

@@ -80,7 +80,7 @@ pub enum Kind {
     Malformed,
 }
 
-/// Something failed, and an operator has to be told.
+/// A failure as operators see it: message, exit code, kind and causes.
 #[derive(Debug, Clone)]
 pub struct Failure {
     /// What was being done: the name of a message.
@@ -167,13 +167,13 @@ impl Failure {
         Self::without_files(operation).unwrap_or_else(other)
     }
 
-    /// What fails next for want of file descriptors, if there are too few of them.
+    /// The failure for a process that has too few file descriptors left, if this one has.
     pub fn without_files(operation: &'static str) -> Option<Self> {
         lacks_files().then(|| Self::new(operation, notice!("error-no-files"), Exit::Configuration))
     }
 
-    /// Parts of a credential that are none, in a file: `stdin` for standard input, empty where they
-    /// came by the page or the API.
+    /// The failure of malformed credential parts. `file` is where they stand: `stdin` for standard
+    /// input, empty where they came by the page or the API.
     pub fn parts(error: &PartsError, file: &str) -> Self {
         let notice = match error {
             PartsError::NotJson(line) => notice!("error-parts-json", line = line),
@@ -195,7 +195,7 @@ impl Failure {
         Self::new("op-configure", notice!("error-elsewhere", file = file.display()), Exit::Configuration)
     }
 
-    /// A file that is no connector.
+    /// The failure of a file that was not loaded as a connector.
     pub fn load(path: &Path, error: &LoadError) -> Self {
         Self::new("op-connector", load_notice(path, error), Exit::Connector).because(error)
     }
@@ -341,8 +341,9 @@ fn limit_reached(name: &'static str, value: u64, client: i32) -> (Notice, Exit) 
     (Notice::new(key).with("client", &client).with("name", &name).with("value", &value), exit)
 }
 
-/// Which message begins the line that tells of a notice: an error, or a remark. A reservation
-/// is told of what was written all the same, and a pause is what was asked for.
+/// The message key that prefixes a notice's line: an error, a reservation or a request fulfilled. A
+/// reservation concerns records that were written all the same, and a pause was asked for, so
+/// neither is shown as an error.
 pub fn line_of(notice: &Notice) -> &'static str {
     match notice.key.as_str() {
         "end-stopped" | "end-paused" | "end-cancelled" => "asked-for-line",
@@ -393,7 +394,7 @@ pub(super) fn reservation_notice(reservation: &Reservation) -> Notice {
     }
 }
 
-/// What to say of a file that is no connector.
+/// The message for a file that was not loaded as a connector.
 pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match error {

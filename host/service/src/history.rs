@@ -1,5 +1,5 @@
-//! A scrap's history, kept in the database for everybody who looks: what its runs said of
-//! themselves, and their pace.
+//! A scrap's history: the lines that its runs logged, and their pace, kept in the database so that
+//! every host shows the same.
 //!
 //! A [`Recorder`] stands between a run and its observers. It keeps what is new in memory,
 //! bounded like the history itself, and writes it down every [`EVERY`], when a reader of this
@@ -31,7 +31,7 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
 /// Characters of an argument of a line that is kept.
 const ARGUMENT_KEPT: usize = 400;
 
-/// What a run says of itself, as a line of its scrap's log.
+/// A run's event as a line of its scrap's log.
 #[derive(Debug)]
 pub struct Saying {
     /// The line.
@@ -116,7 +116,7 @@ pub struct HistoryPoint {
     pub page_ms: Option<f64>,
 }
 
-/// Watches one run of one scrap, passes on what it says, and keeps it.
+/// The observer of one run: forwards its events, and records them as history.
 pub(super) struct Recorder {
     scrap_id: i64,
     zone: Zone,
@@ -236,8 +236,8 @@ impl Recorder {
         fresh.points.push(POINTS_KEPT, (fresh.rate, page_ms));
     }
 
-    /// Writes down what is new, as far as the database takes it in time. What it does not take is
-    /// new still.
+    /// Writes new lines and points to the database, within [`WRITE_MAX`]. Those that it did not
+    /// take stay in memory for the next time.
     pub(super) async fn write(&self, store: &dyn Store) {
         match tokio::time::timeout(WRITE_MAX, self.written(store)).await {
             Ok(Ok(())) => {}

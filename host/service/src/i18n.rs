@@ -2,7 +2,7 @@
 //! Fluent's format (<https://projectfluent.org>), whose messages are the same by name.
 //!
 //! A message for an error has an attribute `.fix`, which says what to do about it; where that is a
-//! command, `.page` says it to whoever is at the page.
+//! command, `.page` says it for the page.
 
 mod details;
 

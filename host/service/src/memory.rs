@@ -1,6 +1,6 @@
-//! Gives memory back to the system that the allocator keeps: after a connector made the host copy
-//! 128 MiB of strings, the process held a hundred of them for as long as it lived, free and of no
-//! use to anybody else on the machine.
+//! Returns memory to the system that the allocator would keep: after a connector made the host copy
+//! 128 MiB of strings, the process held a hundred of them for as long as it lived, free, but lost
+//! to all other processes of the machine.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub fn keep_nothing_large() {
     }
 }
 
-/// What others still hold when a run ends, such as a database's connection its last statement, is
-/// free by then.
+/// Time after a run's end by which memory is free that others still held then, such as a database
+/// connection its last statement.
 const LATER: Duration = Duration::from_secs(1);
 
 /// Gives back what a run that has ended held: now, and what is freed a little later.

@@ -1,4 +1,5 @@
-//! This process, as others see it: alive as long as it says so, with all that it runs.
+//! This process's heartbeat in the list of hosts, by which other hosts see that it is alive and
+//! that its scraps are not to be taken over.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,9 +56,9 @@ impl Presence {
         !self.steady.lock().unwrap_or_else(PoisonError::into_inner).failing
     }
 
-    /// Whether this process knows who lives: it has itself been seen for as long as the others have
-    /// to be. After an outage of the database everybody looks dead, and after a pause of this
-    /// process it may be the one that is thought so.
+    /// Whether this process may judge other hosts as dead: its own heartbeat has been written
+    /// without a gap for a whole lease. After an outage of the database all hosts look dead, and
+    /// after a pause of this process the others may have taken it for dead.
     pub(super) fn knows_who_lives(&self) -> bool {
         let steady = *self.steady.lock().unwrap_or_else(PoisonError::into_inner);
         steady.last.elapsed() < self.host.lease && steady.since.elapsed() >= self.host.lease
@@ -94,7 +95,7 @@ async fn beat(store: Arc<dyn Store>, host: Host, steady: Arc<Mutex<Steady>>) {
 }
 
 impl Atlas {
-    /// This process among the hosts; on the list from the first time that somebody asks.
+    /// This process's entry in the list of hosts, added at the first call.
     pub(super) async fn presence(&self) -> Result<&Presence, Failure> {
         let begin = || Presence::begin(Arc::clone(&self.store), self.config.worker.lease);
         self.presence.get_or_try_init(begin).await.map_err(|error| Failure::store("op-run", &error))

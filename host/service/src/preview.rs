@@ -1,5 +1,4 @@
-//! What a scrap would ask for, and one page of it: for whoever wants to see before anything is
-//! stored.
+//! Previews of a scrap: its first request, and its first page, without storing anything.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +46,7 @@ pub struct TriedPage {
     pub took: Duration,
 }
 
-/// Nobody watches.
+/// An observer that ignores all events.
 pub(super) struct Nobody;
 
 impl Observer for Nobody {

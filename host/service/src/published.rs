@@ -1,5 +1,6 @@
-//! Connectors that are published to all hosts: whoever takes scraps from the queue has the newest
-//! version of each in its folder of connectors, and those that scraps in the queue began with.
+//! Connectors that are published to all hosts. Each host that takes scraps from the queue gets the
+//! newest version of each into its folder of connectors, and keeps those that scraps in the queue
+//! began with.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Rejected records, put into the table after all: after a limit was raised, or whatever the
-//! database had against them is gone.
+//! Replay of rejected records: puts them into the table after a limit was raised, or the reason for
+//! which the database refused them is gone.
 
 use std::collections::HashMap;
 
@@ -84,8 +84,7 @@ impl Atlas {
         }
         let route = &rejected.origem;
         if !unhashed.contains_key(route) {
-            // What the hash leaves out is as the version says that serves: it would hash the record
-            // so.
+            // The hash leaves out what the serving version declares, as if it fetched the record.
             let Ok(connector) = self.connectors().connector(route).await else {
                 return Ok(Replayed::Rejected("no_connector", route.clone()));
             };

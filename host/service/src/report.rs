@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::failure::Failure;
 
-/// A run's summary. Serialised, it is the JSON that the documents list; `motivo` is filled in by
-/// whoever knows the language.
+/// A run's summary. Serialised, it is the JSON that the documents list; `motivo` is filled in where
+/// the language is known: on the command line, or in a request.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
     /// The scrap.

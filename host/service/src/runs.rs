@@ -20,11 +20,10 @@ use super::scraps::{PAGE_SIZE_MAX, no_token};
 use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::memory;
 
-/// How long the end of a run is tried to be written down by one who has waited for the database in
-/// vain already.
+/// Retry window for recording a run's result after the `db_patience` setting is used up.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
-/// How often in a row a worker takes a scrap again whose source fails and that gets no page; then a
-/// person has to.
+/// Runs in a row without a new page after which workers leave a scrap whose source fails to the
+/// operator.
 const RERUNS_MAX: i32 = 12;
 /// The longest wait between two of those runs.
 const RERUN_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
@@ -36,7 +35,7 @@ const QUOTA_WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// scrap before another version serves its route.
 const HELD_WAIT: Duration = Duration::from_secs(2);
 
-/// Whom a scrap is run for.
+/// What started a run, which decides how its end becomes a state.
 #[derive(Debug, Clone, Copy)]
 pub enum RunFor<'a> {
     /// An operator, who waits for it.
@@ -55,13 +54,13 @@ pub struct Taken {
     pub asked_back: CancellationToken,
 }
 
-/// How long a run waits for a database that does not answer: once it is told to stop, not much
-/// longer.
+/// How long a run retries a call to a database that does not answer: until a deadline, or shortly
+/// after `stop`.
 #[derive(Clone, Copy)]
 pub(super) struct Patience<'a> {
     pub(super) until: Instant,
     pub(super) stop: &'a CancellationToken,
-    /// Who is told.
+    /// Receives the waits as events.
     pub(super) observer: &'a dyn Observer,
 }
 
@@ -105,8 +104,8 @@ impl Atlas {
         scrap.ok_or_else(|| Failure::not_found(notice!("error-scrap-unknown", id = id)))
     }
 
-    /// Runs a scrap, new or left behind by whatever ended its last run, until it ends. `announce`
-    /// is told once everything that can be checked beforehand was. One that is done already is
+    /// Runs a scrap to its end, whether it is new or its last run was cut short. Calls `announce`
+    /// once all checks before the first request have passed. A scrap that is done already is
     /// reported as it stands.
     pub async fn run_scrap(
         &self,
@@ -195,7 +194,7 @@ impl Atlas {
         let limits = self.config().limits_of(&scrap.rota, scrap.cliente_id);
         let lease = match self.claim(id, run_for, &connector, patience).await {
             Ok(lease) => lease,
-            // Perhaps because somebody else has brought it to its end meanwhile.
+            // Another process may have finished the scrap meanwhile.
             Err(failure) => {
                 let now = self.scrap_patiently(id, patience).await?;
                 return if now.state.is_done() { Ok(RunReport::of(&now)) } else { Err(failure) };
@@ -220,9 +219,9 @@ impl Atlas {
         self.finish(&lease, &end, began.elapsed(), &again, patience).await
     }
 
-    /// A scrap of the queue cannot even begin. What only this host or this moment lacks (the
-    /// database, its key) does not end it: it is taken again, perhaps by another host. Anything
-    /// else waits for a person, whoever would take it.
+    /// Ends the run of a queued scrap that failed before its first page. A lack of this host or of
+    /// this moment (the database, its key) leaves the scrap in the queue, perhaps for another host.
+    /// Any other failure would meet every host, so the scrap waits for the operator.
     async fn give_up(&self, lease: &Lease, failure: &Failure, observer: &dyn Observer) {
         let (state, again_in, failures) = match failure.exit {
             Exit::Credential => (ScrapState::TokenRecusado, None, 0),
@@ -242,7 +241,7 @@ impl Atlas {
         }
     }
 
-    /// The version that would go on with a scrap, if that is held for having ended a process.
+    /// The version that serves a scrap's route, if it is held for having crashed a process.
     async fn quarantined_of(&self, scrap: &Scrap) -> Result<Option<HeldVersion>, Failure> {
         let registry = self.connectors().registry().await?;
         Ok(registry.quarantined_of(&scrap.rota).map(HeldVersion::from))
@@ -319,8 +318,8 @@ impl Atlas {
         let host = self.presence().await?.id();
         let claimed = match run_for {
             RunFor::Operator => patience.wait(|| self.store().claim(id, &stamp, host)).await,
-            // Not whoever has it: this process may have slept since it took the scrap, and another
-            // may run it.
+            // Only under the lease that it took: this process may have slept since, and another may
+            // run the scrap now.
             RunFor::Queue(taken) => self.store().claim_taken(&taken.lease, &stamp, host).await,
         };
         claimed.map_err(|error| match error.fault {
@@ -329,8 +328,8 @@ impl Atlas {
         })
     }
 
-    /// What the client may ask of the API: as the operator says, and as the connector declares
-    /// beside that.
+    /// The budgets of requests for a client at an API: the operator's, and the one that the
+    /// connector declares beside it.
     async fn budgets(
         &self,
         cliente_id: i32,
@@ -393,7 +392,7 @@ impl Atlas {
         Ok(ConnectorSource::new(registry, connector, http, endpoint, limits, facts, told))
     }
 
-    /// The same for somebody who only looks, and does not wait for the database.
+    /// Makes a page source for a preview, which has no scrap and does not wait for the database.
     pub(super) async fn source_to_look(
         &self,
         new: &NewScrap,
@@ -463,7 +462,7 @@ impl Atlas {
     }
 }
 
-/// Tells whoever watches the run what its pages wait for.
+/// Forwards waits and log lines of a run's pages to its observer.
 struct Told(Arc<dyn Observer>);
 
 impl Waiting for Told {
@@ -493,9 +492,10 @@ impl Again<'_> {
         match end {
             // This worker stops; another goes on.
             End::Stopped if is_queues => (ScrapState::Pendente, None, self.before.failures),
-            // By itself, whoever ran it: nobody has to be there at that hour.
+            // Taken again by a worker even where an operator ran it, who need not be there at that
+            // hour.
             End::Quota { until, .. } => match wait_until(until.as_deref()) {
-                // By that hour it was to be there, and is not.
+                // The moment that the connector named is over, and the quota is still spent.
                 Some(Duration::ZERO) => self.after_a_failure(end.state(), pages),
                 wait => (end.state(), wait, 0),
             },
@@ -518,7 +518,8 @@ impl Again<'_> {
         }
     }
 
-    /// Later, and later still if the run before it failed as well and this one got no further.
+    /// The state and the wait after a failed run. The wait doubles if the run before failed as well
+    /// and this one got no new page.
     fn after_a_failure(&self, state: ScrapState, pages: i64) -> (ScrapState, Option<Duration>, i32) {
         let failures = if pages > self.before.pages { 1 } else { self.before.failures + 1 };
         (state, rerun_in(failures, self.first_wait), failures)
@@ -541,8 +542,8 @@ fn wait_until(until: Option<&str>) -> Option<Duration> {
     Some(wait.map_or(Duration::ZERO, |wait| wait.clamp(QUOTA_WAIT_MIN, QUOTA_WAIT_MAX)))
 }
 
-/// How a scrap is run: as its host is set, but for the batch and the attempts that it says itself.
-/// Any program that inserts a row may say them: no more count than may be set.
+/// The settings of a scrap's run: the host's, except for the scrap's own batch and attempts. Those
+/// come from a row that any program may have inserted, so they are cut to the most that can be set.
 fn own_settings(batch: Option<i32>, attempts: Option<i32>, host: RunSettings) -> RunSettings {
     let batch = batch.and_then(|batch| usize::try_from(batch).ok()).filter(|batch| *batch > 0);
     let attempts = attempts.and_then(|attempts| u32::try_from(attempts).ok()).map(|attempts| attempts.min(RETRIES_MAX));
@@ -550,8 +551,8 @@ fn own_settings(batch: Option<i32>, attempts: Option<i32>, host: RunSettings) ->
     RunSettings { batch: batch.map_or(host.batch, |batch| batch.min(BATCH_MAX)), retry, ..host }
 }
 
-/// What a scrap asks for in a page; one that somebody inserted without saying, what the connector
-/// does.
+/// The records to ask for in a page: the scrap's own number, else, for a row that another program
+/// inserted without one, the connector's.
 pub(super) fn own_page_size(asked: i32, descriptor: &Descriptor) -> i32 {
     let asked = if asked > 0 { asked } else { i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX) };
     asked.min(PAGE_SIZE_MAX)

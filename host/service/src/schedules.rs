@@ -1,5 +1,4 @@
-//! Schedules: scraps that are created by themselves, by whichever worker sees first that one is
-//! due.
+//! Schedules: workers create their scraps when they are due; the first worker to see it does.
 
 use std::str::FromStr;
 
@@ -19,7 +18,7 @@ use super::scraps::{Created, ScrapRequest};
 const WINDOW_MAX: i32 = 3_660;
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
-/// A schedule, as somebody asks for it.
+/// A request to add a schedule.
 #[derive(Debug, Clone)]
 pub struct ScheduleRequest {
     /// The client.
@@ -231,9 +230,10 @@ fn scrap(schedule: &Schedule, descriptor: &Descriptor, settings: String, now: Da
     }
 }
 
-/// So many days, with today's. Where the last scrap's last day is further back, from there: it was
-/// not over then, and what belongs to the days before may have appeared since, as long as the
-/// source lags. So nothing is left out, however many times were missed.
+/// The period of a schedule's next scrap: `days` days, today included, or more where the last
+/// scrap's last day is further back. That day was not over then, and records of the days before it
+/// may have appeared since, for as long as the source lags. So no record is left out, however many
+/// times were missed.
 fn period(days: i32, last_day: Option<&str>, lag_seconds: u64, today: NaiveDate) -> (NaiveDate, NaiveDate) {
     let back = |day: NaiveDate, days: u64| day.checked_sub_days(Days::new(days)).unwrap_or(day);
     let window = back(today, u64::try_from(days.saturating_sub(1)).unwrap_or(0));

@@ -28,7 +28,7 @@ pub struct Created {
     pub bound: Option<Notice>,
 }
 
-/// A scrap, as somebody asks for it.
+/// A request to create a scrap.
 #[derive(Debug, Clone)]
 pub struct ScrapRequest {
     /// The client.
@@ -43,20 +43,20 @@ pub struct ScrapRequest {
     pub page_size: Option<i32>,
     /// How long a slice of the period is, as typed; none: it is not divided.
     pub slice: Option<String>,
-    /// Records a transaction; none: as whoever runs it is set.
+    /// Records a transaction; `None` for the setting of the host that runs it.
     pub batch: Option<i32>,
-    /// Attempts at a page; none: as whoever runs it is set.
+    /// Attempts at a page; `None` for the setting of the host that runs it.
     pub retries: Option<i32>,
-    /// Whether it waits until somebody says that it is to run.
+    /// Whether it is created paused, and waits to be put into the queue.
     pub paused: bool,
 }
 
-/// What somebody wants of a scrap.
+/// A change of a scrap's state that an operator asks for.
 #[derive(Clone, Copy)]
 enum Wish<'a> {
-    /// That it pauses, with this for a reason.
+    /// Pause it, with this reason.
     Pause(&'a str),
-    /// That workers go on with it.
+    /// Put it back into the queue.
     Requeue,
 }
 
@@ -72,7 +72,8 @@ impl Atlas {
         self.create(request, Some(host)).await
     }
 
-    /// A scrap as it would be created. Nobody is served by one that could not run.
+    /// Validates a request, and returns the scrap that it would create. One that could not run is
+    /// refused now rather than by its first run.
     pub(super) async fn check_scrap(&self, request: &ScrapRequest) -> Result<NewScrap, Failure> {
         let connector = self.connectors().connector(&request.rota).await?;
         let period = period(request, &connector.descriptor)?;
@@ -126,8 +127,8 @@ impl Atlas {
         self.store().unfinished_slices(whole).await.map_err(|error| Failure::store("op-scrap", &error))
     }
 
-    /// Cancels a scrap, or what is left of its slices, whoever runs it. It can be resumed all the
-    /// same.
+    /// Cancels a scrap, or its unfinished slices, on whatever host they run. It can still be
+    /// resumed.
     pub async fn cancel_scrap(&self, id: i64) -> Result<(), Failure> {
         let ids = if self.scrap(id).await?.slices > 0 { self.unfinished_slices(id).await? } else { vec![id] };
         let reason = write_reasons(&[notice!("end-cancelled", id = id)]).unwrap_or_default();
@@ -139,14 +140,14 @@ impl Atlas {
             }
             return Ok(());
         }
-        // Somebody else was quicker: it is as both wanted it.
+        // Another caller was quicker: the scrap is cancelled already.
         match self.scrap(id).await?.state {
             ScrapState::Cancelado => Ok(()),
             state => Err(Failure::conflict(scrap_ended(id, state))),
         }
     }
 
-    /// Pauses a scrap, or what is left of its slices, whoever runs it.
+    /// Pauses a scrap, or its unfinished slices, on whatever host they run.
     pub async fn pause_scrap(&self, id: i64) -> Result<Asked, Failure> {
         let scrap = self.scrap(id).await?;
         let reason = write_reasons(&[notice!("end-paused", id = id)]).unwrap_or_default();
@@ -154,8 +155,8 @@ impl Atlas {
         refused(asked, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
     }
 
-    /// Asks something of a scrap, or of what is left of its slices: then it is refused only if all
-    /// of them refuse it.
+    /// Applies a change to a scrap, or to its unfinished slices; then it is refused only if all of
+    /// them refuse it.
     async fn ask(&self, scrap: &Scrap, wish: Wish<'_>) -> Result<Asked, Failure> {
         let ids = if scrap.slices > 0 { self.unfinished_slices(scrap.id).await? } else { vec![scrap.id] };
         let mut together = Asked::Refused;
@@ -173,8 +174,8 @@ impl Atlas {
         Ok(together)
     }
 
-    /// Leaves a scrap to the workers, who take it at once: whatever ended its last run, and however
-    /// long it was to wait.
+    /// Puts a scrap into the queue, so that a worker takes it at once, whatever ended its last run
+    /// and however long it was to wait.
     pub async fn requeue_scrap(&self, id: i64) -> Result<Asked, Failure> {
         let scrap = self.scrap(id).await?;
         let asked = self.ask(&scrap, Wish::Requeue).await?;
@@ -182,7 +183,7 @@ impl Atlas {
     }
 }
 
-/// A wish that the scrap's state does not allow.
+/// Turns a change that the scrap's state does not allow into a failure.
 fn refused(asked: Asked, why: impl FnOnce() -> Notice) -> Result<Asked, Failure> {
     match asked {
         Asked::Refused => Err(Failure::conflict(why())),
@@ -202,7 +203,7 @@ pub(super) fn no_token(cliente_id: i32) -> Failure {
     Failure::new("op-run", notice!("error-no-token", client = cliente_id), Exit::Credential)
 }
 
-/// A number that somebody may set for a scrap.
+/// Checks a number that a request sets for a scrap against its range.
 fn within(name: &str, value: Option<i32>, max: usize) -> Result<Option<i32>, Failure> {
     let fits = |value: i32| usize::try_from(value).is_ok_and(|value| (1..=max).contains(&value));
     match value {

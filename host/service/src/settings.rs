@@ -1,6 +1,6 @@
-//! What clients have set of APIs, held against what connectors say that can be set. Secrets among
-//! it stand sealed at the client's API and nowhere else: a scrap has none of them, and its pages
-//! get those that are set when it runs.
+//! Settings of clients for their APIs, checked against the schemas of the APIs' connectors. Secret
+//! settings are stored sealed with the client's API and nowhere else: a scrap's copy has none of
+//! them, and its pages get those that are set when it runs.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ pub(super) struct WholeSettings {
 }
 
 impl Atlas {
-    /// What a client has set of an API: a JSON object, empty where nothing is. Secrets are there by
-    /// name only: `UNSHOWN`.
+    /// A client's settings for an API, as a JSON object, empty where there are none. Secrets are
+    /// replaced by `UNSHOWN`.
     pub async fn settings(&self, cliente_id: i32, api: &str) -> Result<Map<String, Value>, Failure> {
         self.known_client(cliente_id).await?;
         let mut all = self.set_of(cliente_id, api).await?;
@@ -44,9 +44,9 @@ impl Atlas {
         Ok(all)
     }
 
-    /// Sets all of it, in the place of what was set before; but a secret that is not named, or is
-    /// blank or `UNSHOWN`, stays, and `null` takes it away. Every route of the API has to be
-    /// content with it.
+    /// Replaces a client's settings for an API. A secret that is not named, or is blank or
+    /// `UNSHOWN`, stays as it was; `null` removes it. The schemas of all routes of the API have to
+    /// accept the result.
     pub async fn set_settings(
         &self,
         cliente_id: i32,
@@ -74,7 +74,8 @@ impl Atlas {
         set.map_err(|error| Failure::store("op-client", &error))
     }
 
-    /// The same for a scrap that a schedule creates: where they do not suit, the run says so.
+    /// The settings of a scrap that a schedule creates; empty where the schema refuses them, since
+    /// its run reports that.
     pub(super) async fn settings_if_they_suit(
         &self,
         cliente_id: i32,
@@ -112,7 +113,7 @@ impl Atlas {
         }
         let stored = patience.wait(|| self.store().settings(cliente_id, &descriptor.api)).await;
         let all = read(stored, cliente_id, &descriptor.api)?;
-        // One that a scrap still has from before its schema called it a secret gives way to the
+        // A value that the scrap has from before its schema called it a secret gives way to the
         // client's.
         let mut taken = secrets.take_from(&mut own);
         taken.extend(secrets.take_from(&mut descriptor.settings_of(&all)));
@@ -183,8 +184,8 @@ impl Hidden {
     }
 }
 
-/// What was read. What Atlas did not write is an error: what is taken for empty would be written
-/// over.
+/// Parses stored settings. A text that Atlas did not write is an error: taken for empty, it would
+/// be overwritten.
 fn read(stored: Result<Option<Secret>, StoreError>, cliente_id: i32, api: &str) -> Result<Map<String, Value>, Failure> {
     let stored = stored.map_err(|error| Failure::store("op-client", &error))?;
     let Some(text) = stored else { return Ok(Map::new()) };
@@ -194,7 +195,7 @@ fn read(stored: Result<Option<Secret>, StoreError>, cliente_id: i32, api: &str) 
     })
 }
 
-/// Whether a secret is typed as one that stays as it is.
+/// Whether a submitted value leaves the stored secret as it is: blank, or the placeholder.
 fn says_nothing(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.trim().is_empty() || text == UNSHOWN)
 }
@@ -209,7 +210,7 @@ fn collect_texts(value: &Value, texts: &mut Vec<Secret>) {
     }
 }
 
-/// What of an API's settings a route gets, if its schema is content with it.
+/// The part of an API's settings that a route's schema names; fails if the schema refuses it.
 async fn checked(
     descriptor: &Descriptor,
     all: &Map<String, Value>,

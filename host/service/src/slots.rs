@@ -1,6 +1,6 @@
-//! How a worker's slots are divided: nothing is reserved, and a client that is alone has them all.
-//! When another client's scrap has waited, the client with most slots hands one back, until no
-//! client has two more than one that waits. With one slot there are turns.
+//! Divides a worker's slots among clients: none is reserved, and a client without competition may
+//! hold them all. When another client's scrap has waited, the client with most slots hands one
+//! back, until no client has two more than one that waits. With one slot, clients take turns.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub(super) struct Slots {
     waiting: BTreeMap<i32, Instant>,
 }
 
-/// One scrap's.
+/// A slot that a scrap holds.
 struct Slot {
     cliente_id: i32,
     since: Instant,
@@ -45,8 +45,8 @@ impl Slots {
         self.held.keys().copied().collect()
     }
 
-    /// All slots are held, and these clients have scraps that wait, the next one first: asks one
-    /// slot back, if there is one to be asked back.
+    /// Asks one slot back for clients whose scraps wait (the next one first), unless none has held
+    /// too many for long enough; to be called while all slots are held.
     pub(super) fn ask_back(&mut self, waiting: &[i32], now: Instant) {
         self.waiting.retain(|client, _| waiting.contains(client));
         for client in waiting {

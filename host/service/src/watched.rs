@@ -1,4 +1,4 @@
-//! What the server looks at all the time: scraps that change, and whether the database answers.
+//! The queries that the server polls: scraps that change, and whether the database answers.
 
 use atlas_model::{SchemaStatus, Scrap};
 

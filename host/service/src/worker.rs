@@ -19,16 +19,16 @@ use super::report::write_reasons;
 use super::runs::Taken;
 use super::slots::Slots;
 
-/// How often a worker with room looks whether there is something for it.
+/// Pause between two polls of the queue by a worker with a free slot.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often one without room looks whose scraps wait for it.
+/// Pause between two queries, by a worker without a free slot, for clients whose scraps wait.
 const WAITING_LOOK: Duration = Duration::from_secs(1);
 /// How often it looks whether a schedule is due.
 const SCHEDULES_LOOK: Duration = Duration::from_secs(1);
 /// How often it looks for published connectors, and how long after one that it could not take.
 const PUBLISHED_LOOK: Duration = Duration::from_secs(1);
 const PUBLISHED_AGAIN: Duration = Duration::from_secs(30);
-/// How long one look may take. One that was successful after all is noticed at the next.
+/// Time limit of one query of the queue. A scrap that it took after all is noticed at the next one.
 const TAKE_MAX: Duration = Duration::from_secs(60);
 /// The longest time between two looks while the database does not answer.
 const LOOK_MAX: Duration = Duration::from_secs(10);
@@ -36,13 +36,13 @@ const LOOK_MAX: Duration = Duration::from_secs(10);
 /// When a worker ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkUntil {
-    /// It is told to.
+    /// When `stop` is cancelled.
     Stopped,
-    /// There is nothing in the queue for it, and it runs nothing.
+    /// When the queue has no scrap for it, and it runs none.
     Empty,
 }
 
-/// Waits for something while others go on.
+/// Awaits a future while polling others, whose results are dropped.
 async fn alongside<T, F: Future<Output = ()>>(
     mut wanted: Pin<&mut impl Future<Output = T>>,
     others: &mut FuturesUnordered<F>,
@@ -57,8 +57,8 @@ async fn alongside<T, F: Future<Output = ()>>(
 
 impl Atlas {
     /// Takes scraps from the queue and runs each by `run`, as many at once as this process may,
-    /// until `stop`, which has to stop the runs as well. `complain` is told of a queue that cannot
-    /// be read; it is tried again for as long as it takes.
+    /// until `stop`, which has to stop the runs as well. Calls `complain` where the queue cannot be
+    /// read, and retries for as long as it takes.
     pub async fn work<F: Future<Output = ()>>(
         &self,
         until: WorkUntil,
@@ -136,7 +136,8 @@ impl Atlas {
                     // The runs go on meanwhile: one of them may have the very connection that this
                     // waits for.
                     taken = alongside(taking, &mut runs) => taken,
-                    // What it may have taken all the same is anybody's once this process leaves.
+                    // A scrap that it may still have taken is free again once this process leaves
+                    // the list of hosts.
                     () = stop.cancelled() => break,
                 }
             } else if waiting_at <= Instant::now() {
@@ -169,7 +170,7 @@ impl Atlas {
                     break;
                 }
                 Ok(None) => pause = LOOK,
-                // No waiting empties the queue of a database that is not there any more.
+                // The database was replaced or removed: its queue will never be empty.
                 Err(failure) if until == WorkUntil::Empty && self.is_displaced().await => {
                     ended = Err(failure);
                     break;
@@ -204,7 +205,8 @@ impl Atlas {
         self.offering(running, async |store, offer| store.waiting(offer).await).await
     }
 
-    /// Asks the queue something in view of what this process can run.
+    /// Runs a query of the queue with an [`Offer`]: the routes and versions that this process can
+    /// run.
     async fn offering<T>(
         &self,
         running: &[i64],
@@ -228,9 +230,8 @@ impl Atlas {
         asked.map_err(silent).and_then(|taken| taken).map_err(|error| Failure::store("op-run", &error))
     }
 
-    /// Whether there may be scraps of dead hosts that this process can take later: as soon as it
-    /// knows who lives, or when the lease of a host ends that died a moment ago and so still counts
-    /// as alive.
+    /// Whether this process may be able to take over scraps of dead hosts later: once it may judge
+    /// hosts as dead, or once the lease ends of a host that has just died.
     async fn may_yet_take_over(&self, others: &mut Others) -> bool {
         let Ok(presence) = self.presence().await else { return true };
         // If the database does not say, the next look will.
@@ -242,8 +243,8 @@ impl Atlas {
     }
 }
 
-/// The other hosts that have scraps, each with when it had been seen when this worker first met it.
-/// One that is seen again lives, and its scraps are its own; one that is not may be dead.
+/// Other hosts that hold scraps, each with its last heartbeat when this worker first met it. A host
+/// whose heartbeat has moved on is alive and keeps its scraps; one whose has not may be dead.
 #[derive(Default)]
 struct Others(HashMap<String, String>);
 

@@ -47,7 +47,7 @@ impl Zone {
         }
     }
 
-    /// The same for people, to the second: `2026-11-29 07:00:00 -03:00`.
+    /// A time in this zone for people, to the second: `2026-11-29 07:00:00 -03:00`.
     pub fn shown(self, text: &str) -> String {
         match moment(text) {
             Some(moment) => self.local(moment).format("%Y-%m-%d %H:%M:%S %:z").to_string(),

@@ -36,7 +36,7 @@ pub(super) fn limit(asked: Option<i64>) -> i64 {
     asked.unwrap_or(LIMIT).clamp(1, LIMIT_MAX)
 }
 
-/// Where a listing goes on; what is none is refused.
+/// Parses the `cursor` parameter; 400 if malformed.
 pub(super) fn cursor(caller: &Caller, asked: Option<&str>) -> Result<Option<i64>, Problem> {
     let parse = |text: &str| text.parse().map_err(|_| caller.problem(&bad(&format!("cursor: {text}"))));
     asked.map(parse).transpose()

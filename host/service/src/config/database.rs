@@ -12,7 +12,7 @@ use super::{ConfigError, Environment, FileSettings, Flags, dotenv};
 const EMBEDDED_FILE: &str = "atlas.db";
 const DEFAULT_PORT: u16 = 5432;
 
-/// The database that is named; none: the embedded one is meant.
+/// The database that the settings name; `None` for the embedded one.
 pub(super) fn named(
     flags: &Flags,
     environment: &Environment,
@@ -32,8 +32,8 @@ pub(super) fn embedded() -> StoreUrl {
     StoreUrl::Sqlite(EMBEDDED_FILE.into())
 }
 
-/// What marks an installation in the nearest parent folder that has one, where the working
-/// directory has none: the command was most likely given in the wrong folder.
+/// The `.env` or database file of an installation in the nearest parent folder, where the working
+/// directory has neither: the command was most likely run in the wrong folder.
 pub(super) fn elsewhere() -> Option<PathBuf> {
     let marks = [dotenv::FILE, EMBEDDED_FILE];
     let here = std::env::current_dir().ok()?;

@@ -98,11 +98,11 @@ pub struct Config {
     pub signing_password: Option<Secret>,
     /// Connections to a database server, at most.
     pub db_connections: usize,
-    /// How runs go about it.
+    /// The settings of runs.
     pub run: RunSettings,
-    /// How workers do.
+    /// The settings of workers.
     pub worker: WorkerSettings,
-    /// The time zone that was chosen for everybody; none: each reader's own.
+    /// The time zone for all readers; `None` for each reader's own.
     pub timezone: Option<Zone>,
     grants: Vec<Grant>,
     budgets: Vec<OwnBudget>,
@@ -110,7 +110,7 @@ pub struct Config {
     client_limits: BTreeMap<i32, OwnLimits>,
 }
 
-/// How workers go about it.
+/// The settings of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerSettings {
     /// Scraps that one process runs at once, at least 1.
@@ -126,7 +126,7 @@ pub struct WorkerSettings {
 /// What is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// A value that cannot be.
+    /// A value out of range, or not of the setting's type.
     #[error("{name}={value} is not {expected}")]
     BadValue {
         /// The setting, as its place writes it.
@@ -142,10 +142,10 @@ pub enum ConfigError {
         /// Those that are missing.
         missing: String,
     },
-    /// A database URL that is none.
+    /// A malformed database URL.
     #[error("the database URL is neither postgres://… nor sqlite:FILE")]
     BadDatabaseUrl,
-    /// A key that is none. It is not shown.
+    /// A malformed key. Its value is not shown.
     #[error("{name} is not 32 bytes in Base64 or hexadecimal")]
     BadKey {
         /// The setting that names it.
@@ -211,8 +211,8 @@ impl ConfigError {
 /// The environment, and `.env` behind it. Nothing is written into the process's own environment.
 pub struct Environment {
     dotenv: HashMap<String, String>,
-    /// What could not be read: told by [`Config::load`], since it must not pass for what is not
-    /// set.
+    /// Why `.env` or a variable could not be read. [`Config::load`] fails with it, since a setting
+    /// that is unreadable must not pass for one that is not set.
     error: Option<ConfigError>,
 }
 
@@ -232,7 +232,7 @@ impl Environment {
     }
 }
 
-/// Fails if a variable of ours is no text: it would pass for one that is not set.
+/// Fails if a variable of ours is not UTF-8, since it would pass for one that is not set.
 fn checked_variables() -> Result<(), ConfigError> {
     let is_ours = |name: &str| {
         let known = ["DATABASE_URL", "BATCH_EXPORT", "RETRY_MAX"];
@@ -330,7 +330,7 @@ impl Config {
         })
     }
 
-    /// The zone of times without a reader of their own: the one that was chosen, else this
+    /// The zone of times in logs and lines that no browser asked for: the configured one, else this
     /// machine's.
     pub fn zone(&self) -> Zone {
         self.timezone.unwrap_or_else(Zone::of_this_machine)
@@ -342,8 +342,8 @@ impl Config {
         self.grants.iter().filter(move |grant| grant.api == api).filter(meant)
     }
 
-    /// What the operator lets a client ask of an API, its zeros as they stand: what is set for the
-    /// two comes before what is set for the API.
+    /// The budget of requests that the operator set for a client at an API, its zeros kept. Values
+    /// set for the client come before those set for all clients of the API.
     pub fn budget(&self, cliente_id: i32, api: &str) -> RateBudget {
         let of_api = || self.budgets.iter().filter(|budget| budget.api == api);
         let own = of_api().filter(|budget| budget.client == Some(cliente_id));
@@ -425,8 +425,8 @@ fn client_limits(file: &FileSettings) -> Result<BTreeMap<i32, OwnLimits>, Config
     own.collect()
 }
 
-/// A language that was asked for by name has to be one that there is. Each is told as its place
-/// writes it.
+/// Fails if a flag, a variable or the file names a language without a catalogue. The error calls
+/// the setting by its name there.
 fn check_language(flags: &Flags, environment: &Environment, file: &FileSettings) -> Result<(), ConfigError> {
     let named =
         [("--lang", flags.lang.clone()), ("ATLAS_LANG", environment.get("ATLAS_LANG")), ("lang", file.lang.clone())];
