@@ -1,6 +1,6 @@
-//! What kind of address an IP address is. A connector's request goes to public addresses; to any
-//! other only where the operator granted it, and to some never, since no API is there: what answers
-//! there hands out the machine's own credentials.
+//! Classes of IP addresses, which decide where a connector's request may go: to public addresses;
+//! to others only where the operator granted it; and to some never, since no API is there, but a
+//! service that hands out the machine's own credentials.
 //!
 //! The ranges are those of the IANA registries of special-purpose addresses
 //! (<https://www.iana.org/assignments/iana-ipv4-special-registry>, …`iana-ipv6-special-registry`;
@@ -8,39 +8,39 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What kind of address it is.
+/// The class of an IP address, by the registries of special-purpose addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AddressClass {
-    /// Anybody's.
+    /// A public address.
     Public,
     /// Documentation, benchmarks, future use, tunnels that are no more.
     Reserved,
     /// Between a provider and its customers (RFC 6598).
     Shared,
-    /// A network of somebody's own (RFC 1918, RFC 4193).
+    /// In a private network (RFC 1918, RFC 4193).
     Private,
     /// This machine.
     Loopback,
-    /// No address at all; systems take it for this machine.
+    /// The unspecified address (`0.0.0.0`, `::`), which systems take for this machine.
     Unspecified,
-    /// Everybody on the network.
+    /// The broadcast address: all hosts on the network.
     Broadcast,
-    /// A group.
+    /// A multicast group.
     Multicast,
     /// The machine's own link, where metadata is served (RFC 3927, RFC 4291).
     LinkLocal,
-    /// A cloud's metadata.
+    /// A cloud's metadata service.
     Metadata,
 }
 
-/// Whom an address may be reached by.
+/// Which requests may reach an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Everybody.
+    /// All requests.
     Anybody,
-    /// Whom the operator granted addresses that are not public.
+    /// Requests with a grant for addresses that are not public.
     Granted,
-    /// Nobody by a name; only a base URL that is this very address.
+    /// None by a host name; only those below a base URL that is this very address.
     ByItself,
 }
 
@@ -75,8 +75,8 @@ impl AddressClass {
     }
 }
 
-/// What kind of address this is. One that carries an IPv4 address within it is at least what that
-/// one is.
+/// Classifies an address. An IPv6 address with an IPv4 address in it is at least as restricted as
+/// that one.
 pub fn class(address: IpAddr) -> AddressClass {
     match address {
         IpAddr::V4(address) => class_v4(address),
@@ -117,8 +117,8 @@ fn class_v6(address: Ipv6Addr) -> AddressClass {
         [0, 0, 0, 0, 0, 0xffff, high, low] => within(high, low),
         // NAT64 (RFC 6052) and 6to4 (RFC 3056): a gateway connects to the IPv4 address.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => within(high, low),
-        // IPv4-compatible and IPv4-translated, which nobody uses, and NAT64 of somebody's own (RFC
-        // 8215).
+        // IPv4-compatible and IPv4-translated, which are not in use, and NAT64 with a local prefix
+        // (RFC 8215).
         [0, 0, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] | [0x64, 0xff9b, 1, .., high, low] => {
             within(high, low).max(AddressClass::Reserved)
         }
@@ -130,7 +130,7 @@ fn class_v6(address: Ipv6Addr) -> AddressClass {
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => AddressClass::Private,
         // Protocol assignments (Teredo among them), documentation (two).
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => AddressClass::Reserved,
-        // Global unicast; what is outside of it has been given to nobody.
+        // Global unicast; addresses outside of it are unassigned.
         [0x2000..=0x3fff, ..] => AddressClass::Public,
         _ => AddressClass::Reserved,
     }

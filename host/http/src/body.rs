@@ -1,8 +1,8 @@
 //! Bodies of bounded size, within one budget of memory for the whole host, as UTF-8.
 //!
-//! Records are slices of the body that they arrived in, so a body's memory is given back when the
-//! last of them is written. The share of the budget travels with the bytes: it comes back at that
-//! moment, whoever lets go of them. Records that a connector made itself are paid for in the same
+//! Records are slices of the body that they arrived in, so a body's memory is freed when the last
+//! of them is written. The bytes own their share of the budget, which returns at that moment,
+//! wherever the last slice is dropped. Records that a connector made itself are charged in the same
 //! way.
 
 use std::io::Read;
@@ -32,12 +32,12 @@ const GZIP_STEP: usize = 64 * 1024;
 /// From this size on, a body is gone through where blocking is allowed.
 const LARGE_BODY: usize = 256 * 1024;
 
-/// Memory for bodies in flight. When it is spent, whoever reads a body waits, except for one at a
-/// time: that one goes on to its end in a reserve as large as the largest body, so that readers who
-/// each hold a part can never wait for each other.
+/// Budget of memory for bodies in flight. When it is spent, reads of bodies wait, except for one at
+/// a time: it goes on to its end in a reserve as large as the largest body, so that reads that each
+/// hold a part cannot deadlock.
 ///
-/// A client reads within a share of it as well, half of the whole, so that no client's bodies make
-/// all others wait.
+/// Each client also has a share, half of the whole, so that its bodies alone cannot make all other
+/// clients wait.
 #[derive(Clone)]
 pub struct BodyBudget {
     house: Level,
@@ -46,7 +46,7 @@ pub struct BodyBudget {
     largest: usize,
 }
 
-/// One budget: the house's, or a client's.
+/// One budget: the process's, or a client's share.
 #[derive(Clone)]
 struct Level {
     shared: Arc<Semaphore>,
@@ -78,8 +78,8 @@ impl BodyBudget {
         BodyInProgress { bytes: Vec::new(), paid: self.nothing() }
     }
 
-    /// The same records, paid for like a body that they arrived in. For those that are nobody's
-    /// slices: whoever waits here must hold no body, or two could wait for each other.
+    /// Charges records to the budget that are no slices of a body, such as those that a connector
+    /// made. The caller must hold no body while it waits here, or two callers could deadlock.
     pub async fn pay_for(&self, records: Vec<Bytes>) -> Vec<Bytes> {
         let mut paid = self.nothing();
         paid.pay(records.iter().map(Bytes::len).sum()).await;
@@ -99,7 +99,7 @@ pub(super) struct BodyInProgress {
     paid: Paid,
 }
 
-/// What has been taken of a budget, and of a share of it.
+/// A body's charge on the process's budget and on its client's share.
 struct Paid {
     share: Option<Account>,
     house: Account,
@@ -107,8 +107,8 @@ struct Paid {
 
 impl Paid {
     async fn pay(&mut self, size: usize) {
-        // Whoever has the house's reserve waits for nothing any more, or two could wait for each
-        // other's.
+        // A body with the process's reserve must not wait for its share as well: another body with
+        // the share's reserve could be waiting for this one.
         if self.house.reserve.is_some() {
             return;
         }
@@ -119,7 +119,7 @@ impl Paid {
     }
 }
 
-/// What one body has taken of one budget.
+/// A body's charge on one budget.
 struct Account {
     level: Level,
     /// Bytes covered by the permits.
@@ -176,7 +176,7 @@ impl BodyInProgress {
             }
             self.paid.pay(decoding.encoded_len() + decoded + step.held).await;
             self.bytes.extend_from_slice(&step.bytes);
-            // Others have their turn between two blocks.
+            // Decoding is CPU work: other tasks get their turn between two blocks.
             tokio::task::yield_now().await;
         }
         Ok(())

@@ -28,21 +28,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::message::SendError;
 
-/// The longest wait that a page sits out. After a longer one it would be another day, and nobody
-/// should wait for it in a worker.
+/// The longest wait that a page sits out. A longer one, such as for tomorrow's quota, must not keep
+/// a worker's slot.
 pub const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 /// So many seconds' worth of requests may queue for their turn in a process: pages beyond wait
 /// without an instance of their own.
 const CROWD_S: f64 = 10.0;
-/// How often one looks who waits for a slot that other hosts have.
+/// Pause between two queries for a free slot while other hosts have them all.
 const SLOT_POLL: Duration = Duration::from_millis(200);
 /// Requests taken at once, so that a quick API costs four statements a second and not one for each
 /// request.
 const TAKEN_PER_SECOND: f64 = 4.0;
-/// A request that was taken and not made in time is not made later, beside those whose turn it is
-/// then.
+/// Reserved requests older than this are dropped, so that they do not burst with the next ones.
 const LATE: Duration = Duration::from_secs(1);
-/// The most that one waits beyond a moment that many wait for.
+/// The most random delay that is added to a wait that many pages share.
 const JITTER_MAX: Duration = Duration::from_secs(5);
 /// The slowest rate, in requests a second: what is slower is said in requests a day.
 pub const RATE_MIN: f64 = 0.01;
@@ -57,7 +56,7 @@ const PER_DAY_MAX: u64 = 1_000_000_000;
 /// through for a free one.
 const AT_ONCE_MAX: u32 = 1_000;
 
-/// What an API allows a client. What is `None` has no limit.
+/// Limits on a client's requests to an API. A member that is `None` sets no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RateBudget {
     /// Requests a second, on average.
@@ -109,7 +108,8 @@ impl RateBudget {
         }
     }
 
-    /// What of this one counts beside an operator's own, which says nothing of it.
+    /// The limits of this budget, a connector's, that count beside the operator's own: those that
+    /// the operator has not set.
     #[must_use]
     pub fn beside(self, own: &Self) -> Self {
         let has_rate = own.per_second.is_some();
@@ -122,8 +122,8 @@ impl RateBudget {
         }
     }
 
-    /// The account that connectors have together which declare this for an API: no API's name has a
-    /// slash.
+    /// The name of the account that connectors share which declare this same budget for an API. It
+    /// has a slash, so it is never an API's name.
     pub fn declared_account(&self, api: &str) -> String {
         let Self { per_second, burst, per_day, concurrency, .. } = self;
         format!("{api}/{per_second:?}/{burst:?}/{per_day:?}/{concurrency:?}")
@@ -140,7 +140,7 @@ impl RateBudget {
     }
 }
 
-/// Why a page is not asked for now.
+/// Why a page has to wait before it is requested, and how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Throttled {
     /// What is spent, or who asked for it.
@@ -149,8 +149,8 @@ pub struct Throttled {
     pub wait: Duration,
 }
 
-/// Somebody who wants to know what a page waits for, and what its connector says. Called in the
-/// middle of things: it must be quick.
+/// Receives a page's waits and its connector's log lines. Called in the middle of a request, so an
+/// implementation must be quick.
 pub trait Waiting: Send + Sync {
     /// A page waits for its turn.
     fn throttled(&self, throttled: &Throttled);
@@ -159,7 +159,7 @@ pub trait Waiting: Send + Sync {
     fn logged(&self, _line: &str) {}
 }
 
-/// Whose budget it is, in the store and in this process.
+/// The owner of a budget, in the store and in this process.
 #[derive(Clone)]
 pub struct BudgetOwner {
     /// The store.
@@ -182,8 +182,8 @@ impl BudgetOwner {
 pub struct Budget {
     owner: BudgetOwner,
     rate: RateBudget,
-    /// Requests that were taken, by when each may be made. Whoever waits for one holds it, so that
-    /// they go in the order in which they came.
+    /// Reserved requests, by when each may be made. A page that waits for one holds the lock, so
+    /// that pages go in the order in which they came.
     taken: tokio::sync::Mutex<VecDeque<Instant>>,
     /// The source wants to be left alone until then, and why.
     held_off: Mutex<Option<(Instant, String)>>,
@@ -201,7 +201,7 @@ struct Slots {
     /// Held while one is taken.
     taking: tokio::sync::Mutex<()>,
     held: Mutex<BTreeSet<i64>>,
-    /// Whether one may have been taken whose number was not heard.
+    /// Whether a slot may have been taken although the store's answer was lost.
     uncertain: AtomicBool,
 }
 
@@ -238,7 +238,7 @@ impl Drop for Slot {
     }
 }
 
-/// What came of looking for a slot.
+/// The outcome of a query for a free slot.
 enum Looked {
     Taken(Slot),
     /// Others have them all; the permit of this process goes on waiting.
@@ -246,7 +246,8 @@ enum Looked {
     Failed(OwnedSemaphorePermit, StoreError),
 }
 
-/// Takes a slot, if there is one. To be run to its end: what it takes has to be given back.
+/// Takes a free slot, if there is one. Must run to its end, even for a page that is given up: a
+/// slot that was taken has to be given back.
 async fn look_for_slot(owner: BudgetOwner, slots: Arc<Slots>, most: i64, local: OwnedSemaphorePermit) -> Looked {
     let _turn = slots.taking.lock().await;
     if slots.uncertain.load(Ordering::Relaxed) {
@@ -320,8 +321,8 @@ impl Budget {
         }
     }
 
-    /// Pays for one request more of a page that is under way, and waits for its turn: for so many
-    /// milliseconds, as `waited` is told beforehand, the page is not to blame.
+    /// Takes one more request out of the budget for a page under way, and waits for its turn. Adds
+    /// the milliseconds to `waited` beforehand, since they do not count towards the page's time.
     pub(super) async fn request(&self, waited: &AtomicU64) -> Result<(), SendError> {
         let wait_for = async |wait: Duration| {
             waited.fetch_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -365,7 +366,7 @@ impl Budget {
     /// The source wants to be left alone for so long.
     pub async fn hold_off(&self, why: &str, wait: Duration) {
         self.note(why, wait);
-        // Those who share the budget learn it from their own answers if they have to.
+        // Other hosts learn it from their own answers if the store does not take it.
         if let Err(error) = self.owner.store.hold_off(self.owner.account(), wait).await {
             tracing::debug!(%error, "how long a source is left alone was not noted");
         }
@@ -439,8 +440,8 @@ impl Budget {
         let rate = self.rate.per_second.unwrap_or(f64::INFINITY);
         let interval = Duration::try_from_secs_f64(1.0 / rate).unwrap_or_default();
         let per_day = self.rate.per_day.map(|requests| i64::try_from(requests).unwrap_or(i64::MAX));
-        // One where there is no rate. One where a day's are counted: what is taken and not made in
-        // time is lost.
+        // One at a time where there is no rate, or a day's count: a reserved request that is not
+        // made in time is lost to the day.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let many = match self.rate.per_day {
             Some(_) => 1,
@@ -462,8 +463,8 @@ impl Budget {
         }
     }
 
-    /// When each may be made, of which the last is followed by the next one's turn in `next_in`
-    /// seconds.
+    /// The moments at which `many` reserved requests may be made; the turn of the request after the
+    /// last is in `next_in` seconds.
     fn spread(&self, next_in: f64, many: u32, interval: Duration) -> VecDeque<Instant> {
         let now = Instant::now();
         let burst = self.rate.burst.unwrap_or(1).saturating_sub(1);
@@ -476,13 +477,13 @@ impl Budget {
     }
 }
 
-/// What one waits beyond a moment that many wait for, so that they do not all come back at once.
+/// A random delay on top of a wait that many pages share, so that they do not all resume at once.
 fn jitter(wait: Duration) -> Duration {
     let most = u64::try_from((wait / 10).min(JITTER_MAX).as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(rand::rng().random_range(0..=most))
 }
 
-/// The budget is in the database, and nobody asks without it.
+/// The wait of a page whose budget cannot be read: no request is made without it.
 fn not_counted(error: &StoreError) -> Throttled {
     Throttled { why: format!("the request budget cannot be read: {error}"), wait: LATE }
 }

@@ -25,12 +25,12 @@ use super::{headers, rate_headers, retry_after, target};
 const REDIRECTS_MAX: usize = 5;
 /// The body of a request: records are fetched here, not delivered.
 const REQUEST_BODY_MAX: usize = 16 * 1024 * 1024;
-/// A token URL that takes longer for its whole answer is not answering: others wait for the token,
+/// Time limit of a request to a token URL, whole answer included: other pages wait for the token,
 /// and on SQLite for the file.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// A token URL's answer: a token and its description.
 const TOKEN_ANSWER_MAX: usize = 256 * 1024;
-/// What the host says that it is, where a connector does not.
+/// The `User-Agent` of requests for which the connector sets none.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("atlas-data-flow/", env!("CARGO_PKG_VERSION")));
 
 /// How much one page may ask for. Each has its row in the limits' table.
@@ -62,8 +62,8 @@ pub struct HttpClient {
     private: Connections,
     budget: BodyBudget,
     limits: HttpLimits,
-    /// Cancelled when another client waits for what this one holds: bodies must come faster than
-    /// the lowest rate then.
+    /// Cancelled when another client waits for the slot of this run: from then on, a body that
+    /// arrives below the lowest rate is given up.
     asked_back: CancellationToken,
 }
 
@@ -125,8 +125,8 @@ impl HttpClient {
         request: Request,
     ) -> Result<Answer, SendError> {
         let answer = self.send_within(endpoint, meter, request).await;
-        // A source can write what it was sent into whatever an error tells of it: a redirect's
-        // host, a reason of HTTP/2.
+        // A source can echo the credential into the text of an error: a redirect's host, for
+        // example.
         let answer = answer.map_err(|error| error.map_reason(|why| endpoint.redact(why)));
         meter.answered = answer.as_ref().ok().map(Answer::beginning);
         meter.passing_fault = match &answer {
@@ -221,7 +221,8 @@ impl HttpClient {
         let (url, headers, body) = (hop.url.clone(), hop.headers.clone(), hop.body.clone());
         let mut outgoing = Outgoing { url, headers, body };
         outgoing.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        // Here and nowhere else: nobody else gets it, be the request granted or not.
+        // The credential is added here and nowhere else: other origins never get it, even where
+        // requests to them are granted.
         let token = if endpoint.egress.is_below_base(&hop.url) {
             endpoint.credential.authorize(self, &endpoint.egress, &mut outgoing).await?
         } else {
@@ -229,7 +230,8 @@ impl HttpClient {
         };
         let request = request(hop.method.name(), &outgoing.url, outgoing.headers, outgoing.body.unwrap_or_default())?;
         let (sent, reused) = self.connections(pool).send(request, self.limits.body_bytes, meter.fresh).await;
-        // What breaks from its answer on is no matter of the connection's age.
+        // Once the answer has begun, a break is not the fault of a connection that was kept too
+        // long.
         meter.broke = Some(if sent.is_err() && reused { Broke::Kept } else { Broke::Otherwise });
         let response = sent?;
         headers::check_answer(response.headers())?;
@@ -248,13 +250,14 @@ impl HttpClient {
     ) -> Result<(u16, HeaderMap, Vec<u8>), SendError> {
         let request = request("POST", &url, headers, form.into())?;
         let exchange = async {
-            // Few, and not to be repeated behind anybody's back: on connections of their own.
+            // On a connection of its own: token requests are few, and the client must not repeat
+            // one silently after a stale connection.
             let (response, _) = self.connections(pool).send(request, TOKEN_ANSWER_MAX, true).await;
             let response = response?;
             headers::check_answer(response.headers())?;
             let (head, mut answer) = response.into_parts();
             let mut body = Vec::new();
-            // Others wait for the token too: it is never given up for a slot.
+            // Never given up for another client's turn: other runs wait for this token too.
             let never = CancellationToken::new();
             while let Some(chunk) = answer.chunk(&never).await? {
                 if body.len() + chunk.len() > TOKEN_ANSWER_MAX {
@@ -339,7 +342,7 @@ fn request(method: &str, url: &Url, headers: HeaderMap, body: Bytes) -> Result<h
     Ok(request)
 }
 
-/// Holds a redirect against what was granted. That it leads astray is the source's doing, not the
+/// Checks a redirect against the grants. A refusal is reported as the source's fault, not the
 /// connector's.
 pub(super) fn admit_redirect(endpoint: &Endpoint, next: &Hop) -> Result<Pool, SendError> {
     let origin = next.url.origin().ascii_serialization();

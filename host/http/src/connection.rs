@@ -54,7 +54,7 @@ const OVERHEAD_FREE: u64 = 1024 * 1024;
 const OVERHEAD_PER_BYTE: u64 = 8;
 /// Chunks of one body, and reads of one answer, that may be of any size.
 const PIECES_FREE: u64 = 64 * 1024;
-/// The mean size that they have to have beyond those, in bytes.
+/// The mean size, in bytes, that chunks and reads beyond those must have.
 const PIECE_MEAN_MIN: u64 = 16;
 
 /// Bytes a second below which a body ends when another client waits for the slot that its page
@@ -73,7 +73,7 @@ struct TooMuchOverhead;
 #[error("it is larger than {0} bytes as it is encoded")]
 struct EncodedTooLarge(usize);
 
-/// Why there can be no connections.
+/// Why the HTTP client could not be set up.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The process, or the system, has no file descriptor left to read the root certificates by.
@@ -97,7 +97,7 @@ pub(super) fn tls() -> Result<ClientConfig, ClientError> {
         if let ErrorKind::Io { inner, .. } = error.kind
             && is_out_of_files(&inner)
         {
-            // Those that were read before it would be all that this process trusts.
+            // Going on would trust only the certificates that were read before this error.
             return Err(ClientError::NoFiles(inner));
         }
     }
@@ -249,7 +249,7 @@ fn silence() -> String {
     format!("nothing came for {} s", READ_TIMEOUT.as_secs())
 }
 
-/// An error of a connection, by what it means.
+/// Classifies an error of a connection by its cause.
 fn sort(error: &(dyn Error + 'static), origin: &str, connect: bool) -> SendError {
     if let Some(refused) = find::<AddressRefused>(error) {
         return refused.clone().into();

@@ -43,7 +43,7 @@ impl Grant {
         target::parse_base_url(text).filter(is_origin).map(|url| url.origin())
     }
 
-    /// Reads a header's name. None: it is none, or one that no connector sets, whatever is granted.
+    /// Parses a header's name. `None` if it is malformed, or a header that no grant may name.
     pub fn parse_header(text: &str) -> Option<HeaderName> {
         headers::grantable(text)
     }
@@ -59,14 +59,14 @@ pub(super) enum Pool {
     Private,
 }
 
-/// What is granted for one client at one API.
+/// The requests that are allowed for one client at one API.
 #[derive(Debug, Clone)]
 pub struct Egress {
     base: Url,
     /// Whether the base URL may be at an address that is not public.
     private: bool,
-    /// Whether whoever set the base URL said so: if it is an address that no grant covers, that
-    /// alone counts.
+    /// Whether the operator set the base URL itself at such an address. For an address that no
+    /// grant covers, that alone counts.
     by_itself: bool,
     /// Further origins, and whether each may be at such an address.
     origins: Vec<(Origin, bool)>,
@@ -95,7 +95,7 @@ impl Egress {
         self
     }
 
-    /// The same for a connector that says that it needs these.
+    /// The same for a connector that declares these requests.
     #[must_use]
     pub(super) fn declaring(mut self, declared: &[RequestPattern]) -> Self {
         self.declared = declared.to_vec();
@@ -112,8 +112,8 @@ impl Egress {
         &self.base
     }
 
-    /// Whether a URL is where the credential belongs. An origin may be shared: what is not below
-    /// the base URL may be somebody else's.
+    /// Whether a URL is below the base URL, where alone the credential is sent. The rest of the
+    /// origin may belong to another tenant.
     pub(super) fn is_below_base(&self, url: &Url) -> bool {
         let (base, path) = (self.base.path(), url.path());
         let is_below = path.starts_with(base) || Some(path) == base.strip_suffix('/').filter(|base| !base.is_empty());
@@ -170,9 +170,9 @@ impl Egress {
         Ok(if private { Pool::Private } else { Pool::Public })
     }
 
-    /// Whether a request that only reads may carry a body: servers that do not expect one there
-    /// take it for the beginning of the connection's next request, whoever makes that (RFC 9110,
-    /// section 9.3.1).
+    /// Fails unless a GET or HEAD with a body is granted: a server that does not expect a body
+    /// there takes it for the beginning of the connection's next request, perhaps another client's
+    /// (RFC 9110, section 9.3.1).
     pub(super) fn check_body(&self, method: Method, url: &Url, body: &[u8]) -> Result<(), SendError> {
         if body.is_empty() || !method.only_reads() {
             return Ok(());
@@ -181,8 +181,8 @@ impl Egress {
             .map_err(|error| error.map_reason(|why| format!("{why}, as a request with a body has to be")))
     }
 
-    /// Over which connections a token may be asked for: a token URL obeys what holds for the base
-    /// URL beside it.
+    /// Checks a token URL, and returns the pool of connections for it. The grant for private
+    /// addresses of the base URL holds for it too.
     pub(super) fn check_token_url(&self, url: &Url) -> Result<Pool, SendError> {
         self.check_literal(url, self.private)?;
         Ok(if self.private { Pool::Private } else { Pool::Public })
@@ -211,8 +211,8 @@ impl Egress {
         Ok(())
     }
 
-    /// An address that stands in the URL itself: no resolver is asked about it. The URL standard
-    /// has already made one spelling of all (octal, hexadecimal, one number, fewer parts).
+    /// Checks an address that is written in the URL itself, which no resolver sees. The URL parser
+    /// has already normalised its spelling (octal, hexadecimal, one number, fewer parts).
     fn check_literal(&self, url: &Url, private: bool) -> Result<(), SendError> {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),

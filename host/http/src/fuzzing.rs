@@ -1,6 +1,6 @@
-//! What must hold of requests whatever a connector writes into them and a source redirects them to,
-//! and of an answer's headers whatever is in them. What is let through is looked at as it goes onto
-//! the wire, not as the code that let it through sees it.
+//! Fuzz targets for requests and for an answer's headers, whatever a connector writes into a
+//! request and a source redirects it to. An accepted request is checked as it goes onto the wire,
+//! not as the code that accepted it sees it.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -228,8 +228,8 @@ fn read_carelessly(mut bytes: &[u8]) -> Vec<char> {
     characters
 }
 
-/// Whoever connects sees the same kind of host: an address is public, and a name could not be taken
-/// for an address.
+/// Asserts that a URL's host is a public address, or a name that no resolver could take for an
+/// address.
 fn is_at_no_private_address(url: &Url) {
     let address: IpAddr = match url.host() {
         Some(Host::Ipv4(address)) => address.into(),
@@ -252,7 +252,7 @@ fn is_at_no_private_address(url: &Url) {
     assert!(!is_special && !address.is_loopback() && !address.is_unspecified() && !address.is_multicast(), "{url}");
 }
 
-/// It may end up on somebody's console.
+/// Asserts that an error has no control characters, since it may be printed on a terminal.
 fn is_shown_on_one_line(error: &SendError) {
     let shown = error.to_string();
     assert!(!shown.chars().any(char::is_control), "{shown:?}");

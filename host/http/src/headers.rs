@@ -1,6 +1,6 @@
-//! Which headers pass between a connector and a source. A connector's headers say what it asks for;
-//! they decide neither who asks nor where the request goes, nor how the connection is used. An
-//! answer's headers do not carry a credential back.
+//! Filters headers between a connector and a source. A connector's headers say what it asks for;
+//! none may set the identity of the caller, the route of the request or the use of the connection.
+//! Headers of an answer that carry a credential are withheld.
 
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -19,14 +19,13 @@ const HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Names and values of an answer's headers together. HTTP/1 is also held to hyper's 100 headers.
 pub(super) const ANSWER_HEADERS_BYTES_MAX: usize = 64 * 1024;
 
-/// What a connector sets without a grant, beside `Accept-*` and `If-*`: what it asks for, and who
-/// wrote it. All else is a server's own, and only the operator knows what it obeys.
+/// Headers that a connector may set without a grant, beside `Accept-*` and `If-*`. All others are
+/// particular to a server, and only the operator knows what it obeys.
 const FREE: [&str; 5] = ["accept", "content-type", "idempotency-key", "prefer", "user-agent"];
 const FREE_PREFIXES: [&str; 2] = ["accept-", "if-"];
 
-/// How the message travels, and in which form and pieces the answer comes: the host's own, also
-/// because no credential is found in an answer that comes in another form (RFC 9110, 9111,
-/// 9112).
+/// Headers of framing, encoding and ranges, which only the host sets, also because redaction finds
+/// no credential in an answer that comes in another form (RFC 9110, 9111, 9112).
 const FRAMING: [&str; 28] = [
     "accept-charset",
     "accept-encoding",
@@ -224,13 +223,13 @@ const IDENTITY_PARTS: [&str; 35] = [
     "webauth",
     "xtoken",
 ];
-/// What stands in the names of tokens that say nothing of who asks: they are against forgery, or
-/// say how far a list was read.
+/// Parts of the names of tokens that do not identify the caller: tokens against forgery, and
+/// cursors of lists.
 const OTHER_TOKENS: [&str; 7] = ["continuation", "csrf", "cursor", "next", "page", "sync", "xsrf"];
 
-/// Headers that a connector never sees. They carry a credential: one that the source sets, or the
-/// one that was sent and came back. Challenges are among them, since they are for whoever
-/// authenticates, which a connector does not, and some quote the credential that they refuse.
+/// Headers of an answer that a connector never sees, since they carry a credential: one that the
+/// source sets, or the one that was sent and came back. Challenges are among them: the host
+/// authenticates, not the connector, and some quote the credential that they refuse.
 const WITHHELD_HEADERS: [&str; 15] = [
     "api-key",
     "authentication-info",
@@ -249,8 +248,8 @@ const WITHHELD_HEADERS: [&str; 15] = [
     "x-session-token",
 ];
 
-/// What of a connector's headers goes along to another origin than it asked at: what kind of answer
-/// is wanted, and nothing that could be meant for the first one alone.
+/// The connector's headers that a redirect to another origin keeps: those that describe the wanted
+/// answer, and none that could be meant for the first origin alone.
 const ANYWHERE: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT];
 
 /// Whether a connector never sees this header. The name is in lower case.
@@ -308,8 +307,8 @@ pub(super) fn grantable(name: &str) -> Option<HeaderName> {
     name.parse().ok().filter(|name: &HeaderName| !is_hosts(name.as_str()))
 }
 
-/// Whether an answer is whole, and in no form but those that were asked for and read: nobody could
-/// look for a credential in another (RFC 9110, sections 8.4 and 15.3.7; RFC 9112, section 6.1).
+/// Fails unless an answer is whole and in an encoding that was asked for and can be read: redaction
+/// finds no credential in any other (RFC 9110, sections 8.4 and 15.3.7; RFC 9112, section 6.1).
 pub(super) fn check_form(status: u16, headers: &HeaderMap) -> Result<(), SendError> {
     let other = |name: HeaderName, known: &str| {
         let values = headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("?"));
@@ -358,7 +357,8 @@ fn is_hosts(name: &str) -> bool {
     !FREE.contains(&name) && (leads_astray(name) || has(name, &IDENTITY_WORDS, &IDENTITY_PARTS) || is_token(name))
 }
 
-/// Whether a name is that of a token that says who asks, with whatever before it or behind.
+/// Whether a name has a word that ends in `token`, and is not among [`OTHER_TOKENS`]: such a header
+/// identifies the caller.
 fn is_token(name: &str) -> bool {
     let dashed = dashed(name);
     let has_one = dashed.split('-').any(|word| word.ends_with("token") || word.ends_with("tokens"));
@@ -384,7 +384,7 @@ fn dashed(name: &str) -> String {
     name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
-/// Leaves what may be told to any origin.
+/// Removes all headers but those that may go to any origin ([`ANYWHERE`]).
 pub(super) fn keep_harmless(headers: &mut HeaderMap) {
     let names: Vec<HeaderName> = headers.keys().filter(|name| !ANYWHERE.contains(name)).cloned().collect();
     for name in names {

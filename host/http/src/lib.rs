@@ -2,7 +2,7 @@
 //! the bounded, decoded answer. A request is made once: whether a page is tried again is the
 //! pipeline's to decide.
 //!
-//! - `credentials` secrets, which of a client's goes where, and what keeps them from everybody else
+//! - `credentials` secrets, which of a client's goes where, and how they are kept from others
 //! - `token_request`  one request to a token URL
 //! - `token_answer`   what it answered, as other clients read it
 //! - `message`      requests, answers, and why there is none

@@ -92,7 +92,8 @@ impl Request {
         legible(&format!("{} {}{sign}{query}", self.method.name(), self.target))
     }
 
-    /// What a person recognises it by. Its maker is not trusted, so it is short and on one line.
+    /// A short form for messages. The connector that made the request is not trusted, so it is cut
+    /// and on one line.
     pub fn shown(&self) -> String {
         let target: String = self.target.chars().take(TARGET_SHOWN).collect();
         format!("{} {}", self.method.name(), target.escape_debug())
@@ -154,7 +155,7 @@ impl Answer {
         Self { body: Bytes::copy_from_slice(&self.body), ..self.clone() }
     }
 
-    /// Its status and the beginning of its body, on one line: what a person needs to see what came.
+    /// The status and the beginning of the body, on one line, for messages.
     pub(super) fn beginning(&self) -> String {
         let cut = self.body.get(..BEGINNING).unwrap_or(&self.body);
         let text = String::from_utf8_lossy(cut).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -255,8 +256,8 @@ impl SendError {
     }
 }
 
-/// Why a page's last request has no answer, where that decides who is told, whatever the connector
-/// makes of it.
+/// Why a page's last request was refused, for the refusals that the host reports itself, whatever
+/// error the connector returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The connector asked for what was not granted.
@@ -297,14 +298,15 @@ pub enum Broke {
     Otherwise,
 }
 
-/// What one page has asked for so far, and what its last request taught.
+/// The requests and bytes of one page so far, and the outcome of its last request.
 #[derive(Debug, Default)]
 pub struct PageMeter {
     pub(super) requests: u32,
     pub(super) bytes: usize,
     /// Requests that the client's budget has paid for already.
     pub paid: u32,
-    /// Milliseconds that requests wait for the client's budget, for whoever limits the page's time.
+    /// Milliseconds that requests waited for the client's budget, which the limit on the page's
+    /// time leaves out.
     pub waited: Arc<AtomicU64>,
     /// What of the budget is spent, and for how long, if that is why a request was not made.
     pub throttled: Option<(String, Duration)>,

@@ -1,6 +1,5 @@
-//! What an answer that redirects asks for next (RFC 9110, section 15.4). Redirects are followed
-//! here and not by the HTTP library, so that each is held against what was granted, like the first
-//! request.
+//! Makes the next request of a redirect (RFC 9110, section 15.4). Redirects are followed here and
+//! not by the HTTP library, so that each is checked against the grants, like the first request.
 
 use bytes::Bytes;
 use http::header::HeaderMap;

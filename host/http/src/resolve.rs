@@ -1,7 +1,7 @@
-//! From a host's name to the addresses that a connection may go to. What is refused is refused
-//! here, on the very addresses that are then connected to: a name that is looked up once for the
-//! check and once more for the connection could answer differently each time (DNS rebinding).
-//! Addresses that stand in a URL never come here; `egress` checks those.
+//! Resolves a host's name to the addresses that a connection may go to. Addresses are refused here,
+//! on the very list that is then connected to: a name that is looked up once for the check and once
+//! more for the connection could resolve differently each time (DNS rebinding). Addresses that are
+//! written in a URL never come here; `egress` checks those.
 
 use std::error::Error;
 use std::io;
@@ -61,8 +61,8 @@ pub(super) fn is_out_of_files(error: &io::Error) -> bool {
 /// Files that opening a database or an engine takes at once.
 const FILES_NEEDED: usize = 8;
 
-/// Whether so few file descriptors are left that whatever failed may have failed for that: what it
-/// had opened before is closed by now.
+/// Whether fewer than `FILES_NEEDED` file descriptors are left, so that the call that failed may
+/// have failed for that: the files that it had opened are closed by now.
 pub fn lacks_files() -> bool {
     let opened: Result<Vec<_>, _> = (0..FILES_NEEDED).map(|_| std::fs::File::open("/dev/null")).collect();
     opened.is_err_and(|error| is_out_of_files(&error))
@@ -87,12 +87,12 @@ impl FilteringResolver {
     }
 }
 
-/// Whether everybody may connect to such an address.
+/// Whether a connection without a grant may go to an address.
 pub(super) fn public_only(address: IpAddr) -> bool {
     class(address).reach() == Reach::Anybody
 }
 
-/// Whether one may who was granted addresses that are not public.
+/// Whether a connection with a grant for private addresses may go to an address.
 pub(super) fn private_too(address: IpAddr) -> bool {
     class(address).reach() != Reach::ByItself
 }
@@ -128,8 +128,8 @@ impl Service<Name> for FilteringResolver {
     }
 }
 
-/// Whether a base URL is at addresses that are not public, and at no others: then whoever sets it
-/// by hand means that.
+/// Whether all addresses of a base URL are private. An operator who sets such a URL by hand means
+/// to grant them.
 pub async fn is_private(url: &Url) -> bool {
     let addresses = match url.host() {
         Some(Host::Ipv4(address)) => vec![IpAddr::V4(address)],

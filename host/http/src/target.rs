@@ -12,8 +12,7 @@ use super::message::SendError;
 
 /// The longest URL. Servers take 8 KiB as a rule.
 const URL_MAX: usize = 16 * 1024;
-/// How often a segment is decoded. Nobody encodes what is encoded four times over, except to get it
-/// past somebody.
+/// How often a segment is decoded. Four levels of encoding have no use but to get past a check.
 const DECODED_MAX: usize = 4;
 
 /// Reads a base URL as operators type it: http or https, a host, no credential in it, no query. Its
@@ -132,8 +131,8 @@ pub(super) fn is_no_segment(segment: &str) -> bool {
     climbs(segment) || decoded(segment).is_none_or(|p| vanishes(&p) || p.iter().any(|b| b"/\\?#".contains(b)))
 }
 
-/// A segment decoded until nothing is left to decode, and folded. None: decoded too often, or to
-/// what only some servers take for a character.
+/// Decodes a segment until nothing is left to decode, and folds it. `None` if that takes too many
+/// rounds, or yields bytes that only some servers take for a character.
 fn decoded(segment: &str) -> Option<Vec<u8>> {
     let mut plain = folded(segment.as_bytes())?;
     for _ in 0..=DECODED_MAX {
@@ -149,8 +148,8 @@ fn decoded(segment: &str) -> Option<Vec<u8>> {
     None
 }
 
-/// As servers read it that normalise what they are asked for (Unicode's NFKC, or the best fit of a
-/// Windows code page). None: a character stands there in more bytes than it takes.
+/// Folds a segment like servers that normalise paths (Unicode's NFKC, or the best fit of a Windows
+/// code page). `None` for overlong UTF-8.
 fn folded(plain: &[u8]) -> Option<Vec<u8>> {
     if is_overlong(plain) {
         return None;

@@ -61,11 +61,11 @@ fn strict(mut answer: Map<String, Value>) -> Vec<u8> {
     Value::Object(answer).to_string().into_bytes()
 }
 
-/// What programs write that turn nothing into a text.
+/// Texts that programs write for a missing value.
 const NOTHING: [&str; 7] = ["null", "undefined", "none", "nil", "false", "[]", "{}"];
 
-/// A member that is a text and says something: a token has a visible character (RFC 6749,
-/// appendix A).
+/// A member's text, unless it is blank or stands for a missing value: a token has a visible
+/// character (RFC 6749, appendix A).
 fn text<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     let says_something = |text: &&str| {
         let plain = text.trim().trim_matches(['"', '\'']);

@@ -29,14 +29,14 @@ pub fn token_url_fits(text: &str) -> bool {
     parse_http_url(text).is_some()
 }
 
-/// What is asked of a token URL.
+/// A request to a token URL.
 pub(super) struct TokenRequest<'a> {
     grant: TokenGrant,
     parts: &'a Parts,
     url: TokenUrl,
 }
 
-/// What it answered.
+/// The tokens that a token URL returned.
 pub(super) struct Exchanged {
     pub(super) access: AccessToken,
     /// The refresh token to use from now on, if it is another.
@@ -116,7 +116,8 @@ fn exchanged(answer: &BasicTokenResponse) -> Exchanged {
     }
 }
 
-/// What is wrong, by what can be done about it. Never the answer itself: tokens may stand in it.
+/// Classifies a token URL's error by what can be done about it. Never quotes the answer itself,
+/// which may hold tokens.
 fn sorted(error: RequestTokenError<SendError, BasicErrorResponse>) -> SendError {
     match error {
         RequestTokenError::Request(error) if error.is_passing_fault() => SendError::Renewal(error.to_string()),

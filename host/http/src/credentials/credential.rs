@@ -1,4 +1,5 @@
-//! What is added to a request, and only to a request towards the endpoint's own origin.
+//! Credentials and how each is added to a request, which is done only below the endpoint's base
+//! URL.
 
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Credential {
-    /// Takes from the parts what the scheme needs. They are all there.
+    /// Builds the credential of a scheme from its parts, which the caller has checked to be there.
     pub(super) fn new(
         scheme: &AuthScheme,
         parts: &Parts,
@@ -81,7 +82,7 @@ impl Credential {
         })
     }
 
-    /// What is sent and stands in none of the parts.
+    /// A secret that is sent and is none of the parts as it stands, so that it is redacted as well.
     pub(super) fn derived(&self) -> Option<Secret> {
         match self {
             Self::Basic(pair) => Some(pair.clone()),
@@ -136,7 +137,8 @@ fn set_header(outgoing: &mut Outgoing, name: HeaderName, before: &str, secret: &
     Ok(())
 }
 
-/// In the place of parameters of that name, which a redirect may have carried along.
+/// Sets a query parameter. Replaces those of the same name, which a redirect may have carried
+/// along.
 fn set_query(url: &mut Url, name: &str, secret: &Secret) {
     let others: Vec<(String, String)> =
         url.query_pairs().filter(|(key, _)| key != name).map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
@@ -146,8 +148,8 @@ fn set_query(url: &mut Url, name: &str, secret: &Secret) {
     url.query_pairs_mut().append_pair(name, secret.expose());
 }
 
-/// In the place of the string that the connector left there, and of nothing else: the body is not
-/// read and written anew.
+/// Replaces the string at a pointer of the JSON body by the secret. Splices the bytes: the rest of
+/// the body stays as the connector wrote it.
 fn set_in_body(outgoing: &mut Outgoing, pointer: &atlas_json::Pointer, secret: &Secret) -> Result<(), SendError> {
     let missing = || {
         let why = format!("the body has no string at {:?}, where the credential is to stand", pointer.as_str());

@@ -1,5 +1,5 @@
-//! Which of a client's credentials goes where. Where that is comes from the operator alone; a
-//! connector only says in which form its API expects it.
+//! Pairs a client's credential with the base URL that it is sent to. The base URL comes from the
+//! operator alone; a connector only declares in which form its API expects the credential.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +17,15 @@ use super::oauth::{OAuthSession, TokenSessions};
 use super::redact::Redactor;
 use super::scheme::AuthScheme;
 
-/// Where a client's API is, and what opens it. Not printable: it holds the credential.
+/// A client's API: its base URL, grants, budgets and credential. Not printable, since it holds the
+/// credential.
 #[derive(Clone)]
 pub struct Endpoint {
     /// Where requests may go.
     pub(crate) egress: Egress,
     pub(crate) credential: Credential,
     redactor: Arc<Redactor>,
-    /// What takes the client's secret settings out of answers.
+    /// Redacts the client's secret settings in answers.
     settings: Option<Arc<Redactor>>,
     /// What the client may ask of the API: the operator's budget first, then what the connector
     /// declares beside it.
@@ -55,7 +56,7 @@ pub enum CredentialError {
         /// The API asked for.
         api: String,
     },
-    /// The registered base URL is none.
+    /// The registered base URL is malformed.
     #[error("the registered base URL {url:?} is not an http or https URL")]
     BadBaseUrl {
         /// What is registered.
@@ -87,7 +88,7 @@ pub enum CredentialError {
     /// A token with characters that no header can carry.
     #[error("the registered token has characters that an HTTP header cannot carry")]
     BadToken,
-    /// The token URL is none.
+    /// The registered token URL is malformed.
     #[error("the registered token URL {url:?} is not an http or https URL")]
     BadTokenUrl {
         /// What is registered, without what may be a secret.
@@ -112,8 +113,8 @@ impl Endpoint {
             }
             Some(own) => (own.base_url, own.private, own.credential.map(Parts::of_token)),
             None => {
-                // A route's connector says which API it is of, and must not choose by that whose
-                // token it gets.
+                // A connector names the API of its route itself, so that name alone must not give
+                // it the default token: the operator has bound the default to APIs.
                 let base = access.default_base_url.ok_or_else(|| CredentialError::NoBaseUrl { api: api.to_owned() })?;
                 if access.default_for != DefaultFor::ThisApi {
                     return Err(CredentialError::NotServed { api: api.to_owned() });
@@ -137,8 +138,8 @@ impl Endpoint {
         })
     }
 
-    /// The same, with its access tokens renewed in the store: by one session for the client and
-    /// API, whoever asks.
+    /// The same endpoint, with access tokens that are renewed and stored by the one session that
+    /// all runs of the client and API share.
     #[must_use]
     pub fn renewed_in(mut self, store: &Arc<dyn Store>, sessions: &TokenSessions, cliente_id: i32, api: &str) -> Self {
         if let Credential::OAuth(session) = &self.credential {
@@ -152,7 +153,7 @@ impl Endpoint {
         self.redactor().clean_text(text)
     }
 
-    /// What takes this endpoint's secrets out of answers.
+    /// The redactor of this endpoint's secrets, settings included.
     pub(crate) fn redactor(&self) -> Arc<Redactor> {
         let credential = match &self.credential {
             Credential::OAuth(session) => session.redactor(),
@@ -171,9 +172,9 @@ impl Endpoint {
         Self { settings, ..self }
     }
 
-    /// Whether a page whose access token was refused is to be asked for once more: the first time
-    /// that it is. The next request has another token then. `generation` is the refused token's
-    /// number.
+    /// Whether to request a page again after its access token, number `generation`, was refused:
+    /// true the first time for each page. The session is then told to renew that token before the
+    /// next request.
     pub fn repeats_after_refusal(&self, cursor: Option<&str>, generation: u64) -> bool {
         let Credential::OAuth(session) = &self.credential else { return false };
         let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,7 +185,7 @@ impl Endpoint {
         first
     }
 
-    /// Notes that a page was answered: should its token be refused later, that is another matter.
+    /// Notes that a page was answered, so that a later refusal of its token allows another repeat.
     pub fn answered(&self, cursor: Option<&str>) {
         if let Credential::OAuth(_) = &self.credential {
             self.repeated.lock().unwrap_or_else(PoisonError::into_inner).remove(&cursor.map(str::to_owned));

@@ -1,5 +1,4 @@
-//! What opens an API, and how it is kept from everybody else: from connectors, logs, messages and
-//! rejected rows.
+//! Credentials of APIs, and how they are kept from connectors, logs, messages and rejected rows.
 //!
 //! A secret leaves this room only through [`Secret::expose`](atlas_model::Secret::expose), towards
 //! the store that keeps it and the request that it is sent with. Its type cannot be printed,

@@ -1,9 +1,10 @@
-//! OAuth 2 access tokens: got from the token URL that the operator registered, kept in the store,
-//! and renewed once for everybody who waits, however many pages, scraps and hosts that are.
+//! OAuth 2 access tokens: requested from the token URL that the operator registered, kept in the
+//! store, and renewed once for all pages, scraps and hosts that wait for one.
 //!
 //! Within a process there is one [`OAuthSession`] for a client's credential at an API, and one
-//! renewal in it at a time. Between processes the store's lock does the same: whoever has it looks
-//! first whether somebody else has renewed meanwhile. A refresh token that the source replaces is
+//! renewal in it at a time. Between processes the store's lock does the same: its holder first
+//! checks whether another process has renewed meanwhile. A refresh token that the source replaces
+//! is
 //! stored, with the access token beside it, before either is used. What the store would not take,
 //! the session keeps, and stores before it asks for anything else. So a rotating token is lost only
 //! with a process that ends between the source's answer and that COMMIT, which no client can mend.
@@ -30,8 +31,8 @@ use super::scheme::TokenGrant;
 /// Tokens that are looked for in answers beside the present parts and the token in use: those that
 /// were learned last.
 const TOKENS_KNOWN: usize = 12;
-/// How often tokens that the source has handed out are tried to be stored: the old refresh token
-/// may be worth nothing now.
+/// Attempts at storing new tokens: they must not be lost, since the old refresh token may no longer
+/// be valid.
 const KEEP_TRIES: u32 = 5;
 const KEEP_PAUSE: Duration = Duration::from_millis(500);
 /// How long all of those tries may take: with a token URL's 20 s, less than the lock on the
@@ -40,8 +41,8 @@ const KEEP_MAX: Duration = Duration::from_secs(20);
 /// How long the lock is waited for, with all that may be between this process and the database.
 const LOCK_MAX: Duration = Duration::from_secs(120);
 const SILENT: &str = "the database does not answer";
-/// How long a refusal counts as a passing fault after somebody's lock was taken who may come back
-/// with a new refresh token.
+/// How long a refusal counts as a passing fault after an expired lock of another process was taken
+/// over: that process may still store a new refresh token.
 const DOUBT: Duration = Duration::from_secs(60);
 /// How long a program that ends waits for renewals under way.
 const SETTLING_MAX: Duration = Duration::from_secs(30);
@@ -55,11 +56,11 @@ pub struct OAuthSession {
     grant: TokenGrant,
     keeper: Option<Keeper>,
     current: Mutex<Current>,
-    /// Held by whoever renews. In it, what an earlier renewal got and could not store.
+    /// Held during a renewal. Contains the tokens that an earlier renewal got and could not store.
     renewing: Arc<tokio::sync::Mutex<Option<Unstored>>>,
     known: Mutex<Known>,
     redactor: RwLock<Arc<Redactor>>,
-    /// When somebody's lock was taken whose time was over.
+    /// When an expired lock of another process was last taken over.
     doubtful: Mutex<Option<Instant>>,
 }
 
@@ -86,8 +87,8 @@ impl Current {
 
 /// What a token URL handed out, as it is to be stored.
 struct Unstored {
-    /// The parts that it was got with. Where others are stored, the operator has replaced the
-    /// credential.
+    /// The parts that the tokens were requested with. If the store has others, the operator has
+    /// replaced the credential.
     before: Parts,
     /// The parts to use from now on.
     parts: Parts,
@@ -108,7 +109,7 @@ impl Unstored {
     }
 }
 
-/// What is looked for in answers, beside the token in use.
+/// Secrets that are redacted in answers, beside the token in use.
 #[derive(Clone, Default)]
 struct Known {
     /// The parts as they were last seen in the store: as long as they are those, they are looked
@@ -126,7 +127,8 @@ impl Known {
         self.tokens.drain(..surplus);
     }
 
-    /// What is no part any more may be echoed for a while.
+    /// Replaces the parts, and keeps the old ones among the secrets to redact: a source may echo
+    /// them for a while.
     fn replace_parts(&mut self, parts: &Parts) {
         let before = std::mem::replace(&mut self.parts, parts.clone());
         for part in before.hidden() {
@@ -159,7 +161,7 @@ impl OAuthSession {
         Ok(session)
     }
 
-    /// One that begins with what this one has, and renews it.
+    /// A session that starts with this one's token, and renews it with a keeper.
     fn kept_in(&self, keeper: Keeper) -> Self {
         let access = lock(&self.current).access.clone();
         Self {
@@ -189,7 +191,7 @@ impl OAuthSession {
             return Ok(token);
         }
         let turn = Arc::clone(&self.renewing).lock_owned().await;
-        // Somebody else may have renewed while this one waited for its turn.
+        // Another page may have renewed the token while this one waited for its turn.
         let usable = lock(&self.current).usable();
         if let Some(token) = usable {
             return Ok(token);
@@ -213,7 +215,7 @@ impl OAuthSession {
     ) -> Result<(Secret, u64), SendError> {
         let keeper =
             self.keeper.as_ref().ok_or_else(|| SendError::Denied("there is no store for tokens".to_owned()))?;
-        // First of all: the refresh token that is stored may be worth nothing now.
+        // Stored before a new renewal: the refresh token in the store may no longer be valid.
         keeper.keep_rest(&mut unstored).await?;
         let held = keeper.lock().await?;
         if !same_account(&lock(&self.known).parts, held.parts()) {
@@ -253,14 +255,16 @@ impl OAuthSession {
             }
             Ok(false) => Err(SendError::Renewal("the credential was replaced meanwhile".to_owned())),
             Err(error) => {
-                // Without a new refresh token there is nothing that could not be got again.
+                // Without a new refresh token nothing is lost: the access token can be requested
+                // again.
                 *unstored = Some(new).filter(Unstored::has_other_parts);
                 Err(error)
             }
         }
     }
 
-    /// A refusal, if nobody else may have the refresh token that took the refused one's place.
+    /// Turns a refusal into a passing fault while another process may hold the refresh token that
+    /// replaced the refused one.
     fn believed(&self, error: SendError) -> SendError {
         let doubtful = lock(&self.doubtful).is_some_and(|since| since.elapsed() < DOUBT);
         match error {
@@ -271,7 +275,8 @@ impl OAuthSession {
         }
     }
 
-    /// Whether a token that is stored is of use: another process may have got it.
+    /// Whether the access token in the store, perhaps renewed by another process, is fresh and not
+    /// the one that was refused.
     fn can_use(&self, access: &AccessToken) -> bool {
         let current = lock(&self.current);
         let refused = current.access.as_ref().filter(|_| current.refused);
@@ -285,8 +290,8 @@ impl OAuthSession {
         (token, current.generation)
     }
 
-    /// Notes that the source refused a token: the next one who needs it renews it, unless that was
-    /// done already, or only just.
+    /// Notes that the source refused a token, so that the next request renews it, unless it was
+    /// replaced already, or is only seconds old.
     pub(super) fn refuse(&self, generation: u64) {
         let mut current = lock(&self.current);
         if current.generation == generation && !current.is_young() {
@@ -294,7 +299,7 @@ impl OAuthSession {
         }
     }
 
-    /// What takes the session's secrets out of answers.
+    /// The redactor of the session's secrets.
     pub(super) fn redactor(&self) -> Arc<Redactor> {
         Arc::clone(&self.redactor.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -332,7 +337,7 @@ struct Keeper {
     pause: Duration,
 }
 
-/// Where a credential is kept: in a store, and in tests where they like.
+/// Where a credential is kept: the store, or a stand-in of the tests.
 #[async_trait]
 trait Vault: Send + Sync {
     /// Locks the credential for one holder among all processes.
@@ -360,9 +365,8 @@ impl Keeper {
         locked.map_err(silent).flatten().map_err(store_error)
     }
 
-    /// Stores what the source handed out, and says whether it stands there now: it does not where
-    /// the operator has replaced what it was got with. Where the lock was lost meanwhile, takes it
-    /// once more.
+    /// Stores new tokens, and returns whether they are stored now: they are not where the operator
+    /// has replaced the credential meanwhile. Takes the lock once more where it was lost.
     async fn keep(&self, mut held: Box<dyn CredentialLock>, new: &Unstored) -> Result<bool, SendError> {
         let mut tries = 1;
         let given_up = tokio::time::Instant::now() + KEEP_MAX;
@@ -392,8 +396,8 @@ impl Keeper {
         }
     }
 
-    /// Stores what an earlier renewal could not, if there is any. What goes with a credential that
-    /// the operator has replaced since is of no use any more.
+    /// Stores the tokens that an earlier renewal could not, if there are any. Drops them if the
+    /// operator has replaced the credential since.
     async fn keep_rest(&self, rest: &mut Option<Unstored>) -> Result<(), SendError> {
         if let Some(unstored) = rest {
             self.keep(self.lock().await?, unstored).await?;
@@ -403,11 +407,11 @@ impl Keeper {
     }
 }
 
-/// Whose a session is.
+/// The owner of a session: client, API and grant.
 type Owner = (i32, String, TokenGrant);
 
 /// The sessions of a process: for a client and API the one of its present credential, and those of
-/// credentials before as long as somebody uses them.
+/// earlier credentials for as long as runs use them.
 #[derive(Default)]
 pub struct TokenSessions(Mutex<HashMap<Owner, Vec<Arc<OAuthSession>>>>);
 
@@ -443,7 +447,7 @@ impl TokenSessions {
             for session in sessions {
                 let mut unstored = session.renewing.lock().await;
                 if let Some(keeper) = &session.keeper {
-                    // Whoever asked for the token was told what is wrong.
+                    // The renewal itself has reported the error already.
                     let _ = keeper.keep_rest(&mut unstored).await;
                 }
             }
@@ -468,7 +472,7 @@ fn same_parts(one: &Parts, other: &Parts) -> bool {
     same(&one.to_json(), &other.to_json())
 }
 
-/// Whether two credentials differ in no more than what a source replaces.
+/// Whether two credentials differ in the refresh token alone, which the source replaces.
 fn same_account(one: &Parts, other: &Parts) -> bool {
     let lasting = |parts: &Parts| {
         let mut parts = parts.clone();

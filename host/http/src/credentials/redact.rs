@@ -1,12 +1,12 @@
-//! Secrets taken out of whatever a source answers, before a connector, a log or a row sees it. A
-//! source that echoes its request would otherwise hand the credential to a connector that nobody
-//! trusts.
+//! Redacts secrets in a source's answers before a connector, a log or a row sees them. A source
+//! that echoes its request would otherwise hand the credential to a connector, which is not
+//! trusted.
 //!
 //! A secret is found as it is, in UTF-16 and UTF-32, in hexadecimal (of either case, its bytes
 //! together or apart), in Base64 (both alphabets, at any offset in what was encoded, on one line or
 //! several), and in each as JSON, URLs and HTML escape them, character by character and up to three
-//! times over. It is not found in pieces, hashed or encrypted: whoever the credential was sent to
-//! can always hand it on in a form that nobody recognises.
+//! times over. It is not found in pieces, hashed or encrypted: the source that received the
+//! credential can always pass it on in a form that cannot be recognised.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ const HEX_SEPARATORS: [&str; 4] = ["", " ", ":", "-"];
 pub(crate) struct Redactor {
     bodies: Option<Scanner>,
     texts: Option<Scanner>,
-    /// What others look for, one after the other.
+    /// Further redactors, applied one after the other.
     others: Vec<Arc<Redactor>>,
 }
 
@@ -113,7 +113,7 @@ impl Scanner {
         // A form writes a space as `+`.
         let spaced = secrets.iter().filter(|secret| memchr(b' ', secret).is_some());
         patterns.extend(spaced.map(|s| s.iter().map(|b| if *b == b' ' { b'+' } else { *b }).collect()));
-        // One that looks escaped itself is read as such beside an escape.
+        // A secret that contains an escape is unescaped too wherever the text has another escape.
         patterns.extend(secrets.iter().filter_map(|s| View::of(s)).map(|view| view.bytes).filter(|s| s.len() >= min));
         patterns.extend(secrets.iter().flat_map(|secret| in_wide_characters(secret)));
         patterns.extend(secrets.iter().flat_map(|secret| in_hexadecimal(secret)));
