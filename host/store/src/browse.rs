@@ -1,12 +1,12 @@
-//! What people look at: scraps, the pages of one, records. Always a part at a time, from a key on,
-//! so that the last part costs no more than the first.
+//! Queries of the page and the API: scraps, the pages of one, records. All are read a part at a
+//! time, from a key on, so that the last part costs no more than the first.
 
 use async_trait::async_trait;
 use atlas_model::{HostRow, PageRow, RawRecord, RecordFilter, Scrap, ScrapFilter, ScrapSums, StepTotal};
 
 use crate::StoreError;
 
-/// Looking. Nothing here changes anything.
+/// Queries that change nothing.
 #[async_trait]
 pub trait Browse: Send + Sync {
     /// The newest scraps first, at most `limit`. Slices are not among them unless they are asked

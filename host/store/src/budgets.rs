@@ -14,13 +14,14 @@ pub trait Budgets: Send + Sync {
     /// Takes requests out of a budget.
     async fn reserve(&self, account: Account<'_>, asked: RequestsAsked) -> Result<Reserved, StoreError>;
 
-    /// Grants nothing for so long, whoever asks. A longer time that was set before stays.
+    /// Refuses all requests of an account for so long, from all hosts. A longer time that was set
+    /// before stays.
     async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError>;
 
     /// For how long nothing is granted.
     async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError>;
 
-    /// Takes one of so many slots for a host that is seen; none: others have them all.
+    /// Takes one of so many slots for a host that is seen; `None` while others have them all.
     async fn take_slot(&self, account: Account<'_>, slots: i64, host: &str) -> Result<Option<i64>, StoreError>;
 
     /// Gives back what a host has of an account's slots, but for these.

@@ -1,5 +1,5 @@
-//! Changes of clients: a token, where an API is, and what goes there change together or not at all,
-//! so that nobody ever reads a credential beside a base URL that it was not meant for.
+//! Changes of clients. A token, an API's base URL and its credential change together or not at all,
+//! so that no reader ever gets a credential beside a base URL that it was not meant for.
 
 use async_trait::async_trait;
 use atlas_model::{Access, ApiChange, Client, ClientWrite, Parts, Secret, StoreKey};
@@ -43,10 +43,10 @@ pub trait Clients: Send + Sync {
     }
 
     /// Locks an API's credential of several parts, for one holder among all processes: waits for
-    /// the one who has it, and gives it as it stands then. [`Fault::Missing`]: there is none (any
-    /// more). A holder that is not heard of again, a dead one perhaps, has it for
-    /// [`CREDENTIAL_LEASE`](crate::CREDENTIAL_LEASE). No transaction and no connection is kept for
-    /// it.
+    /// the present holder, and returns the credential as it stands then. [`Fault::Missing`] if
+    /// there is none (any more). A holder that is not heard of again, perhaps because its process
+    /// died, keeps it for [`CREDENTIAL_LEASE`](crate::CREDENTIAL_LEASE). The lock is a lease in the
+    /// row: it holds no transaction and no connection.
     async fn lock_credential(&self, cliente_id: i32, api: &str) -> Result<Box<dyn CredentialLock>, StoreError>;
 
     /// Seals every secret with a new key, all or none, and gives how many they were. What is in the

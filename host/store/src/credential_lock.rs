@@ -11,8 +11,8 @@ use crate::StoreError;
 /// the tries to store its answer.
 pub const CREDENTIAL_LEASE: Duration = Duration::from_secs(45);
 
-/// A credential that nobody else renews meanwhile. Dropped, it has changed nothing, and is
-/// anybody's once its time is over.
+/// An exclusive lock on a credential, under which its access token is renewed. Dropped without a
+/// call of [`keep`](Self::keep), it changes nothing, and the lock is free once its lease ends.
 #[async_trait]
 pub trait CredentialLock: Send + Sync {
     /// The parts, as they stand now.
@@ -21,15 +21,15 @@ pub trait CredentialLock: Send + Sync {
     /// The access token that was got last.
     fn access(&self) -> Option<&AccessToken>;
 
-    /// Whether somebody had it whose time was over: they may be frozen, with an answer of the token
-    /// URL in their hands.
+    /// Whether the lock was taken over from a holder whose lease had ended. Its process may only be
+    /// frozen, and hold tokens that it has not stored yet.
     fn is_in_anothers_place(&self) -> bool;
 
-    /// Stores both, durably, and lets go. [`Fault::Collision`](crate::Fault::Collision): the lock
-    /// was lost, and the credential is to be looked at again: its time was over, or the operator
-    /// replaced what it was for.
+    /// Stores parts and access token, durably, and releases the lock.
+    /// [`Fault::Collision`](crate::Fault::Collision) if the lock was lost, because its lease ended
+    /// or the operator replaced the credential: the caller has to read the credential again.
     async fn keep(&self, parts: &Parts, access: &AccessToken) -> Result<(), StoreError>;
 
-    /// Lets go.
+    /// Releases the lock.
     async fn release(self: Box<Self>);
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// A clash between transactions (deadlock, serialisation, a unique index other than the
-    /// hash's): the same again.
+    /// hash's): repeat the call.
     Collision,
     /// The data itself was refused: with several records, find the one.
     Poison,
@@ -22,13 +22,13 @@ pub enum Fault {
     /// A statement took longer than it may ([`STATEMENT_MAX`](crate::STATEMENT_MAX)), and was
     /// ended: at once, the same again would most likely take as long.
     TooSlow,
-    /// Somebody else has the scrap now.
+    /// Another process has claimed the scrap since.
     LeaseLost,
-    /// It is there already.
+    /// The row to be added is there already.
     Exists,
-    /// What the call builds upon is not there.
+    /// A row that the call refers to is not there.
     Missing,
-    /// It cannot go: other rows point to it.
+    /// The row cannot be removed, since other rows refer to it.
     InUse,
     /// A stored credential would go elsewhere than it was given for.
     Guarded,
@@ -40,15 +40,15 @@ pub enum Fault {
     KeyMissing,
     /// A sealed secret does not open: the key is another one, or the value was changed or moved.
     KeyWrong,
-    /// None of these: a bug, something for a person.
+    /// None of these: a bug, or a fault for the operator to look into.
     Other,
 }
 
 /// What is known of an error beside what can be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trait {
-    /// It may be one record's doing although the database says that it lacks something: a statement
-    /// is cancelled, or out of memory, for everybody or for what it carries.
+    /// One record may be the cause although the database reports a lack of its own: a statement may
+    /// be cancelled, or run out of memory, because of the server or because of the record in it.
     MaybeARecords,
     /// The database's user lacks a right: no migration mends that.
     LacksARight,
@@ -93,7 +93,7 @@ impl StoreError {
         Self { trait_of, ..self }
     }
 
-    /// Whether it may be one record's doing although it passes as a rule.
+    /// Whether one record may be the cause, although such an error passes by itself as a rule.
     pub fn may_be_a_records(&self) -> bool {
         self.fault == Fault::Unavailable && self.trait_of == Some(Trait::MaybeARecords)
     }
@@ -109,7 +109,7 @@ impl StoreError {
         Self { fault: Fault::Poison, ..self }
     }
 
-    /// What it is about: empty where the database knows it alone.
+    /// The row, value or reason that the store itself names; empty for an error of the database.
     pub fn detail(&self) -> &str {
         self.detail.as_deref().unwrap_or_default()
     }

@@ -33,7 +33,7 @@ pub trait Frontier: Send + Sync {
     /// Opens the next sweep with the first page in its frontier. Repeating it changes nothing.
     async fn open_sweep(&self, lease: &Lease, sweep: i32) -> Result<(), StoreError>;
 
-    /// What one page held, once it is done.
+    /// The facts of a page, once it is done.
     async fn page_facts(&self, lease: &Lease, page: PageKey) -> Result<Option<PageFacts>, StoreError>;
 
     /// What a whole sweep added up to.

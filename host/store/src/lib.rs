@@ -1,4 +1,5 @@
-//! What is asked of a database, by room, and errors sorted by what can be done about them.
+//! The interface to the database, one trait for each kind of row, and errors sorted by what can be
+//! done about them.
 //!
 //! A store decides nothing about scraps: it does what the pipeline says, each call atomic. Which
 //! database is behind it, nothing here knows: no SQL, and no driver.
@@ -55,5 +56,6 @@ pub use self::settings::Settings;
 pub use self::store::Store;
 pub use self::usage::Usages;
 
-/// How long one statement may take that every client waits for, or that people wait for who look.
+/// Time limit of one statement of the queue, schedules or budgets, which all clients wait for, or
+/// of a page's query, which a person waits for.
 pub const STATEMENT_MAX: Duration = Duration::from_secs(20);

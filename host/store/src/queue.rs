@@ -1,26 +1,26 @@
 //! The queue that workers take scraps from: the scraps themselves, and the processes that run them.
 //!
-//! A scrap is somebody's as long as the process that took it is seen, whatever it does; after that,
-//! anybody's. What protects the table is not this but the epoch: a process that was thought dead
-//! and comes back writes nothing.
+//! A scrap belongs to the process that took it for as long as that process is seen, whatever it
+//! does; after that, any host may take it. The table is protected by the epoch, not by this: a
+//! process that was thought dead and comes back writes nothing.
 
 use async_trait::async_trait;
 use atlas_model::{Asked, Host, Lease, Offer, Standing};
 
 use crate::StoreError;
 
-/// Taking scraps, and telling those who run them. Every call is atomic.
+/// Taking scraps, and passing requests to the processes that run them. Every call is atomic.
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Notes that a process is alive, whether it is known already or not.
     async fn beat(&self, host: &Host) -> Result<(), StoreError>;
 
-    /// Takes a process off the list: what it still holds is anybody's at once.
+    /// Takes a process off the list: any host may take its scraps at once.
     async fn leave(&self, host: &str) -> Result<(), StoreError>;
 
-    /// Takes the scrap that comes next, if there is one: of the client that has fewest running,
-    /// among those the one that has waited longest, and of its scraps the oldest. Nobody else gets
-    /// it for as long as the process is seen, until the lease is finished.
+    /// Takes the next scrap, if there is one: of the client with the fewest running, among those of
+    /// the one that has waited longest, and of its scraps the oldest. No other host gets it for as
+    /// long as this process is seen, until the lease is finished.
     async fn take(&self, offer: &Offer<'_>) -> Result<Option<Lease>, StoreError>;
 
     /// The clients that have a scrap which this worker would be given if it had room, in the order
@@ -36,13 +36,13 @@ pub trait Queue: Send + Sync {
     /// their ids, at most `ORPHANS_MAX`.
     async fn holders(&self) -> Result<Vec<(String, String)>, StoreError>;
 
-    /// Whether the lease is still the scrap's newest, and what is asked of whoever holds it.
+    /// Whether the lease is still the scrap's newest, and what its holder is asked to do.
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError>;
 
-    /// Pauses a scrap: one that nobody runs at once, else by asking. With the reason to keep.
+    /// Pauses a scrap, with this reason: at once if it is not running, else by asking its run.
     async fn pause(&self, id: i64, reason: &str) -> Result<Asked, StoreError>;
 
-    /// Puts a scrap that nobody runs back into the queue, to be taken at once; takes back that it
-    /// was to be paused.
+    /// Puts a scrap that is not running back into the queue, to be taken at once; of a running one
+    /// withdraws the request to pause it.
     async fn requeue(&self, id: i64) -> Result<Asked, StoreError>;
 }

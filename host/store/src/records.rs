@@ -16,24 +16,25 @@ pub trait Records: Send + Sync {
     /// with a single record, that one.
     async fn insert(&self, lease: &Lease, records: &[RecordRow<'_>]) -> Result<Vec<bool>, StoreError>;
 
-    /// Tries the statement of [`insert`](Self::insert) with a record that nothing can be wrong
-    /// with, and takes it back: whether an error was the record's fault or will meet every other
-    /// record as well.
+    /// Runs the statement of [`insert`](Self::insert) with a harmless record, and rolls it back.
+    /// The outcome tells whether an error was one record's fault or would meet every other record
+    /// too.
     async fn try_insert(&self, lease: &Lease) -> Result<(), StoreError>;
 
     /// Keeps records that the table cannot hold. Known ones are left as they are.
     async fn reject(&self, lease: &Lease, records: &[RejectedRow<'_>]) -> Result<(), StoreError>;
 
     /// Rejected records after an id, oldest first, those of one scrap if asked: at most `limit`,
-    /// and no more than may be read at a time, but for one that is larger by itself. None: there
-    /// are no more.
+    /// and no more bytes than may be read at a time, unless a single one is larger. Empty at the
+    /// end.
     async fn rejects(&self, scrap_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError>;
 
     /// One rejected record.
     async fn rejected(&self, id: i64) -> Result<Option<Rejected>, StoreError>;
 
-    /// Puts a rejected record into the table, and notes that it was: both or neither. Whether its
-    /// row is new; `None`: it had been put there before. [`Fault::Poison`](crate::Fault::Poison)
-    /// and [`Fault::NotKept`](crate::Fault::NotKept): the table cannot hold it, or does not.
+    /// Puts a rejected record into the table, and marks it as replayed: both or neither. Returns
+    /// whether its row is new; `None` if it was replayed before.
+    /// [`Fault::Poison`](crate::Fault::Poison) and [`Fault::NotKept`](crate::Fault::NotKept) if the
+    /// table cannot hold it, or does not keep it.
     async fn replay(&self, rejected: &Rejected, record: &RecordRow<'_>) -> Result<Option<bool>, StoreError>;
 }

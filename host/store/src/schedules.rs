@@ -1,4 +1,4 @@
-//! Schedules: scraps that are created by themselves, by whichever host sees first that one is due.
+//! Schedules: hosts create their scraps when they are due; the first host to see it does.
 
 use async_trait::async_trait;
 use atlas_model::{Fired, Firing, NewSchedule, Schedule};
