@@ -1,6 +1,6 @@
-//! What opens the page and the API: passwords, sessions, links and tokens.
+//! Accesses to the page and the API: passwords, sessions, links and tokens.
 
-/// What kind of thing opens a door.
+/// The kind of an access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AccessKind {
     /// The operator's password. There is one at most.
@@ -25,12 +25,12 @@ impl AccessKind {
     }
 }
 
-/// How far a door opens.
+/// What an access permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// To look at everything.
+    /// Reading everything.
     Read,
-    /// To do everything.
+    /// All operations.
     Full,
 }
 
@@ -43,13 +43,13 @@ impl Scope {
         }
     }
 
-    /// The scope of this name. One that a later version wrote opens no further than reading.
+    /// The scope of this name. A name that only a later version knows permits reading alone.
     pub fn from_name(name: &str) -> Self {
         if name == Self::Full.name() { Self::Full } else { Self::Read }
     }
 }
 
-/// Something that is to open a door.
+/// An access to be added.
 #[derive(Clone, Copy)]
 pub struct NewAccess<'a> {
     /// What it is.
@@ -58,20 +58,20 @@ pub struct NewAccess<'a> {
     pub name: &'a str,
     /// The hash of its secret.
     pub secret: &'a str,
-    /// How far it opens.
+    /// What it permits.
     pub scope: Scope,
-    /// Until when, in seconds since 1970; none: until it is taken away.
+    /// When it expires, in seconds since 1970; `None`: when it is removed.
     pub expires: Option<i64>,
 }
 
-/// Something that opens a door.
+/// An access, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessRow {
     /// Its number.
     pub id: i64,
     /// What people call it.
     pub name: String,
-    /// How far it opens, as the table writes it.
+    /// What it permits, as the table writes it.
     pub scope: String,
     /// Until when, in seconds since 1970.
     pub expires: Option<i64>,
@@ -81,12 +81,12 @@ pub struct AccessRow {
     pub created_at: String,
 }
 
-/// What came of a request that was made under a key.
+/// What is known of an earlier request under the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Earlier {
-    /// It is the first.
+    /// There is none: this is the first.
     None,
-    /// The first is worked on, or its end was not written down.
+    /// The first is still being handled, or its end was not recorded.
     Underway,
     /// The first asked for something else.
     Different,

@@ -2,7 +2,7 @@
 
 use crate::{Counts, ScrapState, cursor_name};
 
-/// Which scraps; what is `None` is all the same.
+/// A filter of scraps; a member that is `None` does not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScrapFilter {
     /// Of this client.
@@ -17,7 +17,7 @@ pub struct ScrapFilter {
     pub before: Option<i64>,
 }
 
-/// Which records; what is `None` is all the same.
+/// A filter of records; a member that is `None` does not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordFilter {
     /// Of this client.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Whose budget it is.
+/// The owner of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Account<'a> {
     /// The client.
@@ -11,7 +11,7 @@ pub struct Account<'a> {
     pub api: &'a str,
 }
 
-/// Requests that somebody wants to make.
+/// A reservation of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestsAsked {
     /// How many, at least 1: all or none are granted.
@@ -24,11 +24,11 @@ pub struct RequestsAsked {
     pub day_offset: i32,
 }
 
-/// What came of it.
+/// The outcome of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reserved {
-    /// They may be made, evenly, the last of them this many seconds from now, before any burst is
-    /// taken off; less than zero if it might have been made before.
+    /// The requests may be made, evenly spaced. `next_in` is when the turn of the request after the
+    /// last comes, before any burst is taken off; it is negative if that might be past already.
     Granted {
         /// Seconds until one interval after the last.
         next_in: f64,

@@ -60,7 +60,7 @@ pub enum DefaultFor {
     Nothing,
 }
 
-/// All that decides where a client's API is and which credential goes there.
+/// The rows that decide where a client's API is and which credential is sent there.
 pub struct Access {
     /// Whether the client may be used at all.
     pub active: bool,
@@ -105,8 +105,8 @@ pub struct ClientWrite<'a> {
     /// Whether the API may be at a private address no more, wherever it is: its token URL leads
     /// elsewhere now.
     pub withdraws_grant: bool,
-    /// Whether a stored credential stays where it was given for: it is said by somebody who may not
-    /// know it. Then a new base URL is only taken with a new credential, or where none is stored,
-    /// and one that is there already leaves its grant as it is.
+    /// Whether a stored credential must not move to another base URL, because the change comes from
+    /// a caller who may not know it. A new base URL is then only taken with a new credential, or
+    /// where none is stored, and the same base URL leaves its grant as it is.
     pub is_guarded: bool,
 }

@@ -43,7 +43,7 @@ macro_rules! limits {
             }
         }
 
-        /// What of the limits is another for one connector, or for one client.
+        /// Limits that are set for one connector, or for one client, in place of the common ones.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct OwnLimits {

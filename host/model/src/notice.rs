@@ -1,9 +1,8 @@
-//! What a person is told, before it has a language: a message's name in the catalogues, and its
-//! arguments.
+//! A translatable message: catalogue key and arguments.
 //!
-//! Reasons are stored with scraps and read later by somebody else, perhaps in the other language.
-//! So what travels through the house, and into the table, is the name and the arguments; `i18n`
-//! renders it at the very end.
+//! Reasons are stored with scraps and read later by another operator, perhaps in the other
+//! language. So key and arguments are what the crates pass on and the table stores; `i18n` renders
+//! the text at the very end.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +40,7 @@ macro_rules! notice {
     };
 }
 
-/// Characters of an argument that are told: more than a message needs, and no more than a screen
+/// Characters of an argument that are kept: more than a message needs, and no more than a screen
 /// holds. A connector may give a reason as large as its memory.
 const TOLD_MAX: usize = 2_000;
 
@@ -55,8 +54,8 @@ pub fn legible(text: &str) -> String {
     }
 }
 
-/// Whether a character is not shown, but acted on: it moves a terminal's cursor, begins another
-/// line, or turns the direction of reading round.
+/// Whether a terminal acts on a character rather than showing it: it moves the cursor, begins
+/// another line, or reverses the direction of text.
 #[must_use]
 pub fn acts_on_a_terminal(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

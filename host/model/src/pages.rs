@@ -89,7 +89,7 @@ pub struct NextCursor {
     pub cursor: String,
 }
 
-/// All that a finished page leaves behind.
+/// The result of a finished page, written in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The page.
@@ -112,7 +112,7 @@ pub struct Checkpoint {
     pub row_bytes: i64,
 }
 
-/// What a page held, as far as later pages and sweeps are compared with it.
+/// Facts of a page that later pages and sweeps are compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageFacts {
     /// What the source declared on it.
@@ -151,7 +151,7 @@ pub struct SweepFacts {
     pub same_content: i64,
 }
 
-/// A page whose account is odd.
+/// A page whose counts do not add up, or that declared another total than its sweep's first page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OddPage {
     /// The scrap, which may be a slice of the one that was asked about.
@@ -178,8 +178,8 @@ impl OddPage {
     }
 }
 
-/// What people and programs know a page by: its cursor as long as that is there, then the cursor's
-/// SHA-256. None: the first page.
+/// A page's name for people and programs: its cursor, or once that is erased, the cursor's SHA-256.
+/// `None` for the first page.
 pub fn cursor_name(cursor: Option<&str>, hash: &[u8]) -> Option<String> {
     let is_first = hash.iter().all(|byte| *byte == 0);
     let erased = || format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>());

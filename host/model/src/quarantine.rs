@@ -1,6 +1,6 @@
-//! Connectors that are held on all hosts because they ended one.
+//! Versions of connectors that are held on all hosts because they crashed a process.
 
-/// A version that is to be held, and what the process ran that died of it.
+/// A version to be held, with the process that it crashed and the scraps that ran there.
 #[derive(Debug, Clone, Copy)]
 pub struct NewQuarantine<'a> {
     /// The component's SHA-256, lower-case hex.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How many hosts may die one after the other with a scrap that brings no page meanwhile: perhaps
-/// it is what they die of.
+/// Hosts that may die one after the other while running a scrap without a new page, before it is
+/// given up: perhaps the scrap is what they die of.
 pub const TAKE_OVERS_MAX: i32 = 12;
 
 /// A process that runs scraps.
@@ -19,7 +19,7 @@ pub struct Host {
     pub lease: Duration,
 }
 
-/// What a worker can run, and may.
+/// A worker's offer to the queue: the routes and versions that it can run, and its limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
     /// The process.
@@ -28,35 +28,36 @@ pub struct Offer<'a> {
     pub routes: &'a [String],
     /// The connectors that it has: a scrap that began with another one is not for it.
     pub connectors: &'a [String],
-    /// The scraps that it runs: whatever else the table says that it runs, it does not.
+    /// The scraps that it runs. Others that the table marks as run by this host are not, and may be
+    /// taken again.
     pub running: &'a [i64],
     /// How many scraps of one client may run at once, on all hosts together.
     pub per_client: i64,
-    /// Whether scraps of hosts that are no longer seen may be taken. Whoever was not seen for a
-    /// while itself does not know.
+    /// Whether scraps of hosts that are no longer seen may be taken. A host that was itself not
+    /// seen for a while cannot judge that.
     pub may_take_over: bool,
-    /// What to write down where a scrap is taken over no more, after [`TAKE_OVERS_MAX`] hosts.
+    /// The reason to store with a scrap that is given up after [`TAKE_OVERS_MAX`] hosts.
     pub reason_to_give_up: &'a str,
 }
 
-/// Who holds a scrap, and what is asked of them.
+/// The standing of a lease, and what its holder is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// The lease is the newest.
     Held,
-    /// It is, and somebody wants the scrap paused.
+    /// The lease is the newest, and an operator wants the scrap paused.
     AskedToPause,
-    /// Somebody else has the scrap now.
+    /// Another process has claimed the scrap since.
     Lost,
 }
 
-/// What became of somebody's wish.
+/// The outcome of a request to pause or requeue a scrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// It is done.
+    /// Done.
     Done,
-    /// Whoever runs the scrap was asked, and does it.
+    /// Forwarded: the running worker will do it.
     Passed,
-    /// The scrap is in no state for it.
+    /// Refused: the scrap's state does not allow it.
     Refused,
 }

@@ -63,8 +63,7 @@ pub struct OrigemTotal {
     pub origem: String,
     /// Rows.
     pub registros: i64,
-    /// Rows whose hash another row has too, less one of each. Rows without a hash are nobody's
-    /// double.
+    /// Rows whose hash another row has too, less one of each. Rows without a hash do not count.
     pub repetidos: i64,
     /// When the first was collected, as the database writes it.
     pub primeira_coleta: Option<String>,

@@ -2,7 +2,7 @@
 
 use crate::NewScrap;
 
-/// A schedule, as somebody asks for it.
+/// A schedule to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSchedule {
     /// The client.
@@ -64,13 +64,13 @@ pub struct Firing<'a> {
     pub scrap: &'a NewScrap,
 }
 
-/// What came of it.
+/// The outcome of a firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fired {
     /// A scrap, by its number.
     Scrap(i64),
-    /// None: the one before has not ended.
+    /// No scrap was created: the one before has not ended.
     Overlaps,
-    /// None: another host was first, or somebody changed the schedule.
+    /// No scrap was created: another host was first, or the schedule was changed.
     Passed,
 }

@@ -28,13 +28,13 @@ pub struct SchemaStatus {
 }
 
 impl SchemaStatus {
-    /// Nothing is left to do.
+    /// Whether the tables are complete, and `init` has nothing left to do.
     pub fn is_ready(&self) -> bool {
         self.missing_tables.is_empty() && self.hash_is_unique
     }
 }
 
-/// Something to tell the operator of a database.
+/// A property of a database that keeps records out, or may, for the operator to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Concern {
     /// A trigger on INSERT, by its name: it may drop or change rows.

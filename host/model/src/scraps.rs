@@ -23,11 +23,11 @@ pub struct NewScrap {
     pub batch: Option<i32>,
     /// Attempts at a page; none: as its host is set.
     pub retries: Option<i32>,
-    /// Whether nobody takes it until somebody says so.
+    /// Whether it is created paused, so that no worker takes it before it is requeued.
     pub paused: bool,
 }
 
-/// How a run ended, as it is written down.
+/// The end of a run, as the table records it.
 #[derive(Debug, Clone, Copy)]
 pub struct RunEnd<'a> {
     /// The state in which it leaves the scrap.
@@ -36,13 +36,13 @@ pub struct RunEnd<'a> {
     pub reason: Option<&'a str>,
     /// How long it took.
     pub elapsed_ms: i64,
-    /// How long no worker takes the scrap; none: it is taken at once if its state lets it be, or
-    /// never.
+    /// How long no worker takes the scrap. `None`: the state alone decides whether it is taken at
+    /// once or never.
     pub again_in: Option<Duration>,
     /// Runs in a row, this one included, that a passing failure ended and that brought no page.
     pub failures: i32,
-    /// Whether it ended because somebody asked for the scrap to be paused. If they have changed
-    /// their mind since, it goes on.
+    /// Whether it ended because an operator asked for a pause. If that was withdrawn since, the
+    /// scrap goes back into the queue.
     pub as_asked: bool,
 }
 
@@ -52,7 +52,7 @@ pub struct RunEnd<'a> {
 pub enum ScrapState {
     /// Created, never run.
     Pendente,
-    /// Running; or its host died and nobody has resumed it yet.
+    /// Running; or its host died and no other has resumed it yet.
     Executando,
     /// Everything that the source has is in the table.
     Concluido,
@@ -190,7 +190,7 @@ impl Counts {
         self.off_by() == 0
     }
 
-    /// How many more were read than became of anything.
+    /// How many records were read and are in none of the other counts.
     pub fn off_by(&self) -> i64 {
         self.lidos - self.inseridos - self.duplicados - self.reencontrados - self.rejeitados
     }
@@ -217,7 +217,7 @@ pub struct ConnectorStamp {
     pub cursor_format: i64,
 }
 
-/// The right to write for a scrap, until somebody else claims it.
+/// The right to write for a scrap, until another process claims it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The scrap.

@@ -16,7 +16,7 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself: for the request and the store, and nobody else.
+    /// The text itself, for the request that carries it and the store that keeps it alone.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -66,7 +66,7 @@ impl Parts {
         parts.checked()
     }
 
-    /// Parts that somebody named one by one, checked like those that are read.
+    /// A credential of parts given one by one, checked like those that are parsed.
     pub fn of(named: impl IntoIterator<Item = (String, Secret)>) -> Result<Self, PartsError> {
         Self(named.into_iter().collect()).checked()
     }
@@ -104,8 +104,8 @@ impl Parts {
         self.get("token").filter(|_| self.0.len() == 1)
     }
 
-    /// Those that answers must not show. A user's name is one where there is no password beside it:
-    /// then it is the key.
+    /// The parts that are redacted in answers. A user name is among them where there is no password
+    /// beside it: then it is the key.
     pub fn hidden(&self) -> impl Iterator<Item = &Secret> {
         let has_password = self.get("password").is_some();
         let shown = move |name: &str| OPEN_PARTS.contains(&name) || (name == "username" && has_password);

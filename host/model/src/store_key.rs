@@ -22,7 +22,7 @@ impl StoreKey {
         Some(Self(Zeroizing::new(bytes.as_slice().try_into().ok()?)))
     }
 
-    /// The bytes themselves: for the cipher, and nobody else.
+    /// The bytes themselves, for the cipher alone.
     pub fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }

@@ -17,7 +17,7 @@ pub struct ClientUsage {
     pub record_bytes: i64,
 }
 
-/// One kind of what is kept.
+/// A kind of rows that are counted for each client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// Rejected records.
