@@ -1,6 +1,6 @@
-//! Transactions whose statements may take only so long: those of the queue, of schedules and of
-//! budgets, which every client waits for, and the questions of people who look. One of them that
-//! goes on for minutes keeps a core of the database, and in the end its disk, from everybody.
+//! Transactions with a time limit for each statement: those of the queue, of schedules and of
+//! budgets, which every client waits for, and the queries of the page. A statement that goes on for
+//! minutes takes a core of the database, and in the end its disk, from all clients.
 //!
 //! Never for the schema, a proof (`atlas verify`), a new key, records or checkpoints: these take as
 //! long as they take.
@@ -73,7 +73,7 @@ impl<D: Database> DerefMut for Brief<D> {
 
 #[cfg(test)]
 impl<D: Database> Brief<D> {
-    /// As if it had begun so long ago.
+    /// Pretends that the transaction began so long ago.
     pub(crate) fn begun_before(&mut self, ago: Duration) {
         self.began -= ago;
     }

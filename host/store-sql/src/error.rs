@@ -1,4 +1,4 @@
-//! Sorts what a database says by what the caller can do about it.
+//! Sorts a database's errors by what the caller can do about them.
 
 use atlas_store::{Fault, StoreError, Trait};
 
@@ -14,8 +14,8 @@ pub(crate) fn sorted(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreEr
     }
 }
 
-/// The same for a statement that makes an index: rows that it finds twice are there the next time
-/// too.
+/// Sorts an error of a statement that creates an index: duplicate rows are a fault of the schema,
+/// since they would still be there the next time.
 pub(crate) fn sorted_index(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |error| {
         let twice = error.as_database_error().is_some_and(|e| e.is_unique_violation());
@@ -32,8 +32,8 @@ pub(crate) fn not_kept(doing: &'static str) -> StoreError {
     StoreError::new(Fault::NotKept, doing, "a trigger or a rule of dados_raw dropped the row")
 }
 
-/// What a code says beside its class. A full or failing disk is nobody's record, be the record ever
-/// so large.
+/// The trait that a code has beside its class. A full or failing disk is never one record's fault,
+/// however large the record.
 fn trait_of(error: &sqlx::Error) -> Option<Trait> {
     let sqlx::Error::Database(error) = error else { return None };
     let code = error.code();
@@ -70,15 +70,15 @@ fn postgres_fault(code: &str) -> Fault {
         // serialization_failure, deadlock_detected, unique_violation (of an index that ON CONFLICT
         // does not name)
         "40001" | "40P01" | "23505" => Fault::Collision,
-        // lock_not_available: somebody renews a credential for longer than it should take
+        // lock_not_available: another transaction holds the lock for longer than it should
         "55P03" => Fault::Collision,
         // foreign_key_violation: not a record's fault, its client is gone
         "23503" => Fault::Missing,
         // undefined_table, undefined_column, invalid_column_reference (no unique index for ON
         // CONFLICT), privileges
         "42P01" | "42703" | "42P10" | "42501" | "3F000" => Fault::Schema,
-        // program_limit_exceeded and its kind: one value is too large for an index
-        // raise_exception: somebody's trigger will not have it
+        // program_limit_exceeded and its kind: one value is too large for an index;
+        // raise_exception: a trigger of the operator's refuses the row
         "54000" | "54001" | "54011" | "P0001" => Fault::Poison,
         // too_many_connections, cannot_connect_now, admin and crash shutdown, read-only after a
         // failover

@@ -1,5 +1,4 @@
-//! A record that nothing can be wrong with, to find out whether an error was another record's
-//! fault.
+//! A harmless record, with which the writer finds out whether an error was another record's fault.
 
 /// A payload that no table refuses for what it is.
 pub(crate) const HARMLESS: &str = "{}";

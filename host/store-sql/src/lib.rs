@@ -46,9 +46,9 @@ pub use self::tables::{POSTGRES_SQL, SQLITE_SQL};
 pub use self::url::StoreUrl;
 pub use self::verify::{VERIFY_NEWEST, VERIFY_TOTALS};
 
-/// Connections to a server that a process has where nobody says how many.
+/// Default number of a process's connections to a server.
 pub const CONNECTIONS: usize = 25;
-/// How many somebody may say: fewer than these would not do for a run.
+/// Range of the setting for connections: fewer would not do for a run.
 pub const CONNECTIONS_WITHIN: std::ops::RangeInclusive<usize> = 8..=200;
 
 /// Opens the store that a URL names (`postgres://…`, `postgresql://…`, `sqlite:FILE`). Creates an

@@ -154,7 +154,7 @@ impl CredentialRow {
             StoreError::new(Fault::Other, "look up the client's credential", "its parts are not a JSON object of texts")
         })?;
         let access = self.acesso.map(|stored| open(Column::Acesso, stored)).transpose()?;
-        // One that cannot be read is got anew.
+        // An access token that cannot be parsed is requested anew.
         Ok(HeldCredential { parts, access: access.and_then(|access| AccessToken::from_json(access.expose())) })
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const DIVIDED: &str = "dividido";
 pub(crate) struct Slices {
     fatia_de: i64,
     estado: String,
-    /// Whether they are gone on with by themselves.
+    /// Whether a worker will take them again without an operator.
     retoma: bool,
     quantas: i64,
     fronteira: i64,
@@ -46,7 +46,7 @@ pub(crate) fn range(scraps: &[Scrap]) -> Option<(i64, i64)> {
     Some((divided().min()?, divided().max()?))
 }
 
-/// Has scraps that are divided say what their slices add up to.
+/// Fills in divided scraps with the sums over their slices.
 pub(crate) fn unite(scraps: &mut [Scrap], slices: Vec<Slices>) {
     let mut by_whole: BTreeMap<i64, Vec<Slices>> = BTreeMap::new();
     for some in slices {
@@ -84,8 +84,8 @@ fn unite_one(scrap: &mut Scrap, slices: &[Slices]) {
     scrap.slices_done = i32::try_from(done).unwrap_or(i32::MAX);
 }
 
-/// In which state a scrap is whose slices are in these, each with whether it is gone on with by
-/// itself: done when all are, else as whatever still moves, else as what stopped it.
+/// The state of a divided scrap, from its slices' states, each with whether a worker will take it
+/// again: done when all are, else the state of those that still move, else of what stopped them.
 fn state_together(slices: &[(ScrapState, bool)]) -> ScrapState {
     use ScrapState::*;
 

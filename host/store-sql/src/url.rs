@@ -1,11 +1,11 @@
-//! Which database, and where.
+//! The URL of a database.
 
 use std::path::PathBuf;
 
 use atlas_model::Secret;
 use sqlx::postgres::PgConnectOptions;
 
-/// Which store, and where.
+/// The kind of a database, and its location.
 #[derive(Clone)]
 pub enum StoreUrl {
     /// A PostgreSQL server and database.

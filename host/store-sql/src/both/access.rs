@@ -1,6 +1,6 @@
-//! What opens the page and the API: a password, one-time links, sessions, tokens. The store has no
-//! secret of them that could be used: of random ones their SHA-256, of the password its Argon2id
-//! hash.
+//! Authentication of the page and the API: the password, one-time links, sessions, tokens. The
+//! store has no secret that could be used: the SHA-256 of random ones, and the Argon2id hash of the
+//! password.
 
 use async_trait::async_trait;
 use atlas_model::{AccessKind, AccessRow, Earlier, NewAccess};
@@ -16,7 +16,7 @@ const ACCESSES_MAX: i64 = 1_000;
 const ADD: &str = "INSERT INTO atlas_acessos (tipo, nome, segredo, escopo, expira_em) \
      VALUES ($1, $2, $3, $4, $5) RETURNING id";
 
-/// Before a new password.
+/// Removes the old password, and all sessions and links, before a new password is inserted.
 const REPLACE_PASSWORD: &str = "DELETE FROM atlas_acessos WHERE tipo IN ('senha', 'sessao', 'link')";
 
 const OF: &str = "SELECT id, nome, escopo, expira_em, visto_em, CAST(criado_em AS TEXT) AS criado_em \
@@ -55,7 +55,7 @@ fn earlier(row: Option<EarlierRow>, request: &str) -> Earlier {
     match row {
         Some((known, _, _)) if known != request => Earlier::Different,
         Some((_, Some(status), answer)) => Earlier::Answered(status, answer.unwrap_or_default()),
-        // It was there a moment ago: forgotten meanwhile, or to be made again.
+        // The row was there a moment ago: it was deleted meanwhile, or the request may be repeated.
         Some((_, None, _)) | None => Earlier::Underway,
     }
 }

@@ -1,5 +1,5 @@
-//! What people look at: scraps, the pages of one, records. Always a part at a time, from a key on,
-//! so that the last part costs no more than the first.
+//! Queries of the page and the API: scraps, the pages of one, records. All are read a part at a
+//! time, from a key on, so that the last part costs no more than the first.
 
 use std::sync::LazyLock;
 
@@ -34,8 +34,8 @@ pub(super) fn fitting(sizes: &[i64]) -> i64 {
     (within.count() as i64).max(1)
 }
 
-/// The slices' states as one look for all, not one for each scrap: by what PostgreSQL thinks that
-/// those cost, it compiles the statement first, which takes seconds.
+/// Finds scraps by a filter. The slices' states are one subquery for all scraps, not one for each:
+/// PostgreSQL overrates the cost of those, and compiles the statement first, which takes seconds.
 const FIND: &str = concat!(
     "SELECT ",
     scrap_columns!(),
@@ -46,7 +46,8 @@ const FIND: &str = concat!(
 
 const BY_STATE: &str = "SELECT estado, COUNT(*) FROM scraps WHERE fatia_de IS NULL GROUP BY estado ORDER BY estado";
 
-/// What a divided one came to is what its slices did, which are rows of their own.
+/// Sums over a client's scraps. Divided scraps are left out, since their slices are rows of their
+/// own.
 const SUMS: &str = "SELECT COUNT(*) AS scraps, \
        COUNT(CASE WHEN estado NOT IN ('concluido', 'concluido_com_ressalva') THEN 1 END) AS inacabados, \
        CAST(COALESCE(SUM(lidos), 0) AS BIGINT) AS lidos, CAST(COALESCE(SUM(inseridos), 0) AS BIGINT) AS inseridos, \
@@ -74,7 +75,7 @@ const NEWEST_PAGES: &str = "SELECT ordem, varredura, cursor, cursor_hash, estado
        reencontrados, rejeitados, total_declarado, conector_sha256, CAST(gravado_em AS TEXT) AS gravado_em \
      FROM scrap_cursores WHERE scrap_id = $1 ORDER BY ordem DESC LIMIT $2";
 
-/// Three looks that each have an index of their own.
+/// The scraps to poll for changes: a union of three queries, each with an index of its own.
 const WATCH: &str = concat!(
     "SELECT ",
     scrap_columns!(),
@@ -90,7 +91,8 @@ const BY_STEP: &str = concat!(
     from!(),
     " AND cliente_id = $2 GROUP BY 1, 2 ORDER BY 2 DESC, 1 LIMIT $4"
 );
-/// Which records: what they share. They were collected from `$1` on, and before `$2`.
+/// The filter that all queries for records share: collected from `$1` on and before `$2`, of client
+/// `$3` and route `$4`.
 const MEANT: &str = concat!(
     " FROM dados_raw WHERE ($1 IS NULL OR data_coleta >= ",
     from!(),
@@ -117,7 +119,7 @@ static BACK: LazyLock<[String; 2]> = LazyLock::new(|| {
     [SIZE, WHOLE].map(|what| format!("SELECT {what}{MEANT} AND id < $5 ORDER BY dados_raw.id DESC LIMIT $6"))
 });
 
-/// Whole records, as many as may be read at a time: first it is asked how large they are.
+/// Reads whole records, up to `READ_BYTES` at a time: queries their sizes first.
 async fn whole(
     store: &SqlStore,
     [sizes, records]: &'static [String; 2],

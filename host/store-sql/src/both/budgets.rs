@@ -13,14 +13,14 @@ use crate::brief::Brief;
 /// The seconds of a day.
 const DAY: f64 = 86_400.0;
 
-/// How often one asks again to whom, meanwhile, nothing stands in the way any more.
+/// Attempts at a reservation that was refused for a reason which is gone when it is looked up.
 const ASKED_AGAIN: u32 = 3;
 
-/// A row: what time it is, until when nothing is granted, and the day that is counted with its
+/// A budget's row: the database's time, until when nothing is granted, the counted day, and its
 /// requests.
 type Standing = (f64, f64, i64, i64);
 
-/// Why nothing was granted; none: by now something would be.
+/// Why a reservation was refused; `None` if it would be granted by now.
 fn refused((now, free_at, day, spent): Standing, asked: RequestsAsked) -> Option<Reserved> {
     if free_at > now {
         return Some(Reserved::HeldOff(Duration::try_from_secs_f64(free_at - now).unwrap_or_default()));

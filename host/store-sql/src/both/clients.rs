@@ -1,5 +1,5 @@
-//! Changes of clients: a token, where an API is, and what goes there change together or not at all,
-//! so that nobody ever reads a credential beside a base URL that it was not meant for.
+//! Changes of clients. A token, an API's base URL and its credential change together or not at all,
+//! so that no reader ever gets a credential beside a base URL that it was not meant for.
 
 use async_trait::async_trait;
 use atlas_model::{Access, ApiAccess, ApiChange, Client, ClientWrite, Secret, StoreKey};
@@ -14,8 +14,8 @@ use crate::seal::{Column, Place};
 
 const ADD: &str = "INSERT INTO clientes_tokens (cliente_id, token) VALUES ($1, $2) ON CONFLICT (cliente_id) DO NOTHING";
 
-/// What an API is like that a guarded change is about: where it is, and whether it has a credential
-/// of its own.
+/// The base URL of the API that a guarded change is about, and whether it has a credential of its
+/// own.
 const PLACED: &str = "SELECT base_url, (credencial IS NOT NULL OR EXISTS (SELECT 1 FROM clientes_credenciais c \
        WHERE c.cliente_id = a.cliente_id AND c.api = a.api)) AS tem FROM clientes_apis a WHERE cliente_id = $1 AND api = $2";
 
@@ -39,9 +39,10 @@ const FORGET_ASKED: &str = "DELETE FROM clientes_padrao WHERE cliente_id = $1 AN
 const SETTLE: &str = "INSERT INTO clientes_padrao (cliente_id, tipo, nome) VALUES ($1, $2, $3) \
      ON CONFLICT (cliente_id, tipo, nome) DO NOTHING";
 
-/// A change as it may be made, given what is there: `token` is the default one as it is stored,
-/// `placed` where the API is and whether it has a credential of its own, `comes_with_one` whether a
-/// new credential comes along. Fails with the base URL that the stored one was given for.
+/// Restricts a guarded change to what may be made of it. `token` is the stored default token,
+/// `placed` the API's base URL and whether it has a credential of its own, `comes_with_one` whether
+/// the change has a new credential. Fails, with the present base URL, if a stored credential would
+/// move elsewhere.
 fn guarded<'a>(
     api: &str,
     change: ApiChange<'a>,
@@ -64,8 +65,8 @@ const CHANGE: &str = concat!(
     now!(),
     " WHERE cliente_id = $1"
 );
-/// The client's row is locked for as long as the change takes: two changes of one client come one
-/// after the other.
+/// Locks the client's row for as long as the change takes, so that two changes of one client come
+/// one after the other.
 const LOCK: &str = concat!("SELECT token FROM clientes_tokens WHERE cliente_id = $1", lock!());
 const PLACE: &str = concat!(
     "UPDATE clientes_apis SET base_url = COALESCE($3, base_url), credencial = COALESCE($4, credencial), \
@@ -132,8 +133,8 @@ const UNBIND: &str = "DELETE FROM clientes_padrao WHERE cliente_id = $1 AND tipo
 const SET_TOKEN: &str = "UPDATE clientes_apis SET credencial = $3, atualizado_em = CURRENT_TIMESTAMP \
      WHERE cliente_id = $1 AND api = $2";
 
-/// An access token that was got with other parts goes with them, and so does the lock of whoever
-/// renews it.
+/// Stores a credential's parts. Removes the access token that was got with other parts, and the
+/// lock of the process that is renewing it.
 const SET_PARTS: &str = "INSERT INTO clientes_credenciais (cliente_id, api, partes) VALUES ($1, $2, $3) \
      ON CONFLICT (cliente_id, api) DO UPDATE SET partes = excluded.partes, acesso = NULL, \
        renovando = NULL, renovando_ate = NULL, atualizado_em = CURRENT_TIMESTAMP";
@@ -246,8 +247,8 @@ impl Clients for SqlStore {
 
     async fn access(&self, cliente_id: i32, api: &str) -> Result<Option<Access>, StoreError> {
         let doing = "look up the client's credential";
-        // One view of all of it: what stood there before a change is not read together with what
-        // stands there after it.
+        // One snapshot for all rows: those from before a change are never read together with those
+        // from after it.
         let mut tx = self.readers.begin_with(BEGIN_SNAPSHOT).await.map_err(sorted(doing))?;
         let row =
             sqlx::query(ACCESS).bind(cliente_id).bind(api).fetch_optional(&mut *tx).await.map_err(sorted(doing))?;

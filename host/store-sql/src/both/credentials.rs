@@ -1,9 +1,9 @@
 //! The lock under which access tokens are renewed: a lease that stands in the credential's row, on
 //! either database.
 //!
-//! Not the row's own lock, and not the file's, which would keep a connection over the request to a
-//! token URL, as long as somebody else's server likes to take. Whoever else wants to renew, in
-//! whichever process on whichever host, waits until it is given back and then finds the new token.
+//! It is not the row's own lock, nor the file's: those would hold a connection during the request
+//! to a token URL, for as long as that server takes. Other renewals of the credential, in any
+//! process on any host, wait until the lease is released and then find the new token.
 
 use std::time::{Duration, Instant};
 
@@ -19,27 +19,27 @@ use crate::seal::{Column, Place, Sealer};
 
 const LOCKING: &str = "lock the client's credential";
 
-/// Why somebody gave up to wait for a lock.
+/// The error's text where a wait for the lock was given up.
 const RENEWED_ALWAYS: &str = "access tokens were being renewed all the time";
 
 const KEEPING: &str = "store the client's access token";
 
-/// How often one who waits for such a lock looks again, and for how long.
+/// Pause between two attempts at taking the lock; [`CREDENTIAL_PATIENCE`] bounds the whole wait.
 const CREDENTIAL_POLL: Duration = Duration::from_millis(100);
 
 const CREDENTIAL_PATIENCE: Duration = Duration::from_secs(90);
 
-/// How long giving it back is tried.
+/// Time limit of releasing the lock.
 const CREDENTIAL_LET_GO_MAX: Duration = Duration::from_secs(5);
 
 /// A credential of several parts.
 const CREDENTIAL: &str = "SELECT partes, acesso FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
 
-/// Whether somebody has its lock, be their time over or not.
+/// Whether a credential is locked, its lease expired or not.
 const CREDENTIAL_HELD: &str =
     "SELECT renovando IS NOT NULL FROM clientes_credenciais WHERE cliente_id = $1 AND api = $2";
 
-/// By whoever has the lock.
+/// Stores parts and access token and releases the lock, if `$3` holds it.
 const KEEP_CREDENTIAL: &str = "UPDATE clientes_credenciais SET partes = $4, acesso = $5, renovando = NULL, \
      renovando_ate = NULL, atualizado_em = CURRENT_TIMESTAMP WHERE cliente_id = $1 AND api = $2 AND renovando = $3";
 
@@ -61,7 +61,8 @@ const SECRETS: [(Column, &str, &str); 5] = [
     (
         Column::Partes,
         "SELECT cliente_id, api, partes AS valor FROM clientes_credenciais",
-        // Whoever renews has the old key, and is to keep nothing that was sealed with it.
+        // A process that is renewing has the old key: it loses its lock, so that it stores nothing
+        // sealed with it.
         "UPDATE clientes_credenciais SET partes = $3, renovando = NULL, renovando_ate = NULL \
            WHERE cliente_id = $1 AND api = $2",
     ),
@@ -77,8 +78,7 @@ const SECRETS: [(Column, &str, &str); 5] = [
     ),
 ];
 
-/// Takes the lock if nobody has it, or whoever has it was not heard of in time, by the database's
-/// clock.
+/// Takes the lock if it is free, or its lease has expired by the database's clock.
 const LOCK: &str = concat!(
     "UPDATE clientes_credenciais SET renovando = $3, renovando_ate = ",
     later!(),
@@ -88,7 +88,7 @@ const LOCK: &str = concat!(
     ") RETURNING partes, acesso"
 );
 
-/// Whether somebody has one.
+/// Whether any credential is locked at present.
 const LOCKED: &str = concat!(
     "SELECT EXISTS (SELECT 1 FROM clientes_credenciais WHERE renovando IS NOT NULL AND renovando_ate >= ",
     text_clock!(),
@@ -100,7 +100,7 @@ struct Lock {
     sealer: Sealer,
     cliente_id: i32,
     api: String,
-    /// Whose it is, by the table: no two have the same name.
+    /// The holder's name in the table, which is unique.
     holder: String,
     held: HeldCredential,
     in_anothers_place: bool,
@@ -140,7 +140,7 @@ pub(super) async fn lock(store: &SqlStore, cliente_id: i32, api: &str) -> Result
 
 async fn let_go(pool: &Pool<Db>, cliente_id: i32, api: &str, holder: &str) {
     let release = sqlx::query(RELEASE_CREDENTIAL).bind(cliente_id).bind(api).bind(holder).execute(pool);
-    // Where this fails, the lock's own time ends it.
+    // If this fails, the lease expires by itself.
     let _ = tokio::time::timeout(CREDENTIAL_LET_GO_MAX, release).await;
 }
 

@@ -11,7 +11,7 @@ use super::scraps::INSERT_ROOT;
 use crate::error::sorted;
 use crate::rows::{PageFactsRow, PendingRow, SweepFactsRow};
 
-/// Changes nothing the second time, so that it may be repeated.
+/// Moves a scrap to a sweep. May be repeated, since it changes nothing the second time.
 const OPEN_SWEEP: &str = "UPDATE scraps SET varredura = $3, \
        fronteira = fronteira + CASE WHEN varredura < $3 THEN 1 ELSE 0 END \
      WHERE id = $1 AND epoca = $2 AND varredura <= $3";

@@ -1,4 +1,4 @@
-//! A scrap's history: the last lines of its log, and its pace, whichever process ran it. Bounded
+//! A scrap's history: the last lines of its log, and its pace, over its runs on all hosts. Bounded
 //! for each scrap and for each client.
 
 use async_trait::async_trait;

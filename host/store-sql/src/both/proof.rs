@@ -29,7 +29,7 @@ const PAGES_TOGETHER: &str = "SELECT CAST(COALESCE(SUM(lidos), 0) AS BIGINT) AS 
        CAST(COALESCE(SUM(rejeitados), 0) AS BIGINT) AS rejeitados FROM scrap_cursores \
      WHERE scrap_id IN (SELECT id FROM scraps WHERE id = $1 OR fatia_de = $1) AND estado = 'feita'";
 
-/// The second: the newest rows, to look at.
+/// The second verification query: a client's newest rows.
 const NEWEST: &str = "SELECT CAST(id AS BIGINT) AS id, origem, CAST(data_coleta AS TEXT) AS data_coleta, \
        CAST(payload AS TEXT) AS payload, hash_conteudo \
      FROM dados_raw WHERE cliente_id = $1 ORDER BY dados_raw.id DESC LIMIT $2";

@@ -21,7 +21,8 @@ const FORGET: &str = "DELETE FROM atlas_conectores WHERE rota = $1 \
      AND sha256 NOT IN (SELECT conector_sha256 FROM scraps WHERE conector_sha256 IS NOT NULL \
        AND estado NOT IN ('concluido', 'concluido_com_ressalva'))";
 
-/// The states are those of the queue's index.
+/// All publications, with whether a scrap in the queue began with each. The states are those of the
+/// queue's index.
 const ALL: &str = "SELECT p.id, p.rota, p.versao, p.sha256, p.aceito, EXISTS (SELECT 1 FROM scraps s \
        WHERE s.conector_sha256 = p.sha256 AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido')) AS em_uso, \
        CAST(p.criado_em AS TEXT) AS criado_em FROM atlas_conectores p ORDER BY p.id DESC";

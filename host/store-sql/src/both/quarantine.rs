@@ -15,7 +15,8 @@ const QUARANTINED_MAX: i64 = 1_000;
 const HOLD: &str = "INSERT INTO atlas_quarentena (sha256, rota, versao, sinal) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (sha256) DO NOTHING";
 
-/// As a process hands back that ends by itself; one that was to be paused is paused.
+/// Puts the scraps of the dead process back into the queue, as a process does that ends in order;
+/// pauses those that were to be paused.
 const HAND_BACK: &str = "UPDATE scraps SET epoca = epoca + 1, \
        estado = CASE WHEN pedido = 'pausar' THEN 'pausado' ELSE 'interrompido' END, \
        retomar_em = CASE WHEN pedido = 'pausar' THEN NULL ELSE CURRENT_TIMESTAMP END, \
@@ -23,8 +24,8 @@ const HAND_BACK: &str = "UPDATE scraps SET epoca = epoca + 1, \
        pedido = NULL, host = NULL, terminado_em = CURRENT_TIMESTAMP \
      WHERE host = $1 AND estado = 'executando'";
 
-/// What another host has taken over since counts the death of the one before it, which it did not
-/// cause.
+/// Takes one failure off a scrap that another host has taken over since, and that did not cause the
+/// crash: taking it over counted one.
 const NOT_COUNTED: &str = "UPDATE scraps SET falhas = falhas - 1 WHERE id = $1 AND falhas > 0 \
        AND estado = 'executando' AND host <> $2 AND (conector_sha256 IS NULL OR conector_sha256 <> $3)";
 
@@ -32,7 +33,7 @@ const ALL: &str = "SELECT sha256, rota, versao, sinal FROM atlas_quarentena ORDE
 
 const CURSOR: &str = "SELECT cursor FROM scrap_cursores WHERE scrap_id = $1 AND cursor_hash = $2 LIMIT 1";
 
-/// Taken off the list, when the operator accepts the version on every host.
+/// Removes a version from quarantine, when the operator accepts it on every host.
 pub(super) const RELEASE: &str = "DELETE FROM atlas_quarentena WHERE sha256 = $1";
 
 #[async_trait]
@@ -46,7 +47,7 @@ impl Quarantine for SqlStore {
         let back = sqlx::query(HAND_BACK).bind(new.host).bind(new.sha256);
         let back = back.bind(new.reason).bind(new.reason_beside);
         back.execute(&mut *tx).await.map_err(sort())?;
-        // A process that died before it had this done for good does it again.
+        // Only the first time: a process that dies before it has forgotten the crash repeats this.
         for id in new.beside.iter().filter(|_| is_new) {
             let not_counted = sqlx::query(NOT_COUNTED).bind(id).bind(new.host);
             not_counted.bind(new.sha256).execute(&mut *tx).await.map_err(sort())?;

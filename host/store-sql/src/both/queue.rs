@@ -15,7 +15,7 @@ const ORPHANS_MAX: i64 = 100;
 /// Clients whose scraps wait that are named at a time.
 const WAITING_MAX: i64 = 100;
 
-/// What is asked of whoever holds the lease, if it is the newest.
+/// What the holder of a lease is asked to do; no row if the lease is not the newest.
 const STANDING: &str = "SELECT pedido FROM scraps WHERE id = $1 AND epoca = $2";
 
 fn standing(asked: Option<Option<String>>) -> Standing {
@@ -28,7 +28,8 @@ fn standing(asked: Option<Option<String>>) -> Standing {
 
 pub(super) const LEAVE: &str = "DELETE FROM atlas_hosts WHERE id = $1";
 
-/// Gives whether somebody runs it.
+/// Puts a scrap back into the queue, or withdraws the request to pause a running one. Returns
+/// whether it is running.
 const REQUEUE: &str = "UPDATE scraps SET pedido = NULL, retomar_em = NULL, falhas = 0, \
        motivo = CASE WHEN estado = 'executando' THEN motivo END, host = CASE WHEN estado = 'executando' THEN host END, \
        terminado_em = CASE WHEN estado = 'executando' THEN terminado_em END, \
@@ -36,7 +37,7 @@ const REQUEUE: &str = "UPDATE scraps SET pedido = NULL, retomar_em = NULL, falha
      WHERE id = $1 AND fatias = 0 AND estado NOT IN ('concluido', 'concluido_com_ressalva') \
        AND (estado <> 'executando' OR pedido IS NOT NULL) RETURNING estado = 'executando'";
 
-/// What became of a wish, by whether somebody runs the scrap; none: no row was fit for it.
+/// The outcome of a request, by whether the scrap is running; `None` if no row's state allowed it.
 fn asked(somebody_runs_it: Option<bool>) -> Asked {
     match somebody_runs_it {
         None => Asked::Refused,
@@ -53,7 +54,8 @@ impl Queue for SqlStore {
         let mut tx = Brief::begin(&self.pool, BEGIN_BRIEFLY, "say that this host is alive").await?;
         known.execute(&mut *tx).await.map_err(tx.sort())?;
         tx.commit().await?;
-        // Apart: what is known of this host is not to wait for a lock on another's row.
+        // In a transaction of its own: this host's heartbeat must not wait for a lock on another
+        // host's row.
         let mut tx = Brief::begin(&self.pool, BEGIN_BRIEFLY, "forget hosts that are gone").await?;
         sqlx::query(statements::FORGET).execute(&mut *tx).await.map_err(tx.sort())?;
         tx.commit().await

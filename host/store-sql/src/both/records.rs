@@ -15,7 +15,7 @@ const REJECTS: &str = "SELECT id, scrap_id, cliente_id, origem, cursor, cursor_h
      FROM dados_rejeitados \
      WHERE ($1 IS NULL OR scrap_id = $1 OR scrap_id IN (SELECT id FROM scraps WHERE fatia_de = $1)) AND id > $2 ORDER BY id LIMIT $3";
 
-/// Their sizes, in the same order.
+/// The sizes of rejected records, in the order in which they are read.
 const REJECT_SIZES: &str = "SELECT CAST(LENGTH(conteudo) AS BIGINT) FROM dados_rejeitados \
      WHERE ($1 IS NULL OR scrap_id = $1 OR scrap_id IN (SELECT id FROM scraps WHERE fatia_de = $1)) AND id > $2 ORDER BY id LIMIT $3";
 

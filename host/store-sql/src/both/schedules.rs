@@ -1,4 +1,4 @@
-//! Schedules: scraps that are created by themselves, by whichever host sees first that one is due.
+//! Schedules: hosts create their scraps when they are due; the first host to see it does.
 
 use async_trait::async_trait;
 use atlas_model::{Fired, Firing, NewSchedule, Schedule};
@@ -37,11 +37,12 @@ const SET: &str = "UPDATE atlas_agendas SET ativa = $2, proxima = $3 WHERE id = 
 
 const REMOVE: &str = "DELETE FROM atlas_agendas WHERE id = $1";
 
-/// Only if it is as it was read; the row is this transaction's from then on.
+/// Moves a schedule to its next time, only if it is as it was read. Locks the row for the rest of
+/// the transaction.
 const ADVANCE: &str =
     "UPDATE atlas_agendas SET proxima = $3 WHERE id = $1 AND proxima = $2 AND ativa RETURNING ultimo_scrap";
 
-/// Whether a scrap goes on by itself.
+/// Whether a scrap runs, or a worker will take it without an operator.
 const GOES_ON: &str = "SELECT EXISTS (SELECT 1 FROM scraps WHERE id = $1 \
      AND (estado IN ('pendente', 'executando') OR estado IN ('suspenso', 'interrompido') AND retomar_em IS NOT NULL))";
 

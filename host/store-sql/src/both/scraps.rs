@@ -35,7 +35,8 @@ const TOGETHER: &str = "SELECT fatia_de, estado, retomar_em IS NOT NULL AS retom
 const UNFINISHED: &str =
     "SELECT id FROM scraps WHERE fatia_de = $1 AND estado NOT IN ('concluido', 'concluido_com_ressalva') ORDER BY id";
 
-/// Whatever its epoch is, unless one is given. One that is done stays so.
+/// Claims a scrap at the epoch `$6`, or at any where that is null. Leaves one that is done as it
+/// is.
 const CLAIM: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'executando', motivo = NULL, \
      iniciado_em = COALESCE(iniciado_em, CURRENT_TIMESTAMP), terminado_em = NULL, conector_versao = $2, \
      conector_sha256 = $3, formato_cursor = COALESCE(formato_cursor, $4), retomar_em = NULL, \
@@ -43,7 +44,8 @@ const CLAIM: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'executando',
        AND estado NOT IN ('concluido', 'concluido_com_ressalva') AND fatias = 0 \
      RETURNING id, epoca, cliente_id, rota";
 
-/// A scrap that somebody else inserted has no first page yet. Changes nothing the second time.
+/// Inserts the first page of a scrap that another program inserted without one. Changes nothing the
+/// second time.
 const FIRST_PAGE: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, cursor_hash) \
      SELECT id, 0, $2 FROM scraps WHERE id = $1 AND varredura = 0 AND paginas = 0 AND fronteira = 0 \
      ON CONFLICT (scrap_id, varredura, cursor_hash) DO NOTHING";
@@ -51,8 +53,8 @@ const FIRST_PAGE: &str = "INSERT INTO scrap_cursores (scrap_id, varredura, curso
 const FIRST_PAGE_COUNTS: &str = "UPDATE scraps SET fronteira = 1 \
      WHERE id = $1 AND varredura = 0 AND paginas = 0 AND fronteira = 0";
 
-/// Whether an end stands that this lease's holder wrote: nothing else ends a run without a newer
-/// lease.
+/// Whether the holder of this lease has recorded the run's end: nothing else ends a run without
+/// raising the epoch.
 const ENDED: &str = "SELECT EXISTS (SELECT 1 FROM scraps WHERE id = $1 AND epoca = $2 AND estado <> 'executando')";
 
 const CANCEL: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'cancelado', motivo = $2, \
@@ -178,8 +180,8 @@ pub(super) async fn insert_scrap(
     Ok(first.unwrap_or_default())
 }
 
-/// Takes a scrap for running, if it still has this epoch, or whatever epoch it has. None: no such
-/// scrap.
+/// Claims a scrap, if it still has this epoch, or at any epoch where none is given. `None` if no
+/// such scrap can be claimed.
 async fn claim(
     store: &SqlStore,
     id: i64,

@@ -1,5 +1,5 @@
-//! What clients have set of APIs. Secrets may stand among it, and only its connector says which:
-//! all of it is sealed, like a token.
+//! Settings of clients for their APIs. Some may be secrets, and only the connector knows which, so
+//! all of them are sealed, like a token.
 
 use async_trait::async_trait;
 use atlas_model::Secret;

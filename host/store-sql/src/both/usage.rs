@@ -15,8 +15,8 @@ const READ: &str = concat!("SELECT ", usage_columns!(), " FROM atlas_uso WHERE c
 const ALL: &str =
     concat!("SELECT cliente_id, ", usage_columns!(), " FROM atlas_uso ORDER BY registros DESC, cliente_id LIMIT $1");
 
-/// Has the client's row for this transaction alone: a transaction that keeps something waits until
-/// it is counted.
+/// Locks the client's counters for this transaction: transactions that add rows wait until the
+/// recount is done.
 const HOLD: &str = "INSERT INTO atlas_uso (cliente_id) VALUES ($1) \
      ON CONFLICT (cliente_id) DO UPDATE SET cliente_id = excluded.cliente_id";
 

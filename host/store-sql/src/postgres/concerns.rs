@@ -1,4 +1,5 @@
-//! What an adopted `dados_raw` has, or this role lacks, that keeps records out of the table.
+//! Checks of an adopted `dados_raw` and of this role's rights for what keeps records out of the
+//! table.
 
 use atlas_model::Concern;
 use atlas_store::StoreError;

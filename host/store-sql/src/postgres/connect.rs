@@ -4,16 +4,16 @@
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Row};
 
-/// What is asked of a server when a connection begins.
+/// The connection options of the URL, with those that Atlas sets itself.
 pub(super) fn options(named: &PgConnectOptions) -> PgConnectOptions {
     // PgBouncer refuses what it does not keep track of, as `extra_float_digits`. No float is read
     // as text here.
     named.clone().application_name("atlas").disable_statement_logging().extra_float_digits(None)
 }
 
-/// Connects to a server that takes writes. Any other is as good as none: what it says may be old,
-/// and while a standby becomes the primary, or a proxy leads elsewhere, only a new connection finds
-/// out.
+/// Connects to a server that takes writes, and refuses any other: what a standby answers may be
+/// old, and only a new connection finds out when it becomes the primary, or a proxy leads
+/// elsewhere.
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut connection = options.connect().await?;
     refuse_read_only(&mut connection).await?;
@@ -28,7 +28,7 @@ pub(crate) fn pool(options: PgConnectOptions, max: u32) -> PgPool {
         // next use.
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(refuse_read_only(connection)))
-        // Nobody waits for this: it is done after its user has gone on.
+        // No caller waits for this: the pool does it after the caller has gone on.
         .after_release(|connection, _| Box::pin(may_be_used_again(connection)))
         .connect_lazy_with(options)
 }

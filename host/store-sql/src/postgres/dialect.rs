@@ -10,23 +10,23 @@ pub(super) type SqlStore = super::PostgresStore;
 /// How a transaction begins that writes.
 pub(super) const BEGIN: &str = "BEGIN";
 
-/// How such a transaction begins on PostgreSQL, in one round trip. A shorter `statement_timeout` of
-/// the administrator's holds. A host that stops dead in the middle must not hold up the others for
-/// as long as its connection seems to live.
+/// Begins a transaction with time limits, in one round trip. A shorter `statement_timeout` of the
+/// administrator's holds. The idle limit is for a host that stops dead in the middle: it must not
+/// block the others for as long as its connection seems to live.
 pub(crate) const BEGIN_BRIEFLY: &str = "BEGIN; SELECT \
      set_config('statement_timeout', CAST(CAST(EXTRACT(EPOCH FROM LEAST( \
        NULLIF(CAST(current_setting('statement_timeout') AS interval), interval '0'), interval '20 s')) * 1000 AS bigint) AS text), TRUE), \
      set_config('lock_timeout', '10s', TRUE), \
      set_config('idle_in_transaction_session_timeout', '15s', TRUE)";
 
-/// How a question of people who look begins: as briefly.
+/// Begins a query of the page, with the same limits.
 pub(super) const BEGIN_LOOK: &str = BEGIN_BRIEFLY;
 
 /// A transaction whose statements all see the tables as they stood at the first of them.
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
-/// One at a time takes a scrap: only so is the number that a client has running what it seems. Held
-/// until it is taken.
+/// Serialises the taking of scraps, so that a client's number of running scraps cannot change in
+/// between. Held until the transaction ends.
 const TAKE_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('atlas: fila', 0))";
 
 /// Locks all that holds secrets against writers, in the order in which a client that is removed
@@ -34,12 +34,12 @@ const TAKE_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('atlas: f
 const LOCK_SECRETS: &str =
     "LOCK TABLE clientes_tokens, clientes_apis, clientes_credenciais IN SHARE ROW EXCLUSIVE MODE";
 
-/// Has the queue for this transaction alone.
+/// Locks the queue for this transaction.
 pub(super) async fn lock_queue(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(TAKE_LOCK).execute(transaction).await.map(drop)
 }
 
-/// Has all that holds secrets for this transaction alone.
+/// Locks all tables with secrets for this transaction.
 pub(super) async fn lock_secrets(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(LOCK_SECRETS).execute(transaction).await.map(drop)
 }

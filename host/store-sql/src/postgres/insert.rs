@@ -60,7 +60,7 @@ pub(super) async fn insert(
     inserted.ok_or_else(|| not_kept(doing))
 }
 
-/// Inserts a record that nothing can be wrong with, and takes it back.
+/// Inserts a harmless record, and rolls it back.
 pub(super) async fn try_insert(store: &PostgresStore, lease: &Lease) -> Result<(), StoreError> {
     let doing = "try to insert a record";
     let mut session = store.sessions.take().await.map_err(sorted(doing))?;
@@ -109,9 +109,9 @@ pub(super) async fn are_there(
     Ok(!holds || usize::try_from(there).is_ok_and(|there| there == asked.len()))
 }
 
-/// Nearly always all rows are new, or none is, and their number says so. `RETURNING` would say it
-/// too, but takes 3 µs a row, several times what the transaction's two round trips take for a
-/// batch; so rows are asked for only when they differ.
+/// Inserts a batch, and returns which rows are new. Nearly always all are, or none, and the number
+/// of rows tells; `RETURNING` would take 3 µs a row, several times what the transaction's two round
+/// trips take for a batch, so single rows are queried only when they differ.
 async fn insert_many(
     connection: &mut PgConnection,
     lease: &Lease,
@@ -128,9 +128,8 @@ async fn insert_many(
             Ok(None)
         }
         Err(error) => {
-            // Now, not at the connection's next use: until then the server would hold the
-            // transaction open. It failed already; if this fails too, the first reason is the one
-            // to tell.
+            // Rolled back now, not at the connection's next use: until then the server would hold
+            // the transaction open. If this fails too, the first error is the one to report.
             let _ = transaction.rollback().await;
             Err(error)
         }

@@ -12,7 +12,8 @@ use crate::values::ClientUsageRow;
 // Rows that are known to be there are changed by INSERT … ON CONFLICT, because that goes by the
 // primary key whatever the planner believes. A plain UPDATE joined with the arrays reads all
 // cursors of the scrap as soon as the statistics are older than the scrap: a time that grows with
-// the square of its pages. The scalar subquery keeps out pages that nobody knows, by the same key.
+// the square of its pages. The scalar subquery keeps out pages that are not in the table, by the
+// same key.
 const BEGIN: &str = "WITH dono AS (SELECT id, fronteira, paginas FROM scraps WHERE id = $1 AND epoca = $2), \
      iniciadas AS (INSERT INTO scrap_cursores AS c (scrap_id, varredura, cursor_hash) \
        SELECT DISTINCT dono.id, b.varredura, b.h FROM dono, unnest($3::int[], $4::bytea[]) AS b(varredura, h) \
@@ -140,7 +141,7 @@ pub(super) async fn write(
     Ok(LedgerReceipt { frontier, pages, frontier_bytes: row.get("fronteira_bytes"), usage: usage.into() })
 }
 
-/// What the source declared last, as far as these pages know.
+/// The total that the source declared last on these pages.
 fn declared(done: &[Checkpoint]) -> Option<i64> {
     let last = |end: PageEnd| done.iter().rev().filter(move |d| d.end == end).find_map(|d| d.facts.total_records);
     last(PageEnd::Conferida).or_else(|| last(PageEnd::Feita))

@@ -77,10 +77,10 @@ const LARGE_BATCH: usize = 100;
 /// watch, and the like.
 const POOL_MAX: u32 = 6;
 
-/// The same for a process that is to have few.
+/// The same for a process with few connections in all.
 const POOL_FEW: u32 = 4;
 
-/// Connections for people who look: whatever they ask for, no run waits for it.
+/// Connections for queries of the page: no run waits for one of these, however long it takes.
 const LOOKS_MAX: u32 = 2;
 
 /// How many connections of each kind a process has.
@@ -110,7 +110,7 @@ pub struct PostgresStore {
     pool: PgPool,
     /// The same pool, by the name that reading connections have in `both/`: only SQLite has others.
     readers: PgPool,
-    /// For people who look.
+    /// For queries of the page.
     looks: PgPool,
     sessions: Sessions,
     shares: Shares,
@@ -158,7 +158,7 @@ impl Store for PostgresStore {
     }
 
     async fn in_place(&self) -> Result<(), StoreError> {
-        // What a server is asked of a table, it says of the table.
+        // A server has no file that could be replaced under it: each query sees the table itself.
         Ok(())
     }
 

@@ -30,8 +30,8 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     let migrated = is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
     // By a DBA, from our SQL.
     let prepared = is_there(pool, "scraps").await.map_err(sort())?;
-    // On a connection of its own, gone right after: a migrator that fails keeps its lock as long as
-    // it has its connection, and everybody else would wait for that.
+    // On a connection of its own, closed right after: a migrator that fails keeps its lock as long
+    // as it has its connection, and every other host would wait for that.
     let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(pool.connect_options().as_ref().clone());
     let ran = migrator().run(&own).await;
     own.close().await;
@@ -56,8 +56,8 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
             .await
             .map_err(sorted_index(doing))?;
     }
-    // Said once: when our migrations are first recorded, which a role without the right to create
-    // tables never does.
+    // Reported once, when our migrations are first recorded; a role without the right to create
+    // tables never records them.
     let first = !migrated && is_there(pool, MIGRATIONS_TABLE).await.map_err(sort())?;
     let foreign_rows = if existed && first {
         sqlx::query_scalar("SELECT COUNT(*) FROM dados_raw WHERE hash_conteudo IS NULL OR length(hash_conteudo) <> 64")

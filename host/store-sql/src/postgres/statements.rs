@@ -6,31 +6,32 @@ pub(super) const FORGET: &str = "DELETE FROM atlas_hosts WHERE visto_em < NOW() 
 pub(super) const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (id) DO UPDATE SET visto_em = NOW(), validade_s = EXCLUDED.validade_s";
 
-/// Of those that died before they did as they were asked; and what this host was asked to pause and
-/// does not run.
+/// Pauses scraps that were to be paused and whose host died before it did, or is this one although
+/// it does not run them.
 pub(super) const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
        terminado_em = NOW() \
      WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id <> ALL($2) \
        OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h \
          WHERE h.id = scraps.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)))";
 
-/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them
-/// this one would be next.
+/// Gives up scraps that host after host died with: perhaps they are the cause, and the next host
+/// that took one would die too.
 pub(super) const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', motivo = $3, host = NULL, terminado_em = NOW() \
      WHERE estado = 'executando' AND falhas >= $2 AND $1 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
        AND h.visto_em > NOW() - make_interval(secs => h.validade_s))";
 
-/// Whether something runs, by the table, whose host is not seen any more.
+/// Scraps marked as running whose host is not seen any more.
 pub(super) const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
      (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host AND h.visto_em > NOW() - make_interval(secs => h.validade_s)) ORDER BY s.id LIMIT $1";
 
-/// Hosts that are seen and have something.
+/// Hosts that are seen and hold scraps.
 pub(super) const HOLDERS: &str = "SELECT h.id, CAST(h.visto_em AS TEXT) FROM atlas_hosts h WHERE h.visto_em > NOW() - make_interval(secs => h.validade_s) \
      AND EXISTS (SELECT 1 FROM scraps s WHERE s.host = h.id AND s.estado IN ('pendente', 'executando')) ORDER BY h.id LIMIT $1";
 
-/// Of a host that does not know who lives, what the others run counts as running, whoever seems to
-/// be dead. The states stand in it once more for the sake of the index. Others change scraps
-/// without the lock: the row has to be as it was when it was chosen.
+/// The next scrap of each client, in the order of the queue. For a host that may not judge others
+/// as dead, all scraps marked as running count as such. The states are repeated for the sake of the
+/// index. Other transactions change scraps without the lock, so the row has to be as it was when it
+/// was chosen.
 macro_rules! first_of_each_client {
     () => {
         "WITH vivos AS (SELECT id FROM atlas_hosts WHERE visto_em > NOW() - make_interval(secs => validade_s)), \
@@ -54,7 +55,7 @@ macro_rules! first_of_each_client {
     };
 }
 
-/// Takes the first of them.
+/// Takes the first scrap of the queue.
 pub(super) const TAKE: &str = concat!(
     first_of_each_client!(),
     ", escolhido AS (SELECT p.id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
@@ -65,7 +66,7 @@ pub(super) const TAKE: &str = concat!(
      WHERE s.id = e.id AND s.epoca = visto.epoca AND s.estado = visto.estado AND s.pedido IS NULL RETURNING s.id, s.epoca, s.cliente_id, s.rota"
 );
 
-/// Whose they are. The order is that of `TAKE`.
+/// The clients whose scraps wait, in the order in which `TAKE` would serve them.
 pub(super) const WAITING: &str = concat!(
     first_of_each_client!(),
     " SELECT p.cliente_id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
@@ -83,9 +84,9 @@ pub(super) const PAUSE: &str = "UPDATE scraps s SET pedido = CASE WHEN v.vive TH
        FROM scraps x WHERE x.id = $1 FOR UPDATE) v \
      WHERE s.id = v.id AND s.estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING v.vive";
 
-/// The time to go on is counted from the database's now, whose clock all hosts share. What was to
-/// be paused while it ended is not taken again by itself; nor is paused what somebody wants to go
-/// on since it was asked to pause.
+/// Records the end of a run. The time to go on is counted from the database's now, whose clock all
+/// hosts share. A scrap that was to be paused while its run ended is paused; one whose pause was
+/// withdrawn meanwhile goes back into the queue.
 pub(super) const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
          AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' \
          WHEN pedido IS NULL AND $8 THEN 'pendente' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \

@@ -1,4 +1,4 @@
-//! What an adopted `dados_raw` has that keeps records out of the table.
+//! Checks of an adopted `dados_raw` for what keeps records out of the table.
 
 use atlas_model::Concern;
 use atlas_store::StoreError;

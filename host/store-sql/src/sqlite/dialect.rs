@@ -14,18 +14,19 @@ pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 /// How a transaction of the queue, of schedules and of budgets begins.
 pub(super) const BEGIN_BRIEFLY: &str = BEGIN;
 
-/// How a question of people who look begins.
+/// Begins a query of the page.
 pub(super) const BEGIN_LOOK: &str = "BEGIN";
 
 /// A transaction whose statements all see the tables as they stood at the first of them.
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN";
 
-/// Has the queue for this transaction alone, as it has the file already: one writes at a time.
+/// Locks the queue for this transaction: a no-op, since one transaction writes to the file at a
+/// time.
 pub(super) async fn lock_queue(_: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Has all that holds secrets for this transaction alone, as it has the file already.
+/// Locks all tables with secrets for this transaction: a no-op for the same reason.
 pub(super) async fn lock_secrets(_: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(super) async fn insert(
     Ok(inserted)
 }
 
-/// Inserts a record that nothing can be wrong with, and takes it back.
+/// Inserts a harmless record, and rolls it back.
 pub(super) async fn try_insert(store: &SqliteStore, lease: &Lease) -> Result<(), StoreError> {
     let doing = "try to insert a record";
     let mut tx = store.pool.begin_with("BEGIN IMMEDIATE").await.map_err(sorted(doing))?;

@@ -130,7 +130,7 @@ pub(super) async fn add_usage(
     Ok(usage.into())
 }
 
-/// The bytes of the page's cursor, if it was pending until now.
+/// Checkpoints a page, and returns the bytes of its cursor; `None` if it was not pending.
 async fn finish_page(
     tx: &mut Transaction<'_, Sqlite>,
     lease: &Lease,
@@ -157,7 +157,7 @@ async fn finish_page(
         .await
 }
 
-/// How many of the page's next cursors were new, and their bytes.
+/// Inserts a page's next cursors, and returns how many were new, and their bytes.
 async fn enter_next(
     tx: &mut Transaction<'_, Sqlite>,
     lease: &Lease,

@@ -86,7 +86,7 @@ pub struct SqliteStore {
     /// One connection: the writer.
     pool: SqlitePool,
     readers: SqlitePool,
-    /// For people who look: what they ask may take [`STATEMENT_MAX`].
+    /// For queries of the page, which may take [`STATEMENT_MAX`] each.
     looks: SqlitePool,
     place: DatabasePlace,
     sealer: Sealer,
@@ -108,8 +108,8 @@ impl SqliteStore {
             .disable_statement_logging();
         let pool = open_writer(&options).await?;
         let place = DatabasePlace::of(path);
-        // A connection that is made later, by whichever pool, makes no new database in the place of
-        // one that is gone.
+        // Later connections of any pool must not create a new database in the place of one that was
+        // deleted.
         let options = options.create_if_missing(false);
         pool.set_connect_options(options.clone());
         let reading = |connections| pool_options().max_connections(connections);
@@ -124,16 +124,16 @@ impl SqliteStore {
     }
 }
 
-/// Interrupts whatever a connection is still at when so long has passed from now on. SQLite has no
-/// timeout of its own for a statement that runs.
+/// Interrupts the statement that a connection is running after `limit`, counted from now. SQLite
+/// has no timeout of its own for a running statement.
 async fn end_within(limit: Duration, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let began = Instant::now();
     connection.lock_handle().await?.set_progress_handler(PROGRESS_STEPS, move || began.elapsed() < limit);
     Ok(())
 }
 
-/// Opens the writing connection. Whoever is first turns a new file to WAL, and SQLite does not let
-/// the others wait for that as they wait for a statement: they are refused at once.
+/// Opens the writing connection, and retries while another process is switching a new file to WAL:
+/// for that, SQLite does not wait as it does for a statement, but refuses the others at once.
 async fn open_writer(options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
     let began = Instant::now();
     loop {

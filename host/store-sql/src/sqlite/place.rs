@@ -1,4 +1,4 @@
-//! Whether the database's file is still the one that was opened.
+//! Checks that the database's file is still the one that was opened.
 //!
 //! An open file outlives its name: a database that is deleted, moved, or replaced under a running
 //! process goes on taking rows, and no reader will ever find them. So what stands at the path is
@@ -31,7 +31,7 @@ pub(super) struct DatabasePlace {
     known: Arc<Mutex<Known>>,
 }
 
-/// What was there when it was looked at last.
+/// The file's identity, length and application id at the last check.
 #[derive(Default)]
 struct Known {
     file: Option<FileId>,
@@ -46,7 +46,7 @@ struct FileId {
     inode: u64,
 }
 
-/// What a look found.
+/// The outcome of a check.
 enum Found {
     Same,
     /// Shorter than before, to so many bytes: by `VACUUM`, or because something else was written
@@ -76,7 +76,7 @@ impl DatabasePlace {
                 match pages.map_err(sorted("look how long the database is")) {
                     Ok(pages) if u64::try_from(pages).is_ok_and(|pages| length >= pages) => {}
                     Err(busy) if busy.fault == Fault::Collision => return Err(busy),
-                    // Or there is no telling: it cannot be read any more.
+                    // Treated alike if the database cannot be read any more.
                     Ok(_) | Err(_) => return Err(self.displaced("it was cut short")),
                 }
                 self.known().length = length;
@@ -100,7 +100,7 @@ impl DatabasePlace {
             Some(_) => return Found::Another("another file stands there"),
             None => return Found::Another("it is gone"),
         }
-        // What cannot be read now is the statements' to tell.
+        // If the file cannot be read now, the next statement reports why.
         let Ok((header, length)) = read(&self.path, was) else { return Found::Same };
         if length == 0 && known.length == 0 {
             return Found::Same;

@@ -7,27 +7,28 @@ pub(super) const FORGET: &str =
 pub(super) const BEAT: &str = "INSERT INTO atlas_hosts (id, nome, versao, validade_s) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (id) DO UPDATE SET visto_em = strftime('%Y-%m-%d %H:%M:%f', 'now'), validade_s = excluded.validade_s";
 
-/// Of those that died before they did as they were asked; and what this host was asked to pause and
-/// does not run.
+/// Pauses scraps that were to be paused and whose host died before it did, or is this one although
+/// it does not run them.
 pub(super) const PAUSE_ORPHANS: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'pausado', pedido = NULL, host = NULL, \
        terminado_em = CURRENT_TIMESTAMP \
      WHERE estado = 'executando' AND pedido = 'pausar' AND (host = $1 AND id NOT IN (SELECT value FROM json_each($2)) \
        OR $3 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
          AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')))";
 
-/// What host after host died with, as long as nobody else can be shown to be the cause. Beside them
-/// this one would be next.
+/// Gives up scraps that host after host died with: perhaps they are the cause, and the next host
+/// that took one would die too.
 pub(super) const GIVE_UP: &str = "UPDATE scraps SET epoca = epoca + 1, estado = 'falhou', motivo = $3, host = NULL, terminado_em = CURRENT_TIMESTAMP \
      WHERE estado = 'executando' AND falhas >= $2 AND $1 AND NOT EXISTS (SELECT 1 FROM atlas_hosts h WHERE h.id = scraps.host \
        AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds'))";
 
-/// Whether something runs, by the table, whose host is not seen any more.
+/// Scraps marked as running whose host is not seen any more.
 pub(super) const ORPHANS: &str = "SELECT s.id FROM scraps s WHERE s.estado = 'executando' AND NOT EXISTS \
      (SELECT 1 FROM atlas_hosts h WHERE h.id = s.host \
        AND h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds')) ORDER BY s.id LIMIT $1";
 
-/// Of a host that does not know who lives, what the others run counts as running, whoever seems to
-/// be dead. The states stand in it once more for the sake of the index.
+/// The next scrap of each client, in the order of the queue. For a host that may not judge others
+/// as dead, all scraps marked as running count as such. The states are repeated for the sake of the
+/// index.
 macro_rules! first_of_each_client {
     () => {
         "WITH vivos AS (SELECT id FROM atlas_hosts \
@@ -54,7 +55,7 @@ macro_rules! first_of_each_client {
     };
 }
 
-/// Takes the first of them.
+/// Takes the first scrap of the queue.
 pub(super) const TAKE: &str = concat!(
     first_of_each_client!(),
     " UPDATE scraps SET estado = 'executando', epoca = epoca + 1, host = $1, \
@@ -65,7 +66,7 @@ pub(super) const TAKE: &str = concat!(
      RETURNING id, epoca, cliente_id, rota"
 );
 
-/// Whose they are. The order is that of `TAKE`.
+/// The clients whose scraps wait, in the order in which `TAKE` would serve them.
 pub(super) const WAITING: &str = concat!(
     first_of_each_client!(),
     " SELECT p.cliente_id FROM primeiros p WHERE p.id IS NOT NULL ORDER BY p.n, \
@@ -83,15 +84,15 @@ pub(super) const PAUSE: &str = "UPDATE scraps SET pedido = CASE WHEN v.vive THEN
        FROM scraps x WHERE x.id = $1) v \
      WHERE id = v.este AND estado IN ('pendente', 'executando', 'suspenso', 'interrompido') RETURNING pedido IS NOT NULL";
 
-/// The time to go on is counted from the database's now, whose clock all hosts share. What was to
-/// be paused while it ended is not taken again by itself; nor is paused what somebody wants to go
-/// on since it was asked to pause.
+/// Records the end of a run. The time to go on is counted from the database's now, whose clock all
+/// hosts share. A scrap that was to be paused while its run ended is paused; one whose pause was
+/// withdrawn meanwhile goes back into the queue.
 pub(super) const FINISH: &str = "UPDATE scraps SET estado = CASE WHEN pedido = 'pausar' \
          AND $3 IN ('pendente', 'suspenso', 'interrompido') THEN 'pausado' \
          WHEN pedido IS NULL AND $8 THEN 'pendente' ELSE $3 END, motivo = $4, duracao_ms = duracao_ms + $5, host = NULL, pedido = NULL, \
        retomar_em = CASE WHEN pedido IS NULL THEN strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || $6 || ' seconds') END, falhas = $7, \
        terminado_em = CURRENT_TIMESTAMP WHERE id = $1 AND epoca = $2 AND estado = 'executando'";
 
-/// Hosts that are seen and have something.
+/// Hosts that are seen and hold scraps.
 pub(super) const HOLDERS: &str = "SELECT h.id, CAST(h.visto_em AS TEXT) FROM atlas_hosts h WHERE h.visto_em > strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || h.validade_s || ' seconds') \
      AND EXISTS (SELECT 1 FROM scraps s WHERE s.host = h.id AND s.estado IN ('pendente', 'executando')) ORDER BY h.id LIMIT $1";
