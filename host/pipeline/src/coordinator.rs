@@ -25,15 +25,15 @@ use super::writer::Writer;
 /// Pages that are begun and not yet checkpointed: in flight, waiting to be tried again, or waiting
 /// for the writers.
 const OPEN_PAGES_MAX: usize = 512;
-/// How often a run looks whether it still has its scrap: how soon it notices that somebody
-/// cancelled or paused it.
+/// Pause between two checks of a run's lease, which bounds how soon it notices that its scrap was
+/// cancelled or paused.
 const LEASE_CHECK: Duration = Duration::from_millis(500);
-/// So many pages of a sweep with the very same records are worth a word.
+/// Pages of a sweep with the very same records from which on the scrap gets a reservation.
 const SAME_PAGES: i64 = 3;
 
-/// Runs a scrap until it ends, one way or another. When this returns, nothing of the run is under
-/// way any more, and all that was fetched is durable unless the database itself failed. `stop` ends
-/// it early: what is queued is still written.
+/// Runs a scrap to its end. When this returns, no task of the run is left, and all fetched records
+/// are durable unless the database itself failed. `stop` ends the run early: queued records are
+/// still written.
 pub async fn run(
     job: Job,
     settings: RunSettings,
@@ -85,9 +85,9 @@ struct Coordinator {
     offers: mpsc::Receiver<Ahead>,
     stop: CancellationToken,
     sweep: i32,
-    /// Whether a page was left in the store's frontier that this run took out of its own.
+    /// Whether this run dropped a page from its window that is still in the store's frontier.
     left_over: bool,
-    /// The first thing that ended the run; what follows from it does not matter.
+    /// The first cause that ended the run; later ones follow from it and are ignored.
     end: Option<End>,
 }
 
@@ -95,7 +95,7 @@ impl Coordinator {
     async fn run(mut self) -> End {
         let finished = self.sweep_until_still().await;
         let end = match (finished, self.end.take()) {
-            // Pages may have been abandoned because somebody asked; nothing else ended the run.
+            // Pages were abandoned because the run was asked to stop; it had no other cause.
             (Ok(None), None) => End::Stopped,
             (_, Some(end)) => end,
             (Ok(Some(end)), None) => end,
@@ -108,8 +108,8 @@ impl Coordinator {
         }
     }
 
-    /// Sweeps the source until it stands still or may not be swept again. `None`: ended before
-    /// that.
+    /// Sweeps the source until it stands still, or its sweeps are used up. `None` if the run ended
+    /// before that.
     async fn sweep_until_still(&mut self) -> Result<Option<End>, StoreError> {
         let client = self.shared.job.lease.cliente_id;
         let usage = self.shared.patiently(|| self.shared.store.usage(client)).await?;
@@ -133,8 +133,8 @@ impl Coordinator {
         }
     }
 
-    /// Fetches all there is in the present sweep's frontier. Gives what its first page showed, if
-    /// that was a second look taken in this call.
+    /// Fetches all pages in the present sweep's frontier. Returns the second look, if its first
+    /// page was one and was fetched in this call.
     async fn sweep(&mut self) -> Result<Option<Look>, StoreError> {
         let mut look = None;
         let mut lease_check = tokio::time::interval(LEASE_CHECK);
@@ -190,7 +190,7 @@ impl Coordinator {
                         Ok(Standing::Lost) => self.ends(End::LeaseLost),
                         Ok(Standing::AskedToPause) => self.ends(End::Paused),
                         Err(error) if error.fault == Fault::Displaced => self.ends(End::Store(Arc::new(error))),
-                        // A database that does not answer is the writers' to deal with.
+                        // If the database does not answer, the writers wait for it or end the run.
                         Ok(Standing::Held) | Err(_) => {}
                     }
                 }
@@ -232,8 +232,8 @@ impl Coordinator {
         if self.shared.job.asked_back.is_cancelled() {
             return;
         }
-        // One that lay until its parent was durable is not ahead any more: the page is in the
-        // store, and may be done, and its sweep over.
+        // An offer that waited until its parent was durable is stale: the page is in the store now,
+        // and may be done, and its sweep over.
         if *offer.parent.checkpointed.borrow() {
             return;
         }
@@ -247,8 +247,8 @@ impl Coordinator {
         self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
     }
 
-    /// The end of a run whose client has more in the database than is kept for it. Before that it
-    /// is counted anew: rows may have been deleted since.
+    /// Ends a run whose client has more rows or bytes in the database than its limits allow. Counts
+    /// them anew first, since rows may have been deleted by hand.
     async fn over_budget(&self, usage: ClientUsage) -> Result<Option<End>, StoreError> {
         let limits = &self.shared.settings.limits;
         let Some((kept, ..)) = over(limits, usage) else { return Ok(None) };
@@ -292,11 +292,11 @@ impl Coordinator {
         self.shared.halt.cancel();
     }
 
-    /// The frontier is empty and the source has been looked at again: is that all, or is there a
-    /// reservation?
+    /// Decides how a run ends whose frontier is empty after the second look: done, or done with
+    /// reservations.
     async fn conclude(&self, look: &Look) -> Result<End, StoreError> {
         let lease = &self.shared.job.lease;
-        // Nothing is done that stands in a file without a name.
+        // A scrap must not count as done if its database file was deleted or replaced.
         self.shared.store.in_place().await?;
         let mut reservations = Vec::new();
         let scrap = self.shared.patiently(|| self.shared.store.scrap(lease.scrap_id)).await?;
@@ -307,7 +307,7 @@ impl Coordinator {
         if look.moved && !look.handed_out {
             reservations.push(Reservation::Moving { differs: look.differs, before: look.before, after: look.after });
         }
-        // The last sweep that took anything. This one was the look: a single page.
+        // The last sweep that took records. The present one was the second look, a single page.
         for sweep in (0..self.sweep).rev() {
             let facts = self.shared.patiently(|| self.shared.store.sweep_facts(lease, sweep)).await?;
             if facts.pages == 0 {
@@ -332,8 +332,8 @@ impl Coordinator {
         Ok(if reservations.is_empty() { End::Done } else { End::DoneWithReservations(reservations) })
     }
 
-    /// Ends every task of the run. The pages are gone by now, or must go; with them goes the
-    /// queue's last sender, and the writers end when they have written what is in it.
+    /// Ends all tasks of the run: aborts the pages, which drops the queue's last sender, and waits
+    /// for the writers, which end once they have written the rest of the queue.
     async fn tear_down(mut self) {
         self.pages.shutdown().await;
         drop(self.stop);
@@ -342,14 +342,13 @@ impl Coordinator {
     }
 }
 
-/// The first budget of a client that it has more than: what is kept, the limit's name, and its
-/// value.
+/// The first limit that a client exceeds: the kind of rows, the limit's name and its value.
 fn over(limits: &Limits, usage: ClientUsage) -> Option<(Kept, &'static str, u64)> {
     let over = client_budgets(limits, usage).into_iter().find(|budget| budget.used > budget.most);
     over.map(|budget| (budget.kept, budget.name, budget.most))
 }
 
-/// How much of one thing is kept for a client, and how much may be.
+/// A limit on the rows or bytes kept for a client, and how much of it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientBudget {
     /// What is kept.

@@ -1,5 +1,5 @@
-//! The cursors still to be fetched, as much of them as memory should hold. The whole frontier is in
-//! the store; here are a window of it, in order, and the pages in flight.
+//! A window of the frontier: the next cursors to be fetched, in order, and the pages in flight. The
+//! whole frontier is in the store, since memory should not hold all of it.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -37,7 +37,7 @@ impl Frontier {
         self.more = cursors.len() as i64 == WINDOW;
         for cursor in cursors {
             self.read_to = self.read_to.max(cursor.order);
-            // One that was fetched ahead of its parent's checkpoint has only now entered the store.
+            // A page that was fetched ahead of its parent's checkpoint enters the store only now.
             if !self.in_flight.contains(&cursor.id) && self.waiting.insert(cursor.id) {
                 self.window.push_back(cursor);
             }

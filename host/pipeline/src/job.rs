@@ -24,7 +24,7 @@ pub struct Job {
     pub asked_back: CancellationToken,
 }
 
-/// How a run goes about it.
+/// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct RunSettings {
     /// Records a transaction (`BATCH_EXPORT`), at least 1.
@@ -53,11 +53,11 @@ impl RunSettings {
 pub enum End {
     /// Everything that the source has is in the table.
     Done,
-    /// Done, but.
+    /// Done, with reservations.
     DoneWithReservations(Vec<Reservation>),
-    /// Somebody asked this process to stop.
+    /// This process was asked to stop.
     Stopped,
-    /// Somebody asked, wherever, for this scrap to be paused.
+    /// An operator asked for this scrap to be paused, on any host.
     Paused,
     /// The scrap gave its slot to another client's, and goes on when there is one for it.
     HandedBack,
@@ -68,7 +68,7 @@ pub enum End {
         /// What the last one failed with.
         reason: String,
     },
-    /// What a page asks for was not ready as often as it was asked for.
+    /// A page's data was not ready at any of its tries.
     NeverReady {
         /// How often that was.
         tries: u32,
@@ -110,7 +110,7 @@ pub enum End {
         /// How many: the limit `empty_pages`.
         pages: i32,
     },
-    /// The connector asked for what nobody granted it.
+    /// The connector made a request that no grant covers.
     NotGranted(String),
     /// The connector set headers that no grant of its API names.
     HeadersNotGranted {
@@ -132,7 +132,7 @@ pub enum End {
     },
     /// The source's certificate is not trusted.
     Untrusted(String),
-    /// The connector asked the host for what cannot be.
+    /// The connector made an invalid call of the host.
     ConnectorMistake(String),
     /// The connector trapped.
     ConnectorCrashed(String),
@@ -145,13 +145,13 @@ pub enum End {
         /// Its value.
         value: u64,
     },
-    /// Somebody else has claimed or cancelled the scrap.
+    /// Another process has claimed the scrap, or it was cancelled.
     LeaseLost,
     /// The database failed.
     Store(Arc<StoreError>),
 }
 
-/// In what a first page differs from what it was one reading before.
+/// The differences of a first page from the same page one sweep before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Differences {
     /// The total that the source declares.
@@ -174,7 +174,7 @@ pub enum Reservation {
     },
     /// The source kept moving while it was read.
     Moving {
-        /// In what its first page was another at the last look.
+        /// How its first page differed at the last second look.
         differs: Differences,
         /// What it declared at the last sweep's beginning.
         before: Option<i64>,
@@ -234,7 +234,7 @@ impl End {
             | Self::NeverReady { .. }
             | Self::WaitTooLong { .. }
             | Self::VersionHeld(_) => ScrapState::Interrompido,
-            // When it is back, the same goes on.
+            // The scrap goes on once the database is back.
             Self::Store(error) if error.fault == Fault::Unavailable => ScrapState::Interrompido,
             Self::Unauthorized(_) => ScrapState::TokenRecusado,
             Self::Quota { .. } => ScrapState::Suspenso,

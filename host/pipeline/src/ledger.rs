@@ -1,6 +1,6 @@
-//! Begin marks and checkpoints, grouped: while one transaction is under way, requests gather, and
-//! the next transaction takes them all. So a slow disk is asked for few flushes, and a quick one is
-//! not waited for.
+//! Groups begin marks and checkpoints into transactions: while one is under way, requests gather,
+//! and the next one takes them all. A slow disk thus gets few flushes, and a quick one is not
+//! waited for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ enum Request {
     Checkpoint(Box<Checkpoint>, Reply),
 }
 
-/// Where pages have themselves marked and checkpointed.
+/// The handle with which pages enter begin marks and checkpoints.
 #[derive(Clone)]
 pub(super) struct Ledger {
     requests: mpsc::Sender<Request>,
@@ -90,7 +90,7 @@ async fn keep(
         let outcome = patiently(patience, observer.as_ref(), || store.ledger(&lease, &begun, &done)).await;
         let outcome = outcome.map_err(Arc::new);
         for reply in replies {
-            // Whoever asked may be gone: the entry is made all the same.
+            // The page may have been dropped meanwhile; its entry is made all the same.
             let _ = reply.send(outcome.clone());
         }
     }

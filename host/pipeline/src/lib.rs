@@ -21,7 +21,7 @@
 //! - `writer`       from the queue into the table
 //! - `patience`     when a call of the store is made again
 //! - `ledger`       begin marks and checkpoints, grouped into few transactions
-//! - `progress`     what is told to whoever watches
+//! - `progress`     the events that observers of a run get
 
 mod coordinator;
 mod frontier;

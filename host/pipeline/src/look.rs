@@ -1,9 +1,10 @@
-//! The second look at the first page: whether the source stood still while it was read.
+//! The second look: compares the first page with itself one sweep before, to tell whether the
+//! source stood still while it was read.
 //!
-//! Where the first page carries records, its total, the records' keys, the number of cursors that
-//! come next and whether any come after its commit are compared, and not the cursors' texts: many
-//! sources give a new token for the same place at each call. Where it carries none, its cursors are
-//! all that tells.
+//! Of a first page with records, the total, the records' keys, the number of next cursors and
+//! whether any come after its commit are compared, and not the cursors' texts: many sources give a
+//! new token for the same place at each call. Of one without records, the cursors are compared,
+//! since nothing else can be.
 //!
 //! A source that hands out records until they are acknowledged cannot stand still: what was read of
 //! it is gone. Its first page names acknowledgments and nothing else, here called a *hand-out*.
@@ -15,18 +16,19 @@ use sha2::{Digest, Sha256};
 
 use super::job::Differences;
 
-/// What the second look at the first page showed.
+/// The outcome of a second look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Look {
-    /// It is not what it was.
+    /// Whether the first page has changed.
     pub(super) moved: bool,
-    /// In what it is not.
+    /// How it has changed.
     pub(super) differs: Differences,
-    /// What the source declared before and now; nothing where records are handed out, since their
-    /// number goes down.
+    /// The total that the source declared before and now; `None` for a hand-out, whose total goes
+    /// down as it is read.
     pub(super) before: Option<i64>,
     pub(super) after: Option<i64>,
-    /// What is new is handed out, and so read to its end, however many sweeps there may be.
+    /// Whether the new records are a hand-out, which is read to its end whatever the limit on
+    /// sweeps.
     pub(super) handed_out: bool,
 }
 
@@ -58,9 +60,9 @@ impl Look {
     }
 }
 
-/// What a page leads to, as it is compared with what it led to before: of a page with records how
-/// many cursors come next, and whether any come after its commit; of one without, a hash of the
-/// cursors as well.
+/// A digest of a page's cursors, for comparison with the page one sweep before: of a page with
+/// records, the number of next cursors and whether any come after its commit; of one without, a
+/// hash of the cursors as well.
 pub(super) fn branches(next: &[String], after_commit: bool, any_records: bool) -> [u8; 32] {
     if any_records {
         return Counted { next: next.len() as u64, after_commit }.written();
@@ -87,7 +89,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// What tells it from a hash.
+    /// The prefix that tells a count from a hash.
     const MARK: [u8; 16] = *b"atlas:branches:1";
 
     fn written(self) -> [u8; 32] {

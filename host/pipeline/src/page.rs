@@ -23,8 +23,7 @@ use super::record::{Checked, CheckedPage, RecordChecker};
 use super::retry::LONGEST_WAIT;
 use super::seen::Seen;
 
-/// So many pages of a chain in a row with the very same records mean that the source does not get
-/// on.
+/// Pages of a chain in a row with the very same records that end a run: the source does not get on.
 const REPEATED_PAGES_MAX: i32 = 3;
 /// From this many bytes of records on, checking and hashing go where blocking is allowed.
 const LARGE_PAGE: usize = 256 * 1024;
@@ -41,11 +40,11 @@ pub(super) struct Shared {
     /// One permit for each page in flight.
     pub(super) slots: Arc<Semaphore>,
     pub(super) frontier: Mutex<Frontier>,
-    /// No more fetching: what is fetched is still written.
+    /// Cancelled to stop fetching; fetched records are still written.
     pub(super) halt: CancellationToken,
     /// Pages that name one page more, before they are durable themselves.
     pub(super) ahead: mpsc::Sender<Ahead>,
-    /// Pages of the scrap that are checkpointed, as they are counted to whoever watches.
+    /// The scrap's checkpointed pages, as observers count them.
     pub(super) pages_done: AtomicI64,
     /// What the first page held, for the pages that it names.
     pub(super) root_facts: Mutex<Option<PageFacts>>,
@@ -60,7 +59,7 @@ pub(super) struct Ahead {
     pub(super) parent: Parent,
 }
 
-/// What a page that runs ahead knows of its parent.
+/// The parent of a page that runs ahead, as far as that page needs to know it.
 #[derive(Clone)]
 pub(super) struct Parent {
     /// Becomes true at the checkpoint; closes without it if the parent fails.
@@ -95,7 +94,7 @@ pub(super) enum PageStop {
     Halted,
     /// The page ends the run.
     Ends(End),
-    /// The writers or the ledger are gone; whoever broke them says why.
+    /// The writers or the ledger have ended; the task that failed reports why.
     TornDown,
 }
 
@@ -168,13 +167,13 @@ pub(super) async fn run(
         look = Some(seen);
         if !moved {
             next.clear();
-            // Records that were changed meanwhile, and are in hand, are kept; for their sake alone
-            // nothing is swept again.
+            // Records whose content changed meanwhile are stored, since they are in hand, but are
+            // no reason for another sweep.
             if before.content == checked.content || checked.records.is_empty() {
                 end = PageEnd::Conferida;
             }
         } else if task.sweep > shared.settings.sweeps {
-            // Not another sweep, but what is in hand is kept.
+            // The sweeps are used up: store these records, and follow no cursor.
             next.clear();
         }
     }
@@ -193,7 +192,7 @@ pub(super) async fn run(
         Some(only) => offer_ahead(&shared, &task, only, &facts, wait_for_checkpoint).await?,
         None => false,
     };
-    // From here on the page has its place in the store: its parent is durable.
+    // Wait for the parent's checkpoint: only then is this page in the store's frontier.
     if let Some(parent) = &mut task.parent
         && parent.checkpointed.wait_for(|done| *done).await.is_err()
     {
@@ -245,7 +244,7 @@ pub(super) async fn run(
         .await?;
     // The cursors are in the database.
     drop(held);
-    // Whoever ran ahead may be gone.
+    // The page that ran ahead may have been dropped.
     let _ = checkpointed.send(true);
     let elapsed = began.elapsed();
     tracing::debug!(scrap = shared.job.lease.scrap_id, ms = elapsed.as_secs_f64() * 1000.0, "page");
@@ -282,7 +281,8 @@ async fn fetch(
         };
         let (reason, asked) = match fetched {
             Ok(page) => return Ok((page, failed, slot)),
-            // It stays in the frontier. The attempt is not counted: asking back may have ended it.
+            // The page stays in the frontier, and the attempt is not counted: the request for the
+            // slot may have ended it.
             Err(FetchFailure::Passing { .. } | FetchFailure::NotReady { .. })
                 if shared.job.asked_back.is_cancelled() =>
             {
@@ -310,7 +310,8 @@ async fn fetch(
         if let Some(asked) = asked.filter(|asked| *asked > LONGEST_WAIT) {
             return Err(PageStop::Ends(End::WaitTooLong { seconds: asked.as_secs(), reason }));
         }
-        // On top of what was asked for: that is often nothing, or a moment that many wait for.
+        // The backoff comes on top of the wait that was asked for, which is often zero, or ends at
+        // the same moment for many pages.
         let wait = asked.map_or(Duration::ZERO, |asked| asked + shared.settings.retry.backoff(attempt));
         shared.observer.on(Event::Attempt { attempt, of, wait, reason: &reason });
         drop(slot);
@@ -320,8 +321,8 @@ async fn fetch(
     }
 }
 
-/// Says that nothing is ready, and how long it is until the source is asked again; unless it was
-/// asked often enough.
+/// Reports that a page is not ready, and returns the wait until its next try. Fails once its tries
+/// are used up, or the wait is too long.
 fn not_ready(shared: &Shared, tried: u32, asked: Duration, reason: String) -> Result<Duration, PageStop> {
     let of = shared.settings.retry.attempts();
     if tried >= of {
@@ -389,7 +390,7 @@ async fn check(shared: &Arc<Shared>, fetcher: &Fetcher, records: Vec<Bytes>, wit
     }
 }
 
-/// The one cursor that comes next, if it is one.
+/// The next cursor of a page that names exactly one, and none for after its commit.
 fn single_next<'a>(next: &'a [String], after_commit: &[String]) -> Option<&'a str> {
     match (next, after_commit) {
         ([only], []) => Some(only),
@@ -455,12 +456,13 @@ async fn offer_ahead(
         },
         parent: Parent { checkpointed, content: facts.content, repeats: facts.repeats },
     };
-    // Only an offer: if nobody can take it now, the page comes out of the frontier like any other.
+    // If the coordinator cannot take the offer now, the page comes out of the frontier like any
+    // other.
     let _ = shared.ahead.try_send(ahead);
     Ok(false)
 }
 
-/// It is an error if all that comes next is a page that led here.
+/// Fails if a page's only next cursor is the page itself or one of its ancestors.
 async fn refuse_loop(shared: &Arc<Shared>, task: &PageTask, next: String) -> Result<(), PageStop> {
     let id = CursorId::of(Some(&next));
     let ancestor = match task.cursor.depth {

@@ -1,5 +1,5 @@
-//! Where pages come from, as far as the pipeline knows: it asks for a cursor, and gets a page or
-//! the reason why not.
+//! The pipeline's interface to a source: it asks for the page of a cursor, and gets the page or the
+//! reason why there is none.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,9 +32,9 @@ pub struct FetchedPage {
     pub after_commit: Vec<String>,
     /// How many records the source says the whole scrap has.
     pub total_records: Option<u64>,
-    /// What fetched it.
+    /// The version that fetched it.
     pub fetched_by: Arc<Fetcher>,
-    /// What is held for its cursors until it is checkpointed.
+    /// The memory that is reserved for its cursors until it is checkpointed.
     pub held: Held,
 }
 
@@ -44,7 +44,7 @@ pub struct FetchedPage {
 pub struct Held(Option<Arc<dyn Send + Sync>>);
 
 impl Held {
-    /// Keeps this until the page is done with.
+    /// Holds a reservation until the page is done.
     pub fn new(share: Arc<dyn Send + Sync>) -> Self {
         Self(Some(share))
     }
@@ -68,7 +68,7 @@ impl Eq for Held {}
 /// Why there is no page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchFailure {
-    /// A passing fault: the same again, not before `wait` if there is one.
+    /// A passing fault: the page is tried again, not before `wait` if there is one.
     #[error("{reason}")]
     Passing {
         /// What happened.
@@ -76,8 +76,8 @@ pub enum FetchFailure {
         /// The wait that the source or the connector asked for: the backoff comes on top of it.
         wait: Option<Duration>,
     },
-    /// The source answered well, and what was asked for is not ready: the same again, not before
-    /// `wait`. Nothing failed.
+    /// The source answered that the data is not ready: the page is tried again, not before `wait`.
+    /// Counts as no failure.
     #[error("not ready yet: {reason}")]
     NotReady {
         /// What the connector made of the answer.
@@ -85,7 +85,7 @@ pub enum FetchFailure {
         /// The wait that the source or the connector asked for.
         wait: Duration,
     },
-    /// A passing fault whose cause is out of the way: the same again, without waiting.
+    /// A passing fault whose cause is removed: the page is tried again at once.
     #[error("{reason}")]
     AtOnce {
         /// What happened.
@@ -107,10 +107,10 @@ pub enum FetchFailure {
     /// The source broke its own contract.
     #[error("not the answer that was expected: {0}")]
     InvalidResponse(String),
-    /// Nothing that waiting would mend.
+    /// A failure that waiting does not mend.
     #[error("{0}")]
     Fatal(String),
-    /// The connector asked for what nobody granted it.
+    /// The connector made a request that no grant covers.
     #[error("not granted: {0}")]
     NotGranted(String),
     /// The connector set headers that no grant of its API names.
@@ -136,7 +136,7 @@ pub enum FetchFailure {
     /// The source's certificate is not trusted.
     #[error("the source's certificate is not trusted: {0}")]
     Untrusted(String),
-    /// What the connector asked of the host cannot be: its own mistake.
+    /// The connector made an invalid call of the host, which is its own mistake.
     #[error("the connector made a mistake: {0}")]
     Mistake(String),
     /// The connector trapped.

@@ -1,5 +1,5 @@
-//! When a call of the store is made again. Every call of a run goes through here, so that a clash
-//! of transactions or a database that restarts costs a run time and nothing else.
+//! Retries of calls to the store. Every call of a run goes through here, so that a clash of
+//! transactions or a restart of the database costs a run time and nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,8 @@ pub async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     }
 }
 
-/// Waits for a call's answer, but not for ever: a server that is gone without a word, or a network
-/// that swallows everything, looks like one that is slow.
+/// Waits for a call's answer, for [`ANSWER_MAX`] at most: a server that vanished, or a network that
+/// drops all packets, looks like a slow one.
 pub(super) async fn answered<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(ANSWER_MAX, call).await {
         Ok(answer) => answer,
@@ -47,7 +47,8 @@ pub(super) async fn answered<T>(call: impl Future<Output = Result<T, StoreError>
     }
 }
 
-/// How often a call was tried again, and whether an earlier one may have done its work unheard.
+/// The retries of one call so far, and whether an earlier attempt may have succeeded although its
+/// answer was lost.
 pub(super) struct Patience {
     longest: Duration,
     collisions: u32,
@@ -66,8 +67,8 @@ impl Patience {
         self.outage.is_some()
     }
 
-    /// Waits as the error asks, or gives it back when there is nothing to wait for, or no more
-    /// patience.
+    /// Waits before the next attempt, or returns the error if it is not one to retry, or patience
+    /// has run out.
     pub(super) async fn wait(&mut self, error: StoreError, observer: &dyn Observer) -> Result<(), StoreError> {
         match error.fault {
             Fault::Collision if self.collisions < COLLISIONS_MAX => {

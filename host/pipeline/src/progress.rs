@@ -1,11 +1,11 @@
-//! What is told to whoever watches a run. Observers are called from the middle of the pipeline:
-//! they must be quick, and must not block.
+//! Events of a run, and the trait of its observers. Observers are called from the middle of the
+//! pipeline: they must be quick, and must not block.
 
 use std::time::Duration;
 
 use atlas_model::Counts;
 
-/// Something happened.
+/// An event of a run.
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
     /// A record entered the queue; its hash in hex.
@@ -45,7 +45,7 @@ pub enum Event<'a> {
         /// What happened.
         reason: &'a str,
     },
-    /// What a page asks for is not ready; it is asked for again. Nothing failed.
+    /// A page's data is not ready; the page is tried again. Counts as no failure.
     NotReady {
         /// Which of the tries at the page this was, from 1.
         tried: u32,
@@ -91,8 +91,8 @@ pub enum Event<'a> {
     },
 }
 
-/// Whoever watches.
+/// An observer of a run.
 pub trait Observer: Send + Sync {
-    /// Something happened.
+    /// Receives an event.
     fn on(&self, event: Event<'_>);
 }

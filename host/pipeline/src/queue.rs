@@ -1,5 +1,5 @@
-//! The queue between pages and writers, bounded in records and in bytes. When it is full, whoever
-//! fetches waits; nothing is ever dropped.
+//! The queue between pages and writers, bounded in records and in bytes. When it is full, pages
+//! wait; no record is ever dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ pub(super) struct Queued {
     _room: OwnedSemaphorePermit,
 }
 
-/// What is written.
+/// A record, and the table that it goes into.
 pub(super) enum Record {
     /// Into `dados_raw`.
     Good { position: i64, payload: Bytes, hash: String },
@@ -39,7 +39,7 @@ impl Record {
     }
 }
 
-/// What becomes of a page's records, as the writers report it.
+/// The counts of a page's records, which the writers fill in.
 pub(super) struct PageTally {
     pub(super) page: PageKey,
     pub(super) cursor: Option<String>,
@@ -96,7 +96,7 @@ impl PageTally {
             Fate::Rejected => &self.rejected,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        // Release, and acquire below: whoever sees zero sees every count.
+        // Release, and acquire below: a thread that sees zero sees every count.
         if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.all_durable.cancel();
         }
@@ -179,8 +179,8 @@ impl QueueSender {
         let room = match own {
             Some(room) => room,
             None => {
-                // What is left is given back first: somebody who waits ahead of us may need the
-                // whole queue.
+                // The rest of the reservation is released first: a page that waits ahead of this
+                // one may need the whole queue.
                 *reserved = None;
                 self.acquire(weight).await?
             }

@@ -1,4 +1,4 @@
-//! Records checked and hashed.
+//! Checks and hashes records.
 //!
 //! `hash_conteudo` is the SHA-256 of a domain-separated text: a fixed prefix, the client, the
 //! route, and the canonical form of the record. Client and route are inside because the column is
@@ -104,8 +104,8 @@ impl RecordChecker {
     }
 }
 
-/// `hash_conteudo` of one record, for whoever wants to look a row up, or put it there. `Err`: it
-/// cannot be stored.
+/// The `hash_conteudo` of one record, for looking up its row, or for inserting a rejected record
+/// after all. Fails if the record cannot be stored.
 pub fn content_hash(
     cliente_id: i32,
     origem: &str,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-/// The longest wait within a run: whoever is asked to wait longer ends the run, resumable, instead
-/// of sitting there.
+/// The longest wait within a run. A page that is asked to wait longer ends the run, resumable, so
+/// that it does not hold a worker's slot.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// When a page is tried again.

@@ -1,6 +1,6 @@
-//! Whether a reading brought the same record twice. A source whose order is not stable from page to
+//! Detects records that come twice in one sweep. A source whose order is not stable from page to
 //! page shows some records twice and others never, while its total is right and its first page
-//! stands still: this is what gives it away.
+//! stands still; only the repeats give it away.
 
 use std::collections::HashSet;
 

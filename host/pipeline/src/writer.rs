@@ -23,7 +23,7 @@ const NOT_KEPT: &str = "not_kept";
 /// that passes as a rule is held to be about the record.
 const REFUSALS: u32 = 3;
 
-/// What a writer works with.
+/// A writer: takes batches from the queue and inserts them.
 pub(super) struct Writer {
     pub(super) store: Arc<dyn Store>,
     pub(super) lease: Lease,
@@ -73,9 +73,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether an error is about one of the records, whatever the database calls it: then the same
-    /// statement takes another record. What the database is known to say of a record needs no
-    /// trial.
+    /// Whether one of the records caused an error, whatever the database calls it: the same
+    /// statement then accepts a harmless record. Errors that are known to be about a record need no
+    /// such trial.
     async fn is_a_records_fault(&self, error: &StoreError) -> bool {
         match error.fault {
             Fault::Poison | Fault::NotKept | Fault::Collision => true,
@@ -87,7 +87,7 @@ impl Writer {
         }
     }
 
-    /// Whether the database takes a record that nothing can be wrong with, now.
+    /// Whether the database accepts a harmless record now.
     async fn takes_another(&self) -> bool {
         answered(self.store.try_insert(&self.lease)).await.is_ok()
     }
@@ -102,7 +102,7 @@ impl Writer {
                 Ok(inserted) => break inserted,
                 Err(error) if error.may_be_a_records() && self.takes_another().await => {
                     refusals += 1;
-                    // To halve a batch gives no record up.
+                    // Halving a batch does not give up a record yet.
                     if part.len() > 1 || refusals >= REFUSALS {
                         return Err(error.of_the_data());
                     }
@@ -116,8 +116,8 @@ impl Writer {
         for ((queued, row), inserted) in part.iter().zip(&rows).zip(inserted) {
             let fate = match inserted {
                 true => Fate::Inserted,
-                // After a lost answer, a row that is there is most likely the one whose COMMIT
-                // nobody heard of.
+                // After a lost answer, a row that is there is most likely from our own attempt,
+                // whose COMMIT succeeded.
                 false if queued.page.begun_before || patience.outcome_was_unknown() => Fate::FoundAgain,
                 false => Fate::Duplicate,
             };
