@@ -1,10 +1,10 @@
 //! Precompiled copies of components, so that a second start does not compile; and of those that
 //! could not be compiled in the time that they may take, that this is so.
 //!
-//! What is loaded from here is native code, so only this installation may write here: the directory
-//! is private to the user, and so is each file; either is refused, each time, if anybody else could
-//! write to it. A copy is named by the component's digest and by all that decides whether it fits
-//! this engine. It is written aside and renamed, for it is mapped into memory while it is used.
+//! The cache holds native code, so only this installation may write to it: the directory and each
+//! file are private to the user, and are refused, each time, if another user could write to them. A
+//! copy is named by the component's digest and by all that decides whether it fits this engine. It
+//! is written aside and renamed, since it is mapped into memory while it is used.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -26,15 +26,15 @@ const COPIES_MAX: usize = 512;
 /// What they may have in all: fifty of Python's, which are the largest.
 const COPIES_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
-/// The cache directory, or none: then every start compiles.
+/// The cache directory; without one, every start compiles.
 #[derive(Debug, Clone)]
 pub(super) struct ComponentCache {
     directory: Option<PathBuf>,
 }
 
 impl ComponentCache {
-    /// Opens the directory, creating it for this user alone. One that others may write to is not
-    /// used, and said so.
+    /// Opens the directory, creating it for this user alone. Logs a warning and goes without one if
+    /// other users may write to it.
     pub(super) fn open(directory: Option<&Path>) -> Self {
         let directory = directory.and_then(|path| match make_private(path) {
             Ok(()) => Some(path.to_owned()),
@@ -96,16 +96,15 @@ impl ComponentCache {
         }
     }
 
-    /// What a component said of itself, if that was noted. Reads a file: call it where blocking is
-    /// allowed.
+    /// The cached description of a component. Reads a file: call it where blocking is allowed.
     pub(super) fn description(&self, engine: &Engine, sha256: &str) -> Option<Said> {
         let note = open_private(self.directory.as_ref()?, &name(engine, sha256, SAID)).ok()?;
-        // One that an earlier Atlas wrote, or that is damaged, is no note: the component is asked
-        // again.
+        // A description that is damaged, or in an earlier version's format, counts as missing:
+        // `describe` is called again.
         serde_json::from_slice(&fs::read(note.path).ok()?).ok()
     }
 
-    /// Notes it. Writes a file: call it where blocking is allowed.
+    /// Caches a component's description. Writes a file: call it where blocking is allowed.
     pub(super) fn note_description(&self, engine: &Engine, sha256: &str, said: &Said) {
         let Some(path) = self.named(engine, sha256, SAID) else {
             return;
@@ -117,7 +116,8 @@ impl ComponentCache {
         }
     }
 
-    /// Keeps a copy, in the compiler's own words. Writes a file: call it where blocking is allowed.
+    /// Caches a component's compiled code, as the compiler returned it. Writes a file: call it
+    /// where blocking is allowed.
     pub(super) fn keep(&self, engine: &Engine, sha256: &str, compiled: &[u8]) {
         self.keep_as(engine, sha256, COMPILED, compiled);
     }
@@ -141,7 +141,7 @@ impl ComponentCache {
         Some(self.directory.as_ref()?.join(name(engine, sha256, kind)))
     }
 
-    /// A copy that is in use stays mapped: only its name goes.
+    /// Removes the oldest files beyond the limits. A copy in use stays mapped; only its name goes.
     fn forget_the_oldest(&self) -> io::Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
         let mut copies: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(directory)?
@@ -163,15 +163,15 @@ impl ComponentCache {
     }
 }
 
-/// The kinds of files: code of a component, code of a core module, what a component says of itself,
-/// and that there is no code of it.
+/// The kinds of cached files: code of a component, code of a core module, a component's
+/// description, and a note that it took too long to compile.
 const COMPILED: &str = "cwasm";
 const MODULE: &str = "module";
 const SAID: &str = "said";
 const TOO_SLOW: &str = "slow";
 
-/// Whether a file has the name of one of ours, or of one that is being written: the folder may be
-/// anybody's idea, with anything in it.
+/// Whether a file's name is one that this cache gives, to a finished file or one being written: the
+/// operator may have chosen a folder with other files in it, which must not be removed.
 fn is_ours(name: &OsStr) -> bool {
     let Some((sha256, rest)) = name.to_str().and_then(|name| name.split_once('-')) else { return false };
     let (hash, kind) = rest.split_once('.').unwrap_or((rest, ""));

@@ -1,6 +1,5 @@
-//! From a component to code that runs here, and to what it says of itself. Both come from a copy
-//! and the note beside it, if this installation knows the component already; else from a child
-//! process ([`child`](super::child)).
+//! Compiles components and gets their descriptions. Both come from the cache if this installation
+//! knows the component already, else from a child process ([`child`](super::child)).
 
 use std::sync::Arc;
 
@@ -24,19 +23,18 @@ use super::split::{self, CoreModule, Split};
 
 /// Children that compile at the same time: each may use what [`Limits::compile_memory`] says.
 const COMPILED_AT_ONCE: usize = 2;
-/// Children whose guest is asked what it is at the same time. Each holds one guest's memory and its
-/// code.
+/// Children that call `describe` at the same time. Each holds one guest's memory and its code.
 const DESCRIBED_AT_ONCE: usize = 4;
-/// What the engine says when the machine has no memory left.
+/// The engine's message when the machine has no memory left.
 const NO_MEMORY: &str = "Cannot allocate memory";
 
 /// Why a component was not compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CompileError {
-    /// It took more than it may.
+    /// Compiling it went past a limit.
     #[error("compiling it took more than the limit {name} ({value})")]
     Limit { name: &'static str, value: u64 },
-    /// It used up the CPU time that it may have, which it would again.
+    /// Compiling it used up the CPU time, and would again.
     #[error("compiling it took more than {seconds} s of CPU time")]
     TooSlow { seconds: u64 },
     /// It becomes more code than any connector needs.
@@ -48,19 +46,19 @@ pub(super) enum CompileError {
     /// The compiler refused it.
     #[error("{0}")]
     Failed(String),
-    /// Nothing is known against it: the compiler could not do its work.
+    /// No fault of the component: the compiler could not do its work.
     #[error("{0}")]
     Hindered(String),
 }
 
-/// Why it is not known what a component says of itself.
+/// Why a component has no description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DescribeError {
-    /// The call came to nothing.
+    /// The call of `describe` failed.
     Unsaid(Unsaid),
-    /// It ended the process that it was called in.
+    /// The call crashed the process that it ran in.
     Ended(Deadly),
-    /// Nothing is known against it: the call could not be made.
+    /// No fault of the component: the call could not be made.
     Hindered(String),
 }
 
@@ -76,7 +74,7 @@ enum Place {
     Nowhere,
 }
 
-/// Compiles components, and asks them what they are.
+/// Compiles components, and calls their `describe`.
 #[derive(Clone)]
 pub(super) struct Compiler {
     place: Place,
@@ -112,7 +110,7 @@ pub(super) struct Compiled {
 
 /// Where a description comes from.
 enum Coming {
-    /// It was noted.
+    /// The cache.
     Noted(Box<Said>),
     /// From a child that is calling `describe`.
     Child(Box<Child>, OwnedSemaphorePermit),
@@ -140,7 +138,7 @@ impl Compiler {
         let (seconds, whole) = (self.limits.compile_cpu_s, source.component.clone());
         let found = tools.heavy.run(move || {
             let copy = cache.find(engine.engine(), &sha256);
-            // What was not enough once is not tried again, nor is less.
+            // CPU time that was not enough once is not tried again, nor is less.
             let too_slow = |tried: &u64| copy.is_none() && seconds <= *tried;
             if cache.too_slow(engine.engine(), &sha256).filter(too_slow).is_some() {
                 return Err(CompileError::TooSlow { seconds });
@@ -277,7 +275,7 @@ impl Compiler {
         let (engine, cache, sha256) = (Arc::clone(tools.engine), tools.cache.clone(), source.sha256.to_owned());
         let taken = tools.heavy.run_and_hand_on(move |permit| {
             let component = cache::take_over(engine.engine(), &code)?;
-            // Nobody has to wait for the disk.
+            // In the background, so that the load does not wait for the disk.
             tokio::task::spawn_blocking(move || {
                 cache.keep(engine.engine(), &sha256, &code);
                 drop(permit);
@@ -343,7 +341,7 @@ impl Compiler {
             ChildError::OutOfMemory => {
                 CompileError::Limit { name: "compile_memory", value: limits.compile_memory as u64 }
             }
-            // On a busy machine: it might have been done.
+            // The wall time ran out, on a machine that may have been busy.
             ChildError::Late => CompileError::Limit { name: "compile_cpu_s", value: limits.compile_cpu_s },
             ChildError::TooLarge => CompileError::TooLarge { limit: COMPILED_BYTES_MAX },
             ChildError::Ended(deadly) => CompileError::Failed(format!("the compiler crashed ({})", deadly.name())),
@@ -354,7 +352,7 @@ impl Compiler {
 }
 
 impl Compiled {
-    /// What the component says of itself, once it is known. Noted, if it had to be asked.
+    /// Waits for the component's description, and caches it if `describe` had to be called.
     pub(super) async fn description(
         self,
         limits: &Limits,
@@ -404,7 +402,7 @@ fn hindered(error: &dyn std::fmt::Display) -> CompileError {
     CompileError::Hindered(format!("{error:#}"))
 }
 
-/// What a child said instead of giving code.
+/// The error for a child's last word where code was expected.
 fn not_compiled(word: Word) -> CompileError {
     match word {
         Word::Uses(proposals) => CompileError::Uses(proposals),
@@ -438,7 +436,7 @@ async fn code_of(tools: &Tools<'_>, modules: &[Module]) -> Result<Vec<Vec<u8>>, 
     code.await.map_err(|e| hindered(&e))?.map_err(|e| hindered(&e))
 }
 
-/// As the child compiles.
+/// Compiles in this process, as the child does.
 fn compile_here(engine: &ConnectorEngine, component: &[u8]) -> Result<Vec<u8>, CompileError> {
     validate_here(component)?;
     engine.engine().precompile_component(component).map_err(|error| CompileError::Failed(format!("{error:#}")))
@@ -465,7 +463,7 @@ fn nowhere() -> CompileError {
     CompileError::Hindered("it is not known where this program is".to_owned())
 }
 
-/// The engine has no room for such a component, or the machine has none for anything.
+/// The error of code that the engine refused: too large for it, or the machine is out of memory.
 fn not_taken_over(reason: String) -> CompileError {
     match reason.contains(NO_MEMORY) {
         true => CompileError::Hindered(reason),

@@ -22,11 +22,11 @@ pub enum EncodeError {
     Module(String),
 }
 
-/// The component that a core module built with the SDK stands for. The same module always gives the
-/// same bytes. Whether it may be loaded is another question.
+/// Encodes a core module that was built with the SDK as a component. The same module always gives
+/// the same bytes. Does not check whether the component may be loaded.
 ///
 /// # Errors
-/// For what is no core module, or one that does not keep to the contract it names.
+/// If `module` is no core module, or does not keep to the contract that it names.
 pub fn encode_component(module: &[u8]) -> Result<Vec<u8>, EncodeError> {
     // The preamble tells them apart by its last two bytes, the layer.
     match module {

@@ -1,5 +1,4 @@
-//! What a connector says of itself, checked before anybody builds on it. It is as untrusted as all
-//! that a connector says.
+//! Validates a connector's description, which is as untrusted as all that a connector returns.
 
 use atlas_http::{
     AuthScheme, BadPattern, Placeholder, Position, RATE_MIN, RateBudget, RequestPattern, SchemeError, TokenGrant,
@@ -23,7 +22,7 @@ const POINTER_MAX: usize = 1024;
 /// All texts of a description together: twice what its longest, the schema, may have.
 pub(super) const TEXT_MAX: usize = 128 * 1024;
 
-/// What an element of a list takes beside its text: in memory, or as JSON on its way.
+/// Bytes that an element of a list takes beside its text, in memory or as JSON.
 const PLACE_BYTES: usize = 32;
 
 /// A checked description of a connector.
@@ -68,7 +67,7 @@ pub enum DescriptorError {
         /// What it said.
         value: String,
     },
-    /// A version nobody can show.
+    /// A version that is empty, too long or not printable.
     #[error("version {0:?} must be 1 to 64 printable characters")]
     BadVersion(String),
     /// A page size out of range.
@@ -108,7 +107,7 @@ pub enum DescriptorError {
     /// More text than a description needs.
     #[error("it has {0} bytes of text, more than 131072")]
     TooLong(usize),
-    /// A rate that is none.
+    /// A rate with a number below its minimum.
     #[error("rate: per-second must be at least 0.01 (what is slower is a number per day), and the others at least 1")]
     BadRate,
     /// A rate beyond what a budget is kept for.
@@ -124,10 +123,10 @@ pub enum DescriptorError {
     /// A lag out of range.
     #[error("lag-seconds {0} is more than 31622400 (366 days)")]
     BadLag(u64),
-    /// A credential where none can stand.
+    /// An auth scheme that no request can follow.
     #[error(transparent)]
     BadAuth(#[from] SchemeError),
-    /// Settings nobody could fill in.
+    /// An invalid settings schema.
     #[error("settings-schema: {0}")]
     BadSchema(String),
 }
@@ -180,7 +179,8 @@ impl Descriptor {
         })
     }
 
-    /// Of what is set of the API, what this route's schema names; all of it where it names nothing.
+    /// The part of an API's settings that this route's schema names; all of them where it names
+    /// none.
     pub fn settings_of(&self, all: &Map<String, Value>) -> Map<String, Value> {
         let mut own = all.clone();
         if let Some(named) = self.settings_schema.value()["properties"].as_object() {
@@ -194,8 +194,8 @@ impl Descriptor {
         self.settings_schema.secrets()
     }
 
-    /// Says what is wrong with settings, if anything is: what a person would have to change. Where
-    /// some are secrets, no value is quoted.
+    /// Validates settings against the schema. The error says what has to be changed; it quotes no
+    /// value where some settings are secrets.
     pub async fn accepts(&self, settings: &str) -> Result<(), String> {
         let (schema, settings) = (self.settings_schema.clone(), settings.to_owned());
         let held = tokio::task::spawn_blocking(move || schema.hold(&settings)).await;
@@ -222,7 +222,8 @@ fn pointers(field: &'static str, texts: &[String]) -> Result<Vec<Pointer>, Descr
     texts.iter().map(|text| pointer(field, text)).collect()
 }
 
-/// A pointer that can be shown to whoever decides about it.
+/// Parses a JSON pointer, and refuses one that could not be shown to the operator who has to accept
+/// it.
 fn pointer(field: &'static str, text: &str) -> Result<Pointer, DescriptorError> {
     let shown = || text.chars().take(NAME_MAX).collect();
     if text.chars().any(acts_on_a_terminal) {
@@ -239,8 +240,7 @@ fn requests(said: &[SaidRequest]) -> Result<Vec<RequestPattern>, DescriptorError
     said.iter().map(pattern).collect()
 }
 
-/// The bytes of all texts of a description, and of its lists: whatever holds one, holds no more
-/// than this.
+/// The bytes of all texts and lists of a description: an upper bound on the memory that it takes.
 pub(super) fn text_bytes(said: &Said) -> usize {
     let auth = match &said.auth {
         SaidAuth::Header(name) | SaidAuth::Query(name) => name.len(),

@@ -1,5 +1,5 @@
-//! One engine for all connectors: it compiles them, holds the pool that their instances come from,
-//! and lets time pass for them.
+//! The one wasmtime engine for all connectors: compiles them, pools their instances, and advances
+//! their epochs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,11 +13,11 @@ use super::flight::FlightRecorder;
 use super::proposals;
 use super::share::{PageShare, SharePlan, Shares};
 
-/// How often time passes for guests: the grain of their CPU limit, and how soon a busy guest lets
-/// others run.
+/// Interval of the epochs: the grain of guests' CPU limit, and how soon a busy guest lets others
+/// run.
 const TICK: Duration = Duration::from_millis(2);
 /// Instances at the same time, over all scraps of the process; one client or connector may have
-/// half of them. Each reserves address space, not memory. Whoever wants one more waits.
+/// half of them, and pages beyond wait. Each reserves address space, not memory.
 pub(super) const INSTANCES: u32 = 128;
 /// Threads that run guest code, for each core. More than one, so that a page that has little to do
 /// finds a thread while others keep theirs busy: the system then shares the cores out, by what each
@@ -34,7 +34,7 @@ const MEMORIES_PER_COMPONENT: u32 = 8;
 const TABLES_PER_COMPONENT: u32 = 16;
 /// JavaScript and Python guests have tables of 100,000 elements and more.
 const TABLE_ELEMENTS: usize = 400_000;
-/// What describes an instance, not its memory: Python guests need megabytes.
+/// Bytes of an instance's own structures, without its memory: Python guests need megabytes.
 const INSTANCE_SIZE: usize = 8 * 1024 * 1024;
 /// How far a memory's first and last byte of data may lie apart for all that is between them to
 /// become part of the compiled code, however little of it is data; past it, at least half has to
@@ -59,7 +59,7 @@ pub struct ConnectorEngine {
     guests: Option<Runtime>,
     host: Handle,
     largest_guest: usize,
-    /// What runs on it now.
+    /// Records the calls that run on it.
     flights: FlightRecorder,
 }
 
@@ -126,12 +126,12 @@ impl ConnectorEngine {
         })
     }
 
-    /// Where calls of guests are noted while they run.
+    /// The recorder of calls under way.
     pub(super) fn flights(&self) -> &FlightRecorder {
         &self.flights
     }
 
-    /// What a route's pages may take while they work for a client; no client: a call of `describe`.
+    /// The share of a route's pages for a client; without a client, of a call of `describe`.
     pub(super) fn share(&self, client: Option<i32>, route: &str) -> PageShare {
         self.shares.of(client, route)
     }
@@ -160,11 +160,11 @@ impl ConnectorEngine {
     }
 }
 
-/// Has this thread stand back for the host's own.
+/// Lowers this thread's priority below the host's own threads.
 #[cfg(unix)]
 fn step_back() {
-    // On Linux the niceness is a thread's own; elsewhere it is the process's, which would stand
-    // back for nobody of ours.
+    // On Linux the niceness is a thread's own; elsewhere it is the process's, and the host's
+    // threads would gain nothing.
     if cfg!(target_os = "linux")
         && let Err(error) = rustix::process::nice(NICENESS)
     {
@@ -178,7 +178,7 @@ fn step_back() {}
 /// All that decides what code the compiler makes.
 fn config(guest_memory: usize) -> Config {
     let mut config = Config::new();
-    // What wasmtime has on by default is no decision of ours.
+    // wasmtime's own defaults are turned off: our list alone decides.
     config.wasm_features(WasmFeatures::all(), false).wasm_features(proposals::of_the_engine(), true);
     config
         .cranelift_opt_level(OptLevel::Speed)

@@ -1,4 +1,4 @@
-//! What happens to the connectors of a folder while somebody watches it.
+//! Events of a folder of connectors, and the trait of its observers.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::load::{Connector, LoadError};
 use super::state::HoldReason;
 use super::trial::Trial;
 
-/// Something happened to a connector.
+/// An event of a connector.
 #[derive(Clone)]
 pub enum RegistryEvent {
     /// A version serves from the next page on.
@@ -21,7 +21,7 @@ pub enum RegistryEvent {
     Held {
         /// It.
         connector: Arc<Connector>,
-        /// What goes on; none if it is kept no more.
+        /// The version that goes on serving; `None` if it is no longer kept.
         present: Option<Arc<Connector>>,
         /// Why.
         reasons: Vec<HoldReason>,
@@ -32,7 +32,7 @@ pub enum RegistryEvent {
         path: PathBuf,
         /// Why.
         error: LoadError,
-        /// What goes on, if the file served a route.
+        /// The version that goes on serving, if the file served a route.
         present: Option<Arc<Connector>>,
     },
     /// An earlier version serves from the next page on, as the operator wanted.
@@ -44,13 +44,13 @@ pub enum RegistryEvent {
     Removed {
         /// The file.
         path: PathBuf,
-        /// What goes on.
+        /// The version that goes on serving.
         connector: Arc<Connector>,
     },
 }
 
 impl RegistryEvent {
-    /// Whether something else serves than what stands in the folder.
+    /// Whether the route is served by another version than the one in the folder.
     pub(super) fn is_a_reservation(&self) -> bool {
         match self {
             Self::Refused { present, .. } => present.is_some(),
@@ -60,8 +60,8 @@ impl RegistryEvent {
     }
 }
 
-/// Whoever wants to know.
+/// An observer of a folder of connectors.
 pub trait RegistryObserver: Send + Sync {
-    /// Something happened. Must not block.
+    /// Receives an event. Must not block.
     fn on(&self, event: &RegistryEvent);
 }

@@ -1,9 +1,8 @@
-//! The line between a guest and its source: live, recorded as it goes if somebody wants to replay
-//! it, or replayed.
+//! The line between a guest and its source: live, live and recorded for a later trial, or replayed.
 //!
 //! A recording is a page as its guest saw it, kept in memory for the trial of the next version and
-//! never written anywhere. It is bounded, and a copy: the bodies themselves are paid for out of the
-//! budget of bodies in flight.
+//! never written to disk. It is bounded, and has its own copies of the bodies, since the bodies
+//! themselves hold a part of the budget of bodies in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -19,9 +18,9 @@ use super::source::ScrapFacts;
 
 /// The largest page that is recorded: requests, headers and bodies together.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// What keeping a request and its answer takes beside their bytes, be they ever so few.
+/// Bytes that a recorded request and its answer take at least, beside their own.
 const EXCHANGE_BYTES: usize = 1024;
-/// What keeping a header or a parameter takes beside its bytes.
+/// Bytes that a recorded header or parameter takes beside its own.
 const PAIR_BYTES: usize = size_of::<(String, String)>();
 
 /// The HTTP that a guest may use; none in `describe`.
@@ -29,10 +28,9 @@ pub(super) struct GuestHttp {
     pub(super) meter: PageMeter,
     /// The limits of the page.
     limits: Limits,
-    /// Requests that the guest has made: in its own eyes, whatever became of them.
+    /// Requests that the guest has made, refused ones included.
     requests: u32,
-    /// Those that the host refused, for whoever wants to know it even if the page never ends by
-    /// itself.
+    /// Requests that the host refused. Shared, so that the count survives a page that is cut short.
     refused: Arc<AtomicU32>,
     line: Line,
 }
@@ -59,7 +57,7 @@ struct Recording {
 
 type Exchange = (Request, Result<Arc<Answer>, SendError>);
 
-/// A page that was fetched, with all that is needed to fetch it again without its source.
+/// A fetched page with all that is needed to fetch it again without its source.
 pub(super) struct RecordedPage {
     pub(super) facts: ScrapFacts,
     /// What it was fetched under.
@@ -85,8 +83,8 @@ struct Replay {
 }
 
 impl GuestHttp {
-    /// A line to the source, that works on `host`'s threads. `record`: whether the page may be
-    /// wanted for a trial.
+    /// A line to the source, whose requests run on `host`'s threads. `record` keeps the page for a
+    /// trial.
     pub(super) fn live(client: HttpClient, endpoint: Endpoint, host: Handle, limits: &Limits, record: bool) -> Self {
         let recording = record.then(Recording::default);
         Self::new(limits, Line::Live { client, endpoint: Box::new(endpoint), host, recording })
@@ -158,8 +156,7 @@ impl GuestHttp {
         Arc::clone(&self.refused)
     }
 
-    /// Counts a request before anything is done for it: refusing one costs something as well, and
-    /// so does recording it.
+    /// Counts a request before any work is done for it: refusing or recording one has a cost too.
     fn count(&mut self) -> Result<(), SendError> {
         let most = self.limits.requests_per_page;
         if self.requests >= most {
@@ -220,7 +217,7 @@ impl Replay {
     }
 }
 
-/// Gives a recording up for which there is no room any more.
+/// Drops a recording that would grow past [`PAGE_BYTES`].
 fn make_room(recording: &mut Option<Recording>, more: usize) {
     if recording.as_ref().is_some_and(|taken| taken.bytes + more > PAGE_BYTES) {
         *recording = None;

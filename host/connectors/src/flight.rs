@@ -1,13 +1,12 @@
 //! A flight recorder: which calls of guests this process has under way, in a small file that
 //! outlives it.
 //!
-//! A fault of the engine can end the whole process, and whose call it was is lost with it. So each
-//! call takes a slot of the file before it begins and gives it back when it has returned, by one
-//! `pwrite` each and without a flush: what a process wrote is in the system's memory, and only the
-//! process dies here. A handler of the signals that a process gets for what it did itself writes
-//! the signal's number into the file. Processes that are killed, that the system runs out of memory
-//! for, or that lose their power leave no such mark, and nothing is concluded from what they had
-//! under way.
+//! A fault of the engine can end the whole process, and which call caused it is lost with it. So
+//! each call takes a slot of the file before it begins and frees it when it has returned, by one
+//! `pwrite` each and without a flush: only the process dies here, and the system still has what it
+//! wrote. A handler of the signals of crashes writes the signal's number into the file. A process
+//! that is killed, by an operator or for want of memory, or loses its power leaves no such mark,
+//! and nothing is concluded from the calls that it had under way.
 //!
 //! The next process that is started beside the file reads it (`crashes`), and removes it.
 
@@ -40,9 +39,9 @@ const CRASHES_MAX: usize = 16;
 /// The descriptor that the signal handler writes to; negative: none.
 static MARKED: AtomicI32 = AtomicI32::new(-1);
 
-/// Has the signals that a process gets for what it did itself leave a mark, wherever a recorder was
-/// opened, before they end it as they would have. To be called before there is an engine: its own
-/// handlers then come first, and pass on what no guest's code caused.
+/// Installs handlers for the signals of crashes, which mark the recorder's file, if one is open,
+/// and then end the process as the signal would have. To be called before there is an engine: its
+/// own handlers then come first, and pass on the signals that no guest's code caused.
 #[allow(unsafe_code)]
 pub fn mark_crashes() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
@@ -82,7 +81,7 @@ fn mark(signal: i32) {
     }
 }
 
-/// What kind of call it is.
+/// The kind of a guest's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallKind {
@@ -92,8 +91,7 @@ pub enum CallKind {
     Replay,
 }
 
-/// A call that is under way, as it is written down: nothing of what it is called with, which may be
-/// secret.
+/// A call under way, as the file records it, without its arguments, which may be secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallUnderWay {
     /// The component's SHA-256, lower-case hex.
@@ -108,7 +106,7 @@ pub struct CallUnderWay {
     pub cursor: Option<String>,
 }
 
-/// Whose calls they are.
+/// The process that a recorder's calls belong to, and its database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlightOwner {
     /// The process's id among hosts.
@@ -136,7 +134,7 @@ pub(super) struct Flight {
 }
 
 impl FlightRecorder {
-    /// Notes calls from now on, in a file of this folder. A second call changes nothing.
+    /// Starts recording calls, in a file of this folder. A second call changes nothing.
     pub(super) fn open(&self, folder: &Path, owner: &FlightOwner) -> io::Result<()> {
         if self.open.get().is_some() {
             return Ok(());
@@ -153,7 +151,7 @@ impl FlightRecorder {
         Ok(())
     }
 
-    /// Notes a call, until what this gives is dropped.
+    /// Records a call until the returned [`Flight`] is dropped.
     pub(super) fn begin(&self, call: &CallUnderWay) -> Flight {
         let Some(open) = self.open.get() else { return Flight { taken: None } };
         let slot = open.free().pop();
@@ -207,7 +205,7 @@ fn read_slot<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<T> {
     serde_json::from_slice(&bytes[..end]).ok()
 }
 
-/// What a process left that crashed.
+/// The record that a crashed process left.
 #[derive(Debug)]
 pub struct Crash {
     /// Whose calls they were.
@@ -222,14 +220,14 @@ pub struct Crash {
 }
 
 impl Crash {
-    /// It was gone through: it is not read again.
+    /// Removes the record once its calls were repeated, so that it is not read again.
     pub fn forget(self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
 }
 
-/// What processes that crashed left in this folder beside this database. Files of processes that
-/// ended in another way are removed. Reads files: call it where blocking is allowed.
+/// Reads the records of crashed processes of this database. Removes files of processes that ended
+/// in another way. Reads files: call it where blocking is allowed.
 pub(super) fn crashes(folder: &Path, database: &str) -> io::Result<Vec<Crash>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

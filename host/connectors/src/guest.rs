@@ -1,4 +1,4 @@
-//! One instance at work: what it holds, what it may use up, and what it has used.
+//! The state of one running instance: its handles, its limits and its meters.
 
 use std::future::Future;
 use std::pin::pin;
@@ -24,14 +24,14 @@ use super::wasi::Wasi;
 
 /// Handles that a guest may hold at once: responses and selections.
 const HANDLES_MAX: usize = 10_000;
-/// From this size on, what is gone through for a guest may take longer than others should wait for
-/// its thread.
+/// Bytes from which on work for a guest hands the other tasks of its thread to another one, since
+/// they should not wait for so long.
 const LARGE_BODY: usize = 256 * 1024;
 
 /// Bytes of a guest's last error line that are told with a trap.
 const LAST_ERROR_MAX: usize = 500;
 
-/// How wasmtime's error ends where a guest hands over more than it may.
+/// The end of wasmtime's error where a guest hands over more than `call_bytes`.
 const HANDED_OVER_TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
 /// What an element of a table takes at the most: a pointer.
 const TABLE_ELEMENT: usize = size_of::<u64>();
@@ -44,7 +44,7 @@ pub(super) struct LimitReached {
     pub(super) value: u64,
 }
 
-/// What an instance holds in the host.
+/// The host's data of one instance.
 pub(super) struct Guest {
     pub(super) table: ResourceTable,
     pub(super) http: Option<GuestHttp>,
@@ -101,7 +101,8 @@ impl Guest {
         self.records_max.saturating_sub(self.records_held)
     }
 
-    /// Gives it a selection. Its records count for as long as it holds them.
+    /// Adds a selection to the guest's handles. Its records count for as long as the guest holds
+    /// it.
     pub(super) fn hold(&mut self, records: Vec<Bytes>) -> wasmtime::Result<Resource<HeldSelection>> {
         let count = records.len();
         let selection = self.table.push(HeldSelection { records: records.into_boxed_slice() })?;
@@ -119,13 +120,13 @@ impl Guest {
         Ok(held)
     }
 
-    /// Does something for the guest on the thread that polls its call, and so within its turn and
-    /// on its account (see [`CpuMeter::charge`]). From [`LARGE_BODY`] on, another thread takes over
-    /// what this one would else do meanwhile.
+    /// Does work for the guest on the thread that polls its call, and so within its turn and
+    /// charged to its CPU time (see [`CpuMeter::charge`]). From [`LARGE_BODY`] on, another thread
+    /// takes over the other tasks of this one.
     pub(super) fn work<T>(&self, size: usize, work: impl FnOnce() -> T) -> wasmtime::Result<T> {
         let done = if size < LARGE_BODY { work() } else { tokio::task::block_in_place(work) };
-        // It may have been the last thing that there was time for, and a guest that only asks for
-        // more looks at no clock.
+        // Checked here: this work may have used up the limit, and a guest that only makes host
+        // calls checks no clock.
         self.cpu.check()?;
         Ok(done)
     }
@@ -135,8 +136,8 @@ impl Guest {
         &self.memory
     }
 
-    /// The limit behind a trap. wasmtime tells that too much was handed over by words alone, and a
-    /// guest that is refused memory traps in a way of its own.
+    /// The limit that caused a trap. That a guest handed over too much shows only in the text of
+    /// wasmtime's error, and a guest that is refused memory traps in a way of its own.
     pub(super) fn limit_reached(&self, trap: &wasmtime::Error) -> Option<LimitReached> {
         if let Some(limit) = trap.downcast_ref::<LimitReached>() {
             return Some(*limit);
@@ -159,7 +160,7 @@ impl ResourceLimiter for GuestMemory {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // What the table's own limit or the pool's does not let it have is not counted.
+        // Growth that the table's own limit or the pool's refuses is not counted.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -167,10 +168,10 @@ impl ResourceLimiter for GuestMemory {
     }
 }
 
-/// CPU time of a call: what its thread uses while the call's future is being polled. That is guest
-/// code, and what the host does for it meanwhile; it leaves out whatever is awaited, and the time
-/// for which the system gives the thread's core to somebody else. Shared, because the call borrows
-/// the store: the future that polls it writes here, and the epoch callback reads.
+/// Meter of a call's CPU time: the time that its thread uses while the call's future is polled.
+/// That is guest code and the host's work for it; time that is awaited does not count, nor does
+/// time that the system gives the core to other threads. Shared, because the call borrows the
+/// store: the future that polls it writes here, and the epoch callback reads.
 pub(super) struct CpuMeter {
     limit: Duration,
     spent_ns: AtomicU64,
@@ -192,19 +193,19 @@ impl CpuMeter {
         Self { limit, spent_ns: AtomicU64::new(0), poll_began_ns: AtomicU64::new(NOT_POLLED) }
     }
 
-    /// What the polls that are over have used. To be asked anywhere.
+    /// The time that finished polls have used. May be called on any thread.
     pub(super) fn charged(&self) -> Duration {
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed))
     }
 
-    /// What has been used so far. Within a poll, to be asked on the thread that polls.
+    /// The time used so far. Within a poll, to be called on the thread that polls.
     fn spent(&self) -> Duration {
         let began = self.poll_began_ns.load(Ordering::Relaxed);
         let current = if began == NOT_POLLED { 0 } else { thread_ns().saturating_sub(began) };
         Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed) + current)
     }
 
-    /// Fails once it is spent. To be asked as [`Self::spent`] is.
+    /// Fails once the limit is spent. To be called like [`Self::spent`].
     fn check(&self) -> Result<(), LimitReached> {
         if self.spent() > self.limit {
             let value = u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX);
@@ -252,7 +253,8 @@ pub(super) struct GuestLog {
     cut: bool,
     /// What was written to standard output and standard error since the last end of a line.
     unfinished: [Vec<u8>; 2],
-    /// Who is told of each line, beside the program's own log.
+    /// The observer that gets each line beside the program's own log, and the endpoint whose
+    /// secrets are redacted in it.
     heard_by: Option<(Arc<dyn Waiting>, Endpoint)>,
     /// Lines that are kept instead of being logged; none: they are logged.
     kept: Option<Vec<LogLine>>,
@@ -275,7 +277,7 @@ impl GuestLog {
         }
     }
 
-    /// Keeps each line from here on instead of logging it: the log is another process's.
+    /// Keeps each line from here on instead of logging it, for the parent process to log.
     pub(super) fn keep(&mut self) {
         self.kept = Some(Vec::new());
     }
@@ -331,14 +333,14 @@ impl GuestLog {
         self.cut = true;
     }
 
-    /// What the guest said last of what is wrong: for a trap, which says nothing itself.
+    /// The guest's last error line, to go with a trap, which has no message itself.
     pub(super) fn last_error(&mut self) -> Option<String> {
         self.finish_line(Stdio::Err);
         self.last_error.take()
     }
 
-    /// Adds a line. Control characters are shown as escapes, so that a connector cannot write to
-    /// somebody's terminal.
+    /// Adds a line. Control characters are escaped, so that a connector cannot control the
+    /// operator's terminal.
     pub(super) fn line(&mut self, level: tracing::Level, message: &str) {
         let message = match &self.heard_by {
             Some((_, endpoint)) => &endpoint.redact(message.to_owned()),
@@ -381,7 +383,7 @@ impl GuestLog {
     }
 }
 
-/// The guest is gone: what it did not end with a line break was its last line.
+/// Logs the last lines of a guest that it did not end with a line break.
 impl Drop for GuestLog {
     fn drop(&mut self) {
         self.finish_line(Stdio::Out);

@@ -1,7 +1,7 @@
-//! Work on whole files, off the async workers: reading, hashing, verifying, going through, taking
-//! compiled code over. What has begun on a blocking thread cannot be ended, so a permit stays with
-//! it until it has returned, whether anybody still wants what it gives or not. Else a file that is
-//! replaced all the time would be in memory once for each blocking thread.
+//! Work on whole files, off the async workers: reading, hashing, verifying, parsing, loading
+//! compiled code. Work on a blocking thread cannot be cancelled, so it holds a permit until it has
+//! returned, even if its caller was dropped. Otherwise a file that is replaced all the time would
+//! be in memory once for each blocking thread.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::task::{JoinError, spawn_blocking};
 /// compiled code; two, so that a large one does not hold a small one up.
 const FILES_AT_ONCE: usize = 2;
 
-/// Permission to work on files, for all who load connectors with one loader.
+/// Permits for work on files, shared by all loads of one loader.
 #[derive(Debug, Clone)]
 pub(super) struct HeavyWork {
     permits: Arc<Semaphore>,

@@ -1,5 +1,5 @@
-//! The host's side of the contract: `http` and `log`. Whatever a guest asks wrongly is answered
-//! with an `err`; only what cannot be answered at all is a trap.
+//! The host's side of the contract: `http` and `log`. A guest's invalid call gets an `err`; only a
+//! call that cannot be answered at all is a trap.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::guest::Guest;
 #[allow(unreachable_pub)] // the generated bindings re-export it
 pub struct HeldResponse {
     answer: Arc<Answer>,
-    /// Where in the body the records stand that were selected last.
+    /// The place in the body of the records that were selected last.
     selected: Option<Range<usize>>,
 }
 
@@ -28,8 +28,8 @@ pub struct HeldSelection {
     pub(super) records: Box<[Bytes]>,
 }
 
-/// How tests have a guest end its process, as one would that met a fault of the engine: by a line
-/// of its log, where the environment allows it. No release has this.
+/// A hook for tests by which a guest crashes its process, like a fault of the engine: by a line of
+/// its log, where the environment allows it. No release has it.
 #[cfg(debug_assertions)]
 pub(super) mod hook {
     use rustix::process::{Signal, getpid, kill_process};
@@ -178,7 +178,8 @@ impl http::HostSelection for Guest {
 }
 
 impl Guest {
-    /// What the guest gave for a pointer is none: its own mistake, whatever it makes of it.
+    /// The error for a malformed pointer. Recorded as the guest's mistake, whatever it makes of the
+    /// error.
     fn invalid_pointer(&mut self, pointer: String) -> BodyError {
         if let Some(http) = &mut self.http {
             http.meter.refusal = Some(Refusal::Mistake(format!("not a JSON pointer: {}", legible(&pointer))));
@@ -186,8 +187,8 @@ impl Guest {
         BodyError::InvalidPointer(pointer)
     }
 
-    /// More records were to be selected than a page may have. Whatever the guest makes of it, the
-    /// limit is told by its name.
+    /// The error for a selection of more records than a page may have. The host reports the limit
+    /// by its name, whatever the guest makes of the error.
     fn too_many_records(&mut self) -> BodyError {
         let max = self.records_max as u64;
         if let Some(http) = &mut self.http {
@@ -212,7 +213,7 @@ fn http_error(error: SendError) -> HttpError {
     // The case says what happened; the text only why.
     match error {
         SendError::Denied(why) | SendError::RedirectDenied(why) => HttpError::Denied(why),
-        // Where a name leads within the operator's network is none of the connector's business.
+        // A connector must not learn the addresses of names within the operator's network.
         SendError::AddressRefused(refused) => {
             HttpError::Denied(format!("{} is at an address that was not granted", refused.host))
         }

@@ -1,6 +1,6 @@
-//! Connectors: WASM components that nobody has to trust. A closed world, a fresh instance for each
-//! page, limits on all that a guest can use up; and files that may change at any time, without a
-//! running scrap taking harm.
+//! Connectors: untrusted WASM components, run in a sandbox. A closed list of imports, a fresh
+//! instance for each page, limits on all that a guest can use up; and files that may change at any
+//! time without harm to a running scrap.
 //!
 //! - `bindings`    the newest version of the contract, generated from `wit/`
 //! - `contract`    all versions of the contract that components may have been made for

@@ -1,13 +1,13 @@
-//! Folders and files that are believed when they are read back: compiled code, and what is
-//! remembered of routes. So only this user may write to them, and nobody ever sees half of a file.
+//! Private folders and files, whose content is trusted when it is read back: compiled code and the
+//! state of routes. Only this user may write to them, and no reader ever sees half of a file.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Creates a folder for this user alone. One that belongs to somebody else, or that others may
-/// write to, is refused.
+/// Creates a folder for this user alone. Refuses one that belongs to another user, or that others
+/// may write to.
 #[cfg(unix)]
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
@@ -30,15 +30,15 @@ fn not_private(what: &str, mode: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
-/// A file of a private folder that is open, and by which path it can be read whatever its name
-/// stands for by now.
+/// An open file of a private folder, and a path that leads to it even if its name was replaced
+/// since.
 pub(super) struct PrivateFile {
     _open: fs::File,
     pub(super) path: PathBuf,
 }
 
-/// Opens a file of a private folder, which both are looked at anew: others may be able to rename
-/// the folder's parents.
+/// Opens a file of a private folder, and checks the owner and mode of both again, since other users
+/// may be able to rename the folder's parents.
 #[cfg(unix)]
 pub(super) fn open_private(directory: &Path, name: &str) -> io::Result<PrivateFile> {
     use std::os::fd::AsRawFd;
@@ -66,7 +66,7 @@ pub(super) fn open_private(directory: &Path, name: &str) -> io::Result<PrivateFi
     Ok(PrivateFile { _open: fs::File::open(&path)?, path })
 }
 
-/// Creates a file that nobody else may read or write, whatever the process's umask is.
+/// Creates a file that only this user may read or write, whatever the process's umask is.
 pub(super) fn create_private(path: &Path) -> io::Result<fs::File> {
     let mut options = fs::File::options();
     options.write(true).create(true).truncate(true);
@@ -93,7 +93,7 @@ pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::rename(&aside, path)
     });
     if written.is_err() {
-        // What is left of it is in nobody's way.
+        // A leftover does no harm if this fails.
         let _ = fs::remove_file(&aside);
     }
     written

@@ -1,7 +1,7 @@
 //! The WebAssembly proposals that a component may use: an allow-list, and the refusal that names
 //! what is not on it.
 //!
-//! Every proposal is code of the compiler and the engine that a stranger's file reaches. Some of
+//! Every proposal is code of the compiler and the engine that an untrusted file reaches. Some of
 //! that code is there without being complete: built without its garbage collector, wasmtime 48.0.8
 //! still takes declared subtypes, and aborts the process where a call is made through one
 //! (RUSTSEC-2026-0570). So the engine is told of each proposal, and a file is held against the list
@@ -63,8 +63,8 @@ pub(super) fn allowed() -> WasmFeatures {
     })
 }
 
-/// What the engine is told: the list, and what code of its own needs. Where a file has components
-/// within components, as JavaScript's has, wasmtime writes modules that copy between their
+/// The proposals of the engine: the allow-list, and those that wasmtime's own code needs. For
+/// components within components, as JavaScript's have, it generates modules that copy between
 /// memories, and so have several.
 pub(super) fn of_the_engine() -> WasmFeatures {
     allowed() | WasmFeatures::MULTI_MEMORY

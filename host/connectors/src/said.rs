@@ -1,6 +1,5 @@
-//! What `describe` returned, as it was returned: a description travels from the child that called
-//! it, and is noted beside a compiled copy. It is checked where it is used, each time, as if the
-//! guest had said it just now.
+//! The unchecked result of `describe`. It travels from the child that called it, and is cached
+//! beside the compiled code. Each use validates it anew, as if the guest had just returned it.
 
 use atlas_http::Method;
 use serde::{Deserialize, Serialize};
@@ -65,8 +64,7 @@ pub(super) struct SaidRequest {
 /// What the API allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SaidRate {
-    /// A number's bits: JSON would make no number of one that is not a number, and that is to be
-    /// refused.
+    /// The bits of a float: JSON cannot hold NaN, which has to arrive in order to be refused.
     pub(super) per_second: Option<u64>,
     pub(super) burst: Option<u32>,
     pub(super) per_day: Option<u64>,
@@ -130,7 +128,7 @@ impl SaidRate {
     }
 }
 
-/// What came of a call of `describe`.
+/// The outcome of a call of `describe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Description {
     /// What the connector says of itself.

@@ -1,4 +1,4 @@
-//! Fair shares: what one client, and one connector, may take of the house while others wait.
+//! Fair shares: how much of the process's resources one client, and one connector, may take.
 //!
 //! Four things are shared out: instances, threads that run guest code, memory, and what pages hand
 //! over until it is in the database; one owner may have half of each. A page belongs to two shares,
@@ -17,16 +17,15 @@ use tokio_util::sync::PollSemaphore;
 
 use super::guest::LimitReached;
 
-/// Memory of a guest that is not counted against anybody's share. Most guests stay below it, so
-/// they never fail because of what others use; together with the number of instances it is bounded
-/// all the same.
+/// Bytes of each guest's memory that count in no share. Most guests stay below, so they never fail
+/// because of what others use; the number of instances bounds the sum all the same.
 const FREE_MEMORY: usize = 16 * 1024 * 1024;
 
-/// Cursors of a page that are not counted: what nearly every page names, and pages that are open
-/// are bounded in number.
+/// Bytes of a page's cursors that are not counted: nearly every page has fewer, and the number of
+/// open pages is bounded.
 const FREE_CURSORS: usize = 64 * 1024;
 
-/// What a cursor takes beside its text: its hash, and its place in lists.
+/// Bytes that a cursor takes beside its text: its hash, and its place in lists.
 const CURSOR_PLACE: usize = 128;
 
 /// Memory for cursors is shared out in pieces of this size.
@@ -35,14 +34,14 @@ const CURSOR_PIECE: usize = 16 * 1024;
 /// The limit of the house on guests' memory, by its name.
 pub(super) const HOST_GUESTS: &str = "host_guests";
 
-/// Whose share it is.
+/// The owner of a share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
     Client(i32),
     Route(String),
 }
 
-/// What there is to be shared out in this process, and who has which share at present.
+/// The resources of this process, and the shares of their present owners.
 pub(super) struct Shares {
     owners: Mutex<HashMap<Owner, Weak<Share>>>,
     instances: Arc<Semaphore>,
@@ -51,7 +50,7 @@ pub(super) struct Shares {
     plan: SharePlan,
 }
 
-/// How much there is, and how much of it one owner may have.
+/// The amounts that are shared out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharePlan {
     /// Instances at the same time.
@@ -136,8 +135,8 @@ impl Shares {
 }
 
 impl PageShare {
-    /// Waits for a place for one instance: in the owners' shares first, so that whoever has used up
-    /// its own takes none of the house's while it waits.
+    /// Waits for a place for one instance: in the owners' shares first, so that a page whose share
+    /// is used up takes no place of the whole process while it waits.
     pub(super) async fn place(&self) -> Place {
         let shares = self.client.iter().chain([&self.route]).map(|share| &share.instances);
         let mut permits = Vec::with_capacity(3);
@@ -175,7 +174,7 @@ impl PageShare {
         let (all, client) = (self.plan.cursor_pieces(), self.client.as_ref().map(|share| &share.cursors));
         let mut permits = Vec::with_capacity(2);
         for (semaphore, most) in [(client, all / 2), (Some(&self.house_cursors), all)] {
-            // What is more than all of it waits until it is alone.
+            // Cursors larger than the whole wait until no others are held.
             let pieces = u32::try_from(bytes.div_ceil(CURSOR_PIECE).min(most)).unwrap_or(u32::MAX);
             if let Some(semaphore) = semaphore {
                 // None of these is ever closed.
@@ -185,9 +184,9 @@ impl PageShare {
         Some(Arc::new(CursorHold { _permits: permits }))
     }
 
-    /// The account of what a guest handed over and the host holds for its client: of that nothing
-    /// is free. It is not the connector's, whose other clients would have to wait until this one's
-    /// database takes it.
+    /// The account of data that a guest handed over and the host holds for its client; all of it is
+    /// counted. It does not count in the connector's share, whose other clients would have to wait
+    /// until this client's data is in the database.
     pub(super) fn handed_over(&self) -> GuestMemory {
         let share = self.clone();
         GuestMemory { share, used: 0, peak: Arc::default(), limit: usize::MAX, free: 0, of_route: false, reached: None }
@@ -220,15 +219,15 @@ pub(super) struct Turn {
 }
 
 impl Turnstile {
-    /// Waits for a turn in both shares. Never waits for one while it holds the other: what it
-    /// cannot use it gives back.
+    /// Waits for a turn in both shares. Never waits for one while it holds the other: a turn that
+    /// it cannot use is released.
     pub(super) fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
         let Some(client) = &mut self.client else {
             return self.route.poll_acquire(context).map(|permit| Turn { _permits: [permit, None] });
         };
         let Poll::Ready(of_client) = client.poll_acquire(context) else {
             if self.queued_at_route {
-                // A turn may have been kept for us there meanwhile.
+                // Leave the route's queue: a turn may have been reserved for this page there.
                 self.route = PollSemaphore::new(self.route.clone_inner());
                 self.queued_at_route = false;
             }
@@ -245,10 +244,10 @@ impl Turnstile {
 pub(super) struct GuestMemory {
     share: PageShare,
     used: usize,
-    /// Shared with whoever wants to know it once the instance is gone.
+    /// Shared, so that it can be read once the instance is gone.
     peak: Arc<AtomicUsize>,
     limit: usize,
-    /// What of it counts in no share.
+    /// Bytes of it that count in no share.
     free: usize,
     /// Whether it counts in the route's share.
     of_route: bool,
@@ -256,7 +255,7 @@ pub(super) struct GuestMemory {
 }
 
 impl GuestMemory {
-    /// Takes so many bytes more; false: it may not have them.
+    /// Takes more bytes; false if the limit or a share does not allow them.
     pub(super) fn take(&mut self, more: usize) -> bool {
         let used = self.used.saturating_add(more);
         if used > self.limit {

@@ -1,6 +1,6 @@
 //! Signing connectors: Ed25519 in minisign's format (<https://jedisct1.github.io/minisign/>), so
-//! that any minisign tool can check what Atlas signed, and sign with a key that Atlas made. Nothing
-//! that runs connectors needs a secret key: this is for those who publish them.
+//! that any minisign tool can check what Atlas signed, and sign with a key that Atlas made. Running
+//! connectors needs no secret key; publishing them does.
 //!
 //! Only the files' layout is our own code here; Ed25519, BLAKE2b and scrypt are not.
 
@@ -26,10 +26,10 @@ const ED25519_PREHASHED: &[u8; 2] = b"ED";
 const SCRYPT: &[u8; 2] = b"Sc";
 const NO_PASSWORD: &[u8; 2] = &[0, 0];
 const BLAKE2B: &[u8; 2] = b"B2";
-/// What decrypting a key that we made costs: 128 MiB and about half a second.
+/// The cost of decrypting a key that Atlas made: 128 MiB and about half a second.
 const OPERATIONS: u64 = 1 << 22;
 const MEMORY: u64 = 1 << 27;
-/// What a key of somebody else's may cost: minisign's own takes 1 GiB.
+/// The most that decrypting a key of another tool may cost: minisign's own takes 1 GiB.
 const MEMORY_MAX: u64 = 1 << 30;
 const OPERATIONS_MAX: u64 = 1 << 25;
 

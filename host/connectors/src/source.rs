@@ -32,21 +32,22 @@ use super::usage::{Ended, Usage};
 use super::verdict::understands;
 use super::wasi::Wasi;
 
-/// What of a reason leaves its guest: far more than is shown, so that a secret which begins in what
-/// is shown can be found whole.
+/// Bytes of a reason that are taken from the guest: far more than are shown, so that a secret which
+/// begins in the shown part can be found whole.
 const REASON_READ: usize = 64 * 1024;
-/// No secret is longer, however it is written: so near to where a text was cut, there may be the
-/// beginning of one.
+/// The longest that a secret may be, however it is encoded. This many bytes before the cut of a
+/// text are not shown, since they may be the beginning of one.
 const SECRET_READ: usize = 16 * 1024;
-/// What of a reason is shown, logged and stored: an answer's message, not the answer.
+/// Bytes of a reason that are shown, logged and stored: enough for a message, not for a whole
+/// answer.
 const REASON_SHOWN: usize = 4 * 1024;
-/// The longest that a connector's word holds off a whole API.
+/// The longest wait that a connector can impose on a whole API.
 const HINT_MAX: Duration = Duration::from_secs(60 * 60);
 /// The moment at which a quota is there again; as RFC 3339 has it, it takes half of that.
 const UNTIL_SHOWN: usize = 64;
 
-/// What a connector is told of the scrap. Not printable as a whole: secrets may stand among its
-/// settings.
+/// The facts of a scrap that its connector gets. Not printable, since its settings may hold
+/// secrets.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScrapFacts {
     /// Its number; none: it is not stored.
@@ -71,7 +72,7 @@ impl std::fmt::Debug for ScrapFacts {
 }
 
 impl ScrapFacts {
-    /// As a guest of the route is told at this moment, which is the only clock that it has.
+    /// The scrap as the guest gets it, with the moment `now`, which is the guest's only clock.
     pub(super) fn told(&self, route: &str, now: &str) -> wit::Scrap {
         wit::Scrap {
             client_id: self.cliente_id.unsigned_abs(),
@@ -85,20 +86,20 @@ impl ScrapFacts {
     }
 }
 
-/// The connector of one scrap's route, whichever version of it serves.
+/// The page source of one scrap: its route's connector, in whichever version serves.
 pub struct ConnectorSource {
     registry: Arc<Registry>,
     /// The version that fetched the scrap's pages so far.
     connector: Mutex<Arc<Connector>>,
-    /// The serving version that does not suit the scrap, once it was found out: it is not asked at
-    /// each page.
+    /// The serving version, once it was found not to suit the scrap, so that this is not checked
+    /// again for each page.
     unsuited: Mutex<Option<Arc<Connector>>>,
     client: HttpClient,
     endpoint: Endpoint,
     limits: Limits,
     facts: ScrapFacts,
     share: PageShare,
-    /// Who is told what a page waits for.
+    /// Receives the waits and log lines of pages.
     waiting: Arc<dyn Waiting>,
     /// Pages whose last attempt broke with its connection, by their cursors: the next one opens
     /// connections of its own.
@@ -121,8 +122,8 @@ impl ConnectorSource {
         Self { registry, connector, unsuited, client, endpoint, limits, facts, share, waiting, broken }
     }
 
-    /// The same, for a run whose slot may be asked back: then nothing is waited for that may take
-    /// long.
+    /// The same source, for a run whose slot may be asked back: from then on, slow answers are
+    /// given up.
     #[must_use]
     pub fn until_asked_back(self, asked_back: CancellationToken) -> Self {
         Self { client: self.client.until_asked_back(asked_back), ..self }
@@ -149,8 +150,8 @@ impl ConnectorSource {
         serving
     }
 
-    /// The first request that the connector would make for the scrap, without making it, as a
-    /// person reads it (`Request::whole`). None: it makes none, or fails before it does.
+    /// The text (`Request::whole`) of the first request that the connector would make for the
+    /// scrap, without sending it. `None` if it makes none, or fails before.
     pub async fn first_request(&self) -> Option<String> {
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
         let http = GuestHttp::replay(Arc::new(RecordedPage::empty(self.facts.clone(), self.limits, now.clone())));
@@ -183,8 +184,8 @@ impl ConnectorSource {
         self.registry.call_alone(&connector, &self.limits, &self.facts, cursor, send).await
     }
 
-    /// A page that an access token was refused for is asked for once more with another token, and
-    /// not twice.
+    /// Lets a page whose access token was refused be fetched once more with another token, but not
+    /// twice.
     fn repeat_with_new_token(
         &self,
         cursor: Option<&str>,
@@ -209,8 +210,8 @@ impl ConnectorSource {
         }
     }
 
-    /// A page that broke with its connection is asked for again on a new one. Where that was a
-    /// connection which the source may have closed long before, nothing was tried yet.
+    /// Lets a page whose connection broke be fetched again on a new one. If it was a kept
+    /// connection, which the source may have closed long before, the attempt does not count.
     fn on_a_new_connection(
         &self,
         cursor: Option<&str>,
@@ -234,8 +235,8 @@ impl ConnectorSource {
         }
     }
 
-    /// Leaves the whole API alone for as long as a connector asks for, where the source's answer is
-    /// one that such a wait stands in. What else there is of a page's faults is its own.
+    /// Holds off all requests to the API for the wait that a connector asks for, if the status of
+    /// the source's answer is one that carries such waits. Any other wait concerns this page alone.
     async fn hold_off(&self, status: Option<u16>, fetched: &Result<FetchedPage, FetchFailure>) {
         let (Err(FetchFailure::Passing { wait: Some(wait), .. } | FetchFailure::NotReady { wait, .. }), Some(status)) =
             (fetched, status)
@@ -273,7 +274,7 @@ impl PageSource for ConnectorSource {
             };
             admissions.push(admitted.map_err(|spent| later(spent.why, spent.wait))?);
         }
-        // Held until the page is there: a version that takes over meanwhile takes the next one.
+        // This version fetches the whole page; one that takes over meanwhile gets the next page.
         let connector = self.current().await;
         if let Some(held) = self.registry.quarantined(&connector.sha256) {
             return Err(FetchFailure::Held(held.into()));
@@ -316,8 +317,9 @@ impl PageSource for ConnectorSource {
         }
         let fetched = match fetched {
             Ok(page) => {
-                // Records before cursors: those who wait for bodies hold none, and those who have
-                // cursors wait for the database alone, so no two pages wait for each other.
+                // Records before cursors, so that no two pages deadlock: a page that waits for
+                // memory for bodies holds none, and a page that holds cursors waits for the
+                // database alone.
                 let records =
                     if made.records { self.client.budget().pay_for(page.records).await } else { page.records };
                 let held = self.share.hold_cursors(page.next.iter().chain(&page.after_commit)).await;
@@ -328,7 +330,7 @@ impl PageSource for ConnectorSource {
         };
         drop(made);
         let fetched = match (fetched, credential_refused.flatten()) {
-            // Whatever the connector made of it: there is no token to be had.
+            // Without a token the page fails as unauthorised, whatever the connector made of it.
             (Err(_), Some(why)) => Err(FetchFailure::Unauthorized(why)),
             (fetched, _) => fetched,
         };
@@ -356,33 +358,35 @@ pub(super) struct Call<'a> {
     /// The only clock that the guest has.
     pub(super) now: &'a str,
     pub(super) cursor: Option<&'a str>,
-    /// Who is told what the guest logs, and what takes secrets out of it; none: it is not passed
-    /// on, and not shown either.
+    /// The observer of the guest's log lines, and the endpoint whose secrets are redacted in them;
+    /// `None` discards the lines.
     pub(super) log: Option<(Arc<dyn Waiting>, Endpoint)>,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 pub(super) struct Called {
     pub(super) fetched: Result<FetchedPage, FetchFailure>,
-    /// What the guest handed over that is a slice of no body, until it is paid for.
+    /// The account of data that the guest handed over and that is no slice of a body, until it is
+    /// charged to a budget.
     made: HandedOver,
     /// The line to the source, if the call ended by itself.
     pub(super) http: Option<GuestHttp>,
     pub(super) usage: Usage,
-    /// Whether it was the house that ended it, for reasons that pass: the guest may have done
-    /// nothing wrong.
+    /// Whether the host ended the call for a passing reason, so that the guest need not be at
+    /// fault.
     pub(super) cut_short: bool,
 }
 
 impl Called {
-    /// The call did not end by itself: its time was over, or its task is gone.
+    /// The outcome of a call that did not end by itself: its time was up, or its task was aborted.
     fn lost(failure: FetchFailure, meters: &Meters) -> Self {
         let usage = meters.read(Ended::Stopped);
         Self { fetched: Err(failure), made: HandedOver::default(), http: None, usage, cut_short: true }
     }
 }
 
-/// What a call uses, to be read by whoever waits for it, whether or not it ends by itself.
+/// The meters of a call. Shared, so that its caller can read them even if it does not end by
+/// itself.
 #[derive(Clone)]
 struct Meters {
     cpu: Arc<CpuMeter>,
@@ -441,7 +445,7 @@ pub(super) async fn call(
     let began = Instant::now();
     let mut running = pin!(engine.run(call.run()));
     let called = loop {
-        // What it waits for the client's budget is no time of its own.
+        // Waits for the client's budget do not count towards the page's time.
         let waited = Duration::from_millis(meters.waited.load(Ordering::Relaxed));
         let left = (wall + waited).saturating_sub(began.elapsed());
         match tokio::time::timeout(left, &mut running).await {
@@ -460,7 +464,7 @@ pub(super) async fn call(
     }
 }
 
-/// What is noted of a call while it runs.
+/// The record of a call while it runs.
 fn under_way(connector: &Connector, http: &GuestHttp, facts: &ScrapFacts, cursor: Option<&str>) -> CallUnderWay {
     CallUnderWay {
         sha256: connector.sha256.clone(),
@@ -545,8 +549,8 @@ impl HandedOver {
     }
 }
 
-/// Its own pages, or those of its client, hold the memory now; when they are done there will be
-/// some.
+/// The failure of a page for want of guests' memory. It passes: other pages of its connector or
+/// client hold the memory now.
 fn no_memory(limit: LimitReached) -> FetchFailure {
     FetchFailure::Passing { reason: format!("no memory for guests is left ({limit})"), wait: None }
 }
@@ -593,7 +597,8 @@ fn fetched_records(guest: &mut Guest, limits: &Limits, records: wit::Records) ->
     Ok(all)
 }
 
-/// A budget that is spent: soon it is there again, or the scrap is taken again then.
+/// The failure of a page whose budget is spent: a short wait is sat out, a longer one suspends the
+/// scrap until then.
 fn later(why: String, wait: Duration) -> FetchFailure {
     if wait <= WAIT_MAX {
         return FetchFailure::Passing { reason: why, wait: Some(wait) };
@@ -618,7 +623,7 @@ fn failure(error: wit::FetchError, meter: Option<&PageMeter>, api: &str) -> Fetc
     if let Some((name, value)) = meter.and_then(|m| m.limit) {
         return FetchFailure::Limit { name, value };
     }
-    // So is what was not granted, be it ever so passing to the connector.
+    // A missing grant is the operator's to give, even if the connector calls the failure passing.
     match meter.and_then(|m| m.refusal.clone()) {
         Some(Refusal::NotGranted(what)) => return FetchFailure::NotGranted(what),
         Some(Refusal::Headers(headers)) => {
@@ -709,8 +714,8 @@ fn trapped(trap: &wasmtime::Error, guest: &mut Guest) -> FetchFailure {
         Some(limit) => FetchFailure::Limit { name: limit.name, value: limit.value },
         None => {
             let reason = reason_of_trap(trap, guest);
-            // A panic or an exception is only a trap to the engine; what it was, the guest wrote
-            // down before.
+            // To the engine a panic or an exception is only a trap; the guest logged its message
+            // before.
             match guest.log.last_error() {
                 Some(said) => FetchFailure::Crashed(format!("{reason} [{said}]")),
                 None => FetchFailure::Crashed(reason),
@@ -734,7 +739,7 @@ pub(super) fn reason_of_trap(trap: &wasmtime::Error, guest: &Guest) -> String {
 /// be they megabytes, or what moves a terminal's cursor.
 fn in_full(trap: &wasmtime::Error) -> String {
     let mut text = Beginning(String::new());
-    // It takes no more than it may, and says so; that is the end of the writing.
+    // The writer fails once it is full, which ends the formatting.
     let _ = write!(text, "{trap:?}");
     text.0.lines().map(printable).collect::<Vec<_>>().join("\n")
 }

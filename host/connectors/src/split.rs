@@ -1,4 +1,4 @@
-//! Core modules of much code, taken out of a component so that each is compiled and kept by itself.
+//! Splits large core modules off a component, so that each is compiled and cached by itself.
 //!
 //! A language's engine is most of what such a guest has of code, and the same in every component
 //! that its tools make: an edited connector in Python differs from the one before it in its data
@@ -29,9 +29,9 @@ const CORE_TYPES: u8 = 3;
 /// A component without the modules that were taken out of it.
 #[derive(Debug, Clone)]
 pub(super) struct Split {
-    /// What is compiled as the component.
+    /// The rest of the component, to be compiled as such.
     pub(super) component: Bytes,
-    /// What was taken out, in the order of the imports that stand there instead.
+    /// The modules that were taken out, in the order of the imports that replace them.
     pub(super) modules: Vec<CoreModule>,
 }
 

@@ -1,5 +1,5 @@
-//! The trial of a new version: the last good page of its route is fetched once more, by it, from
-//! the recording. What it logs is discarded, and no request leaves the host.
+//! The trial of a new version: it fetches the last good page of its route once more, from the
+//! recording. Its log is discarded, and no request leaves the host.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::exchange::{GuestHttp, RecordedPage};
 use super::load::Connector;
 use super::source::{Call, Called, call, told};
 
-/// What a trial showed.
+/// The outcome of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trial {
     /// The same number of records.
@@ -33,10 +33,10 @@ pub enum Skipped {
     NoPage,
     /// The page's cursor means something else to the new version.
     OtherCursors,
-    /// The new version asks for something that was not recorded.
+    /// The new version makes a request that was not recorded.
     OtherRequest(String),
-    /// The house could not see it through, for reasons that pass: others had the memory for guests,
-    /// or the time was over.
+    /// The host could not finish it, for a passing reason: other guests had the memory, or the time
+    /// was up.
     Busy(String),
 }
 
@@ -72,8 +72,8 @@ pub(super) async fn hold(
         Ok(fetched) if fetched.records.len() == page.records => Trial::Same,
         Ok(fetched) => Trial::Records { before: page.records, after: fetched.records.len() },
         Err(failure) if cut_short => Trial::Skipped(Skipped::Busy(failure.to_string())),
-        // Be it that it shall be tried again: the version that serves took the page from these very
-        // answers. The secrets were taken out of those when they arrived.
+        // A passing failure counts too: the serving version took the page from these very answers.
+        // Their secrets were redacted when they arrived.
         Err(failure) => Trial::Failed(failure.map_reason(|reason| told(reason, |reason| reason)).to_string()),
     }
 }

@@ -1,6 +1,5 @@
-//! What each route's pages use: how many there were, how they ended, and what they cost. Counted in
-//! this process as they end, and added now and then to what all processes of the installation have
-//! counted.
+//! Usage counters of each route's pages: their number, outcomes and cost. Counted in this process
+//! as pages end, and added now and then to the totals of all processes of the installation.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::StateFolder;
 
-/// What the attempts at the pages of a route add up to.
+/// Totals over the attempts at a route's pages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
@@ -39,7 +38,7 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    /// How a call ended that came back.
+    /// The outcome of a call that returned.
     pub(super) fn of<T>(fetched: &Result<T, FetchFailure>) -> Self {
         match fetched {
             Ok(_) => Self::Page,
@@ -88,8 +87,8 @@ impl UsageMeter {
         }
     }
 
-    /// Writes down what was counted. What cannot be written is kept for the next time. Call it
-    /// where blocking is allowed.
+    /// Adds the counts to the files. Counts that cannot be written are kept for the next time. Call
+    /// it where blocking is allowed.
     pub(super) fn write_down(&self, state: &StateFolder) {
         let counted = std::mem::take(&mut *self.routes.lock().unwrap_or_else(PoisonError::into_inner));
         for (route, usage) in counted {

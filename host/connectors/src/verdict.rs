@@ -1,5 +1,5 @@
-//! What becomes of a version that was loaded: whether it serves, waits for the operator's word, or
-//! is refused. No file, clock or guest is asked here: the rules stand alone.
+//! The rules that decide whether a loaded version serves, waits for the operator's decision, or is
+//! refused. They use no file, clock or guest.
 
 use atlas_http::RequestPattern;
 use atlas_json::Pointer;
@@ -8,11 +8,11 @@ use super::descriptor::Descriptor;
 use super::state::{Doubt, HoldReason, Lists, RouteState};
 use super::trial::Trial;
 
-/// Characters that are kept of why a trial failed: a connector may give a reason as large as its
+/// Characters kept of the reason of a failed trial: a connector may give one as large as its
 /// memory.
 const REASON_KEPT: usize = 512;
 
-/// What becomes of a version.
+/// The decision about a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It serves.
@@ -25,23 +25,23 @@ pub(super) enum Verdict {
     Refuse(String),
 }
 
-/// A version as far as the rules look at it.
+/// A version, as far as the rules need it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Version<'a> {
     pub(super) sha256: &'a str,
     pub(super) descriptor: &'a Descriptor,
 }
 
-/// What a version is held against: the one that serves, or served last, whether its code is still
-/// there or not.
+/// The version that a new one is compared with: the one that serves, or served last, whether its
+/// code is still kept or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Present {
     pub(super) sha256: String,
     pub(super) lists: Lists,
 }
 
-/// Judges a version of a route. `present`: what it is held against, if anything has served the
-/// route.
+/// Decides about a version of a route. `present` is the version to compare it with, if any has
+/// served the route.
 pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<&Present>, trial: &Trial) -> Verdict {
     let sha256 = version.sha256;
     if let Some(rollback) = state.rollback.as_ref().filter(|rollback| rollback.over == sha256) {
@@ -50,7 +50,7 @@ pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<&P
     if state.accepted.iter().any(|accepted| accepted == sha256) {
         return Verdict::Serve;
     }
-    // Whoever found it had a page to try it on, which this process may lack.
+    // The process that made the finding had a page for a trial, which this one may lack.
     match state.known_against(sha256) {
         Some(Doubt::Held(held)) => return Verdict::Hold(held.reasons),
         Some(Doubt::Refused(refusal)) => return Verdict::Refuse(refusal.reason),
@@ -68,7 +68,8 @@ pub(super) fn judge(state: &RouteState, version: Version<'_>, present: Option<&P
     if reasons.is_empty() { Verdict::Serve } else { Verdict::Hold(reasons) }
 }
 
-/// What a version leaves out of the hash, or wants to request, that the present one does not.
+/// The reasons to hold a version: pointers that it leaves out of the hash, requests or a credential
+/// that it declares and the present version does not.
 fn widened(present: &Lists, version: &Descriptor) -> Vec<HoldReason> {
     let mut reasons = Vec::new();
     let known: Vec<Pointer> = present.unhashed.iter().filter_map(|text| Pointer::parse(text).ok()).collect();

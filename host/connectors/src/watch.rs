@@ -1,10 +1,10 @@
-//! Looks for changes in the folder of connectors, and in what is remembered of its routes, for as
-//! long as a process runs.
+//! Watches the folder of connectors and the state of its routes for changes, for as long as a
+//! process runs.
 //!
-//! The system tells of changes at once where it can; a look around every second finds what it did
-//! not tell. A file, or the signature beside it, is gone through once it has been quiet for a
-//! moment, from its beginning again if it changed meanwhile: the newest file wins. What is wrong
-//! with a file is told only once it has stood still, since half of a file is always wrong.
+//! The system reports changes at once where it can; a poll every second finds those that it did not
+//! report. A file is loaded once it and the signature beside it have been quiet for a moment, and
+//! again from the beginning if either changed meanwhile: the newest file wins. A faulty file is
+//! reported only once it has stood still, since half of a file is always faulty.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -28,24 +28,24 @@ use super::registry::{Loaded, Quarantined, Registry, component_files, is_compone
 /// or renamed into place.
 const QUIET: Duration = Duration::from_millis(25);
 const QUIET_AT_THE_END: Duration = Duration::from_millis(2);
-/// How long a file stands still before it is told that something is wrong with it, or that it is
-/// gone.
+/// How long a file stands still before it is reported as faulty or removed.
 const STANDS_STILL: Duration = Duration::from_millis(500);
-/// How often to look around, whatever the system tells: a command that changes what is remembered
+/// Pause between two polls, whatever the system reports: a command that changes the recorded state
 /// counts on it.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// How often versions that nobody needs are removed.
+/// Pause between two removals of versions that no scrap needs.
 const TIDY_UP: Duration = Duration::from_secs(60);
-/// Hints of the system that wait; more are dropped, and the next look around finds what they meant.
+/// Length of the queue of the system's hints; more are dropped, and the next poll finds the
+/// changes.
 const HINTS: usize = 1024;
 
-/// What the database knows of versions: which of them unfinished scraps need, and which are held.
+/// Queries of the database for versions: which unfinished scraps need, and which are held.
 #[async_trait]
 pub trait VersionsInUse: Send + Sync {
-    /// The digests; none if that cannot be said now.
+    /// The digests; `None` if the database cannot be queried now.
     async fn versions_in_use(&self) -> Option<HashSet<String>>;
 
-    /// The versions that are held on all hosts; none if that cannot be said now.
+    /// The versions that are held on all hosts; `None` if the database cannot be queried now.
     async fn quarantined(&self) -> Option<Vec<Quarantined>>;
 }
 
@@ -61,7 +61,7 @@ impl Drop for Watching {
 }
 
 impl Registry {
-    /// Looks for changes from now on, and lets them take effect.
+    /// Starts watching for changes, which take effect from now on.
     pub fn watch(self: &Arc<Self>, observer: Arc<dyn RegistryObserver>, in_use: Arc<dyn VersionsInUse>) -> Watching {
         for event in self.begin_watching() {
             observer.on(&event);
@@ -88,7 +88,7 @@ impl Registry {
     }
 }
 
-/// What the system tells.
+/// A hint of the system's file watcher.
 enum Hint {
     /// A file of the folder changed; whether that was the end of it.
     File(PathBuf, bool),
@@ -96,8 +96,7 @@ enum Hint {
     Route(String),
 }
 
-/// What decides what becomes of a file: it, and the signature beside it. None of either if it is
-/// not there.
+/// The stamps of a file and of the signature beside it; `None` for one that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamps {
     file: Option<Stamp>,
@@ -110,7 +109,7 @@ impl Stamps {
     }
 }
 
-/// What tells one content of a file from another, without reading it.
+/// Metadata that changes with a file's content, so that it need not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -118,7 +117,7 @@ struct Stamp {
     identity: (u64, u64, i64, i64),
 }
 
-/// What there is to tell once a file has stood still.
+/// A report that waits until a file has stood still.
 enum Later {
     Tell(RegistryEvent),
     Gone,
@@ -159,7 +158,7 @@ impl Watch {
                     Hint::Route(route) => self.reconsider(&route).await,
                 },
                 Some(done) = self.work.join_next_with_id() => {
-                    // One that was ended has nothing to say.
+                    // An aborted task has no result.
                     if let Ok((id, (loaded, stamps))) = done {
                         let newest = self.under_way.get(&loaded.path).is_some_and(|task| task.id() == id);
                         if newest {
@@ -185,7 +184,7 @@ impl Watch {
         self.due.insert(path, now + if at_the_end { QUIET_AT_THE_END } else { QUIET });
     }
 
-    /// Does what is due.
+    /// Loads the files that have been quiet for long enough, and sends the reports that are due.
     async fn catch_up(&mut self) {
         let now = Instant::now();
         let quiet: Vec<PathBuf> = self.due.iter().filter(|(_, when)| **when <= now).map(|(p, _)| p.clone()).collect();
@@ -204,7 +203,7 @@ impl Watch {
         }
     }
 
-    /// Begins with a file, from its beginning if it is being gone through already.
+    /// Starts loading a file, and aborts an earlier load of it that is under way.
     fn go_through(&mut self, path: PathBuf) {
         if let Some(older) = self.under_way.remove(&path) {
             older.abort();
@@ -260,8 +259,8 @@ impl Watch {
         self.let_others_claim();
     }
 
-    /// A file is broken or gone. The operator may have gone back from what it served, knowing that
-    /// before this process did.
+    /// Decides again about the routes of a file that is broken or gone: the operator may have
+    /// rolled them back before this process noticed.
     async fn go_back_from(&mut self, path: &Path) {
         for route in self.registry.routes_from(path) {
             self.reconsider(&route).await;
@@ -283,7 +282,7 @@ impl Watch {
         }
     }
 
-    /// Finds whatever the system did not tell.
+    /// Polls for changes that the system did not report.
     async fn look_around(&mut self) {
         self.watch_folders();
         let folder = &self.registry.folder;
@@ -328,7 +327,8 @@ impl Watch {
         }
     }
 
-    /// Has what is held on all hosts be held here. What changes by it is seen with the next look.
+    /// Updates the quarantine from the database, in the background. Its events are reported at the
+    /// next poll.
     fn ask_what_is_held(&mut self) {
         if self.asking.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
@@ -350,7 +350,7 @@ impl Watch {
         self.tidied = Some(Instant::now());
         let (in_use, state) = (Arc::clone(&self.in_use), self.registry.state.clone());
         self.tidying = Some(tokio::spawn(async move {
-            // When it cannot be said what is needed, everything is.
+            // If the database cannot be queried, no version is removed.
             let Some(needed) = in_use.versions_in_use().await else { return };
             let pruned = tokio::task::spawn_blocking(move || state.prune(&needed)).await;
             if let Ok(Err(error)) = pruned {

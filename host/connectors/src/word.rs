@@ -1,5 +1,6 @@
-//! The operator's word on versions: to accept one that is held or refused, and to go back to an
-//! earlier one. Written down where every running process looks, so a command is enough.
+//! The operator's decisions on versions: to accept one that is held or refused, and to go back to
+//! an earlier one. They are recorded in the state folder, which every running process watches, so a
+//! command is enough.
 
 use std::io;
 
@@ -9,7 +10,7 @@ use super::load;
 use super::registry::RegistryFolders;
 use super::state::{KeptVersion, Rollback, StateFolder, Waiting};
 
-/// Why the operator's word could not be taken.
+/// Why an operator's decision could not be carried out.
 #[derive(Debug, Error)]
 pub enum WordError {
     /// Nothing of the route waits.
@@ -43,8 +44,8 @@ pub enum WordError {
     State(#[from] io::Error),
 }
 
-/// Accepts the version of a route that is held, or that its trial refused: whichever waits, or none
-/// but the one whose digest begins like this. Reads and writes files.
+/// Accepts the waiting version of a route, held or refused by its trial. With a digest, only the
+/// one whose digest begins like it. Reads and writes files.
 pub fn accept(folders: &RegistryFolders, route: &str, digest: Option<&str>) -> Result<Waiting, WordError> {
     let state = StateFolder::open(folders.state.as_deref(), &folders.connectors);
     let digest = digest.map(str::to_ascii_lowercase);
@@ -60,9 +61,9 @@ pub fn accept(folders: &RegistryFolders, route: &str, digest: Option<&str>) -> R
     }
 }
 
-/// Has an earlier version of a route serve until its file changes: the one whose digest begins like
-/// this, else the one that served before the present one. `component_bytes`: the most that is read
-/// of the file. Reads and writes files.
+/// Lets an earlier version of a route serve until its file changes: the one whose digest begins
+/// like this, else the one that served before the present one. `component_bytes` is the most that
+/// is read of the file. Reads and writes files.
 pub fn roll_back(
     folders: &RegistryFolders,
     component_bytes: usize,
@@ -71,7 +72,8 @@ pub fn roll_back(
 ) -> Result<KeptVersion, WordError> {
     let state = StateFolder::open(folders.state.as_deref(), &folders.connectors);
     let file = folders.connectors.join(state.route(route).file);
-    // A file that is gone, or none that is read, is another as soon as one is there that can be.
+    // For a file that is missing or unreadable the digest is empty, so that any readable file ends
+    // the rollback.
     let over = load::digest(&file, component_bytes).unwrap_or_default();
     let earlier = state.update(route, |remembered| {
         let earlier = remembered.earlier(digest).filter(|version| state.kept(&version.sha256).is_some())?.clone();

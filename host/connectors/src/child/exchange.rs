@@ -1,5 +1,5 @@
-//! A guest's request in the child, and its answer: the child has no network and no credential, so
-//! its parent asks the source. A frame of JSON and a frame with the body, each way.
+//! Carries a guest's requests from the child to its parent, which sends them, since the child has
+//! no network and no credential. Each way, a frame of JSON and a frame with the body.
 
 use std::io::{stdin, stdout};
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use super::protocol::{from_json, read_frame, receive_frame, send_frame, to_json,
 /// The JSON of a request or an answer: far more than the headers of either may have.
 const HEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// A request, but for its body.
+/// A request without its body.
 #[derive(Serialize, Deserialize)]
 struct Asked {
     request: Request,
     has_body: bool,
 }
 
-/// What came of it, but for the body.
+/// The outcome of a request, without the body.
 #[derive(Serialize, Deserialize)]
 enum Told {
     Answer { status: u16, headers: Vec<(String, String)>, retry_after_ms: Option<u64> },
     Failed(Failed),
 }
 
-/// Why there is no answer, as far as a guest can tell.
+/// Why a request has no answer, as far as a guest may know.
 #[derive(Serialize, Deserialize)]
 enum Failed {
     Denied(String),
@@ -84,7 +84,7 @@ pub(crate) struct RemoteLine {
 }
 
 impl RemoteLine {
-    /// Has the parent make a request. Blocks this thread, which does nothing else in a child.
+    /// Sends a request through the parent. Blocks this thread, which has no other work in a child.
     pub(crate) fn send(&self, request: Request) -> Result<Arc<Answer>, SendError> {
         let asked = tokio::task::block_in_place(|| self.ask(request));
         asked.unwrap_or_else(|broken| Err(SendError::Interrupted(broken.to_string())))
@@ -107,7 +107,7 @@ impl RemoteLine {
     }
 }
 
-/// The parent's end: the next request of the child. None: it makes no more.
+/// Receives the child's next request in the parent. `None` once the child makes no more.
 pub(super) async fn next_request(
     from: &mut (impl AsyncRead + Unpin),
     limits: &Limits,
@@ -119,7 +119,7 @@ pub(super) async fn next_request(
     Ok(Some(request))
 }
 
-/// Tells the child what came of its request.
+/// Sends the child the outcome of its request.
 pub(super) async fn answer(
     to: &mut (impl AsyncWrite + Unpin),
     answered: Result<Arc<Answer>, SendError>,

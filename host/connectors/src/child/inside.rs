@@ -1,4 +1,4 @@
-//! What the child does: limits itself, reads what it is to do, does it, and says what came of it.
+//! The child's side: sets its own limits, reads its task, does it, and reports the outcome.
 
 use std::io::{self, Write as _, stderr, stdin, stdout};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use super::super::wasi::Wasi;
 use super::parent::COMPILED_BYTES_MAX;
 use super::protocol::{PageFacts, Task, Word, Work, from_json, read_frame, to_json, write_frame};
 
-/// What a task may have as JSON: settings and a cursor are its longest parts.
+/// Bytes of a task as JSON: settings and a cursor are its longest parts.
 const TASK_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How often the child looks whether its parent lives.
+/// Pause between two checks of the child that its parent is alive.
 const PARENT_LOOK: Duration = Duration::from_secs(1);
 
-/// Runs the child's work. `Err`: what to say before the process ends.
+/// Runs the child's work. The error is to be printed before the process ends.
 ///
 /// `cpu_s` seconds of CPU time are for compiling, `calls_s` more for calls of the guest; `memory`
 /// bytes are for all of it.
@@ -34,8 +34,7 @@ pub fn run(cpu_s: u64, calls_s: u64, memory: u64) -> Result<(), String> {
     end_with_parent().map_err(|e| e.to_string())?;
     let said = work(|| allow_cpu(all_s)).map_err(|e| e.to_string())?;
     let said = to_json(&said).map_err(|e| e.to_string())?;
-    // What a thread of the guest's may still hold is not waited for: the word is the last thing
-    // there is to do.
+    // Written last, without waiting for threads of the guest: the process ends after it.
     stderr().write_all(&said).map_err(|e| e.to_string())
 }
 
@@ -96,7 +95,8 @@ fn end_with_parent() -> io::Result<()> {
     std::thread::Builder::new().name("atlas-parent".to_owned()).spawn(watch).map(drop)
 }
 
-/// Nothing that a guest does from here on can become part of the code that was handed over.
+/// Closes standard output, over which the code was handed over, so that no guest code that runs
+/// from here on can add to it.
 fn close_stdout() -> io::Result<()> {
     let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
     Ok(rustix::stdio::dup2_stdout(nowhere)?)
@@ -143,11 +143,12 @@ async fn fetch(engine: &ConnectorEngine, task: &Task, facts: &PageFacts, contrac
         let _place = place;
         let _ = cpu.charge(turnstile, contract.fetch_page(&mut store, &scrap, cursor)).await;
     });
-    // A call that is not back by then has ended no process either.
+    // A call that has not returned by then has not crashed the process either.
     let _ = tokio::time::timeout(Duration::from_millis(limits.page_wall_ms), call).await;
 }
 
-/// CPU time (at `cpu_s` the system sends a signal that ends the process, at `all_s` it kills),
+/// Limits CPU time (at `cpu_s` the system sends a signal that ends the process, at `all_s` it
+/// kills),
 /// memory (what a process can write to: reserved addresses cost nothing), and no core file, which
 /// would hold a third party's code.
 fn limit_self(cpu_s: u64, all_s: u64, memory: u64) -> rustix::io::Result<()> {
@@ -158,7 +159,7 @@ fn limit_self(cpu_s: u64, all_s: u64, memory: u64) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// What compiling was not to use is for the guest.
+/// Raises the limit on CPU time for the guest's call, once compiling is over.
 fn allow_cpu(all_s: u64) -> io::Result<()> {
     Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(all_s), maximum: Some(all_s + 1) })?)
 }

@@ -1,10 +1,10 @@
-//! Work on a file that this installation has not met before, in a child process: compiling it,
-//! calling its `describe`, and repeating one call alone.
+//! The child process in which a new file is compiled and its `describe` called, and a single call
+//! is repeated.
 //!
-//! The compiler can be made to take minutes or gigabytes, and a fault of the engine ends the whole
-//! process. So both meet a new file in a process of its own first. The child is this very program
-//! with a hidden command, an empty environment, and limits that it sets itself before it reads a
-//! byte. Dropping the parent's future kills it.
+//! A file can make the compiler take minutes or gigabytes, and a fault of the engine ends the whole
+//! process; so compiler and engine first see a new file in a process of its own. The child is this
+//! program with a hidden command, an empty environment, and limits that it sets itself before it
+//! reads a byte. Dropping the parent's future kills it.
 //!
 //! - `protocol`  what the two say to each other, and how it is framed
 //! - `exchange`  a request of the guest in the child, and its answer from the parent

@@ -18,38 +18,38 @@ use super::CHILD_COMMAND;
 use super::exchange::{answer, next_request};
 use super::protocol::{Task, Word, from_json, receive_frame, send_frame, to_json};
 
-/// Compiled code that is taken from a child. Python's, the largest honest one, has 40 MB; what
-/// comes to six times as much is meant to fill this process's memory, and the cache.
+/// Bytes of compiled code that are accepted from a child. Python's, the largest honest one, has 40
+/// MB; code of six times as much is meant to fill this process's memory, and the cache.
 pub(crate) const COMPILED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// What the last word of a child may have beside a log: a description of 128 KiB of text, which is
 /// six times as much in JSON at the most, or a complaint.
 const LAST_WORD_MAX: u64 = 1024 * 1024;
-/// What a line of a log takes in it beside its text.
+/// Bytes of a log's line in the last word, beside its text.
 const LINE_BYTES: u64 = 64;
 /// Threads of the compiler in one child. Its stacks count as its memory.
 const THREADS: &str = "4";
-/// What a busy machine may take for a second of CPU time.
+/// Seconds of wall time that a busy machine may take for a second of CPU time.
 const WALL_FACTOR: u32 = 3;
-/// What Rust and the system say when there is no more memory: for a value, a mapping, a thread's
+/// Messages of Rust and the system that mean a lack of memory: for a value, a mapping, a thread's
 /// stack.
 const NO_MEMORY: [&str; 3] = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable"];
-/// Characters that are shown of what a child said that is no last word.
+/// Characters shown of a child's output that is not a last word.
 const COMPLAINT_SHOWN: usize = 4 * 1024;
 
-/// The program that children are: this one.
+/// The program that is started as a child: this one.
 #[derive(Debug, Clone)]
 pub(crate) struct Program(pub(crate) PathBuf);
 
 impl Program {
     /// The running program, even if its file was replaced meanwhile; where there is no /proc, its
-    /// file. None: its place is not known.
+    /// file. `None` if its place is not known.
     pub(crate) fn own() -> Option<Self> {
         let own = PathBuf::from("/proc/self/exe");
         if own.exists() { Some(Self(own)) } else { std::env::current_exe().ok().map(Self) }
     }
 }
 
-/// A signal that a process gets for what it did itself, and dies of.
+/// A signal of a crash: the process gets it for its own fault, and dies of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deadly {
     Abort,
@@ -113,8 +113,7 @@ pub(crate) enum ChildError {
     /// It gave up, and said why: it panicked, or could not do what it was told.
     #[error("{0}")]
     GaveUp(String),
-    /// Nothing is known against the file: the child did not start, was killed, or was not
-    /// understood.
+    /// No fault of the file: the child did not start, was killed, or its output could not be read.
     #[error("{0}")]
     Hindered(String),
 }
@@ -128,7 +127,7 @@ impl ChildError {
 /// A child at work. Dropping it kills the process.
 pub(crate) struct Child {
     process: tokio::process::Child,
-    /// None: it is given nothing more.
+    /// `None` once the child gets no more input.
     stdin: Option<ChildStdin>,
     stdout: ChildStdout,
     stderr: ChildStderr,
@@ -147,7 +146,7 @@ impl Child {
     ) -> Result<Self, ChildError> {
         let hindered = |error: io::Error| ChildError::hindered("the child process did not start", &error);
         let limits = &task.limits;
-        // A guest meters itself; this is for one that cannot be metered any more.
+        // The guest's own meter ends it before; this limit is for one that escapes the meter.
         let calls_s = limits.guest_cpu_ms.div_ceil(1000).saturating_add(2);
         let compile_s = if task.work.compiles() { limits.compile_cpu_s } else { calls_s };
         let mut command = Command::new(&program.0);
@@ -169,7 +168,7 @@ impl Child {
         let task = to_json(task).map_err(hindered)?;
         let given = async {
             if let Some(stdin) = &mut child.stdin {
-                // A child that ended early says why itself.
+                // Errors are ignored: a child that ended early reports why itself.
                 let _ = send_frame(stdin, &task).await;
                 let _ = send_frame(stdin, bytes).await;
                 for module in modules {
@@ -181,8 +180,8 @@ impl Child {
         Ok(child)
     }
 
-    /// The code that it compiled. None: it ended, or is about to, without any; its last word says
-    /// why.
+    /// Receives the compiled code. `None` if the child ended, or is about to, without any; its last
+    /// word says why.
     pub(crate) async fn code(&mut self) -> Result<Option<Vec<u8>>, ChildError> {
         self.stdin = None;
         let until = self.until;
@@ -195,7 +194,7 @@ impl Child {
         }
     }
 
-    /// Makes the requests of its guest for it, until it makes no more.
+    /// Sends the requests of the child's guest, until it makes no more.
     pub(crate) async fn serve<F: Future<Output = Result<Arc<Answer>, SendError>>>(
         &mut self,
         mut send: impl FnMut(Request) -> F,
@@ -211,7 +210,7 @@ impl Child {
             }
             Ok::<_, io::Error>(())
         };
-        // A line that breaks is the child's end, which the system tells better.
+        // A broken pipe means that the child ended, and its exit status says more.
         tokio::time::timeout_at(until, served).await.map(drop).map_err(|_| ChildError::Late)
     }
 
@@ -225,7 +224,7 @@ impl Child {
         let ended = async {
             let said = read(&mut self.stderr, most.saturating_add(1)).await?;
             if said.len() as u64 > most {
-                // It would wait for a reader.
+                // Killed, since it would block on the pipe.
                 self.process.kill().await?;
                 return Ok(None);
             }

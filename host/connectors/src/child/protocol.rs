@@ -1,5 +1,5 @@
-//! What parent and child say to each other. Frames go over the child's standard input and output,
-//! its last word over its standard error: by then the pipe that code was handed over by is closed.
+//! The protocol between parent and child. Frames go over the child's standard input and output, its
+//! last word over its standard error: by then the pipe that code was handed over by is closed.
 
 use std::io::{self, Read, Write};
 
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::super::said::Description;
 use super::super::source::ScrapFacts;
 
-/// What a child is started for: the first frame that it reads.
+/// A child's task: the first frame that it reads.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Task {
     /// What its engine is set to: bytes that the memory of one guest may have.
@@ -82,7 +82,7 @@ pub(crate) struct PageFacts {
 pub(crate) enum Word {
     /// The component uses proposals that are not allowed.
     Uses(String),
-    /// The compiler refused it, or there was no getting that far.
+    /// The compiler refused it, or a step before compiling failed.
     NotCompiled(String),
     /// The engine did not take the code, or it does not fit the contract.
     NotLinked(String),
@@ -90,7 +90,7 @@ pub(crate) enum Word {
     ModuleCompiled { cpu_ms: u64 },
     /// `describe` was called.
     Described(Box<Description>),
-    /// `fetch-page` came back, whatever with.
+    /// `fetch-page` returned, with whatever result.
     PageReturned,
 }
 
@@ -151,7 +151,7 @@ pub(super) fn to_json(value: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(value)?)
 }
 
-/// The same the other way round.
+/// Parses the JSON of a frame or a last word.
 pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
     Ok(serde_json::from_slice(bytes)?)
 }

@@ -1,6 +1,6 @@
 //! Versions of the contract, side by side. Each has a frozen directory of its own below `wit/`, a
-//! linker, and an adapter that speaks the newest one's types; nobody beyond this folder knows that
-//! there are several.
+//! linker, and an adapter to the newest one's types; no code outside this folder knows that there
+//! are several.
 //!
 //! A new version is a new module here and a line in [`VERSIONS`]. The one before it then becomes an
 //! adapter, as `v0_0_9` shows: a made-up earlier version that exists in tests alone, so that this

@@ -26,19 +26,19 @@ const FUNCTIONS_MAX: u64 = 250_000;
 /// A page of a memory that does not say otherwise has 64 KiB.
 const PAGE_LOG2: u32 = 16;
 
-/// What a component wants from whoever runs it.
+/// An import of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Import {
     pub(super) name: String,
-    /// Somebody has to provide something for it. A type that is another name for a known one needs
+    /// Whether the host has to provide it. A type that is another name for a known one needs
     /// nothing.
     pub(super) must_be_provided: bool,
 }
 
-/// What can be seen of a component.
+/// The parts of a component that can be seen without compiling it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Anatomy {
-    /// Imports of the outermost component: what lies within can only be given what that one has.
+    /// Imports of the outermost component. Inner ones can only get what that one has.
     pub(super) imports: Vec<Import>,
     /// Bytes that the largest of its memories begins with.
     pub(super) largest_memory: u64,

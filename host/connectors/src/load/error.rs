@@ -34,7 +34,7 @@ pub enum LoadError {
     /// A core module where a component is wanted.
     #[error("this is a core module, not a component")]
     CoreModule,
-    /// Neither.
+    /// Neither a component nor a core module.
     #[error("this is not a WebAssembly component: {0}")]
     NotAComponent(String),
     /// Compiling it takes more than it may.
@@ -51,7 +51,7 @@ pub enum LoadError {
         /// How much it may become.
         limit: usize,
     },
-    /// It could not be compiled here and now, for no fault of its own that is known.
+    /// It could not be compiled here and now, through no known fault of the file.
     #[error("it could not be compiled: {0}")]
     NotCompiled(String),
     /// It uses WebAssembly proposals that no connector may use.
@@ -76,7 +76,7 @@ pub enum LoadError {
         /// The limit.
         limit: usize,
     },
-    /// It wants something that no connector may have.
+    /// It has imports that no connector may have.
     #[error("it imports what connectors cannot have: {0}")]
     ForbiddenImports(Refused),
     /// It was made for another version of the contract.
@@ -116,8 +116,8 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Whether the bytes alone decided it: the same ones would be refused again, whatever stands
-    /// beside them and whatever else happens on this machine.
+    /// Whether the file's bytes alone caused the refusal, so that the same bytes would be refused
+    /// again, whatever the signature beside them or the load of this machine.
     pub(crate) fn is_of_the_bytes(&self) -> bool {
         match self {
             Self::CoreModule
@@ -137,15 +137,15 @@ impl LoadError {
             | Self::Untrusted(_)
             | Self::CompileLimit { .. }
             | Self::NotCompiled(_)
-            // Others' guests may have had the memory, or the time.
+            // Other guests may have used the memory, or the time.
             | Self::DescribeFailed(_)
             | Self::RouteTaken { .. }
             | Self::FailedTrial(_) => false,
         }
     }
 
-    /// What others say of a file that is no component goes over several lines at times, and holds
-    /// what stands in the file.
+    /// The error for a file that is no component. The parser's reason may have several lines and
+    /// quote the file, so it is put on one line, without control characters.
     pub(super) fn not_a_component(reason: impl Display) -> Self {
         let shown = reason.to_string().replace(char::is_control, " ");
         Self::NotAComponent(shown.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -1,5 +1,5 @@
-//! Reading a file that anybody may have put there: never more of it than the limit, never waiting
-//! for a pipe, never a device, and its digest is taken over the very bytes that are loaded.
+//! Reads a component's file, which is untrusted: never more of it than the limit, never a pipe that
+//! would block, never a device; and its digest is taken over the very bytes that are loaded.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read};
@@ -26,9 +26,9 @@ pub struct ComponentFile {
 /// Where a file may come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The folder of connectors. A symbolic link is followed only if what it ends in lies within
-    /// the folder: whoever can put a link there could put the file there as well, and nothing else
-    /// of the machine is opened.
+    /// The folder of connectors. A symbolic link is followed only if it ends within the folder: a
+    /// user who can put a link there could put the file there as well, and no other file of the
+    /// machine is opened.
     Folder,
     /// The operator named this very file: links are followed.
     Named,
@@ -90,9 +90,8 @@ fn read_regular(path: &Path, origin: Origin, limit: usize) -> Result<Vec<u8>, Lo
     Ok(bytes)
 }
 
-/// Opens without waiting for whoever might write to the other end, were it a pipe. What a link of
-/// the folder leads to was decided before: a link that is put in its place meanwhile is not
-/// followed.
+/// Opens a file without blocking, were it a pipe. Links of the folder were resolved before; a link
+/// that is put in the file's place meanwhile is not followed.
 #[cfg(unix)]
 fn open(path: &Path, origin: Origin) -> Result<File, LoadError> {
     use rustix::fs::{Mode, OFlags};

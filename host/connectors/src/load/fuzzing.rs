@@ -1,6 +1,6 @@
-//! What must hold of a file that somebody put among the connectors, whatever its bytes are, before
-//! it goes to the compiler. The component's parts are gone through once more, by the lengths of its
-//! sections alone, and names are judged by other means.
+//! Fuzz target for the checks of a file before it goes to the compiler, whatever its bytes are. The
+//! component's parts are counted once more, by the lengths of its sections alone, and names are
+//! checked by other means.
 
 use atlas_testing::fuzzing::Target;
 use wasmparser::{BinaryReader, ComponentImportSectionReader, ComponentTypeRef, TypeBounds};

@@ -1,6 +1,5 @@
-//! From a file to a connector that is ready to fetch pages, or to the reason why it is none. The
-//! checks stand in the order in which they are made, the cheapest first, and each is a step of its
-//! own:
+//! Loads a file as a connector that is ready to fetch pages, or returns why it is refused. The
+//! checks, in the order in which they are made, the cheapest first:
 //!
 //! 1. `file`: a regular file within its size, read once, and its digest
 //! 2. `trust`: the operator's pins and signatures, by the file's name
@@ -54,9 +53,9 @@ pub struct Connector {
     pub path: PathBuf,
     /// The file's bytes: the file itself may be another by now.
     pub(super) component: Bytes,
-    /// Its signature's file, if it has one: whoever keeps the bytes keeps it with them.
+    /// The bytes of its signature's file, if it has one, to be kept together with the component.
     pub(super) signature: Option<Vec<u8>>,
-    /// What its pages say of it.
+    /// The facts of this version that go with each of its pages.
     pub(super) fetcher: Arc<Fetcher>,
     pub(super) contract: ContractPre,
     /// The version of the contract that it was made for; none if it imports nothing of it.
@@ -64,8 +63,8 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Whether a signature's file stands beside it. Whether that is a good one is known only where
-    /// keys are demanded of its route: then it would not have been loaded otherwise.
+    /// Whether it has a signature's file. The signature is verified only where the operator demands
+    /// keys for its route; there, a connector with a bad one is never loaded.
     pub fn is_signed(&self) -> bool {
         self.signature.is_some()
     }
@@ -83,7 +82,7 @@ impl Connector {
     }
 }
 
-/// What loading a file takes.
+/// Loads files: the engine, the limits and the policies that it takes.
 #[derive(Clone)]
 pub(super) struct Loader {
     pub(super) engine: Arc<ConnectorEngine>,
@@ -167,7 +166,8 @@ impl Loader {
         looked.await.map_err(LoadError::not_a_component)?
     }
 
-    /// The pin of the route that it claims, unless that is the one that its name was held against.
+    /// Checks a file against the pin of the route that it claims, unless that is its name's route,
+    /// which was checked before.
     async fn check_claim(&self, route: &str, file: ComponentFile) -> Result<ComponentFile, LoadError> {
         if route == route_of_name(&file.path) {
             return Ok(file);
@@ -213,7 +213,7 @@ pub fn read_small(path: &Path, limit: usize) -> Result<Vec<u8>, LoadError> {
     file::read_bytes(path, Origin::Named, limit)
 }
 
-/// What is known of a component that was not compiled yet.
+/// Facts of a component that is not compiled yet.
 pub(super) struct Seen {
     /// The version of the contract that it was made for; none if it imports nothing of it.
     pub(super) version: Option<String>,

@@ -1,5 +1,5 @@
-//! The closed world: what a component may import. Its own contract, and of WASI six packages, none
-//! of which reaches anything outside the sandbox. Decided on the names alone, before anything of
+//! Checks a component's imports against a closed list: the contract, and six packages of WASI, none
+//! of which reaches anything outside the sandbox. Decided by the names alone, before any part of
 //! the component is compiled.
 
 use std::collections::BTreeSet;
@@ -10,8 +10,8 @@ use super::anatomy::Import;
 
 /// The package of the contract.
 const CONTRACT: &str = "atlas:connector/";
-/// What a guest may have of WASI: no file, no socket, no host's clock or randomness behind any of
-/// it.
+/// The packages of WASI that a guest may import. None has a file, a socket, or the host's clock or
+/// randomness behind it.
 const GRANTED: [&str; 6] = ["wasi:cli", "wasi:io", "wasi:clocks", "wasi:random", "wasi:filesystem", "wasi:sockets"];
 /// The line of WASI versions that the host links: any of them serves guests made for an earlier
 /// one.
@@ -19,7 +19,7 @@ const WASI_LINE: &str = "0.2.";
 /// A refusal shows this many characters of a name.
 const NAME_SHOWN: usize = 128;
 
-/// Where a refused import comes from, and with it what removes it.
+/// The origin of a refused import, which tells its author how to get rid of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ImportFamily {
     /// `wasi:http`
@@ -86,7 +86,7 @@ fn refused_family(name: &str) -> Option<ImportFamily> {
     })
 }
 
-/// A name as it may be shown: it was made by a stranger.
+/// A name for messages, cut and escaped, since the component's author chose it.
 fn shown(name: &str) -> String {
     let name: String = name.chars().take(NAME_SHOWN).collect();
     name.escape_debug().to_string()

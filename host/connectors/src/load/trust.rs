@@ -1,5 +1,5 @@
-//! What the operator demands of a route's file before anything of it is looked at: a digest, or a
-//! signature by a key that is listed. Signatures are minisign's (Ed25519 over the file,
+//! Checks the operator's pins of a route's file before any part of it is parsed: a digest, or a
+//! signature by a listed key. Signatures are minisign's (Ed25519 over the file,
 //! <https://jedisct1.github.io/minisign/>), in a file beside it.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct Pin {
     keys: Vec<PublicKey>,
 }
 
-/// Why a pin cannot be what was meant.
+/// Why a pin is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PinError {
     /// Not a digest.
@@ -83,8 +83,8 @@ impl Pin {
         if !sha256.as_deref().is_none_or(is_digest) {
             return Err(PinError::BadDigest);
         }
-        // An empty list would demand a signature that nobody can make, or none at all: nobody could
-        // say which was meant.
+        // An empty list is refused: it could mean that no signature is accepted, or that none is
+        // demanded.
         if keys.is_some_and(|keys| keys.is_empty() || keys.len() > KEYS_MAX) {
             return Err(PinError::BadKeys);
         }
@@ -113,7 +113,7 @@ impl TrustPolicy {
         self.routes.get(route).map_or(&[], |pin| &pin.keys)
     }
 
-    /// Holds a file against the pin of a route. A route that is not pinned demands nothing.
+    /// Checks a file against a route's pin. A route without a pin accepts any file.
     pub(crate) fn check(&self, route: &str, file: &ComponentFile) -> Result<(), TrustError> {
         let Some(pin) = self.routes.get(route) else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Versions that come from elsewhere, published to all hosts: put where the folder's own files
-//! stand, and gone through like them.
+//! Takes versions that were published to all hosts into the folder of connectors, where they are
+//! loaded like its other files.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use super::Registry;
 
 /// A version that was published.
 pub struct Arrival {
-    /// What tells this publication from any other, of the same version too.
+    /// The publication's name, which differs even from another publication of the same version.
     pub publication: String,
     /// The component's SHA-256, lower-case hex.
     pub sha256: String,
@@ -37,17 +37,17 @@ impl Arrival {
 }
 
 impl Registry {
-    /// Whether a publication was put into the folder before, whatever became of the file since.
+    /// Whether a publication was put into the folder before, even if the file was replaced since.
     pub async fn has_taken(&self, route: &str, publication: &str, sha256: &str) -> bool {
         let taken = self.with_state(route, |state, route| state.route(route).published).await.flatten();
         match taken {
             Some(taken) => taken == publication,
-            // Where nothing is remembered, what stands in the file has to do.
+            // Without a state folder, the route's file itself has to tell.
             None => self.remembers_nothing() && self.has_in_its_file(route, sha256),
         }
     }
 
-    /// Puts a version into the file of its route, as an operator would who copies it there.
+    /// Writes a version to the file of its route, as an operator would by copying it there.
     pub async fn put(&self, route: &str, arrival: Arrival) -> io::Result<()> {
         let is_name = route.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if !is_name || route.is_empty() {
@@ -61,12 +61,12 @@ impl Registry {
             if arrival.accepted {
                 state.update(route, |remembered| remembered.accept_beforehand(&arrival.sha256))?;
             }
-            // Before the component: it may be trusted by nothing else.
+            // Written before the component, which may be trusted by its signature alone.
             write_signature(&file, arrival.signature.as_deref())?;
             if !stands_there {
                 write_aside(&file, &arrival.component)?;
             }
-            // Last: who dies before that does it all again.
+            // Recorded last: a process that dies before this repeats all of it.
             state.update(route, |remembered| remembered.published = Some(arrival.publication)).map(drop)
         });
         written.await.unwrap_or_else(|| Err(io::Error::other("the work on it was given up")))?;
@@ -76,7 +76,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Keeps a version that a scrap needs, without having it serve. False: nothing is kept here.
+    /// Keeps a version that a scrap needs, without letting it serve. False if this host keeps no
+    /// versions.
     pub async fn keep_version(&self, arrival: Arrival) -> io::Result<bool> {
         let kept = self.with_state("", move |state, _| {
             arrival.checked()?;

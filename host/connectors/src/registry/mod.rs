@@ -1,9 +1,9 @@
 //! The folder of connectors: which file serves which route, now.
 //!
 //! A file that fails to load keeps its place in the list, with the reason, and the version that
-//! served before it goes on. What serves is replaced in one step; whoever fetches a page holds the
-//! version that it began with. Two files that claim one route: the one that served this very route
-//! goes on, and if neither did, both are refused, since nobody could say which was meant.
+//! served before it goes on. The serving version is replaced in one step; a page under way holds
+//! the version that it began with. Of two files that claim one route, the one that served this
+//! route before goes on; if neither did, both are refused, since which one is meant is not known.
 
 mod arrival;
 mod quarantine;
@@ -40,7 +40,7 @@ const RECORDED_BYTES: usize = 64 * 1024 * 1024;
 /// up, and no more of them than these are in memory while they wait for a compiler.
 const LOADED_AT_ONCE: usize = 4;
 
-/// Where a registry finds what it needs.
+/// The folders of a registry.
 #[derive(Debug, Clone)]
 pub struct RegistryFolders {
     /// The connectors.
@@ -62,14 +62,14 @@ pub struct RegistryEntry {
     pub loaded: Result<Arc<Connector>, LoadError>,
     /// Whether it serves.
     pub standing: Standing,
-    /// What serves instead of it, if it does not serve itself.
+    /// The version that serves instead, if the file does not.
     pub instead: Option<Arc<Connector>>,
 }
 
 /// Whether a file serves its route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It does.
+    /// It serves.
     Serves,
     /// It waits for the operator's word.
     Held(Vec<HoldReason>),
@@ -89,8 +89,8 @@ pub struct Registry {
     watched: AtomicBool,
     /// Versions that ended a host's process, by their digests.
     quarantined: RwLock<BTreeMap<String, Quarantined>>,
-    /// Held while it is decided what serves a route: files, the operator's word and what is held on
-    /// all hosts come from several tasks.
+    /// Held while the serving version of a route is decided: changes of files, the operator's
+    /// decisions and quarantined versions arrive in several tasks.
     deciding: tokio::sync::Mutex<()>,
 }
 
@@ -98,13 +98,14 @@ pub struct Registry {
 struct Live {
     files: BTreeMap<PathBuf, RegistryEntry>,
     routes: BTreeMap<String, Serving>,
-    /// Routes that this process fetches from: only of those it writes down what serves.
+    /// Routes that this process fetches from. Only their serving versions are recorded in the
+    /// state.
     used: HashSet<String>,
-    /// What happened at the start, or by what is held on all hosts, and was not told yet.
+    /// Events of the start, or of quarantined versions, that no observer has received yet.
     untold: Vec<RegistryEvent>,
 }
 
-/// What serves a route.
+/// The version that serves a route.
 struct Serving {
     connector: Arc<Connector>,
     /// The file that it came from; the folder's may be another version by now, or gone.
@@ -152,7 +153,7 @@ impl Registry {
         };
         let loading = stream::iter(paths).map(|path| registry.go_through(path)).buffer_unordered(LOADED_AT_ONCE);
         let mut files: Vec<Loaded> = loading.collect().await;
-        // Whichever was loaded first, they find their places by their names.
+        // Sorted by name, so that the order of loading does not decide which file gets a route.
         files.sort_by(|one, other| one.path.cmp(&other.path));
         registry.begin(files).await;
         Ok(registry)
@@ -198,8 +199,8 @@ impl Registry {
         serving.into_iter().filter(serves).map(|(route, _)| route).collect()
     }
 
-    /// The connector that serves a route now, for fetching: what serves from now on is written
-    /// down, and kept.
+    /// The connector that serves a route now, for fetching with it. From now on the route's serving
+    /// version is recorded and kept.
     pub async fn use_connector(&self, route: &str) -> Option<Arc<Connector>> {
         let connector = self.connector(route)?;
         self.live_mut().used.insert(route.to_owned());
@@ -242,8 +243,7 @@ impl Registry {
         &self.loader.engine
     }
 
-    /// What the pages of a route have used, in all processes of this installation, as far as they
-    /// have written it down.
+    /// The recorded usage of a route's pages, over all processes of this installation.
     pub fn usage(&self, route: &str) -> Usage {
         self.state.usage(route)
     }
@@ -266,13 +266,13 @@ impl Registry {
         self.watched.load(Ordering::Relaxed)
     }
 
-    /// Changes are looked for from now on. Gives what happened before.
+    /// Starts watching for changes. Returns the events from before.
     pub(super) fn begin_watching(&self) -> Vec<RegistryEvent> {
         self.watched.store(true, Ordering::Relaxed);
         std::mem::take(&mut self.live_mut().untold)
     }
 
-    /// What happened since this was asked last, but for what a file or a word caused.
+    /// Takes the events since the last call that neither a file nor an operator's decision caused.
     pub(super) fn take_untold(&self) -> Vec<RegistryEvent> {
         std::mem::take(&mut self.live_mut().untold)
     }
@@ -299,8 +299,8 @@ impl Registry {
         self.live().files.get(path).cloned()
     }
 
-    /// Reads, loads and tries a file, as far as it is not known what comes of it. Dropping the
-    /// future ends it all.
+    /// Reads, loads and tries a file, unless its outcome is known already. Dropping the future
+    /// cancels it.
     pub(super) async fn go_through(&self, path: PathBuf) -> Loaded {
         let skipped = Trial::Skipped(Skipped::NoPage);
         let file = match self.loader.read(&path, Origin::Folder).await {
@@ -333,8 +333,8 @@ impl Registry {
         live.files.values().filter(waits).map(|entry| entry.path.clone()).collect()
     }
 
-    /// Writes down what serves a route, if it is what stands in its file, and keeps it. No other
-    /// route is served from that file any more.
+    /// Records the version that serves a route, if it is the one in its file, and keeps a copy.
+    /// From then on no other route is served from that file.
     async fn write_down(&self, route: &str) {
         let (connector, file) = {
             let live = self.live();
@@ -358,7 +358,7 @@ impl Registry {
         }
     }
 
-    /// Does something with what is remembered, where blocking is allowed.
+    /// Runs work on the state folder, where blocking is allowed.
     async fn with_state<T: Send + 'static>(
         &self,
         route: &str,
@@ -377,8 +377,8 @@ impl Registry {
     }
 }
 
-/// Whether what became of a file is what would become of it again. It may be trusted by the
-/// signature that came with it, and a refusal may have had other reasons than its bytes.
+/// Whether loading a file again would have the same outcome: its bytes and signature are the same,
+/// and a refusal was because of its bytes.
 fn is_decided(entry: &RegistryEntry, file: &ComponentFile) -> bool {
     entry.sha256.as_ref() == Some(&file.sha256)
         && match &entry.loaded {

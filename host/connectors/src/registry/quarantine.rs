@@ -1,6 +1,6 @@
-//! Versions that ended a host's process: no host serves or runs them, until the operator accepts
-//! one. Which they are stands in the database that the hosts share; here it is what this process
-//! knows of that.
+//! Quarantined versions, which crashed a host's process: no host serves or runs them until the
+//! operator accepts one. The list is in the database that the hosts share; this is the process's
+//! copy of it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -54,8 +54,8 @@ impl Quarantined {
 }
 
 impl Registry {
-    /// Notes calls of guests from now on while they run, so that the next process knows what this
-    /// one had under way if it crashes. Where nothing is remembered, nothing is noted.
+    /// Starts recording the calls of guests while they run, so that the next process knows which
+    /// were under way if this one crashes. Does nothing without a state folder.
     pub async fn record_flights(&self, owner: FlightOwner) {
         let Some(folder) = self.state.flights_folder() else { return };
         let engine = Arc::clone(&self.loader.engine);
@@ -65,7 +65,7 @@ impl Registry {
         }
     }
 
-    /// What processes that crashed had under way, at this database.
+    /// The calls that crashed processes of this database had under way.
     pub async fn crashes(&self, database: &str) -> io::Result<Vec<Crash>> {
         let (Some(folder), database) = (self.state.flights_folder(), database.to_owned()) else {
             return Ok(Vec::new());
@@ -73,8 +73,7 @@ impl Registry {
         tokio::task::spawn_blocking(move || crashes(&folder, &database)).await.map_err(io::Error::other)?
     }
 
-    /// A version that stands in the folder, serves, or is kept, by its digest; whatever is held
-    /// against it.
+    /// A version of the folder, a serving or a kept one, by its digest, quarantined or not.
     pub async fn version(&self, sha256: &str) -> Option<Arc<Connector>> {
         let mut loaded = self.entries().into_iter().filter_map(|entry| entry.loaded.ok());
         match loaded.find(|connector| connector.sha256 == sha256) {
@@ -84,9 +83,9 @@ impl Registry {
         }
     }
 
-    /// Holds these versions, and those alone, unless the operator accepted them; what serves
-    /// instead does so at once. Gives those that were not held before, each with what there is to
-    /// tell of its route, if anything.
+    /// Replaces the list of quarantined versions, except for those that the operator accepted here;
+    /// other versions take their places at once. Returns the newly held ones, each with the event
+    /// of its route, if there is one.
     pub async fn quarantine(&self, versions: &[Quarantined]) -> Vec<(Quarantined, Option<RegistryEvent>)> {
         let mut held = BTreeMap::new();
         for version in versions {
@@ -111,14 +110,14 @@ impl Registry {
             );
             let doubt = Doubt::Held(version.held());
             self.with_state(&route, move |state, route| state.update(route, |state| state.doubt(doubt, None))).await;
-            // A worker may end for want of anything to do before the next look.
+            // Decided now: a worker may run out of scraps and end before the watcher's next poll.
             let event = self.reconsider(&route).await;
             held_now.push((version, event));
         }
         held_now
     }
 
-    /// Has these events told by the next look at the folder.
+    /// Leaves events to the watcher, which reports them at its next poll of the folder.
     pub fn tell_later(&self, events: impl IntoIterator<Item = RegistryEvent>) {
         self.live_mut().untold.extend(events.into_iter().filter(RegistryEvent::is_a_reservation));
     }
@@ -142,8 +141,7 @@ impl Registry {
         accepted.unwrap_or_default()
     }
 
-    /// What is remembered of a route, with what this process knows to be held: nothing is
-    /// remembered on some hosts.
+    /// A route's state with this process's quarantine added, for hosts without a state folder.
     pub(super) fn with_quarantine(&self, mut state: RouteState, sha256: &str) -> RouteState {
         let known = self.quarantined.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(version) = known.get(sha256).filter(|_| state.known_against(sha256).is_none()) {
@@ -152,8 +150,8 @@ impl Registry {
         state
     }
 
-    /// Repeats a call in a child process of its own, where `send` makes its requests. Gives the
-    /// signal by which it ended that process, if it did. `Err`: why it could not be repeated.
+    /// Repeats a call in a child process of its own; `send` makes its requests. Returns the signal
+    /// by which it crashed that process, if it did, or an error if it could not be repeated.
     pub(crate) async fn call_alone<F: Future<Output = Result<Arc<Answer>, SendError>>>(
         &self,
         connector: &Connector,

@@ -1,6 +1,6 @@
-//! What becomes of a file that was gone through: it serves its route, waits for the operator's
-//! word, or is refused; and what serves instead of it. One decision at a time: `Registry::deciding`
-//! is held meanwhile.
+//! Decides about a loaded file: it serves its route, waits for the operator's decision, or is
+//! refused; and which version serves instead. One decision at a time: `Registry::deciding` is held
+//! meanwhile.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use super::super::verdict::{Present, Verdict, Version, judge};
 use super::{Loaded, Registry, RegistryEntry, Serving, Standing, name_of};
 
 impl Registry {
-    /// Lets the files of a start find their places. Those that served the routes that they claim
-    /// come first: they keep them.
+    /// Decides about the files of a start. Those that served the routes that they claim come first,
+    /// so that they keep them.
     pub(super) async fn begin(&self, mut files: Vec<Loaded>) {
         let remembered = self.remembered().await;
         let served = |file: &Loaded| has_served(file, &remembered);
@@ -33,8 +33,7 @@ impl Registry {
         }
     }
 
-    /// Decides what becomes of a file that was gone through. Gives what there is to tell, if
-    /// anything changed.
+    /// Decides about a loaded file. Returns an event if anything changed.
     pub(crate) async fn settle(&self, file: Loaded) -> Option<RegistryEvent> {
         let _deciding = self.deciding.lock().await;
         self.decide(file).await
@@ -61,8 +60,8 @@ impl Registry {
                 self.hold(path, connector, instead, reasons).await
             }
             Verdict::RollBack(to) => {
-                // Should that one be held by now, it serves nothing, and neither does what the
-                // operator went back from.
+                // If that version is quarantined by now, the route is not served at all: the one
+                // that the operator went back from must not return.
                 let held = if self.quarantined(&to).is_some() { self.load_kept(&to).await } else { None };
                 let earlier = held.or(self.kept(&to).await).or(present);
                 self.roll_back(path, connector, earlier)
@@ -78,7 +77,7 @@ impl Registry {
         }
     }
 
-    /// What is remembered of a route has changed: what serves it may have to.
+    /// Decides about a route again after its recorded state has changed.
     pub(crate) async fn reconsider(&self, route: &str) -> Option<RegistryEvent> {
         let _deciding = self.deciding.lock().await;
         let file = self.file_of(route)?;
@@ -86,7 +85,7 @@ impl Registry {
         let state = self.with_state(route, |state, route| state.route(route)).await?;
         match entry {
             Some(RegistryEntry { loaded: Ok(connector), sha256, .. }) if connector.descriptor.route == route => {
-                // The operator's word stands for a trial.
+                // An operator's acceptance replaces the trial.
                 let accepted = state.accepted.contains(&connector.sha256);
                 let trial = if accepted { Trial::Same } else { Trial::Skipped(Skipped::NoPage) };
                 self.decide(Loaded { path: file, sha256, connector: Ok(connector), trial }).await
@@ -129,7 +128,8 @@ impl Registry {
         live.routes.iter().filter(|(_, serving)| serving.file == path).map(|(route, _)| route.clone()).collect()
     }
 
-    /// A file is gone. What served from it goes on; others may claim its route.
+    /// Removes a file from the list. The version that served from it goes on; other files may claim
+    /// its route.
     pub(crate) fn gone(&self, path: &Path) -> Option<RegistryEvent> {
         let mut live = self.live_mut();
         live.files.remove(path)?;
@@ -137,10 +137,10 @@ impl Registry {
         Some(RegistryEvent::Removed { path: path.to_owned(), connector: Arc::clone(&serving.connector) })
     }
 
-    /// Another file that claims the route: the one that it is served from, or was served from last,
-    /// if that is still there and has not changed its route, be it broken at present; else any that
-    /// waits for it. Of several that nobody has served from, none gets it before the others are
-    /// gone: which one is meant is the operator's to say, and not a matter of which was read first.
+    /// Another file with a claim to the route: the one that it is or was last served from, if that
+    /// still exists and has not changed its route, even if it is broken at present; else any that
+    /// waits for the route. Of several files that have never served it, none gets it before the
+    /// others are gone: the operator has to say which is meant, not the order of reading.
     fn claimed_by_another(&self, path: &Path, route: &str, state: &RouteState) -> Option<PathBuf> {
         let live = self.live();
         if let Some(serving) = live.routes.get(route) {
@@ -160,20 +160,21 @@ impl Registry {
         live.files.values().filter(|entry| entry.path != path).find(waits).map(|entry| entry.path.clone())
     }
 
-    /// What serves a route now, or served it last. Should a version serve already that is judged
-    /// once more, it is what another process says that serves.
+    /// The version that serves a route now, or served it last, other than `version`. Where
+    /// `version` itself serves and is judged once more, this is what another process has recorded
+    /// as serving.
     async fn present(&self, route: &str, state: &RouteState, version: &Connector) -> Option<Arc<Connector>> {
         let serving = self.connector(route).filter(|serving| serving.sha256 != version.sha256);
         if serving.is_some() {
             return serving;
         }
         let last = state.serving.as_deref().filter(|sha256| *sha256 != version.sha256)?;
-        // A command that only looks knows of it by what is remembered.
+        // A command that fetches nothing knows it only by the recorded state.
         if state.ended_a_process(last) { None } else { self.kept(last).await }
     }
 
-    /// What serves instead of a version that may not: the present one; or, if that version took
-    /// over before anything was known against it, the one before it.
+    /// The version that serves instead of one that may not: the present one; or, if the refused one
+    /// took over before anything was known against it, the one before it.
     async fn instead(
         &self,
         state: &RouteState,
@@ -223,7 +224,7 @@ impl Registry {
         connector: Arc<Connector>,
         earlier: Option<Arc<Connector>>,
     ) -> Option<RegistryEvent> {
-        // Whatever was kept may have been lost: then the file that is there is better than nothing.
+        // The kept version may have been lost; then the present file serves after all.
         let route = connector.descriptor.route.clone();
         let earlier = earlier.unwrap_or_else(|| Arc::clone(&connector));
         let changed = self.connector(&route).is_none_or(|serving| serving.sha256 != earlier.sha256);
@@ -232,8 +233,8 @@ impl Registry {
         changed.then_some(RegistryEvent::RolledBack { connector: earlier })
     }
 
-    /// A file is no connector, or may not serve. What served from it goes on; after a start, what
-    /// served from it last.
+    /// Refuses a file. The version that served from it goes on; after a start, the one that served
+    /// from it last.
     async fn refuse(&self, path: PathBuf, sha256: Option<String>, error: LoadError) -> Option<RegistryEvent> {
         let is_new = self.entry(&path).is_none_or(|e| e.loaded.as_ref().err() != Some(&error) || e.sha256 != sha256);
         let mut instead = self.served_from(&path);
@@ -260,8 +261,8 @@ impl Registry {
         live.routes.values().find(|serving| serving.file == path).map(|serving| Arc::clone(&serving.connector))
     }
 
-    /// What a file served before this start. Should several routes name it, the one that it came to
-    /// last: it left the others.
+    /// The version that a file served before this start. Where several routes name the file, the
+    /// one that it claimed last counts: it has left the others.
     async fn served_last(&self, path: &Path) -> Option<Arc<Connector>> {
         let file = name_of(path);
         let named = self.remembered().await.into_iter().filter(|(_, state)| state.file == file);
@@ -287,7 +288,7 @@ impl Registry {
         }
     }
 
-    /// Enters what a file claims, before it is decided what becomes of it.
+    /// Enters the route that a file claims, before the decision about it.
     fn enter_claim(&self, file: &Loaded) {
         let Loaded { path, sha256, connector, .. } = file;
         if matches!(connector, Ok(_) | Err(LoadError::RouteTaken { .. })) {
@@ -304,15 +305,15 @@ impl Registry {
         self.live_mut().files.insert(path, entry);
     }
 
-    /// The one step in which a version replaces another.
+    /// Replaces the serving version of a route, in one step.
     fn serve(&self, route: &str, file: PathBuf, connector: Arc<Connector>) {
         let mut live = self.live_mut();
         let page = live.routes.remove(route).and_then(|before| before.page);
         live.routes.insert(route.to_owned(), Serving { connector, file, page });
     }
 
-    /// Writes down what was found against a version, and what serves instead of it where this
-    /// process fetches.
+    /// Records a finding against a version, and, for routes that this process fetches from, the
+    /// version that serves instead.
     async fn write_doubt(&self, route: &str, doubt: Doubt, instead: Option<&Arc<Connector>>) {
         let is_used = self.live().used.contains(route);
         let instead = instead.filter(|_| is_used).map(|instead| instead.sha256.clone());
@@ -324,7 +325,8 @@ impl Registry {
     }
 }
 
-/// What a version is held against. That the present one is kept no more makes nothing of it wider.
+/// The version that a new one is compared with: the present one, or, if that is no longer kept, its
+/// recorded lists.
 fn held_against(state: &RouteState, version: &Connector, present: Option<&Connector>) -> Option<Present> {
     if let Some(present) = present {
         return Some(Present { sha256: present.sha256.clone(), lists: Lists::of(&present.descriptor) });

@@ -1,6 +1,6 @@
-//! What this installation remembers of the routes of one folder of connectors: which version served
-//! last, those before it, what the operator accepted or went back to, and what waits for a word. In
-//! files, so that a start, a command and every running process know the same.
+//! The recorded state of the routes of one folder of connectors: the version that served last,
+//! those before it, those that the operator accepted or went back to, and those that wait for a
+//! decision. Kept in files, so that a start, a command and every running process see the same.
 
 mod route;
 
@@ -17,19 +17,19 @@ use super::load::{Connector, signature_file};
 use super::private::{make_private, write_aside};
 use super::usage::Usage;
 
-/// A version this young is not removed, whoever seems to need it or not: the scrap that it was
-/// chosen for may not have said so in the database yet.
+/// Age below which a version is not removed even if no scrap seems to need it: the scrap that it
+/// was chosen for may not have recorded it in the database yet.
 const SPARED: Duration = Duration::from_secs(60);
 
-/// The folder in which it is remembered, or none: then nothing is.
+/// The state folder; without one, no state is recorded.
 #[derive(Debug, Clone)]
 pub(super) struct StateFolder {
     directory: Option<PathBuf>,
 }
 
 impl StateFolder {
-    /// Opens what is remembered of a folder of connectors, below `directory`. A place that others
-    /// may write to is not used, and said so: connectors are loaded from it.
+    /// Opens the state of a folder of connectors, below `directory`. Logs a warning and goes
+    /// without if other users may write there, since connectors are loaded from it.
     pub(super) fn open(directory: Option<&Path>, connectors: &Path) -> Self {
         let opened = directory.map(|directory| {
             let connectors = fs::canonicalize(connectors)?;
@@ -53,7 +53,7 @@ impl StateFolder {
         Self { directory }
     }
 
-    /// Where the routes' files are, for whoever watches them.
+    /// The folder of the routes' files, for the watcher.
     pub(super) fn routes_folder(&self) -> Option<PathBuf> {
         Some(self.directory.as_ref()?.join("routes"))
     }
@@ -63,7 +63,7 @@ impl StateFolder {
         Some(self.directory.as_ref()?.join("flights"))
     }
 
-    /// What is remembered of a route; nothing of one that is new.
+    /// The recorded state of a route; the default for a new one.
     pub(super) fn route(&self, route: &str) -> RouteState {
         let Some(path) = self.route_file(route) else { return RouteState::default() };
         let read = match fs::read(&path) {
@@ -86,9 +86,8 @@ impl StateFolder {
         names.map(|route| (route.clone(), self.route(&route))).collect()
     }
 
-    /// Changes what is remembered of a route, with every other process held off meanwhile. Does
-    /// nothing if nothing is remembered at all. Reads and writes files: call it where blocking is
-    /// allowed.
+    /// Changes the state of a route, under a lock among all processes. Does nothing without a state
+    /// folder. Reads and writes files: call it where blocking is allowed.
     pub(super) fn update<T>(&self, route: &str, change: impl FnOnce(&mut RouteState) -> T) -> io::Result<Option<T>> {
         let (Some(directory), Some(path)) = (&self.directory, self.route_file(route)) else {
             return Ok(None);
@@ -105,7 +104,7 @@ impl StateFolder {
         Ok(Some(given))
     }
 
-    /// A file serves this route: of the others, none is served from it any more.
+    /// Records that a file serves this route, so that no other route names it any more.
     pub(super) fn leave_others(&self, file: &str, route: &str) -> io::Result<()> {
         for (other, state) in self.routes() {
             if other != route && state.file == file {
@@ -119,14 +118,14 @@ impl StateFolder {
         Ok(())
     }
 
-    /// What the pages of a route have used.
+    /// The recorded usage of a route's pages.
     pub(super) fn usage(&self, route: &str) -> Usage {
         let read = self.file("usage", route).and_then(|path| fs::read(path).ok());
-        // One that is damaged counts from nothing again: nothing is decided by it.
+        // A damaged file counts as empty: no decision depends on it.
         read.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
-    /// Adds to it, with every other process held off meanwhile. Reads and writes files: call it
+    /// Adds to a route's usage, under a lock among all processes. Reads and writes files: call it
     /// where blocking is allowed.
     pub(super) fn add_usage(&self, route: &str, more: &Usage) -> io::Result<()> {
         let (Some(directory), Some(path)) = (&self.directory, self.file("usage", route)) else {
@@ -170,7 +169,7 @@ impl StateFolder {
         entries.into_iter().flatten().filter_map(|entry| digest(entry.ok()?)).collect()
     }
 
-    /// Removes the versions that no route's history has and nobody needs.
+    /// Removes the versions that no route's history has and no scrap needs.
     pub(super) fn prune(&self, needed: &HashSet<String>) -> io::Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
         let routes = self.routes();

@@ -1,4 +1,4 @@
-//! What is remembered of one route, and how it changes: no file is touched here.
+//! The recorded state of one route, and its changes, without touching a file.
 
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,13 +8,12 @@ use crate::load::Connector;
 
 /// Versions of a route that can be gone back to.
 pub const HISTORY: usize = 10;
-/// Digests that the operator accepted, of one route: older ones have long been replaced.
+/// Accepted digests kept for one route: older ones have long been replaced.
 const ACCEPTED_MAX: usize = 32;
-/// Versions of one route that were replaced after a trial showed something of them: as many as were
-/// accepted.
+/// Replaced versions of one route whose trial's finding is kept: as many as accepted ones.
 const DOUBTS_MAX: usize = 32;
 
-/// What is remembered of one route.
+/// The recorded state of one route.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteState {
@@ -29,12 +28,12 @@ pub struct RouteState {
     pub accepted: Vec<String>,
     /// What waits for the operator's word.
     pub held: Option<Held>,
-    /// What failed its trial.
+    /// The version in the file, if it failed its trial.
     pub refused: Option<Refusal>,
-    /// What trials showed of versions that were replaced since, the newest first. Should one come
-    /// back where there is no page to try it on, it is known.
+    /// Findings of trials of versions that were replaced since, the newest first: one that comes
+    /// back where there is no page to try it on is still recognised.
     pub doubts: Vec<Doubt>,
-    /// What the operator went back to.
+    /// The operator's rollback, if there is one.
     pub rollback: Option<Rollback>,
     /// The publication that was put into the folder last.
     pub published: Option<String>,
@@ -49,12 +48,14 @@ pub struct KeptVersion {
     pub version: String,
     /// When it took over, RFC 3339.
     pub since: String,
-    /// What the next one may not widen by itself. None: an earlier Atlas wrote this down.
+    /// The lists that the next version may not widen by itself. `None` if an earlier Atlas recorded
+    /// this version.
     #[serde(default)]
     pub lists: Option<Lists>,
 }
 
-/// What of a version may not become wider without the operator's word, as it says it.
+/// The lists of a version's description that the next version may not widen without the operator's
+/// acceptance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Lists {
@@ -62,7 +63,7 @@ pub struct Lists {
     pub requests: Vec<String>,
     /// What it leaves out of the content hash.
     pub unhashed: Vec<String>,
-    /// Whose credential it wants, and where in a request; none: it was not written down yet.
+    /// The API whose credential it wants, and its place in a request; `None` if not recorded.
     pub credential: Option<String>,
 }
 
@@ -124,7 +125,7 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// What is known against a version.
+/// A finding against a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
@@ -154,7 +155,7 @@ pub struct Rollback {
 }
 
 impl Lists {
-    /// Those of a description.
+    /// The lists of a description.
     pub(crate) fn of(descriptor: &Descriptor) -> Self {
         Self {
             requests: descriptor.requests.iter().map(ToString::to_string).collect(),
@@ -165,7 +166,7 @@ impl Lists {
 }
 
 impl KeptVersion {
-    /// One that takes over now.
+    /// The record of a version that takes over now.
     pub(crate) fn of(connector: &Connector) -> Self {
         Self {
             sha256: connector.sha256.clone(),
@@ -184,7 +185,8 @@ impl Doubt {
         }
     }
 
-    /// Whether only running it showed this. What lists say shows at each start anew.
+    /// Whether the finding came from running the version. Findings about its lists are made anew at
+    /// each start, and need not be kept.
     fn is_of_a_trial(&self) -> bool {
         match self {
             Self::Held(held) => {
@@ -212,9 +214,9 @@ impl Doubt {
 }
 
 impl RouteState {
-    /// A version serves from now on, out of this file. False: it may not, since another process
-    /// found something against it, or the operator went back from it, and whoever asks does not
-    /// know that yet.
+    /// Records that a version serves from now on, from this file. Returns false, and changes
+    /// nothing, if another process has a finding against it, or the operator went back from it,
+    /// which the caller does not know yet.
     pub(crate) fn take_over(&mut self, file: &str, version: KeptVersion) -> bool {
         let sha256 = version.sha256.clone();
         let is_gone_back_from = self.rollback.as_ref().is_some_and(|rollback| rollback.over == sha256);
@@ -236,8 +238,8 @@ impl RouteState {
         true
     }
 
-    /// Something was found against a version. `instead`: what serves in its place, should another
-    /// process have taken it over before that was known.
+    /// Records a finding against a version. `instead` is the version that serves in its place, in
+    /// case another process let it take over before.
     pub(crate) fn doubt(&mut self, doubt: Doubt, instead: Option<String>) {
         let sha256 = doubt.sha256();
         if self.is_accepted(sha256) {
@@ -254,7 +256,7 @@ impl RouteState {
         }
     }
 
-    /// What is known against a version, unless the operator accepted it.
+    /// The finding against a version, unless the operator accepted it.
     pub(crate) fn known_against(&self, sha256: &str) -> Option<Doubt> {
         let known = self.present_doubts().chain(self.doubts.iter().cloned());
         known.filter(|_| !self.is_accepted(sha256)).find(|doubt| doubt.sha256() == sha256)
@@ -270,8 +272,8 @@ impl RouteState {
         self.present_doubts().next().map(|doubt| doubt.waiting())
     }
 
-    /// The operator accepts what waits, if its digest begins like this; or a version that is held
-    /// for having ended a process, be it that another waits by now. Gives it.
+    /// Accepts the waiting version, if its digest begins like this; or one that is quarantined for
+    /// a crash, even if another waits by now. Returns the accepted one.
     pub(crate) fn accept(&mut self, digest: Option<&str>) -> Option<Waiting> {
         let begins = |doubt: &Doubt, digest: &str| !digest.is_empty() && doubt.sha256().starts_with(digest);
         let is_meant = |doubt: &Doubt| digest.is_none_or(|digest| begins(doubt, digest));
@@ -282,7 +284,7 @@ impl RouteState {
         Some(accepted)
     }
 
-    /// The operator accepts a version, whether it waits or is still to come.
+    /// Accepts a version, whether it waits or has not arrived yet.
     pub(crate) fn accept_beforehand(&mut self, sha256: &str) {
         self.held = self.held.take().filter(|held| held.sha256 != sha256);
         self.refused = self.refused.take().filter(|refused| refused.sha256 != sha256);
@@ -305,8 +307,8 @@ impl RouteState {
         }
     }
 
-    /// What a version that served asked to be trusted with. Of one that an earlier Atlas wrote down
-    /// nothing is known: then a new version that asks for anything waits.
+    /// The lists of a version that served. They are empty if an earlier Atlas recorded it; a new
+    /// version with any entry then waits for the operator.
     pub(crate) fn lists_of(&self, sha256: &str) -> Lists {
         let known = self.history.iter().find(|version| version.sha256 == sha256);
         known.and_then(|version| version.lists.clone()).unwrap_or_default()
@@ -316,13 +318,13 @@ impl RouteState {
         self.accepted.iter().any(|accepted| accepted == sha256)
     }
 
-    /// What is known against the version that stands in the file.
+    /// The findings against the version in the file.
     fn present_doubts(&self) -> impl Iterator<Item = Doubt> {
         self.held.clone().map(Doubt::Held).into_iter().chain(self.refused.clone().map(Doubt::Refused))
     }
 
-    /// Another version stands in the file: what a trial showed of the one before it is kept in
-    /// mind.
+    /// Sets the findings aside once another version is in the file: those of trials are kept for
+    /// the case that the old version comes back.
     fn set_aside(&mut self) {
         let replaced: Vec<Doubt> = self.present_doubts().filter(Doubt::is_of_a_trial).collect();
         (self.held, self.refused) = (None, None);

@@ -1,7 +1,7 @@
-//! Time. It begins at the scrap's `now`, and passes only while the guest sleeps: a replay takes the
-//! same moments. A guest that waits for it by looking again and again waits until its CPU time is
-//! spent. In `describe` it passes at once: a start waits for every file of the folder, and there is
-//! nothing to be fetched that a wait could be for.
+//! The guest's clock. It starts at the scrap's `now`, and advances only while the guest sleeps, so
+//! that a replay sees the same moments. A guest that polls it in a loop spins until its CPU time is
+//! spent. In `describe` a sleep ends at once: a start waits for every file of the folder, and there
+//! is no request that a sleep could be for.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use super::bindings::wasi::io::poll;
 use crate::guest::Guest;
 
-/// Where an instance stands in time.
+/// An instance's clock.
 pub(super) struct Clock {
     /// When it began, since 1970.
     start: Duration,
@@ -29,8 +29,7 @@ impl Clock {
         Self { start: Duration::from_secs(since_1970.unwrap_or(0)), slept: Duration::ZERO, is_real: true }
     }
 
-    /// The same, but for whom nobody waits: each sleep is over at once, and the time that it says
-    /// has passed.
+    /// The same, but a sleep ends at once and advances the clock by its length.
     pub(super) fn that_jumps(now: &str) -> Self {
         Self { is_real: false, ..Self::at(now) }
     }
@@ -64,7 +63,7 @@ impl Guest {
         Ok(*self.table.get(pollable)?)
     }
 
-    /// Sleeps, and lets time pass. It is the wall time of the page that ends a sleep that is too
+    /// Sleeps, and advances the clock. The limit on the page's wall time ends a sleep that is too
     /// long.
     async fn sleep(&mut self, nanos: u64) {
         if nanos > 0 {

@@ -1,5 +1,5 @@
-//! A file system without a directory in it. Languages' standard libraries look for files as a
-//! matter of course: here they find none, and say so in their own words, where a stub would trap.
+//! A file system without a directory. Languages' standard libraries look for files as a matter of
+//! course: here they find none and report their own error, where a stub would trap.
 
 use types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, MetadataHashValue,

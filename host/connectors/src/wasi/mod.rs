@@ -72,7 +72,7 @@ macro_rules! never_given {
 }
 use never_given;
 
-/// What WASI is to one instance.
+/// The WASI state of one instance.
 pub(super) struct Wasi {
     clock: Clock,
     random: ChaCha20Rng,
@@ -85,13 +85,13 @@ impl Wasi {
         Self { clock: Clock::at(&scrap.now), random: random::of_page(scrap, cursor) }
     }
 
-    /// For `describe`, which is the same whenever and wherever it is asked.
+    /// For `describe`: fixed values, so that its result is the same at any time and on any host.
     pub(super) fn of_describe() -> Self {
         Self { clock: Clock::that_jumps(DESCRIBE_TIME), random: random::of_describe() }
     }
 }
 
-/// What the clock shows to `describe`.
+/// The clock's time in `describe`.
 const DESCRIBE_TIME: &str = "2000-01-01T00:00:00Z";
 
 /// Links the six packages.

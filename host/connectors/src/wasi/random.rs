@@ -1,6 +1,6 @@
-//! Random numbers, in name: ChaCha20 over a seed that is the hash of what the connector was told.
-//! Two attempts at a page differ, since `now` does; a replay, which is told the same, draws the
-//! same numbers. Nobody may take them for secrets.
+//! Deterministic random numbers: ChaCha20, seeded with the hash of the scrap and cursor that the
+//! connector got. Two attempts at a page differ, since `now` does; a replay draws the same numbers.
+//! They must not be used as secrets.
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
@@ -12,7 +12,7 @@ use crate::guest::Guest;
 
 /// Bytes that a guest may draw at once; it can ask again.
 const BYTES_MAX: u64 = 1024 * 1024;
-/// What the hash begins with, so that no other hash of the house is a seed.
+/// The prefix of the seed's hash, so that no other hash of Atlas is a seed.
 const DOMAIN: &str = "atlas-data-flow/guest-random/1";
 
 pub(super) fn of_page(scrap: &wit::Scrap, cursor: Option<&str>) -> ChaCha20Rng {

@@ -1,5 +1,5 @@
-//! A network on which every socket and every name is refused. What a connector may ask for goes
-//! through the host's `http`, where its grants are held against it.
+//! A network that refuses every socket and every name. A connector's requests go through the host's
+//! `http`, where they are checked against its grants.
 
 use network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress};
 use tcp::ShutdownType;

@@ -90,7 +90,7 @@ impl streams::HostOutputStream for Guest {
         self.always()
     }
 
-    // Nobody logs zeroes, and nothing comes out of the input: these take what they are given.
+    // Zeroes are not logged, and the input is empty, so these accept a write and do nothing.
     fn write_zeroes(&mut self, _: Resource<LogOutput>, _: u64) -> Streamed<()> {
         Ok(Ok(()))
     }
