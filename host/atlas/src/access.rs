@@ -48,7 +48,8 @@ pub(super) async fn run(args: AccessArgs, atlas: &Atlas, output: &Output) -> Res
     Ok(Exit::Done)
 }
 
-/// From standard input: lists of processes and the shell's history show arguments.
+/// Reads a password from standard input, since lists of processes and the shell's history show
+/// arguments.
 fn read_password() -> Result<Secret, Failure> {
     let text = input::read("-", PASSWORD_READ)?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))

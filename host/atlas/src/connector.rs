@@ -90,7 +90,7 @@ fn result(output: &Output, json: &serde_json::Value, text: &str) {
     if output.is_json() { output.json(json) } else { output.line(text) }
 }
 
-/// Which version the operator's word was about.
+/// Prints the version that an operator's decision was about.
 pub(super) fn say_version(key: &str, route: &str, version: &str, sha256: &str, output: &Output) {
     if output.is_json() {
         output.json(&serde_json::json!({ "rota": route, "versao": version, "sha256": sha256 }));

@@ -18,7 +18,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::output::Output;
 use super::terminal;
 
-/// How often what is updated in place is drawn.
+/// Shortest time between two redraws of the part that is updated in place.
 const REDRAW: Duration = Duration::from_millis(100);
 /// The shortest time between two lines about a database that does not answer.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ pub(super) struct Console<'a> {
     bars: Option<MultiProgress>,
     /// Whether lines say which scrap they are of.
     several: bool,
-    /// In which times are shown.
+    /// The zone that times are shown in.
     zone: Zone,
     exits: Mutex<HashMap<i64, Exit>>,
 }
@@ -81,12 +81,12 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Where somebody else prints lines, above whatever is updated in place.
+    /// A handle for printing lines from elsewhere, above the part that is updated in place.
     pub(super) fn lines(&self) -> Lines {
         Lines { texts: Catalogue::new(self.output.catalogue.lang()), bars: self.bars.clone(), quiet: self.output.quiet }
     }
 
-    /// Who watches one scrap.
+    /// The observer of one scrap's run.
     pub(super) fn scrap(&self, id: i64) -> ScrapConsole {
         let bar = |template: &str| {
             self.bars.as_ref().map(|bars| {
@@ -123,7 +123,7 @@ impl<'a> Console<'a> {
 
     pub(super) fn finish(&self) {
         if let Some(bars) = &self.bars {
-            // What cannot be cleared stays on the screen, and harms nobody.
+            // Bars that cannot be cleared stay on the screen, which does no harm.
             let _ = bars.clear();
         }
     }
@@ -151,7 +151,7 @@ impl Lines {
     }
 }
 
-/// What the pages so far add up to.
+/// Totals over the pages so far.
 #[derive(Default)]
 struct Seen {
     pages: i64,
@@ -160,7 +160,7 @@ struct Seen {
     total: Option<i64>,
 }
 
-/// Watches one scrap's run.
+/// The observer of one scrap's run, which prints its progress.
 pub(super) struct ScrapConsole {
     texts: Catalogue,
     zone: Zone,

@@ -1,7 +1,7 @@
-//! No core files, and no look into the process by others of the same user: secrets stand in its
-//! memory and environment.
+//! Disables core files, and access to the process by others of the same user, since its memory and
+//! environment hold secrets.
 
-/// Sees to it, as far as the system lets: where it does not, nothing else is worse for it.
+/// Disables both as far as the system allows; errors are ignored.
 pub(crate) fn disable() {
     #[cfg(unix)]
     {

@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
     };
     let output = Output::new(catalogue, &cli.common);
     let done = runtime.block_on(dispatch(cli, &environment, &output));
-    // What still computes has nobody left who waits for it.
+    // Threads that still compute are abandoned: no result of theirs is needed any more.
     runtime.shutdown_timeout(LAST_WORD);
     match done.and_then(|exit| output.finish().map(|()| exit)) {
         Ok(exit) => ExitCode::from(exit.code()),
@@ -147,7 +147,7 @@ async fn open(command: &Command, config: Config) -> Result<(Atlas, InitReport, O
         let (atlas, init) = Atlas::open(config).await?;
         return Ok((atlas, init, None));
     }
-    // For a client that cannot be there will never be anything in it.
+    // Refused before a database is created, which would stay empty.
     if let Some((client, base_url)) = first.filter(|_| config.store.missing_file().is_some()) {
         check_client(client, &ClientChange { base_url, ..ClientChange::default() })?;
     }

@@ -53,15 +53,15 @@ impl Output {
         }
     }
 
-    /// A line of a result, or several. Whoever made what stands in it, a terminal shows it and does
-    /// nothing else.
+    /// Prints one line of a result, or several. Control characters are escaped, since sources and
+    /// connectors wrote some of the text and must not control the terminal.
     pub(super) fn line(&self, line: &str) {
         self.write(&shown(line));
     }
 
     fn write(&self, line: &str) {
         match terminal::result_line(line) {
-            // Whoever reads may have seen enough (`| head`): that is no failure of ours.
+            // A reader that closes the pipe early (`| head`) is no failure.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 self.broken.get_or_init(|| error.to_string());
             }
@@ -101,8 +101,8 @@ impl Output {
     }
 }
 
-/// A table that is as wide as what stands in it, or as the terminal: its cells are then broken into
-/// lines. Whatever else reads it gets each row whole.
+/// Lays out a table as wide as its content or, on a terminal, as the terminal, with long cells
+/// broken into lines. Without a terminal each row stays whole, so that programs can read it.
 fn table(headings: Vec<String>, rows: Vec<Vec<String>>, width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);

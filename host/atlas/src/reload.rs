@@ -1,12 +1,12 @@
-//! What happens to connectors while runs go on, as lines among theirs; what is wrong goes into the
-//! error log as well.
+//! Prints the events of connectors among the lines of runs, and writes failures to the error log as
+//! well.
 
 use atlas_service::{RegistryEvent, RegistryObserver, event_failure, event_notices, hold_notice};
 
 use super::console::Lines;
 use super::report;
 
-/// Tells of connectors.
+/// Prints the events of connectors.
 pub(super) struct ConnectorConsole {
     pub(super) lines: Lines,
 }

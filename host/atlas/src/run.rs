@@ -56,7 +56,7 @@ pub(super) async fn run_all(atlas: &Atlas, ids: &[i64], init: &InitReport, outpu
     Ok(gravest(whole.into_iter().chain(divided)))
 }
 
-/// Runs the slices of a scrap, a few at a time, and tells what it comes to with them.
+/// Runs the slices of a scrap, a few at a time, and prints the summary of the whole.
 async fn run_divided(
     atlas: &Atlas,
     id: i64,
@@ -71,12 +71,13 @@ async fn run_divided(
     }
     let runs = slices.into_iter().map(async |(slice, before)| {
         if stop.is_cancelled() {
-            // Like those that run: no worker takes it until somebody says so. If that cannot be
-            // written down, one does.
+            // Paused like the slices that run, so that no worker takes it before an operator
+            // resumes it. If the database refuses, a worker takes it.
             let _ = atlas.pause_scrap(slice).await;
             return Exit::Interrupted;
         }
-        // Its turn may come long after: what somebody wanted of it since, or does with it, stands.
+        // Its turn may come long after: an operator may have paused or cancelled it, or another
+        // host may run it.
         if atlas.scrap(slice).await.is_ok_and(|now| now.state != before) {
             return Exit::Interrupted;
         }
@@ -93,7 +94,7 @@ async fn run_divided(
     Ok(gravest(exits.into_iter().chain([console.exit_of(id)])))
 }
 
-/// Runs one scrap, tells how it goes and what it comes to.
+/// Runs one scrap, and prints its progress and its summary.
 pub(super) async fn run_one(
     atlas: &Atlas,
     id: i64,
@@ -115,7 +116,7 @@ pub(super) async fn run_one(
     }
 }
 
-/// Runs one scrap and tells how it goes, but not what it comes to.
+/// Runs one scrap, and prints its progress, but not its summary.
 async fn run_silently(
     atlas: &Atlas,
     id: i64,
@@ -134,7 +135,7 @@ async fn run_silently(
     ran
 }
 
-/// Prints what a run came to.
+/// Prints a run's summary.
 fn tell(mut report: RunReport, output: &Output, console: &Console<'_>) {
     let id = report.scrap_id;
     let texts: Vec<String> = report.reasons.iter().map(|reason| output.text(reason)).collect();
@@ -186,7 +187,7 @@ fn gravest(exits: impl Iterator<Item = Exit>) -> Exit {
     exits.max_by_key(|exit| gravity(*exit)).unwrap_or(Exit::Done)
 }
 
-/// Which of several exit codes a process ends with: what an operator has to see first.
+/// The rank of an exit code: of several, a process ends with the highest, the gravest.
 fn gravity(exit: Exit) -> u8 {
     match exit {
         Exit::Done => 0,

@@ -1,5 +1,5 @@
-//! A command line that was not understood, told in the operator's language: clap knows what is
-//! wrong, the catalogues say it.
+//! Errors of a command line in the operator's language: clap finds them, the catalogues have the
+//! texts.
 
 use std::process::ExitCode;
 

@@ -61,7 +61,7 @@ struct Page {
     total_da_primeira: Option<i64>,
 }
 
-/// Whether a scrap's pages add up to it, and which are odd.
+/// Checks that a scrap's counts are the sum of its pages', and prints the odd pages.
 async fn pages(id: i64, args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     let scrap = atlas.scrap(id).await?;
     if scrap.cliente_id != args.client {

@@ -28,7 +28,7 @@ const HANDLES_MAX: usize = 10_000;
 /// they should not wait for so long.
 const LARGE_BODY: usize = 256 * 1024;
 
-/// Bytes of a guest's last error line that are told with a trap.
+/// Bytes of a guest's last error line that are shown with a trap.
 const LAST_ERROR_MAX: usize = 500;
 
 /// The end of wasmtime's error where a guest hands over more than `call_bytes`.

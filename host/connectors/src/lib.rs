@@ -20,7 +20,7 @@
 //! - `verdict`     whether a new version serves, waits, or is refused
 //! - `trial`       a new version fetches the last page once more
 //! - `watch`       the folder's changes, while a process runs
-//! - `events`      what is told of them
+//! - `events`      the events of a folder, and their observers
 //! - `state`       what is remembered of each route: versions, and the operator's word
 //! - `word`        the operator's word: accept, go back
 //! - `private`     folders and files that only this user may write to
@@ -33,7 +33,7 @@
 //! - `exchange`    the line between a guest and its source: live, recorded, replayed
 //! - `imports`     the host's side of the contract: `http` and `log`
 //! - `wasi`        what guests may have of WASI
-//! - `sign`        signing components, for those who publish them
+//! - `sign`        signing components for publication
 //! - `source`      a connector as the pipeline sees it: a source of pages
 
 mod bindings;

@@ -14,7 +14,7 @@ use wasmparser::{Validator, WasmFeatures, WasmFeaturesInflated};
 /// them.
 pub(super) fn allowed() -> WasmFeatures {
     WasmFeatures::from_inflated(WasmFeaturesInflated {
-        // WebAssembly 2.0 without its vectors: what compilers emit unless they are told otherwise.
+        // WebAssembly 2.0 without its vectors: what compilers emit by default.
         floats: true,
         mutable_global: true,
         saturating_float_to_int: true,

@@ -224,7 +224,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let (owner, slots, number) = (self.owner.clone(), Arc::clone(&self.slots), self.number);
         let local = self.local.take();
-        // Where there is no runtime any more, the process ends, and what it had is anybody's.
+        // Without a runtime the process is ending, and its slots are free once it is not seen.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 while let Err(error) = owner.store.leave_slot(owner.account(), number, &owner.host).await {

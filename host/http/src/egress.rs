@@ -451,7 +451,7 @@ mod tests {
             assert!(matches!(egress.check(Method::Get, &url(origin)), Err(SendError::AddressRefused(_))), "{origin}");
         }
         assert_eq!(told(egress.check(Method::Get, &url(origins[3]))), "Private");
-        // Nor for a base URL that somebody set whose word is no grant.
+        // Nor for a base URL that was set by a caller who cannot grant addresses.
         let metadata = url("http://169.254.169.254/");
         let egress = Egress::at(metadata.clone(), false).with(&[grant(&[], &[], true)]);
         assert!(matches!(egress.check(Method::Get, &metadata), Err(SendError::AddressRefused(_))));

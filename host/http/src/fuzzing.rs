@@ -258,9 +258,9 @@ fn is_shown_on_one_line(error: &SendError) {
     assert!(!shown.chars().any(char::is_control), "{shown:?}");
 }
 
-/// Names and values in turn. As a connector's: what passes goes onto the wire as it is, a line for
-/// each, and none says what the host alone says. As an answer's: what carries a credential is
-/// withheld, and all else is told whole.
+/// Fuzzes names and values of headers, in turn. As a connector's: accepted ones go onto the wire
+/// unchanged, a line for each, and none is a header that only the host sets. As an answer's: those
+/// that carry a credential are withheld, and all others are returned whole.
 pub fn headers(input: &[u8]) {
     let parts: Vec<&[u8]> = input.split(|byte| *byte == DIVIDER).collect();
     let (pairs, _) = parts.as_chunks::<2>();

@@ -1,5 +1,5 @@
-//! What a token URL answered, read as other clients read it: what differs from RFC 6749 and does no
-//! harm is taken, and a refusal is told with the source's own words and status.
+//! Parses a token URL's answer as leniently as other clients do: harmless deviations from RFC 6749
+//! are accepted, and a refusal is reported with the source's own words and status.
 
 use serde_json::{Map, Value};
 
@@ -86,8 +86,7 @@ fn seconds(life: &Value) -> Option<u64> {
     (seconds.is_finite() && seconds >= 1.0).then_some(seconds as u64)
 }
 
-/// What is said of an answer that is no token: its members that say something, else the beginning
-/// of it.
+/// The reason in an answer that has no token: its members with a message, else its beginning.
 fn said(json: Option<&Map<String, Value>>, body: &[u8], redactor: &Redactor) -> String {
     let by_members = json.map(|answer| said_by(answer, redactor)).unwrap_or_default();
     if !by_members.is_empty() {

@@ -1,6 +1,5 @@
-//! What must hold of records and bodies whatever is in them, since both come from a source that
-//! nobody has to trust: held against serde_json where it has an answer, and against `plain` where
-//! it has none.
+//! Fuzz targets for records and bodies, both of which come from an untrusted source. Results are
+//! compared with serde_json's where it has one, and with `plain`'s where it has none.
 
 use std::ops::Range;
 

@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
         // Its grammar is known to be right, which leaves the halves of surrogate pairs.
         let Ok(text) = serde_json::from_str::<String>(quoted) else {
             self.faults.insert("lone_surrogate");
-            // It may have more than one fault; whoever reads it from the front meets either first.
+            // It may have both faults; a reader from the front may meet either first.
             if escapes(quoted).any(|escape| escape.starts_with("u0000")) {
                 self.faults.insert("nul_character");
             }

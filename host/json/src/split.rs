@@ -30,7 +30,7 @@ pub enum BodyError {
         /// The place, cut to 80 characters.
         pointer: String,
     },
-    /// The array has more elements than anybody may take.
+    /// The array has more elements than the caller's limit.
     #[error("the array has more than {max} elements")]
     TooMany {
         /// How many it may have.

@@ -1,7 +1,7 @@
 //! What a JSON string is made of: shared by the splitter, which decodes a few keys, and the
 //! canonicaliser, which reads all.
 
-/// Why an escape is none.
+/// Why an escape sequence is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EscapeError {
     /// Not an escape by RFC 8259.

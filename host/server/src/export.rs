@@ -140,7 +140,7 @@ impl Export {
         let mut text = String::new();
         while text.is_empty() {
             if self.seen_in.elapsed() >= LET_IN_STILL {
-                // A database that does not answer shuts nobody out.
+                // While the database does not answer, the access counts as valid.
                 if matches!(self.house.atlas.is_let_in(self.access).await, Ok(false)) {
                     return Err(std::io::Error::other("the access was taken away"));
                 }

@@ -5,19 +5,19 @@
 //! show what comes of it. Who may do what is decided there too (`Principal::may`).
 //!
 //! - `guard`    what every request passes: host, origin, headers
-//! - `session`  who asks: sessions of browsers, tokens of programs, the tokens of forms
+//! - `session`  authentication: sessions of browsers, tokens of programs, the tokens of forms
 //! - `throttle` sign-ins that fail
 //! - `page`     the page
 //! - `api`      the API, `/api/v1`
-//! - `events`   what happens, to whoever listens
-//! - `counting` what a client has, which takes a large table minutes
+//! - `events`   live events for listeners
+//! - `counting` counts of a client's rows, which take minutes on a large table
 //! - `export`   records as a file
-//! - `lines`    where the lines of requests end
-//! - `metrics`  what Prometheus is told
+//! - `lines`    refuses requests with bare line feeds
+//! - `metrics`  metrics for Prometheus
 //! - `view`     how things look to programs
 //! - `prefix`   a path in front of all others
 //! - `problem`  failures as HTTP tells them
-//! - `room`     how many connections there are
+//! - `room`     limits on connections
 //! - `query`    the names that queries may have
 //! - `run`      the runs of this process
 //! - `search`   records that are searched by what they hold
@@ -75,7 +75,7 @@ use self::throttle::Throttle;
 
 /// Bytes of a request's body: forms and JSON are small. Connectors are uploaded by other means.
 const BODY_MAX: usize = 1024 * 1024;
-/// How long requests under way may take once the server is told to stop.
+/// How long requests under way may take after the server is asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 /// How soon the database has to answer for scraps to be run.
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -203,9 +203,9 @@ impl Listening {
         }
     }
 
-    /// Answers, takes scraps from the queue and runs them, until `stop`: then requests under way
-    /// are answered, and scraps that run are checkpointed and given back. `complain` is told what
-    /// goes wrong beside that, and what about.
+    /// Serves requests, and takes scraps from the queue and runs them, until `stop`: then requests
+    /// under way are answered, and running scraps are checkpointed and handed back. Calls
+    /// `complain` with each other failure, and what it is about.
     pub async fn serve(
         self,
         atlas: Arc<Atlas>,

@@ -1,5 +1,5 @@
-//! Errors of every room, as operators are told them: a message of the catalogues, the operation
-//! that failed, and the exit code. The causes go along, in English, for the error log.
+//! Turns errors of every crate into failures for operators: a message of the catalogues, the
+//! operation that failed, and the exit code. The causes go along, in English, for the error log.
 
 use std::error::Error;
 use std::path::Path;
@@ -263,7 +263,7 @@ impl Failure {
         let (notice, exit) = match end {
             End::Done => return None,
             End::DoneWithReservations(all) => {
-                // The first is the gravest that applies; the others are told beside it.
+                // The first is the gravest; the report has the others too.
                 let first = all.first()?;
                 (reservation_notice(first), Exit::Reservations)
             }

@@ -36,7 +36,7 @@ const ARGUMENT_KEPT: usize = 400;
 pub struct Saying {
     /// The line.
     pub notice: Notice,
-    /// Whether it may come many times a second, of which one is told.
+    /// Whether it may come many times a second, so that it is throttled by [`Complaints`].
     pub is_complaint: bool,
 }
 

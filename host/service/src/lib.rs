@@ -2,7 +2,7 @@
 //! register clients, create scraps, run them, prove that nothing is missing. Every failure is a
 //! [`Failure`]: what to tell the operator, and which exit code.
 //!
-//! - `failure`     errors of every room, as operators are told them
+//! - `failure`     errors of every crate, as failures for operators
 //! - `access`      who may come in, and what they may do
 //! - `browse`      looking at pages and records
 //! - `clients`     clients and where their APIs are

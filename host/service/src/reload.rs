@@ -1,4 +1,4 @@
-//! Connectors that change while scraps run, as operators are told of it.
+//! Messages for operators about connectors that change while scraps run.
 
 use std::collections::HashSet;
 use std::sync::Arc;

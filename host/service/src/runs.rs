@@ -210,10 +210,10 @@ impl Atlas {
         let store = Arc::clone(self.store());
         let end = pipeline::run(job, settings, Arc::new(source), store, Arc::clone(&observer), stop.clone()).await;
         self.connectors().registry().await?.write_usage().await;
-        // Nobody has to wait for it.
+        // In the background: the run's end does not wait for it.
         tokio::spawn(memory::give_back_what_a_run_held());
         let again = Again { run_for, before: &before, first_wait: self.config().worker.rerun_after };
-        // One that has waited for the database in vain does not wait as long again.
+        // A run that ended because the database did not answer does not wait as long again.
         let longest = if matches!(end, End::Store(_)) { LAST_PATIENCE } else { self.config().run.db_patience };
         let patience = Patience { until: Instant::now() + longest, ..patience };
         self.finish(&lease, &end, began.elapsed(), &again, patience).await

@@ -191,7 +191,8 @@ fn refused(asked: Asked, why: impl FnOnce() -> Notice) -> Result<Asked, Failure>
     }
 }
 
-/// The state is told in the operator's language, so it is part of the message's name.
+/// The message for a scrap that has ended. The state is part of the message's key, since it is
+/// translated with it.
 fn scrap_ended(id: i64, state: ScrapState) -> Notice {
     match state {
         ScrapState::ConcluidoComRessalva => notice!("error-scrap-ended-with-reservations", id = id),

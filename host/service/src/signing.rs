@@ -38,8 +38,8 @@ impl Connectors {
     }
 
     /// Signs a component and writes the signature beside it. The file must be what Atlas would
-    /// load, as far as that can be seen without running it: a signature on anything else would only
-    /// be found out by those who trusted it.
+    /// load, as far as that can be seen without running it: otherwise the fault would only be found
+    /// by operators who trust the signature.
     pub fn sign(&self, file: &Path, secret_file: &Path, password: Option<&Secret>) -> Result<Signed, Failure> {
         let secret = read_key(secret_file)?;
         let component = self.read_component(file)?;

@@ -58,7 +58,7 @@ pub struct RegistryEntry {
     pub path: PathBuf,
     /// Its digest, if it could be read.
     pub sha256: Option<String>,
-    /// The connector, or why it is none.
+    /// The connector, or why the file was refused.
     pub loaded: Result<Arc<Connector>, LoadError>,
     /// Whether it serves.
     pub standing: Standing,

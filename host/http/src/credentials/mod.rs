@@ -7,7 +7,7 @@
 //! - `scheme`      where an API expects its credential, as connectors declare it
 //! - `endpoint`    which of a client's credentials goes where
 //! - `credential`  what is added to a request
-//! - `oauth`       access tokens: got from the token URL, renewed once for everybody who waits
+//! - `oauth`       access tokens: got from the token URL, renewed once for all who wait
 //! - `redact`      secrets taken out of whatever a source answers
 //! - `escapes`     the ways in which an answer may write a character
 

@@ -416,9 +416,9 @@ type Owner = (i32, String, TokenGrant);
 pub struct TokenSessions(Mutex<HashMap<Owner, Vec<Arc<OAuthSession>>>>);
 
 impl TokenSessions {
-    /// The one session for a client's credential at an API; `seed`, which has just been read from
-    /// the store, becomes it where there is none yet. Where the operator replaced the credential
-    /// there is none: the token of the one before may be another account's.
+    /// The one session for a client's credential at an API. `seed`, just read from the store,
+    /// becomes it if there is none yet, or if the operator replaced the credential: the token of
+    /// the old session may be another account's.
     pub(super) fn session(
         &self,
         seed: &OAuthSession,

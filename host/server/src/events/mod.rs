@@ -4,7 +4,7 @@
 //! second (`watch`). What only this process knows (slow pages, waits, attempts) comes from its own
 //! runs (`runs`).
 //!
-//! - `journal`  the events, kept for those who come back
+//! - `journal`  the events, kept for listeners that reconnect
 //! - `runs`     what this process's runs say of themselves
 //! - `watch`    scraps that change
 //! - `listeners`  how many listen at once

@@ -125,7 +125,7 @@ impl Watch {
                 wholes.extend(whole);
             }
         }
-        // Those that were under way and are not any more, and those that somebody asked for.
+        // Scraps that were running and have left the listing, and those that were asked for.
         ids.extend(known.iter().filter(|(_, told)| !told.seen && told.live.scrap.slices == 0).map(|(id, _)| *id));
         for id in ids {
             let Some(scrap) = atlas.find_scrap(id).await? else { continue };

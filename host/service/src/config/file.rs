@@ -118,7 +118,8 @@ impl BudgetSettings {
     }
 }
 
-/// What a granted header is not: one that says who asks, how the request travels, or what is meant.
+/// The text of an error about a header that no grant may name: one that identifies the caller, or
+/// controls how the request travels or what it means.
 const GRANTABLE: &str = "tenantId, X-Tenant (not X-User, X-Forwarded-For, X-HTTP-Method, Cookie, …)";
 
 impl GrantSettings {

@@ -152,9 +152,9 @@ async fn open_writer(options: &SqliteConnectOptions) -> Result<SqlitePool, Store
     }
 }
 
-/// Makes the file, if it is not there, readable by its owner alone: tokens stand in it. SQLite
-/// gives the files beside it the same mode. What goes wrong here goes wrong once more when SQLite
-/// opens it, and is told then.
+/// Creates the file, if it is not there, readable by its owner alone, since it holds tokens. SQLite
+/// gives the files beside it the same mode. Errors are ignored here: SQLite meets them again when
+/// it opens the file, and reports them.
 fn create_private(path: &Path) {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
