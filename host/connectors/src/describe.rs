@@ -13,7 +13,7 @@ use super::said::{Description, Said, Unsaid};
 use super::source::reason_of_trap;
 use super::wasi::Wasi;
 
-/// What is shown of the text of a `describe` that failed, in characters.
+/// Characters shown of the error text of a failed `describe`.
 const REASON_SHOWN: usize = 512;
 
 /// Asks a connector what it is. `name`: the file's, as its log has it.

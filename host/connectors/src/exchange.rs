@@ -224,7 +224,7 @@ fn make_room(recording: &mut Option<Recording>, more: usize) {
     }
 }
 
-/// What a request takes in a recording.
+/// Bytes that a request takes in a recording.
 fn size_of_request(request: &Request) -> usize {
     let pairs = request.query.len() + request.headers.len();
     EXCHANGE_BYTES + request.size() + pairs * PAIR_BYTES

@@ -280,8 +280,8 @@ impl PageSource for ConnectorSource {
             return Err(FetchFailure::Held(held.into()));
         }
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        // What the operator granted holds for the scrap; what the connector needs, each version
-        // says for itself.
+        // The operator's grants hold for the scrap; the declared requests are those of this
+        // version.
         let endpoint = self.endpoint.clone().declaring(&connector.descriptor.requests);
         let host = self.registry.engine().host().clone();
         let mut http = GuestHttp::live(self.client.clone(), endpoint, host, &self.limits, self.registry.is_watched());

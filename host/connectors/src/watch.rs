@@ -391,7 +391,7 @@ fn system_watcher(
                 },
                 _ => continue,
             };
-            // What does not fit is found by looking around.
+            // A hint that does not fit is dropped; the next poll finds the change.
             let _ = hint.try_send(hinted);
         }
     })?;

@@ -1,5 +1,5 @@
-//! One request, one whole answer. Redirects are followed here, each held against what was granted,
-//! and nothing is ever repeated.
+//! The HTTP client: sends one request, and returns one whole answer. Redirects are followed here,
+//! each checked against the grants, and no request is ever repeated.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

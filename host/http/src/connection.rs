@@ -165,7 +165,7 @@ impl Connections {
         // very task, only if it finds none.
         let sent = OPENED.scope(Arc::clone(&opened), self.send_on(request, encoded_max, fresh)).await;
         let kept = !opened.load(Ordering::Relaxed);
-        // What came may be left over from the answer before it.
+        // On a kept connection, the unreadable bytes may be left over from the answer before.
         let sent = sent.map_err(|error| match error {
             SendError::Unreadable(why) if kept => SendError::Interrupted(why),
             error => error,
@@ -261,7 +261,7 @@ fn sort(error: &(dyn Error + 'static), origin: &str, connect: bool) -> SendError
         return SendError::TooLarge(*limit);
     }
     if let Some(parse) = find::<hyper::Error>(error).filter(|error| error.is_parse()) {
-        // What no other attempt mends: another protocol, or a head beyond hyper's bounds.
+        // Another attempt would not help: another protocol, or a head beyond hyper's bounds.
         let detail = parse.source().map_or_else(|| parse.to_string(), |cause| format!("{parse}: {cause}"));
         return SendError::Unreadable(format!("it is no answer in HTTP/1.1 ({detail})"));
     }

@@ -1,6 +1,6 @@
-//! Where a connector's requests may go: below the base URL that the operator set for the client and
-//! the API, by GET and HEAD only; and what the operator grants beyond that. Every request is held
-//! against it before it is made, and every redirect before it is followed.
+//! The policy for a connector's requests: GET and HEAD below the base URL that the operator set for
+//! the client and the API, and what the operator grants beyond that. Every request is checked
+//! before it is sent, and every redirect before it is followed.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

@@ -1,5 +1,4 @@
-//! What goes to a source and what comes back: requests as connectors make them, whole answers, and
-//! why there is none.
+//! Requests as connectors make them, whole answers, and the errors of requests.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

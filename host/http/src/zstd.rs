@@ -24,7 +24,7 @@ pub(super) struct Decoding {
     window: usize,
 }
 
-/// What a step gave.
+/// The result of one decoding step.
 #[derive(Debug, Default)]
 pub(super) struct Step {
     /// The next bytes of the body; perhaps none, while what comes later may refer to them.

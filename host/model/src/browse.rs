@@ -1,4 +1,4 @@
-//! What people look at: scraps, pages, records and hosts, a part at a time.
+//! Values of the page's and the API's queries: scraps, pages, records and hosts.
 
 use crate::{Counts, ScrapState, cursor_name};
 

@@ -20,7 +20,7 @@ pub struct RequestsAsked {
     pub interval: Duration,
     /// How many the day may have in all.
     pub per_day: Option<i64>,
-    /// Where that day begins: seconds that the time zone is ahead of UTC.
+    /// Offset of the day's time zone: the seconds that it is ahead of UTC.
     pub day_offset: i32,
 }
 

@@ -1,4 +1,4 @@
-//! What scraps said of themselves, and their pace.
+//! The history of scraps: the lines of their logs, and their pace.
 
 /// Lines of a scrap's log that are kept: the last ones.
 pub const LINES_KEPT: i64 = 200;

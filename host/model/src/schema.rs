@@ -1,4 +1,4 @@
-//! What a database has of our tables, and what in it keeps records out of them.
+//! The status of our tables in a database, and its properties that keep records out of them.
 
 /// What `init` found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

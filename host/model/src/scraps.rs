@@ -46,8 +46,8 @@ pub struct RunEnd<'a> {
     pub as_asked: bool,
 }
 
-/// What became of a scrap. Every state but the first two ends a run; all but the two `Concluido`
-/// can be resumed.
+/// The state of a scrap. Every state but the first two ends a run; all but the two `Concluido` can
+/// be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScrapState {
     /// Created, never run.
@@ -169,7 +169,7 @@ pub struct Scrap {
     pub created_at: String,
 }
 
-/// What became of records: `lidos` is always the sum of the four others.
+/// Counts of records by outcome: `lidos` is always the sum of the four others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records that entered the host.

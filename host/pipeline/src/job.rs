@@ -1,4 +1,4 @@
-//! What a run needs to know, and how it can end.
+//! The input of a run, and the ways it can end.
 
 use std::net::IpAddr;
 use std::sync::Arc;

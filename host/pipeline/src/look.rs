@@ -79,7 +79,7 @@ pub(super) fn branches(next: &[String], after_commit: bool, any_records: bool) -
     hash.finalize().into()
 }
 
-/// What is compared of the cursors of a page with records.
+/// The facts about the cursors of a page with records that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counted {
     /// How many come next.

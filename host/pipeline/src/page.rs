@@ -28,7 +28,7 @@ const REPEATED_PAGES_MAX: i32 = 3;
 /// From this many bytes of records on, checking and hashing go where blocking is allowed.
 const LARGE_PAGE: usize = 256 * 1024;
 
-/// What all pages of a run share.
+/// The state that all pages of a run share.
 pub(super) struct Shared {
     pub(super) job: Job,
     pub(super) settings: RunSettings,
@@ -46,9 +46,9 @@ pub(super) struct Shared {
     pub(super) ahead: mpsc::Sender<Ahead>,
     /// The scrap's checkpointed pages, as observers count them.
     pub(super) pages_done: AtomicI64,
-    /// What the first page held, for the pages that it names.
+    /// The first page's facts, for the pages that it names.
     pub(super) root_facts: Mutex<Option<PageFacts>>,
-    /// What this process has read in the present sweep.
+    /// The records that this process has read in the present sweep.
     pub(super) seen: Mutex<Seen>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct PageTask {
     pub(super) cursor: PendingCursor,
     /// Only for a page that runs ahead.
     pub(super) parent: Option<Parent>,
-    /// What the same page held one sweep before; only for the first page of a later sweep.
+    /// The same page's facts one sweep before; only for the first page of a later sweep.
     pub(super) before: Option<PageFacts>,
 }
 

@@ -54,7 +54,7 @@ pub(super) struct PageTally {
     all_durable: CancellationToken,
 }
 
-/// What became of one record.
+/// The outcome of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Inserted,
@@ -85,7 +85,7 @@ impl PageTally {
 
     /// One record of so many bytes is durable.
     pub(super) fn settle(&self, fate: Fate, bytes: usize) {
-        // What a later sweep finds again was counted by an earlier one.
+        // A row that a later sweep finds again was counted by an earlier one.
         if fate == Fate::Inserted || fate == Fate::FoundAgain && self.page.sweep == 0 {
             self.row_bytes.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
         }

@@ -16,13 +16,13 @@ const DOMAIN: &[u8] = b"atlas:dados_raw:1\0";
 /// A record of a page, checked.
 #[derive(Debug)]
 pub(super) enum Checked {
-    /// It can be stored.
+    /// A record that can be stored.
     Good {
         payload: Bytes,
         /// 64 hex digits.
         hash: String,
     },
-    /// It cannot.
+    /// A record that cannot.
     Bad { content: Bytes, rejection: Rejection },
 }
 

@@ -26,16 +26,16 @@ const NEWEST: i64 = 5;
 /// Days of which records are counted.
 pub(super) const DAYS: u32 = 30;
 
-/// What the two verification queries say of a client, and what came lately.
+/// A client's counts: the results of the two verification queries, and its rows of the last days.
 #[derive(Debug)]
 pub(super) struct Overview {
     /// When it was counted.
     pub(super) at: DateTime<Utc>,
     pub(super) totals: Vec<OrigemTotal>,
     pub(super) newest: Vec<NewestRow>,
-    /// What its scraps came to.
+    /// Sums over its scraps.
     pub(super) sums: ScrapSums,
-    /// Of the last [`DAYS`] days.
+    /// Rows of the last [`DAYS`] days.
     pub(super) days: Vec<DayTotal>,
 }
 
@@ -61,7 +61,7 @@ impl Question {
     }
 }
 
-/// What is being counted.
+/// The counts that are pending or kept, and the turn that lets one query run at a time.
 pub(super) struct Counting {
     turn: Arc<Semaphore>,
     asked: Mutex<BTreeMap<(i32, &'static str), Question>>,

@@ -113,7 +113,7 @@ pub(super) fn export(
             Err(error) => Some((Err(error), None)),
         }
     });
-    // What compresses may ask again after the end.
+    // Fused, since the compression layer may poll again after the end.
     Ok(stream::once(async move { Ok(header) }).chain(parts).fuse())
 }
 
@@ -227,8 +227,8 @@ fn json_line(record: &RawRecord, text: &mut String) {
 fn csv_row(record: &RawRecord, delimiter: u8, text: &mut String) {
     let mut writer =
         csv::WriterBuilder::new().delimiter(delimiter).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    // Of a row's cells, this is the one that JSON or a number does not begin, and that could be
-    // read as a formula.
+    // The route is the only cell that begins with neither JSON nor a number, so a spreadsheet could
+    // read it as a formula.
     let is_formula = delimiter == b';' && record.origem.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let origem = if is_formula { format!("'{}", record.origem) } else { record.origem.clone() };
     let row = [

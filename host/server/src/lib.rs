@@ -94,7 +94,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long a connection may take until its first request has come, and each request's headers.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Where and how to serve.
+/// The settings of `atlas serve`.
 #[derive(Debug, Clone)]
 pub struct ServeSettings {
     /// The address; port 0 takes any that is free.
@@ -406,7 +406,7 @@ fn zone(house: &House, headers: &HeaderMap) -> Zone {
     if let Some(chosen) = house.atlas.config().timezone {
         return chosen;
     }
-    // As the script writes it: the slash of a zone's name is escaped.
+    // The script escapes the slash of a zone's name.
     let of_browser = session::cookie(headers, ZONE_COOKIE).map(|name| name.replace("%2F", "/"));
     of_browser.and_then(|name| Zone::parse(&name)).unwrap_or(house.zone)
 }

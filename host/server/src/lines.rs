@@ -90,7 +90,7 @@ struct Lines {
     body: Body,
 }
 
-/// What a byte belongs to.
+/// The part of a request that the next byte belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
     /// An empty line before a request, or its first line.
@@ -104,11 +104,11 @@ enum Place {
     Chunk(u64),
     ChunkEnd,
     Trailer,
-    /// What comes after a line that was refused.
+    /// After a refused line: the rest is not parsed.
     Refused,
 }
 
-/// Where the body ends, by the headers so far.
+/// How the end of the body is found, by the headers so far.
 #[derive(Debug, Clone, Copy, Default)]
 enum Body {
     #[default]
@@ -117,7 +117,7 @@ enum Body {
     Chunked,
 }
 
-/// What a line said so far.
+/// The present line, as far as it was read.
 #[derive(Debug, Default)]
 struct Line {
     has_bytes: bool,

@@ -146,9 +146,9 @@ impl<S> Accept<TcpStream, S> for Room {
 /// A connection that was let in.
 pub(super) struct Seated {
     stream: TcpStream,
-    /// When it has been silent for too long.
+    /// Fires when the connection has been silent for too long.
     silent: Pin<Box<Sleep>>,
-    /// When what is to be written has waited for too long.
+    /// Fires when a write has been blocked for too long.
     stalled: Option<Pin<Box<Sleep>>>,
     _seat: Seat,
 }

@@ -29,9 +29,9 @@ const READ: i64 = 200;
 /// Which records are wanted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Search {
-    /// What the database looks for.
+    /// The part that the database filters by.
     pub(super) filter: RecordFilter,
-    /// What is looked for in each record.
+    /// The path and value to look for in each record.
     inside: Option<Inside>,
 }
 
@@ -84,7 +84,7 @@ impl Search {
     }
 }
 
-/// What a question found.
+/// The result of one search request.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// The records, newest first, and what stands in each where the search looked. Their payloads
@@ -147,8 +147,8 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Those of some records that are wanted, and how many were too large to be looked into. A search
-/// that looks inside takes turns with the others, a part at a time.
+/// Filters records by a search, and returns the matches and how many records were too large to be
+/// looked into. A search that looks inside takes turns with the others, a part at a time.
 pub(super) async fn matching(
     house: &House,
     search: &Search,
@@ -197,14 +197,14 @@ fn is_simple(path: &str) -> bool {
     let is_plain = count(plain, "..") <= 1 && count(plain, ",") <= 4 && count(plain, "$") == 1;
     // A text between quotes may have any of these, and is refused all the same.
     let leads_on = ["..", "*", "$", "?", ",", "(", "&&", "||"];
-    // What follows the filter leads on from each value that it finds.
+    // The rest of the path is evaluated for each value that the filter accepts.
     is_plain
         && (filter.is_empty()
             || count(plain, "..") + count(plain, "*") <= 1 && !leads_on.iter().any(|what| filter.contains(what)))
 }
 
 impl Inside {
-    /// What stands at the path, if anything does, and is what is looked for.
+    /// The first value at the path that equals the wanted one; any, if none is given.
     fn finds(&self, payload: &str) -> Option<String> {
         let value: serde_json::Value = serde_json::from_str(payload).ok()?;
         let text = |value: &serde_json::Value| match value {

@@ -36,7 +36,7 @@ const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 /// A browser's session.
 pub(super) struct Session {
     pub(super) principal: Principal,
-    /// What its forms carry.
+    /// The token that its forms carry.
     pub(super) form_token: String,
 }
 
@@ -103,7 +103,7 @@ fn set(house: &House, value: String, gone: bool) -> HeaderValue {
     if gone {
         cookie.make_removal();
     }
-    // What we make is a header's value.
+    // Cookies made here are always valid header values.
     HeaderValue::from_str(&cookie.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 

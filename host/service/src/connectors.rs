@@ -25,7 +25,7 @@ pub struct Connectors {
 }
 
 impl Connectors {
-    /// Those of the configured folder.
+    /// The connectors of the configured folder.
     pub fn new(config: &Config) -> Self {
         Self {
             folders: RegistryFolders {

@@ -1,6 +1,6 @@
-//! What a client's default token and address serve: the APIs that the operator bound them to, and
-//! no others. A connector says which API its route is of, so it must not choose by that whose token
-//! its requests carry.
+//! Bindings of a client's default token and base URL to APIs, by the operator; they serve no
+//! others. A connector names the API of its route itself, so the name alone must not decide whose
+//! token its requests carry.
 
 use std::collections::BTreeMap;
 

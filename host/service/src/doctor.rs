@@ -1,4 +1,4 @@
-//! What is wrong with this installation, and how to mend it.
+//! Checks of this installation, each with its remedy.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -179,7 +179,7 @@ impl Atlas {
     }
 }
 
-/// What a database's own ways mean for records.
+/// The finding about a property of the database.
 fn of_concern(concern: &Concern) -> Finding {
     match concern {
         Concern::Trigger(name) => warning(notice!("doctor-trigger", name = name)),

@@ -122,11 +122,12 @@ pub(super) struct Recorder {
     zone: Zone,
     watching: Arc<dyn Observer>,
     fresh: Mutex<Fresh>,
-    /// Where the history goes on, once that is known. The task that holds it writes.
+    /// The next numbers of lines and points in the database, once known. The task that holds the
+    /// lock writes.
     place: tokio::sync::Mutex<Option<HistoryPlace>>,
 }
 
-/// What was not written down yet.
+/// Lines and points that are not in the database yet.
 struct Fresh {
     lines: Tail<Notice>,
     points: Tail<Pace>,
@@ -288,8 +289,8 @@ impl Recorder {
     }
 }
 
-/// Of how many points one is kept when there have been so many: the least power of two that leaves
-/// no more than may be kept.
+/// The factor by which so many points are thinned out: the least power of two that leaves no more
+/// than may be kept.
 fn every(points: i64) -> i64 {
     let mut every = 1;
     while points / every > POINTS_KEPT {

@@ -1,4 +1,4 @@
-//! What operators read, in Brazilian Portuguese and in English: one catalogue file for each, in
+//! The texts for operators, in Brazilian Portuguese and in English: one catalogue file for each, in
 //! Fluent's format (<https://projectfluent.org>), whose messages are the same by name.
 //!
 //! A message for an error has an attribute `.fix`, which says what to do about it; where that is a
@@ -85,12 +85,12 @@ impl Catalogue {
         message.map_or_else(|| notice.key.clone(), |pattern| self.format(pattern, notice))
     }
 
-    /// What to do about it on the command line, where the message says so.
+    /// The remedy for the command line, where the message has one.
     pub fn fix(&self, notice: &Notice) -> Option<String> {
         self.attribute(notice, "fix")
     }
 
-    /// What to do about it on the page: the same, unless the message says it in the page's words.
+    /// The remedy for the page: the same, unless the message has one in the page's words.
     pub fn fix_on_page(&self, notice: &Notice) -> Option<String> {
         self.attribute(notice, "page").or_else(|| self.fix(notice))
     }

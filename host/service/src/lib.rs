@@ -1,6 +1,6 @@
-//! What the product does, as the command line calls it, and as a web page and an API would:
-//! register clients, create scraps, run them, prove that nothing is missing. Every failure is a
-//! [`Failure`]: what to tell the operator, and which exit code.
+//! The operations of the product, which the command line, the page and the API call: register
+//! clients, create scraps, run them, prove that nothing is missing. Every failure is a [`Failure`]:
+//! a message for the operator, and an exit code.
 //!
 //! - `failure`     errors of every crate, as failures for operators
 //! - `access`      who may come in, and what they may do
@@ -182,7 +182,7 @@ impl Atlas {
         &self.config
     }
 
-    /// The tables. What is asked of them from outside this crate has a method of its own.
+    /// The database. For callers outside this crate each query has a method of its own.
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }

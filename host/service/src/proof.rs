@@ -1,4 +1,4 @@
-//! What shows that nothing is missing: whether the counts of pages add up.
+//! Proof that no record is missing: checks that the counts of pages add up.
 
 use atlas_model::{Counts, OddPage};
 

@@ -40,7 +40,7 @@ impl VersionsInUse for UnfinishedScraps {
     }
 }
 
-/// What an event says, if nothing is wrong with it: a line each.
+/// The lines about an event that reports no fault.
 pub fn event_notices(event: &RegistryEvent) -> Vec<Notice> {
     match event {
         RegistryEvent::TookOver { connector, trial } => {
@@ -66,7 +66,7 @@ pub fn event_notices(event: &RegistryEvent) -> Vec<Notice> {
     }
 }
 
-/// What is wrong, if an event says that something is.
+/// The failure that an event reports, if it reports one.
 pub fn event_failure(event: &RegistryEvent) -> Option<Failure> {
     match event {
         RegistryEvent::Held { connector, reasons, .. } => {

@@ -1,4 +1,4 @@
-//! What a run came to.
+//! The summary of a run.
 
 use atlas_model::{Counts, Notice, Scrap};
 use serde::Serialize;

@@ -162,11 +162,11 @@ impl Atlas {
         if matches!(run_for, RunFor::Operator) {
             tokio::select! {
                 settled = self.settle_crashes() => self.tell_later(settled?).await?,
-                // What was not found out is left to the next process.
+                // If stopped meanwhile, the next process finds out the rest.
                 () = stop.cancelled() => {}
             }
         }
-        // What another host found out a moment ago may be why this one has the scrap.
+        // Read again: the scrap may be here because another host has just quarantined a version.
         let held = patience.wait(|| self.store().quarantined()).await;
         let held = self.hold(held.map_err(|error| Failure::store("op-run", &error))?).await?;
         self.tell_later(held).await?;
@@ -351,7 +351,7 @@ impl Atlas {
         Ok(all)
     }
 
-    /// Where the client's API is, and what opens it.
+    /// The client's endpoint for an API: its base URL and credential.
     pub(super) fn endpoint(
         &self,
         cliente_id: i32,
@@ -366,7 +366,7 @@ impl Atlas {
         Ok(endpoint.renewed_in(self.store(), &self.tokens, cliente_id, &descriptor.api))
     }
 
-    /// What fetches a scrap's pages.
+    /// Makes the page source of a scrap.
     pub(super) async fn source(
         &self,
         connector: Arc<Connector>,
@@ -376,7 +376,7 @@ impl Atlas {
     ) -> Result<ConnectorSource, Failure> {
         let (cliente_id, descriptor) = (facts.cliente_id, &connector.descriptor);
         let access = patience.wait(|| self.store().access(cliente_id, &descriptor.api)).await;
-        // What is only looked at binds nothing, but is looked at by the operator's word.
+        // A preview binds no default, but may use one, since the operator asked for it.
         let access = match facts.scrap_id {
             None => access.map(|access| access.map(as_if_bound)),
             Some(_) => access,

@@ -150,7 +150,7 @@ impl Atlas {
         self.scraps_cleared.get_or_try_init(clear).await.copied()
     }
 
-    /// What is set, secrets and all.
+    /// A client's stored settings for an API, secrets included.
     async fn set_of(&self, cliente_id: i32, api: &str) -> Result<Map<String, Value>, Failure> {
         read(self.store().settings(cliente_id, api).await, cliente_id, api)
     }

@@ -72,7 +72,7 @@ impl Atlas {
                 Ok(held) => held.iter().for_each(|held| complain(&held.failure)),
                 Err(failure) => complain(&failure),
             },
-            // What was not found out is left to the next process.
+            // If stopped meanwhile, the next process finds out the rest.
             () = stop.cancelled() => return Ok(()),
         }
         let slots = Mutex::new(Slots::default());
@@ -92,7 +92,7 @@ impl Atlas {
         while !stop.is_cancelled() {
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= SCHEDULES_LOOK) {
                 looked = Some(Instant::now());
-                // As with the queue: what cannot be read now is tried again.
+                // Schedules that cannot be read now are tried again, like the queue.
                 let firing = pin!(tokio::time::timeout(TAKE_MAX, self.fire_schedules()));
                 tokio::select! {
                     fired = alongside(firing, &mut runs) => if let Ok(Err(failure)) = fired {
@@ -186,7 +186,7 @@ impl Atlas {
                 () = tokio::time::sleep(if room { pause } else { SCHEDULES_LOOK }) => {}
             }
         }
-        // What runs hands itself back.
+        // Running scraps hand themselves back.
         while runs.next().await.is_some() {}
         ended
     }

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 
 use thiserror::Error;
 
-/// What to do about an error.
+/// The kind of an error, by what the caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// A clash between transactions (deadlock, serialisation, a unique index other than the
@@ -44,7 +44,7 @@ pub enum Fault {
     Other,
 }
 
-/// What is known of an error beside what can be done about it.
+/// A property of an error beside its [`Fault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trait {
     /// One record may be the cause although the database reports a lack of its own: a statement may

@@ -1,4 +1,4 @@
-//! What shows that nothing is missing.
+//! Queries that prove that no record is missing.
 
 use async_trait::async_trait;
 use atlas_model::{Counts, NewestRow, OddPage, OrigemTotal};

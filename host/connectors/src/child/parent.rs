@@ -151,7 +151,7 @@ impl Child {
         let compile_s = if task.work.compiles() { limits.compile_cpu_s } else { calls_s };
         let mut command = Command::new(&program.0);
         command.arg(CHILD_COMMAND).args([compile_s, calls_s, limits.compile_memory as u64].map(|n| n.to_string()));
-        // It needs nothing of ours, and ours may hold a password.
+        // The child needs no variable of the environment, which may hold a password.
         command.env_clear().env("RAYON_NUM_THREADS", THREADS);
         #[cfg(debug_assertions)]
         super::super::imports::hook::pass_on(&mut command);

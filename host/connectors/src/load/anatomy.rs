@@ -1,6 +1,6 @@
-//! What a component consists of and what it asks for, read from its sections alone: nothing is
-//! validated, compiled or run. What it names stays within bounds here; what the sections hold is
-//! validated when it is compiled.
+//! Counts a component's parts and lists its imports, by its sections alone: nothing is validated,
+//! compiled or run. The numbers of parts are bounded here; the sections' contents are validated
+//! when it is compiled.
 
 use std::ops::Range;
 

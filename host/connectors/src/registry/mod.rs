@@ -350,7 +350,7 @@ impl Registry {
         let written = self.with_state(route, move |state, route| {
             state.keep(&connector)?;
             let taken_over = state.update(route, |state| state.take_over(&file, KeptVersion::of(&connector)))?;
-            // What stands against it is seen with the next look at what is remembered.
+            // A finding against it shows when the state is read next.
             if taken_over == Some(true) { state.leave_others(&file, route) } else { Ok(()) }
         });
         if let Some(Err(error)) = written.await {

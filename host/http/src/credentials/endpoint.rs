@@ -218,8 +218,8 @@ impl Endpoint {
 }
 
 fn check_parts(parts: &Parts, api: &str, scheme: &AuthScheme) -> Result<(), CredentialError> {
-    // What opens the token URL goes there alone: a connector must not have it sent to the API by
-    // declaring a place for it.
+    // Parts for the token URL are sent there alone: a connector must not have them sent to the API
+    // by declaring a place for them.
     if let AuthScheme::Placeholders(all) = scheme
         && parts.get("token_url").is_some()
         && let Some(placeholder) = all.iter().find(|p| TOKEN_URLS_OWN.contains(&p.name.as_str()))

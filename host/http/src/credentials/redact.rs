@@ -20,8 +20,8 @@ use memchr::memchr;
 
 use super::escapes::View;
 
-/// What stands where a secret stood. Shorter than any secret that is looked for, so that no body
-/// grows by it, and harmless inside a JSON string and a header.
+/// The replacement of a secret. Shorter than any secret that is looked for, so that no body grows
+/// by it, and harmless inside a JSON string and a header.
 const MARK: &[u8] = b"***";
 /// A shorter secret is not looked for in bodies: records hold such texts by chance, and must stay
 /// as they are.

@@ -1,4 +1,4 @@
-//! Where an API expects its credential, as connectors declare it. What they declare is checked
+//! Auth schemes, by which connectors declare where an API expects its credential. They are checked
 //! here, since a header of the connection's own or of another name than the API's could lead a
 //! request astray.
 
@@ -112,8 +112,8 @@ impl AuthScheme {
 fn check_header(name: &str) -> Result<(), SchemeError> {
     let bad = || SchemeError::BadHeader(name.chars().take(NAME_MAX).collect());
     let header: HeaderName = name.parse().map_err(|_| bad())?;
-    // What says how the connection is used or whose the request is, a connector may not even choose
-    // for the credential: a source that takes a header for its own name writes it into redirects.
+    // Headers of framing, routing and identity are refused even for the credential: a source that
+    // takes such a header for its own name writes it into redirects.
     let refused = headers::leads_astray(header.as_str());
     if name.len() > NAME_MAX || refused || matches!(header, CONTENT_TYPE | LOCATION) { Err(bad()) } else { Ok(()) }
 }

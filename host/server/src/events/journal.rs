@@ -34,7 +34,7 @@ impl EventId {
     }
 }
 
-/// What a listener has missed.
+/// The events after the last one that a listener received.
 #[derive(Debug, Clone)]
 pub(crate) enum Missed {
     /// These, from the oldest to the newest.

@@ -10,7 +10,7 @@ const OF_ONE_MAX: usize = 64;
 /// Listeners of all accesses together: half of the connections that there are.
 const ALL_MAX: usize = 300;
 
-/// Who listens, by access.
+/// The number of open listeners of each access.
 #[derive(Clone, Default)]
 pub(crate) struct Listeners(Arc<Mutex<HashMap<i64, usize>>>);
 

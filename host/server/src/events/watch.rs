@@ -33,7 +33,7 @@ struct Told {
     seen: bool,
 }
 
-/// What is known of scraps that change.
+/// Polls the database for changed scraps, and sends them to listeners.
 pub(crate) struct Watch {
     journal: Arc<Journal>,
     runs: Arc<Runs>,
@@ -115,7 +115,7 @@ impl Watch {
         let mut wholes = BTreeSet::new();
         for scrap in scraps {
             ids.remove(&scrap.id);
-            // What a divided one comes to is what its slices add up to.
+            // The state of a divided scrap is computed from its slices, after them.
             if scrap.slices > 0 {
                 wholes.insert(scrap.id);
                 continue;
@@ -139,7 +139,7 @@ impl Watch {
                 self.tell_if_changed(known, scrap, false);
             }
         }
-        // What has ended and is not come upon any more does not change by itself.
+        // A scrap that has ended and left the listing does not change by itself.
         known.retain(|_, told| told.live.scrap.state == ScrapState::Executando || told.seen);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Who may come in: the operator's password, and programs' tokens.
+//! The page of accesses: the operator's password, and programs' tokens.
 
 use std::sync::Arc;
 

@@ -53,7 +53,7 @@ fn operation_card(visit: &Visit, document: &Value, path: &str, method: &str, ope
     }
 }
 
-/// What a body may look like: its members, each with what it is.
+/// An example of a request's body, made from its schema: each member with a value of its type.
 fn body_example(document: &Value, schema: &Value) -> Option<String> {
     let name = schema["$ref"].as_str()?.rsplit('/').next()?;
     let properties = document["components"]["schemas"][name]["properties"].as_object()?;

@@ -135,7 +135,7 @@ async fn add(Posted { visit, fields }: Posted) -> Response {
     }
 }
 
-/// What a form says of a client.
+/// The change of a client that a form asks for.
 fn said(fields: &Fields) -> ClientChange {
     ClientChange {
         api: None,
@@ -371,15 +371,15 @@ fn part_name(visit: &Visit, part: &str) -> String {
     if text == key { part.to_owned() } else { text }
 }
 
-/// What an API's connectors need, and what is there.
+/// The credential parts and settings that an API's connectors need, and those that are stored.
 struct Needs {
     /// The names of the credential's parts.
     parts: Vec<String>,
-    /// Where the API is now.
+    /// The API's present base URL.
     base_url: Option<String>,
     /// Whether it has a credential of its own.
     has_credential: bool,
-    /// What can be set.
+    /// The settings that can be set.
     settings: Vec<Setting>,
 }
 
@@ -390,7 +390,7 @@ struct Setting {
     required: bool,
     /// Whether it is a secret: then it is not shown, and typed anew to change it.
     secret: bool,
-    /// What is set now.
+    /// The stored value.
     value: Option<Value>,
 }
 
@@ -437,7 +437,8 @@ fn setting_field(setting: &Setting, typed: Option<&str>) -> Markup {
     let schema = &setting.schema;
     if setting.secret {
         let name = schema["title"].as_str().unwrap_or(&setting.name);
-        // What was typed is not sent back, and what is set is not shown: nothing typed, it stays.
+        // Neither the typed nor the stored secret is sent to the browser; an empty field keeps the
+        // stored one.
         let is_needed = setting.required && setting.value.is_none();
         let input = html! {
             input id=(id) name=(id) type="password" autocomplete="new-password" required[is_needed];
@@ -473,8 +474,8 @@ fn setting_field(setting: &Setting, typed: Option<&str>) -> Markup {
     field(&id, name, schema["description"].as_str(), &input)
 }
 
-/// What is set of an API, changed as its form says: texts where the schema wants texts, else what
-/// they are as JSON. What the form has no field for stays.
+/// Applies a form to an API's settings: values are texts where the schema wants texts, else parsed
+/// as JSON. Settings without a field in the form stay.
 fn typed_settings(now: Map<String, Value>, fields: &Fields, settings: &[Setting]) -> Map<String, Value> {
     let mut typed = now;
     for setting in settings {
@@ -485,7 +486,7 @@ fn typed_settings(now: Map<String, Value>, fields: &Fields, settings: &[Setting]
         let value = match (chosen, setting.schema["type"].as_str()) {
             (Some(chosen), _) => chosen.clone(),
             (None, Some("string")) => Value::from(text),
-            // What is no JSON is a text, and the schema says what is wrong with it.
+            // A value that is no JSON is kept as text, so that the schema's error names it.
             _ => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
         };
         typed.insert(setting.name.clone(), value);

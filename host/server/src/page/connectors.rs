@@ -40,7 +40,7 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
     let registry = connectors.registry().await?;
     let entries = registry.entries();
     let folder = connectors.folder().display().to_string();
-    // Their files are gone; what is kept of them serves until this process ends.
+    // Routes whose files are gone: their last versions serve until this process ends.
     let routes = registry.routes().into_iter().filter_map(|route| registry.connector(&route));
     let served = |entry: &RegistryEntry, route: &str| served(entry).is_some_and(|c| c.descriptor.route == route);
     let fileless: Vec<_> = routes.filter(|c| !entries.iter().any(|entry| served(entry, &c.descriptor.route))).collect();
@@ -64,7 +64,7 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
     })
 }
 
-/// What a file is, or what serves in its place.
+/// The version of a file, or the one that serves in its place.
 fn served(entry: &RegistryEntry) -> Option<&Arc<Connector>> {
     entry.loaded.as_ref().ok().or(entry.instead.as_ref())
 }
@@ -156,7 +156,7 @@ async fn connector_page(visit: &Visit, route: &str, above: &Markup, fields: &Fie
     let entries = registry.entries();
     let of_route = |entry: &&RegistryEntry| served(entry).is_some_and(|c| c.descriptor.route == route);
     let entry = entries.iter().find(of_route);
-    // Where nothing stands in the folder any more, what serves is what is kept.
+    // If the file is gone, a kept version serves.
     let serving = match registry.connector(route) {
         Some(serving) => serving,
         None => match entry.and_then(|entry| entry.loaded.as_ref().ok()) {

@@ -85,7 +85,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
     })
 }
 
-/// What the two verification queries say, and what came on each day.
+/// The results of the two verification queries, and the rows of each day.
 fn verified(visit: &Visit, id: i32, overview: &Overview) -> Markup {
     let lang = visit.lang;
     let of_client = Fields::default().with("cliente", Some(&id.to_string()));
@@ -179,7 +179,7 @@ fn columns(visit: &Visit, axis: &[NaiveDate], route: &str, counts: &BTreeMap<Nai
             figcaption { b { bdi { (route) } } span.hint { (visit.say(&notice!("web-records", count = total))) } }
             svg viewBox={ "0 0 " (axis.len() * COLUMN_WIDTH) " " (COLUMN_HEIGHT + 2) } preserveAspectRatio="none" aria-hidden="true" {
                 @for (at, date) in axis.iter().enumerate() {
-                    // What is there is seen, however little it is.
+                    // Three units at least, so that a day with few rows is visible.
                     @let height = if count(date) == 0 { 1 } else { (COLUMN_HEIGHT * count(date) / most).max(3) };
                     rect class=(if count(date) == 0 { "none" } else { "some" }) x=(at * COLUMN_WIDTH + 2) y=(COLUMN_HEIGHT + 1 - height) width=(COLUMN_WIDTH - 4) height=(height) {
                         title { (name(date)) ": " (number(count(date), lang)) }
@@ -281,7 +281,7 @@ fn how_far(visit: &Visit, found: &Found, onward: Option<&str>) -> Markup {
     let lang = visit.lang;
     let count = |n: usize| number(i64::try_from(n).unwrap_or(i64::MAX), lang);
     let most = bytes(SEARCHED_RECORD_MAX as u64, lang);
-    // What the script says of several parts together, with its sum in the place of `{}`.
+    // Messages for the script, which replaces `{}` with its sum over several parts.
     let searched = visit.say(&notice!("web-searched", count = "{}", n = 2));
     let too_large = visit.say(&notice!("web-too-large-to-search", count = "{}", n = 2, max = most));
     html! {

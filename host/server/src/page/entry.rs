@@ -19,7 +19,7 @@ use super::remedy::lone_alert;
 use super::visit::{Fields, From, Posted, theme};
 use crate::{House, language, session};
 
-/// How long a browser keeps what was chosen.
+/// How long a browser keeps the chosen language and colours, in seconds.
 const CHOICE_S: u32 = 365 * 24 * 60 * 60;
 
 pub(super) fn router() -> Router<Arc<House>> {
@@ -33,9 +33,9 @@ pub(super) fn router() -> Router<Arc<House>> {
 struct Asked {
     /// A one-time link's secret.
     chave: Option<String>,
-    /// Where to go afterwards.
+    /// The path to return to.
     volta: Option<String>,
-    /// What was done, if that led here.
+    /// The action that redirected here, if there was one.
     feito: Option<String>,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn again(house: &House, headers: &HeaderMap, from: &str, fields: &Fie
 /// What the sign-in page shows.
 struct Shown {
     back: String,
-    /// What was typed before, as a query, where a form was sent.
+    /// The typed values of a form that was sent without a session, as a query.
     kept: Option<String>,
     link: Option<String>,
     has_password: bool,

@@ -174,7 +174,7 @@ pub(super) fn done(text: &str) -> Markup {
     html! { div.alert.good role="status" { p { (text) } } }
 }
 
-/// What the form before this page did, if this page follows one.
+/// A note on what the form before this page did, if the page follows one.
 pub(super) fn told(visit: &Visit) -> Markup {
     match visit.query.get("feito") {
         Some("removido") => done(&visit.text("web-removed")),

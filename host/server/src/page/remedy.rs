@@ -1,5 +1,5 @@
-//! What to do about a failure: in the page's own words, and with a link to where on the page it is
-//! done. The command line says the same with its commands.
+//! Renders failures with their remedies, in the page's own words, and with a link to the page where
+//! the remedy is found. The command line says the same with its commands.
 
 use atlas_model::{Notice, notice};
 use atlas_service::i18n::Catalogue;
@@ -12,7 +12,7 @@ use super::visit::Visit;
 /// How the names of reservations begin, whose counts are written as the reader writes numbers.
 const RESERVATION: &str = "reservation-";
 
-/// What failed, and what to do.
+/// An alert with a failure and its remedy.
 pub(super) fn alert(visit: &Visit, failure: &Failure) -> Markup {
     html! {
         div.alert.bad role="alert" tabindex="-1" autofocus {
@@ -22,7 +22,7 @@ pub(super) fn alert(visit: &Visit, failure: &Failure) -> Markup {
     }
 }
 
-/// What failed and what to do, without a link, for a request without a session.
+/// An alert with a failure and its remedy, without a link, for a request without a session.
 pub(super) fn lone_alert(texts: &Catalogue, failure: &Failure) -> Markup {
     html! {
         div.alert.bad role="alert" {
@@ -51,7 +51,7 @@ fn line(texts: &Catalogue, kind: &str, operation: &str, message: &Notice) -> Str
     texts.text(&Notice::new(kind).with("operation", &operation).with("message", &texts.text(message)))
 }
 
-/// What to do about it, and where.
+/// The remedy of a failure, with a link to its page unless that is this one.
 pub(super) fn remedy(visit: &Visit, notice: &Notice) -> Markup {
     let here = visit.place.split('?').next().unwrap_or_default();
     // A form of the very client or scrap is there already; a list of the menu's is somewhere else.

@@ -44,7 +44,7 @@ pub(super) fn router() -> Router<Arc<House>> {
 
 async fn show(visit: Visit, At(id): At<i64>) -> Response {
     match shown(&visit, id).await {
-        // What the script asks for when the scrap's state has changed.
+        // The content alone, which the script reloads when the scrap's state has changed.
         Ok((_, content)) if visit.query.get("parte").is_some() => content.into_response(),
         Ok((title, content)) => visit.page(&title, content),
         Err(failure) => visit.failed(&failure),
@@ -174,7 +174,8 @@ fn failed_attempts(scrap: &Scrap, pages: &[PageRow], lang: Lang) -> String {
     number(pages.iter().map(|page| i64::from(page.tentativas) - 1).filter(|again| *again > 0).sum(), lang)
 }
 
-/// What was declared and what became of it; `confere`, or what is off.
+/// The account of a scrap's records: declared, read, and the counts, with `confere` or the
+/// difference.
 fn reconciliation(visit: &Visit, scrap: &Scrap) -> Markup {
     let (lang, counts) = (visit.lang, &scrap.counts);
     let declared = scrap.total_records.map_or_else(|| "–".to_owned(), |total| number(total, lang));
@@ -350,7 +351,7 @@ async fn listed_rejects(visit: &Visit, id: i64) -> Result<Markup, Failure> {
     })
 }
 
-/// What came of a replay: well only where all of it is in the table now.
+/// A note on a replay's outcome; a success only if all its records are in the table now.
 fn replayed(visit: &Visit, outcome: &str) -> Markup {
     let text = visit.say(&Notice::new(&format!("web-replayed-{outcome}")));
     match outcome {

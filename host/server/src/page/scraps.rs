@@ -188,7 +188,7 @@ pub(super) fn progress(visit: &Visit, scrap: &Scrap) -> Markup {
     html! { progress data-f="progresso" value=(done) max=(of) aria-label=(label) {} }
 }
 
-/// What can be done with a scrap as it stands.
+/// The buttons for the actions that a scrap's state allows.
 pub(super) fn actions(visit: &Visit, scrap: &Scrap) -> Markup {
     use ScrapState::{Cancelado, Concluido, ConcluidoComRessalva, Executando, Pendente};
     if !visit.session.principal.may(Act::Operate) {

@@ -42,9 +42,9 @@ pub(crate) struct Visit {
     pub(super) lang: Lang,
     /// The zone that days and times are in.
     pub(super) zone: Zone,
-    /// Where they are, with the query.
+    /// The path and query of the request.
     pub(super) place: String,
-    /// What the query says.
+    /// The query's fields.
     pub(super) query: Fields,
     pub(super) theme: Option<&'static str>,
     /// Whether no password has been set yet.
@@ -192,7 +192,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<House>> for At<T> {
     }
 }
 
-/// What a form, or a query, says. Not printable: there may be a token in it, or a password.
+/// The fields of a form or a query. Not printable, since they may hold a token or a password.
 #[derive(Clone, Default)]
 pub(super) struct Fields(Vec<(String, String)>);
 
@@ -244,12 +244,12 @@ impl Fields {
         Self(self.0.into_iter().map(|(name, value)| (query::shared(&name).to_owned(), value)).collect())
     }
 
-    /// Those of other names.
+    /// The fields without those whose name is excluded.
     fn without(&self, is_out: impl Fn(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|(name, _)| !is_out(name)).cloned().collect())
     }
 
-    /// As a query, with one of them changed or taken away.
+    /// The fields as a query, with one of them replaced or removed.
     pub(super) fn with(&self, name: &str, value: Option<&str>) -> String {
         let others = self.0.iter().filter(|(field, value)| field != name && !value.is_empty());
         let mut query = form_urlencoded::Serializer::new(String::new());

@@ -45,8 +45,7 @@ const PER_CLIENT_MAX: i64 = 1_000;
 const LEASE_MAX_S: u64 = 3_600;
 const RERUN_AFTER_MAX_S: u64 = 3_600;
 
-/// What the command line says; everything else comes from the other places. Not printable: `--db`
-/// may hold a password.
+/// The settings that the command line gives. Not printable: `--db` may hold a password.
 #[derive(Clone, Default)]
 pub struct Flags {
     /// `--db`

@@ -1,9 +1,9 @@
-//! What a fault is called by the system, a library, or a room of the house, in the reader's
-//! language. Such reasons are texts in English by the time that they are stored or shown; what is
-//! known of them is replaced here, and the rest stands as a quotation.
+//! Translates reasons, the texts of faults from the system, a library or another crate. They are in
+//! English by the time that they are stored or shown; known parts are replaced here, and the rest
+//! stands as a quotation.
 
-/// What is known: a text, in which `{}` stands for what differs, and the message that says it. Of
-/// several that begin alike the longest stands first; one with `^` is known at the beginning alone.
+/// Known texts, with `{}` for a varying part, each with its message. Of several that begin alike
+/// the longest stands first; one with `^` is matched at the beginning of a reason alone.
 const KNOWN: [(&str, &str); 109] = [
     ("client error (Connect): tcp connect error: ", "detail-no-tcp"),
     ("client error (Connect): tcp connect error", "detail-no-tcp-yet"),
@@ -151,7 +151,7 @@ const ROUNDS_MAX: usize = 16;
 
 /// A reason in the reader's language, given how a message with up to three arguments is said.
 pub(super) fn said(key: &str, reason: &str, say: impl Fn(&str, &[(&str, &str)]) -> String) -> String {
-    // What a source answered is its own, word for word.
+    // A source's answer is quoted word for word.
     let (ours, quoted) = reason.split_at(answer_at(reason).unwrap_or(reason.len()));
     let mut text = ours.to_owned();
     let mut from = 0;
@@ -191,7 +191,7 @@ struct Found {
     ends_with_blank: bool,
 }
 
-/// What is known that stands first in a text, or in the rest of one, and where.
+/// The first known text in a reason, or in the rest of one, and its place.
 fn earliest(text: &str, is_whole: bool) -> Option<(usize, Found)> {
     let all = KNOWN.iter().filter_map(|(pattern, message)| {
         let plain = pattern.trim_start_matches('^');

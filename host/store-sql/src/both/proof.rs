@@ -1,4 +1,4 @@
-//! What shows that nothing is missing: counts of pages, and rows as they stand in the table.
+//! Queries that prove that no record is missing: counts of pages, and rows of the table.
 
 use async_trait::async_trait;
 use atlas_model::{Counts, NewestRow, OddPage, OrigemTotal};
