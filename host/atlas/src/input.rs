@@ -1,4 +1,4 @@
-//! What operators give by a file or on standard input: tokens, passwords, parts, settings.
+//! Reads tokens, passwords, credential parts and settings from a file or standard input.
 
 use std::fs::File;
 use std::io;

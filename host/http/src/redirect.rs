@@ -8,8 +8,8 @@ use url::Url;
 use super::headers;
 use super::message::{Method, SendError};
 
-/// One request on its way, as it would be made again elsewhere: without the credential, which is
-/// added to each on its own.
+/// A request as a redirect repeats it elsewhere, without the credential, which is added to each
+/// request separately.
 #[derive(Debug, Clone)]
 pub(super) struct Hop {
     pub(super) method: Method,

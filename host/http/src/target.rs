@@ -124,8 +124,7 @@ pub(super) fn climbs(segment: &str) -> bool {
     plain.split(|b| matches!(b, b'/' | b'\\')).any(is_up) || plain.iter().any(u8::is_ascii_control)
 }
 
-/// Whether any server could take a segment of a path for more than that, or for less: for none at
-/// all.
+/// Whether any server could read a segment of a path as several segments, or as none.
 pub(super) fn is_no_segment(segment: &str) -> bool {
     let vanishes = |plain: &[u8]| matches!(plain.split(|b| *b == b';').next(), None | Some(b"" | b"."));
     climbs(segment) || decoded(segment).is_none_or(|p| vanishes(&p) || p.iter().any(|b| b"/\\?#".contains(b)))

@@ -1,5 +1,5 @@
-//! What happens to a scrap: from its frontier to a page, from the page to its records, through the
-//! queue to the writers, and back to the frontier with a checkpoint.
+//! The run of a scrap: from its frontier to a page, from the page to its records, through the queue
+//! to the writers, and back to the frontier with a checkpoint.
 //!
 //! The pipeline is handed a source of pages and a store, and knows nothing of what is behind
 //! either. Its promise: a record that entered is, when its page is checkpointed, in the table or

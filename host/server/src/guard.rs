@@ -160,7 +160,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether what changes something was sent by a page of ours, or by no browser.
+/// Whether a changing request comes from a page of ours, or from a program that is no browser.
 fn comes_from_us(headers: &HeaderMap, host: &str, is_tls: bool) -> bool {
     let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| site != "same-origin" && site != "none") {

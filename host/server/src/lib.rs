@@ -105,8 +105,7 @@ pub struct ServeSettings {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The path in front of all others, as it was typed; empty: none.
     pub path_prefix: String,
-    /// Whether a proxy with TLS stands before it, and every request comes from there: it says for
-    /// whom (`X-Forwarded-For`).
+    /// Whether all requests come from a TLS proxy, which names its client in `X-Forwarded-For`.
     pub behind_proxy: bool,
 }
 

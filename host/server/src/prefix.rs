@@ -75,7 +75,7 @@ fn stripped<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     }
 }
 
-/// The page that a form was on, which forms come back to, without the prefix.
+/// Removes the prefix from the `Referer`, by which a form returns to its page.
 fn come_from(headers: &mut HeaderMap, prefix: &str) {
     let from = headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<Url>().ok());
     let Some(mut from) = from else { return };

@@ -10,7 +10,7 @@ use super::failure::{Exit, Failure, Kind};
 /// Characters of an API's name.
 const API_NAME_MAX: usize = 64;
 
-/// What changes about a client.
+/// A change of a client, or of one of its APIs.
 #[derive(Default)]
 pub struct ClientChange {
     /// The API meant; none: the client's default.

@@ -8,7 +8,7 @@ use super::Atlas;
 use super::clients::{Said, check_api_name, grants_private, not_written, unknown};
 use super::failure::{Exit, Failure};
 
-/// What a client has for an API, without any of its secrets.
+/// The status of a client's credential for an API, without any of its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialStatus {
     /// The API.
@@ -89,7 +89,7 @@ impl Atlas {
         Err(Failure::usage(notice!("error-api-unknown", client = cliente_id, api = api)))
     }
 
-    /// What a client has for each of its APIs, or for one.
+    /// The status of a client's credentials for all of its APIs, or for one.
     pub async fn credentials(&self, cliente_id: i32, only: Option<&str>) -> Result<Vec<CredentialStatus>, Failure> {
         let clients = self.clients().await?;
         let client = clients.into_iter().find(|client| client.cliente_id == cliente_id);

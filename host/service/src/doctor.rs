@@ -16,7 +16,7 @@ const USAGES_LOOKED_AT: i64 = 1_000;
 /// From so many per cent on, a budget is worth a word.
 const NEARLY_SPENT: u64 = 80;
 
-/// How something stands.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
@@ -28,12 +28,12 @@ pub enum Health {
     Bad,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// How it stands.
+    /// Its severity.
     pub health: Health,
-    /// What to say of it; its `.fix` says how to mend it.
+    /// The message; its `.fix` has the remedy.
     pub notice: Notice,
 }
 

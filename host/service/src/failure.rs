@@ -83,15 +83,15 @@ pub enum Kind {
 /// A failure as operators see it: message, exit code, kind and causes.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What was being done: the name of a message.
+    /// The operation that failed: a message key.
     pub operation: &'static str,
-    /// What to say.
+    /// The message.
     pub notice: Notice,
     /// The exit code.
     pub exit: Exit,
     /// What kind of failure it is.
     pub kind: Kind,
-    /// What led to it, outermost first, for the error log.
+    /// The causes, outermost first, for the error log.
     pub causes: Vec<String>,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Presence {
     beating: AbortOnDropHandle<()>,
 }
 
-/// Since when this process has been seen without a gap, and when last.
+/// The heartbeats of this process: since when they have had no gap, and the last one.
 #[derive(Clone, Copy)]
 struct Steady {
     since: Instant,

@@ -90,7 +90,7 @@ impl Atlas {
         Failure::new("op-connector", notice, Exit::Connector).because(error)
     }
 
-    /// Its bytes; none if it was forgotten meanwhile.
+    /// Reads a publication's bytes; `None` if it was removed meanwhile.
     async fn arrival(&self, publication: &Publication) -> Result<Option<Arrival>, Failure> {
         let failed = |error: StoreError| Failure::store("op-connector", &error);
         let file = self.store().published_file(&publication.sha256).await.map_err(failed)?;
@@ -104,7 +104,8 @@ impl Atlas {
     }
 }
 
-/// Numbers are a database's own, and a folder may be used with several.
+/// A publication's name: its number and its digest, since a folder may be used with several
+/// databases, each with numbers of its own.
 fn name(publication: &Publication) -> String {
     format!("{}:{}", publication.id, publication.sha256)
 }

@@ -84,7 +84,7 @@ impl Patience<'_> {
     }
 }
 
-/// A run is about to begin.
+/// The announcement of a run that is about to begin.
 #[derive(Debug, Clone)]
 pub struct Announcement {
     /// The scrap.
@@ -97,7 +97,7 @@ pub struct Announcement {
 }
 
 impl Atlas {
-    /// The same for a run, which waits for the database.
+    /// Reads a scrap, retrying for as long as a run's patience allows.
     async fn scrap_patiently(&self, id: i64, patience: Patience<'_>) -> Result<Scrap, Failure> {
         let scrap = patience.wait(|| self.store().scrap(id)).await;
         let scrap = scrap.map_err(|error| Failure::store("op-scrap", &error))?;
@@ -247,7 +247,7 @@ impl Atlas {
         Ok(registry.quarantined_of(&scrap.rota).map(HeldVersion::from))
     }
 
-    /// A scrap of the queue goes back: it goes on when another version serves its route.
+    /// Puts a queued scrap back, to go on when another version serves its route.
     async fn wait_for_another_version(
         &self,
         lease: &Lease,

@@ -84,8 +84,8 @@ fn postgres_fault(code: &str) -> Fault {
         // failover
         "53300" | "57P01" | "57P02" | "57P03" | "25006" => Fault::Unavailable,
         // disk_full, out_of_memory, io_error; query_canceled, by the server's statement_timeout or
-        // its administrator: none of them is the statement's fault, and what a source handed out
-        // but once must not be given up for one of them
+        // its administrator: none is the statement's fault, and a record that its source hands out
+        // only once must not be given up for one of them
         "53100" | "53200" | "58030" | "57014" => Fault::Unavailable,
         _ if code.starts_with("08") => Fault::Unavailable,
         _ if code.starts_with("22") || code.starts_with("23") => Fault::Poison,

@@ -17,7 +17,7 @@ const PREFIX: &str = "atlas1:";
 
 const NONCE_BYTES: usize = 24;
 
-/// Where a secret stands.
+/// The place of a secret in the tables, which is its associated data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) cliente_id: i32,

@@ -29,7 +29,7 @@ impl StoreUrl {
         }
     }
 
-    /// Where it is, for people: never with a password.
+    /// The database's location for messages, without a password.
     pub fn location(&self) -> String {
         match self {
             Self::Postgres(options) => {

@@ -18,7 +18,7 @@ pub trait Budgets: Send + Sync {
     /// before stays.
     async fn hold_off(&self, account: Account<'_>, wait: Duration) -> Result<(), StoreError>;
 
-    /// For how long nothing is granted.
+    /// How long an account's requests are still refused.
     async fn held_off(&self, account: Account<'_>) -> Result<Duration, StoreError>;
 
     /// Takes one of so many slots for a host that is seen; `None` while others have them all.

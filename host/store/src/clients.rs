@@ -64,11 +64,12 @@ pub trait Clients: Send + Sync {
     /// All clients, by id.
     async fn clients(&self) -> Result<Vec<Client>, StoreError>;
 
-    /// What is registered for a client and an API. `None`: no such client.
+    /// The rows of a client and an API that decide about a credential and its base URL. `None` if
+    /// there is no such client.
     async fn access(&self, cliente_id: i32, api: &str) -> Result<Option<Access>, StoreError>;
 }
 
-/// What clients' default tokens and addresses serve. Every call is atomic.
+/// The APIs that clients' default tokens and base URLs serve. Every call is atomic.
 #[async_trait]
 pub trait Defaults: Send + Sync {
     /// Lets a client's default serve an API; with `only_first`, only if it serves none yet. Whether

@@ -1,4 +1,4 @@
-//! One database.
+//! The whole interface to one database.
 
 use async_trait::async_trait;
 use atlas_model::{Concern, InitReport, SchemaStatus};

@@ -339,8 +339,8 @@ fn version(connector: &Connector) -> Version<'_> {
     Version { sha256: &connector.sha256, descriptor: &connector.descriptor }
 }
 
-/// Whether a file is the one that served the very route that it claims now; of one that claims
-/// none, since it is broken, whether it served any.
+/// Whether a file served the route that it claims now; for a broken file, which claims none,
+/// whether it served any.
 fn has_served(file: &Loaded, remembered: &[(String, RouteState)]) -> bool {
     let name = name_of(&file.path);
     let mut routes = remembered.iter().filter(|(_, state)| state.file == name).map(|(route, _)| route);

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::{ConfigError, bad};
 use crate::text_file;
 
-/// What the file may say. A name that is not here is an error: a setting that is misspelt must not
-/// be passed over.
+/// The settings of the file. A name that is not here is an error, since a misspelt setting must not
+/// be ignored.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FileSettings {
@@ -142,18 +142,18 @@ impl GrantSettings {
     }
 }
 
-/// What is set for one route's connector alone.
+/// The settings of one route's connector.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ConnectorSettings {
     /// The one file that may serve the route.
     pub(super) sha256: Option<String>,
-    /// Whose signature its file must bear: any of these.
+    /// The public keys; its file must have a signature by any of these.
     pub(super) keys: Option<Vec<String>>,
     pub(super) limits: OwnLimits,
 }
 
-/// What is set for one client alone.
+/// The settings of one client.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ClientSettings {
@@ -174,7 +174,8 @@ impl FileSettings {
     }
 }
 
-/// What is wrong, and in which line. Never the line itself, which may hold a password.
+/// The reason of a parse error, with its line's number. Never quotes the line, which may hold a
+/// password.
 fn told(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     match before {

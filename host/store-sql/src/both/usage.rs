@@ -1,5 +1,6 @@
-//! What is kept for each client: rejected records, cursors, rows. Counted in the transaction that
-//! keeps it, in one row for each client, so that a budget costs no counting.
+//! Counters of the rows and bytes kept for each client: rejected records, cursors, rows. They
+//! change in the transaction that adds the rows, in one row for each client, so that checking a
+//! budget counts nothing.
 
 use async_trait::async_trait;
 use atlas_model::{ClientUsage, Kept};

@@ -43,7 +43,8 @@ async fn refuse_read_only(connection: &mut PgConnection) -> Result<(), sqlx::Err
 /// sqlx does not know: what the next caller wrote would be in a transaction that nothing ever
 /// commits. The pool closes such a connection, and the server takes back its transaction.
 async fn may_be_used_again(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // Outside a transaction a statement is one by itself, and both begin at the same moment.
+    // Outside a transaction, a statement is a transaction of its own, and both begin at the same
+    // moment.
     let asked =
         "SELECT current_setting('transaction_read_only') = 'off' AND transaction_timestamp() = statement_timestamp()";
     sqlx::raw_sql(asked).fetch_one(connection).await?.try_get(0)
