@@ -393,8 +393,9 @@ async fn a_process_that_begins_with_too_few_file_descriptors_says_that_it_lacks_
         let ended = tokio::time::timeout(PATIENCE, limited.output()).await.context("it hangs")??;
         let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
         let code = ended.status.code().unwrap_or(-1);
-        let says_so =
-            ["file descriptor", "Too many open files", "too many open files"].iter().any(|t| said.contains(t));
+        let says_so = ["file descriptor", "Too many open files", "too many open files", "too many files are open"]
+            .iter()
+            .any(|t| said.contains(t));
         ensure!(matches!(code, 0 | 3 | 7 | 127) && (code == 0 || says_so), "{files} files: exit {code}\n{said}");
     }
     Ok(())
