@@ -24,9 +24,9 @@ const LATENCY_MS: &str = "500";
 
 pub(crate) fn run() -> Result<()> {
     let connectors = connectors::build()?;
-    // All programs of the workspace, and not these two packages: with fewer packages cargo would
-    // choose other features, and build wasmtime once more for the tests.
-    execute(&mut cargo(["build", "--quiet", "--bins"]))?;
+    // The two programs alone: no test program is needed. `tidy` holds that this selection builds
+    // the large crates as all others do.
+    execute(&mut cargo(["build", "--quiet", "--bins", "--package", "atlas", "--package", "sample-api"]))?;
 
     let begun = Instant::now();
     let target = target_dir()?;

@@ -13,7 +13,14 @@ use crate::command::{cargo, output};
 const LARGE: [&str; 4] = ["axum", "cranelift-codegen", "sqlx", "wasmtime"];
 
 /// Selections of packages that have one of them.
-const SELECTIONS: [&str; 5] = ["atlas", "atlas-connectors", "atlas-server", "atlas-service", "atlas-store-sql"];
+const SELECTIONS: [&[&str]; 6] = [
+    &["atlas"],
+    &["atlas", "sample-api"],
+    &["atlas-connectors"],
+    &["atlas-server"],
+    &["atlas-service"],
+    &["atlas-store-sql"],
+];
 
 /// The crates below a large one, each with the sets of features that it is built with.
 type Features = BTreeMap<String, BTreeSet<String>>;
@@ -22,17 +29,19 @@ pub(super) fn check() -> Result<Vec<Fault>> {
     let all = tree(&[])?;
     let mut faults = Vec::new();
     for selection in SELECTIONS {
-        let selected = tree(&["--package", selection])?;
+        let selected = tree(selection)?;
+        let named = selection.join(" -p ");
         for large in LARGE {
-            faults.extend(differences(large, selection, &below(&all, large), &below(&selected, large)));
+            faults.extend(differences(large, &named, &below(&all, large), &below(&selected, large)));
         }
     }
     Ok(faults)
 }
 
 /// Every crate of a selection with its depth, version and features.
-fn tree(selection: &[&str]) -> Result<String> {
+fn tree(packages: &[&str]) -> Result<String> {
     let arguments = ["tree", "--quiet", "--edges", "normal,build", "--prefix", "depth", "--no-dedupe"];
+    let selection = packages.iter().map(|package| format!("--package={package}"));
     output(cargo(arguments).args(["--format", " {p}|{f}"]).args(selection))
 }
 
