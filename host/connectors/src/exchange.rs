@@ -262,7 +262,7 @@ mod tests {
     use atlas_model::Secret;
     use atlas_model::{Access, DefaultFor};
 
-    /// A line that is recorded, to where nobody answers.
+    /// A recorded line to an address where no server listens.
     fn line(requests_per_page: u32) -> GuestHttp {
         let limits = Limits { requests_per_page, ..Limits::default() };
         let access = Access {

@@ -24,7 +24,7 @@ use tower::Layer;
 use super::throttle::of_one_subscriber;
 
 /// Connections at once: many more than browsers and listeners of one operator make, and fewer than
-/// the 1,024 files that a process may have open where nobody says otherwise.
+/// the 1,024 files that a process may have open by default.
 const CONNECTIONS_MAX: usize = 600;
 /// Connections from one address: half of them, so that no client holds all.
 const FROM_ONE_MAX: usize = CONNECTIONS_MAX / 2;

@@ -72,7 +72,7 @@ pub(super) async fn events(
 async fn shut_out(house: Arc<House>, access: i64) {
     loop {
         tokio::time::sleep(LET_IN_STILL).await;
-        // A database that does not answer shuts nobody out.
+        // A database that does not answer shuts no listener out.
         if matches!(house.atlas.is_let_in(access).await, Ok(false)) {
             return;
         }

@@ -2,8 +2,8 @@
 //! it again under the same key (`Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header), and
 //! gets the first one's answer.
 //!
-//! The key is written down before anything is done, so a crash in between leaves a request of which
-//! nobody knows the end: it is said so (409), and not done again.
+//! The key is written down before the request is carried out, so a crash in between leaves a
+//! request of unknown outcome: it is answered with 409, and not carried out again.
 
 use std::sync::Arc;
 
@@ -54,8 +54,8 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
     let asked = URL_SAFE_NO_PAD.encode(asked.finalize());
     let request = Request::from_parts(parts, Body::from(body));
     let (atlas, access) = (Arc::clone(&house.atlas), caller.principal.access);
-    // By itself, from the first word that is written down: whoever asked may be gone before it is
-    // done, and what came of it is what they come back for.
+    // In a task of its own once the key is written down: the caller may disconnect before it is
+    // done, and comes back for its outcome.
     let done = tokio::spawn(async move {
         match atlas.begin_request(access, &key, &asked).await {
             Ok(Earlier::None) => Ok(answered(&atlas, access, &key, next.run(request).await).await),
