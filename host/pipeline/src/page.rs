@@ -188,9 +188,11 @@ pub(super) async fn run(
     let names_any = !next.is_empty() || !after_commit.is_empty();
     let (checkpointed, wait_for_checkpoint) = watch::channel(false);
     let only_next = single_next(&next, &after_commit).map(str::to_owned);
+    let ends = chain_end(&shared, &task, &facts, names_any);
     let known = match &only_next {
-        Some(only) => offer_ahead(&shared, &task, only, &facts, wait_for_checkpoint).await?,
-        None => false,
+        // Nothing is asked of the source behind a page that ends the run.
+        Some(only) if ends.is_none() => offer_ahead(&shared, &task, only, &facts, wait_for_checkpoint).await?,
+        _ => false,
     };
     // Wait for the parent's checkpoint: only then is this page in the store's frontier.
     if let Some(parent) = &mut task.parent
@@ -198,15 +200,8 @@ pub(super) async fn run(
     {
         return Err(PageStop::Halted);
     }
-    match facts.content {
-        Some(_) if facts.repeats >= REPEATED_PAGES_MAX => {
-            let cursor = task.cursor.cursor.unwrap_or_default();
-            return Err(PageStop::Ends(End::Repeating { pages: facts.repeats, cursor }));
-        }
-        None if names_any && facts.repeats.unsigned_abs() > shared.settings.limits.empty_pages => {
-            return Err(PageStop::Ends(End::EmptyPages { pages: facts.repeats }));
-        }
-        _ => {}
+    if let Some(end) = ends {
+        return Err(PageStop::Ends(end));
     }
     if let Some(only) = only_next.filter(|_| known) {
         refuse_loop(&shared, &task, only).await?;
@@ -426,6 +421,21 @@ async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Opti
         *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = facts.clone();
     }
     Ok(facts)
+}
+
+/// The end of a run that goes round in circles: at a page that repeats its ancestors' records too
+/// often, or follows on too many without records and names a next one all the same.
+fn chain_end(shared: &Shared, task: &PageTask, facts: &PageFacts, names_any: bool) -> Option<End> {
+    match facts.content {
+        Some(_) if facts.repeats >= REPEATED_PAGES_MAX => {
+            let cursor = task.cursor.cursor.clone().unwrap_or_default();
+            Some(End::Repeating { pages: facts.repeats, cursor })
+        }
+        None if names_any && facts.repeats.unsigned_abs() > shared.settings.limits.empty_pages => {
+            Some(End::EmptyPages { pages: facts.repeats })
+        }
+        _ => None,
+    }
 }
 
 /// Offers the one next page for fetching ahead of this page's checkpoint. Returns whether it is
