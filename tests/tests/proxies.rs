@@ -60,7 +60,7 @@ async fn a_process_keeps_within_the_connections_that_it_may_have() -> anyhow::Re
     let api = api(300, Faults::default()).await?;
     let mut atlas = Atlas::on_postgres().await?;
     let direct = atlas.database.url().to_owned();
-    // As PgBouncer comes: it makes whoever is too many wait, and a run that has to wait for itself
+    // As PgBouncer comes: it makes surplus connections wait, and a run that has to wait for itself
     // stands still for half a minute.
     let bouncer = Bouncer::start(&direct, "query_wait_timeout = 20").await?;
     atlas.set("DATABASE_URL", &bouncer.url(&direct)?);
@@ -116,10 +116,10 @@ async fn a_primary_that_stops_taking_writes_is_left_for_the_one_that_follows_it(
     until_pages(&primary, 40).await?;
 
     // As administrators do before a switchover. Connections that are open stay, and learn of it at
-    // their next write.
+    // their next write, or when they go back to the pool: which one is first decides what is said.
     primary.execute("ALTER SYSTEM SET default_transaction_read_only = on").await?;
     primary.execute("SELECT pg_reload_conf()").await?;
-    worker.until_it_says("read-only transaction").await?;
+    worker.until_it_says("read-only").await?;
     // A proxy may lead elsewhere by now, but only new connections: none of the old ones is used on
     // and on.
     let old = format!(
