@@ -57,7 +57,7 @@ async fn commands_that_end_beside_a_run_leave_it_the_log_that_it_writes_to() -> 
         atlas.run(&["scrap", "list"]).await?.expect(0)?;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // What the run writes is there for everybody, at once.
+    // What the run writes is visible to every reader, at once.
     let rows = atlas.database.number(ROWS).await?;
     until(&atlas, ROWS, rows + 50).await?;
     ensure!(running.child.try_wait()?.is_none(), "it has ended: nothing is shown by this");
@@ -128,6 +128,24 @@ async fn a_run_whose_file_is_not_there_any_more_ends_and_says_so() -> anyhow::Re
         let done = atlas.run(&["scrap", "resume", "1", "--output", "json"]).await?.expect(0).with_context(|| way)?;
         assert_eq!(done.text("status")?, "concluido", "{way}");
         expect_whole(&atlas, &api).await.with_context(|| way)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_whose_log_is_deleted_ends_and_what_it_had_written_is_in_the_file() -> anyhow::Result<()> {
+    for end in ["-wal", "-shm"] {
+        let (atlas, outer) = installation()?;
+        let api = slow(&atlas).await?;
+        let mut running = atlas.start(&RUN)?;
+        running.until_it_says("📄").await?;
+        std::fs::remove_file(outer.path().join(format!("dados/atlas.db{end}")))?;
+        let ended = running.finish().await?.expect(3).with_context(|| end)?;
+        ensure!(ended.stderr.contains("was deleted or replaced while Atlas had it open"), "{end}: {}", ended.stderr);
+        ensure!(atlas.database.number(ROWS).await? > 0, "{end}: what was in the log is gone");
+        let done = atlas.run(&["scrap", "resume", "1", "--output", "json"]).await?.expect(0).with_context(|| end)?;
+        assert_eq!(done.text("status")?, "concluido", "{end}");
+        expect_whole(&atlas, &api).await.with_context(|| end)?;
     }
     Ok(())
 }

@@ -138,7 +138,7 @@ impl Failure {
         let reason = error.database_message();
         let notice = match error.fault {
             Fault::Unavailable => notice!("error-database-unavailable", reason = reason),
-            Fault::Displaced => notice!("error-database-displaced", what = error.detail()),
+            Fault::Displaced => notice!("error-database-displaced", reason = error.detail()),
             Fault::TooSlow => notice!("error-database-slow", seconds = STATEMENT_MAX.as_secs()),
             Fault::Schema if error.lacks_a_right() => notice!("error-database-right", reason = reason),
             Fault::Schema => notice!("error-database-schema", reason = reason),

@@ -4,7 +4,7 @@
 
 /// Known texts, with `{}` for a varying part, each with its message. Of several that begin alike
 /// the longest stands first; one with `^` is matched at the beginning of a reason alone.
-const KNOWN: [(&str, &str); 109] = [
+const KNOWN: [(&str, &str); 117] = [
     ("client error (Connect): tcp connect error: ", "detail-no-tcp"),
     ("client error (Connect): tcp connect error", "detail-no-tcp-yet"),
     ("client error (SendRequest): ", "detail-not-sent"),
@@ -120,6 +120,14 @@ const KNOWN: [(&str, &str); 109] = [
     ("permission denied for sequence {}", "detail-pg-sequence"),
     ("permission denied for schema {}", "detail-pg-schema"),
     ("permission denied to create database", "detail-pg-create"),
+    ("cannot execute {} in a read-only transaction", "detail-pg-read-only"),
+    ("the server is read-only: a standby perhaps", "detail-pg-standby"),
+    (": it is gone", "detail-place-gone"),
+    (": it was cut short", "detail-place-short"),
+    (": another file stands there", "detail-place-file"),
+    (": something else was written over it", "detail-place-over"),
+    (": another database was written over it", "detail-place-database"),
+    (": the files beside it (-wal, -shm) are gone or others", "detail-place-log"),
 ];
 
 /// Messages whose reason is the words of the system or of a library, and of nothing else.

@@ -107,10 +107,9 @@ impl SqliteStore {
             .busy_timeout(BUSY_PATIENCE)
             .disable_statement_logging();
         let pool = open_writer(&options).await?;
-        let place = DatabasePlace::of(path);
-        // Later connections of any pool must not create a new database in the place of one that was
-        // deleted.
+        // Later connections must not create a new database in the place of one that was deleted.
         let options = options.create_if_missing(false);
+        let place = DatabasePlace::of(path, &options).await.map_err(sorted("open the SQLite file"))?;
         pool.set_connect_options(options.clone());
         let reading = |connections| pool_options().max_connections(connections);
         let readers = reading(READERS).connect_lazy_with(options.clone());
@@ -174,6 +173,7 @@ impl Store for SqliteStore {
         // removes it.
         self.looks.close().await;
         self.readers.close().await;
+        self.place.close().await;
         self.pool.close().await;
     }
 
@@ -235,6 +235,26 @@ mod tests {
         is_displaced(&store).await?;
         std::fs::rename(&aside, &path)?;
         store.in_place().await?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_deleted_under_the_store_is_noticed() -> Result<()> {
+        for end in ["-wal", "-shm"] {
+            let (_folder, store, path) = store().await?;
+            // None of the pools' connections is open: the log stays for all that.
+            store.looks.close().await;
+            store.readers.close().await;
+            store.pool.close().await;
+            store.place.check(&store.readers).await?;
+            let mut log = path.into_os_string();
+            log.push(end);
+            std::fs::remove_file(&log)?;
+            let error = store.place.check(&store.readers).await.err().context(end)?;
+            assert_eq!(error.fault, Fault::Displaced, "{error}");
+            std::fs::write(&log, "")?;
+            assert!(store.place.check(&store.readers).await.is_err(), "another {end} is taken for the first");
+        }
         Ok(())
     }
 

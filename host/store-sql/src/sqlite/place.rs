@@ -1,8 +1,10 @@
-//! Checks that the database's file is still the one that was opened.
+//! Checks that the database's files are still the ones that were opened.
 //!
 //! An open file outlives its name: a database that is deleted, moved, or replaced under a running
 //! process goes on taking rows, and no reader will ever find them. So what stands at the path is
-//! compared with what stood there when it was opened.
+//! compared with what stood there when it was opened. The same holds for the log beside it, which
+//! has the latest rows: the next process would begin another one, and the two would overwrite each
+//! other's pages.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atlas_store::{Fault, StoreError};
-use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqlitePool};
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::error::sorted;
 
@@ -24,17 +28,29 @@ const HEADER_BYTES: usize = 72;
 /// What the bytes behind the present database may have, by what the pager knows.
 const PAGES_BYTES: &str = "SELECT p.page_count * s.page_size FROM pragma_page_count p, pragma_page_size s";
 
+/// What opens the write-ahead log and its index, for a connection that has not read yet.
+const OPEN_THE_LOG: &str = "SELECT COUNT(*) FROM sqlite_schema";
+
+/// What SQLite appends to the database's name for its write-ahead log and for the log's index.
+const BESIDE: [&str; 2] = ["-wal", "-shm"];
+
 /// The place of an open database.
 #[derive(Clone)]
 pub(super) struct DatabasePlace {
     path: PathBuf,
     known: Arc<Mutex<Known>>,
+    /// A connection that stays open as long as the store. The last connection to be closed removes
+    /// the files beside the database, and those of the pools come and go: while this one is open,
+    /// nothing but an operator removes them. `None` once the store is closed.
+    watcher: Arc<AsyncMutex<Option<SqliteConnection>>>,
 }
 
-/// The file's identity, length and application id at the last check.
+/// The files' identities, and the length and application id of the database at the last check.
 #[derive(Default)]
 struct Known {
     file: Option<FileId>,
+    /// As [`BESIDE`] names them. `None` where there is no such file, as without a log.
+    beside: [Option<FileId>; 2],
     length: u64,
     application_id: [u8; 4],
 }
@@ -57,20 +73,32 @@ enum Found {
 }
 
 impl DatabasePlace {
-    /// Takes note of a file that was opened a moment ago.
-    pub(super) fn of(path: &Path) -> Self {
-        let known = Known { file: id(path), ..Known::default() };
-        Self { path: path.to_owned(), known: Arc::new(Mutex::new(known)) }
+    /// Takes note of a file that was opened a moment ago, with these options.
+    pub(super) async fn of(path: &Path, options: &SqliteConnectOptions) -> Result<Self, sqlx::Error> {
+        let mut watcher = options.connect().await?;
+        sqlx::query(OPEN_THE_LOG).execute(&mut watcher).await?;
+        // The log stands beside the file itself, not beside a link to it.
+        let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let known = Known { file: id(path), beside: BESIDE.map(|end| id(&beside(&whole, end))), ..Known::default() };
+        let watcher = Arc::new(AsyncMutex::new(Some(watcher)));
+        Ok(Self { path: path.to_owned(), known: Arc::new(Mutex::new(known)), watcher })
     }
 
-    /// Fails with [`Fault::Displaced`] if the file is not the one that was opened. The files beside
-    /// it (`-wal`, `-shm`) say nothing: they come and go with the connections of the pool.
+    /// Lets go of the files.
+    pub(super) async fn close(&self) {
+        if let Some(watcher) = self.watcher.lock().await.take() {
+            // An error here is met by the pools' connections too, which write.
+            let _ = watcher.close().await;
+        }
+    }
+
+    /// Fails with [`Fault::Displaced`] if a file is not the one that was opened.
     pub(super) async fn check(&self, readers: &SqlitePool) -> Result<(), StoreError> {
         let place = self.clone();
         let found = tokio::task::spawn_blocking(move || place.look()).await;
         match found {
-            Ok(Found::Same) => Ok(()),
-            Ok(Found::Another(why)) => Err(self.displaced(why)),
+            Ok(Found::Same) => {}
+            Ok(Found::Another(why)) => return Err(self.displaced(why)),
             Ok(Found::Shorter(length)) => {
                 let pages: Result<i64, _> = sqlx::query_scalar(PAGES_BYTES).fetch_one(readers).await;
                 match pages.map_err(sorted("look how long the database is")) {
@@ -80,10 +108,22 @@ impl DatabasePlace {
                     Ok(_) | Err(_) => return Err(self.displaced("it was cut short")),
                 }
                 self.known().length = length;
-                Ok(())
             }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
+        // Not while the store is being closed: then they go, and rightly so.
+        let watcher = self.watcher.lock().await;
+        match watcher.is_some() && !self.look_beside() {
+            true => Err(self.displaced("the files beside it (-wal, -shm) are gone or others")),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the files beside the database are the ones that were there when it was opened.
+    fn look_beside(&self) -> bool {
+        let whole = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let known = self.known().beside;
+        BESIDE.iter().zip(known).all(|(end, was)| was.is_none() || id(&beside(&whole, end)) == was)
     }
 
     fn displaced(&self, why: &str) -> StoreError {
@@ -123,6 +163,12 @@ impl DatabasePlace {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
 }
 
 /// `None`: there is no such file.
