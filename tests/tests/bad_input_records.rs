@@ -266,3 +266,24 @@ async fn a_record_that_the_server_refuses_alone_is_rejected_although_it_calls_th
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn an_existing_dados_raw_that_can_have_no_unique_index_is_named_by_every_command() -> anyhow::Result<()> {
+    let columns = "id BIGSERIAL, cliente_id INTEGER, origem TEXT, payload JSONB, hash_conteudo TEXT, \
+                   data_coleta TIMESTAMP DEFAULT now()";
+    let kinds = [
+        ("is partitioned", format!("CREATE TABLE dados_raw ({columns}) PARTITION BY LIST (cliente_id)")),
+        ("is a view", format!("CREATE TABLE deles ({columns}); CREATE VIEW dados_raw AS SELECT * FROM deles")),
+    ];
+    for (kind, sql) in kinds {
+        let atlas = Atlas::on_postgres().await?;
+        atlas.database.execute(&sql).await?;
+        for command in [&["db", "init"][..], &["doctor"], &["client", "add", "2151", "--token", "-"]] {
+            let said = atlas.run(&[command, &["--lang", "en"]].concat()).await?.expect(3)?;
+            let said = format!("{}{}", said.stdout, said.stderr);
+            assert!(said.contains(&format!("dados_raw {kind}")), "{command:?}: {said}");
+            assert!(said.contains("in a database or schema of its own") && !said.contains("atlas db init"), "{said}");
+        }
+    }
+    Ok(())
+}

@@ -75,6 +75,9 @@ impl Atlas {
             Ok(schema) => schema,
             Err(error) => return findings.push(bad(Failure::store("op-connect", &error).notice)),
         };
+        if let Some(notice) = self.unfit_table().await {
+            return findings.push(bad(notice));
+        }
         if !schema.missing_tables.is_empty() {
             let tables = schema.missing_tables.join(", ");
             return findings.push(warning(notice!("doctor-tables-missing", tables = tables)));
@@ -131,6 +134,15 @@ impl Atlas {
                 }
             }
         }
+    }
+
+    /// What an existing `dados_raw` is, where that is no plain table and cannot be given a unique
+    /// index: no command of ours mends it.
+    pub(super) async fn unfit_table(&self) -> Option<Notice> {
+        self.store().schema().await.ok().filter(|schema| !schema.hash_is_unique)?;
+        let concerns = self.store().concerns().await.ok()?;
+        let kind = concerns.iter().find(|concern| matches!(concern, Concern::Kind(_)))?;
+        Some(of_concern(kind).notice)
     }
 
     /// Triggers, rules, column types and rights of an existing database that keep records out of

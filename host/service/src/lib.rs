@@ -166,8 +166,14 @@ impl Atlas {
     }
 
     async fn initialized(self) -> Result<(Self, InitReport), Failure> {
-        let report = self.store.init().await.map_err(|error| Failure::store("op-init", &error))?;
-        Ok((self, report))
+        match self.store.init().await {
+            Ok(report) => Ok((self, report)),
+            Err(error) => {
+                let unfit = self.unfit_table().await;
+                let failure = Failure::store("op-init", &error);
+                Err(unfit.map_or(failure.clone(), |notice| Failure { notice, ..failure }))
+            }
+        }
     }
 
     /// Ends tidily: once tokens that are being renewed are stored.
