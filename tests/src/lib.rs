@@ -28,6 +28,9 @@ pub const TO: &str = "2025-10-24";
 /// The languages that operators can read.
 pub const LANGUAGES: [&str; 2] = ["pt-BR", "en"];
 
+/// Empties the tables of records and scraps on PostgreSQL, with all that belongs to a scrap.
+pub const EMPTY: &str = "TRUNCATE dados_raw, scraps CASCADE; CHECKPOINT";
+
 /// What of a command's words differs from one run to the next, and what stands for it in a
 /// snapshot.
 pub const FILTERS: [(&str, &str); 10] = [
@@ -54,7 +57,7 @@ macro_rules! assert_said {
     }};
 }
 
-/// A port of this machine that nobody listens on, out of the range from which systems hand out
+/// A port of this machine that nothing listens on, out of the range from which systems hand out
 /// ports by themselves: no other test gets it in the meantime, in this process or in one that was
 /// started right after it.
 pub fn closed_port() -> anyhow::Result<u16> {

@@ -76,3 +76,12 @@ async fn two_clients_with_identical_orders_both_keep_all_of_theirs() -> anyhow::
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_benchmark_of_writing_runs_on_the_tables_as_they_are() -> anyhow::Result<()> {
+    let mut bench = tokio::process::Command::new(atlas_tests::programs()?.join("atlas-bench"));
+    let done = bench.args(["300", "50", "2"]).output().await?;
+    let (told, said) = (String::from_utf8(done.stdout)?, String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && told.contains("| atlas run --batch 1 |"), "{told}{said}");
+    Ok(())
+}

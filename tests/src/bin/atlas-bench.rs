@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use atlas_tests::{Atlas, FROM, Rota, SampleApi, Settings, TO, TOKEN};
+use atlas_tests::{Atlas, EMPTY, FROM, Rota, SampleApi, Settings, TO, TOKEN};
 use sample_api::Prerender;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -124,7 +124,7 @@ fn prepare(api: &SampleApi) -> anyhow::Result<Vec<(String, String)>> {
 
 /// Records a second of one job, on empty tables.
 async fn time(atlas: &Atlas, job: Job, prepared: &Arc<Vec<(String, String)>>) -> anyhow::Result<f64> {
-    atlas.database.execute("TRUNCATE dados_raw, scraps, scrap_cursores, dados_rejeitados; CHECKPOINT").await?;
+    atlas.database.execute(EMPTY).await?;
     let began;
     match job {
         Job::Bare { batch, connections, foreign_key } => {

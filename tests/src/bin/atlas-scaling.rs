@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use atlas_tests::{Atlas, Rota, Running, SampleApi, Settings, TOKEN};
+use atlas_tests::{Atlas, EMPTY, Rota, Running, SampleApi, Settings, TOKEN};
 use sample_api::{Faults, Prerender};
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -107,8 +107,7 @@ fn day(number: u64) -> String {
 /// A fleet stands ready, is given all scraps in one statement, and is timed until the last of them
 /// is done.
 async fn pages_a_second(atlas: &Atlas, pool: &PgPool, processes: u64) -> anyhow::Result<f64> {
-    let empty = "TRUNCATE dados_raw, scraps, scrap_cursores, dados_rejeitados; CHECKPOINT";
-    sqlx::raw_sql(empty).execute(pool).await?;
+    sqlx::raw_sql(EMPTY).execute(pool).await?;
     let mut fleet = Vec::new();
     for _ in 0..processes {
         fleet.push(worker(atlas).await?);
