@@ -11,6 +11,7 @@
 //! - `slices`    what the slices of a divided scrap add up to
 //! - `seal`      secrets at rest
 //! - `tables`, `columns`  our tables, and columns that several statements name
+//! - `migrations`  the files of `migrations/`, embedded
 //! - `error`, `harmless`  what a database says, and whose fault it is
 //! - `verify`    the two queries for people who look for themselves
 //! - `suite`     the tests that both must pass
@@ -23,6 +24,7 @@ mod columns;
 mod brief;
 mod error;
 mod harmless;
+mod migrations;
 mod postgres;
 mod rows;
 mod seal;
@@ -40,9 +42,9 @@ use std::sync::Arc;
 use atlas_model::StoreKey;
 use atlas_store::{Store, StoreError};
 
+pub use self::migrations::{POSTGRES_SQL, SQLITE_SQL};
 pub use self::postgres::PostgresStore;
 pub use self::sqlite::SqliteStore;
-pub use self::tables::{POSTGRES_SQL, SQLITE_SQL};
 pub use self::url::StoreUrl;
 pub use self::verify::{VERIFY_NEWEST, VERIFY_TOTALS};
 

@@ -5,41 +5,42 @@ use atlas_model::{
     PendingCursor, Rejected, Scrap, ScrapState, SweepFacts, cursor_name,
 };
 use atlas_store::{Fault, StoreError};
-use sqlx::FromRow;
 
 use crate::seal::{Column, Place, Sealer};
+use crate::values::row;
 
-#[derive(FromRow)]
-pub(crate) struct ScrapRow {
-    id: i64,
-    cliente_id: i32,
-    rota: String,
-    periodo_inicio: Option<String>,
-    periodo_fim: Option<String>,
-    tamanho_pagina: i32,
-    configuracao: String,
-    estado: String,
-    motivo: Option<String>,
-    varredura: i32,
-    fronteira: i64,
-    paginas: i64,
-    lidos: i64,
-    inseridos: i64,
-    duplicados: i64,
-    reencontrados: i64,
-    rejeitados: i64,
-    total_declarado: Option<i64>,
-    formato_cursor: Option<i64>,
-    conector_versao: Option<String>,
-    conector_sha256: Option<String>,
-    duracao_ms: i64,
-    retomar_em: Option<String>,
-    falhas: i32,
-    fatias: i32,
-    fatia_de: Option<i64>,
-    lote: Option<i32>,
-    tentativas_max: Option<i32>,
-    criado_em: String,
+row! {
+    pub(crate) struct ScrapRow {
+        id: i64,
+        cliente_id: i32,
+        rota: String,
+        periodo_inicio: Option<String>,
+        periodo_fim: Option<String>,
+        tamanho_pagina: i32,
+        configuracao: String,
+        estado: String,
+        motivo: Option<String>,
+        varredura: i32,
+        fronteira: i64,
+        paginas: i64,
+        lidos: i64,
+        inseridos: i64,
+        duplicados: i64,
+        reencontrados: i64,
+        rejeitados: i64,
+        total_declarado: Option<i64>,
+        formato_cursor: Option<i64>,
+        conector_versao: Option<String>,
+        conector_sha256: Option<String>,
+        duracao_ms: i64,
+        retomar_em: Option<String>,
+        falhas: i32,
+        fatias: i32,
+        fatia_de: Option<i64>,
+        lote: Option<i32>,
+        tentativas_max: Option<i32>,
+        criado_em: String,
+    }
 }
 
 impl From<ScrapRow> for Scrap {
@@ -80,13 +81,14 @@ impl From<ScrapRow> for Scrap {
     }
 }
 
-/// What a statement that takes a scrap returns.
-#[derive(FromRow)]
-pub(crate) struct LeaseRow {
-    id: i64,
-    epoca: i64,
-    cliente_id: i32,
-    rota: String,
+row! {
+    /// What a statement that takes a scrap returns.
+    pub(crate) struct LeaseRow {
+        id: i64,
+        epoca: i64,
+        cliente_id: i32,
+        rota: String,
+    }
 }
 
 impl From<LeaseRow> for Lease {
@@ -95,14 +97,15 @@ impl From<LeaseRow> for Lease {
     }
 }
 
-#[derive(FromRow)]
-pub(crate) struct ClientRow {
-    cliente_id: i32,
-    ativo: Option<bool>,
-    api: Option<String>,
-    base_url: Option<String>,
-    propria: Option<bool>,
-    rede_privada: Option<bool>,
+row! {
+    pub(crate) struct ClientRow {
+        cliente_id: i32,
+        ativo: Option<bool>,
+        api: Option<String>,
+        base_url: Option<String>,
+        propria: Option<bool>,
+        rede_privada: Option<bool>,
+    }
 }
 
 /// Whether a client's default serves the API that `ACCESS` was asked for.
@@ -139,11 +142,12 @@ pub(crate) fn group_clients(rows: Vec<ClientRow>, served: Vec<(i32, String)>) ->
     clients
 }
 
-/// A row of `CREDENTIAL`, sealed as it stands.
-#[derive(FromRow)]
-pub(crate) struct CredentialRow {
-    partes: String,
-    acesso: Option<String>,
+row! {
+    /// A row of `CREDENTIAL`, sealed as it stands.
+    pub(crate) struct CredentialRow {
+        partes: String,
+        acesso: Option<String>,
+    }
 }
 
 impl CredentialRow {
@@ -159,22 +163,24 @@ impl CredentialRow {
     }
 }
 
-/// A row of the statements of `SECRETS`.
-#[derive(FromRow)]
-pub(crate) struct SecretRow {
-    pub(crate) cliente_id: i32,
-    pub(crate) api: String,
-    pub(crate) valor: String,
+row! {
+    /// A row of the statements of `SECRETS`.
+    pub(crate) struct SecretRow {
+        pub(crate) cliente_id: i32,
+        pub(crate) api: String,
+        pub(crate) valor: String,
+    }
 }
 
-#[derive(FromRow)]
-pub(crate) struct PendingRow {
-    ordem: i64,
-    cursor_hash: Vec<u8>,
-    cursor: Option<String>,
-    pai_hash: Option<Vec<u8>>,
-    profundidade: i32,
-    iniciado: bool,
+row! {
+    pub(crate) struct PendingRow {
+        ordem: i64,
+        cursor_hash: Vec<u8>,
+        cursor: Option<String>,
+        pai_hash: Option<Vec<u8>>,
+        profundidade: i32,
+        iniciado: bool,
+    }
 }
 
 impl From<PendingRow> for PendingCursor {
@@ -190,13 +196,14 @@ impl From<PendingRow> for PendingCursor {
     }
 }
 
-#[derive(FromRow)]
-pub(crate) struct PageFactsRow {
-    total_declarado: Option<i64>,
-    membros: Option<Vec<u8>>,
-    conteudo: Option<Vec<u8>>,
-    ramos: Option<Vec<u8>>,
-    repeticoes: i32,
+row! {
+    pub(crate) struct PageFactsRow {
+        total_declarado: Option<i64>,
+        membros: Option<Vec<u8>>,
+        conteudo: Option<Vec<u8>>,
+        ramos: Option<Vec<u8>>,
+        repeticoes: i32,
+    }
 }
 
 impl From<PageFactsRow> for PageFacts {
@@ -211,11 +218,12 @@ impl From<PageFactsRow> for PageFacts {
     }
 }
 
-#[derive(FromRow)]
-pub(crate) struct SweepFactsRow {
-    pages: i64,
-    lidos: i64,
-    same_content: i64,
+row! {
+    pub(crate) struct SweepFactsRow {
+        pages: i64,
+        lidos: i64,
+        same_content: i64,
+    }
 }
 
 impl From<SweepFactsRow> for SweepFacts {
@@ -224,20 +232,21 @@ impl From<SweepFactsRow> for SweepFacts {
     }
 }
 
-#[derive(FromRow)]
-pub(crate) struct RejectedRowOut {
-    id: i64,
-    scrap_id: i64,
-    cliente_id: i32,
-    origem: String,
-    cursor: Option<String>,
-    cursor_hash: Vec<u8>,
-    posicao: i64,
-    codigo: String,
-    motivo: String,
-    conteudo: Vec<u8>,
-    criado_em: String,
-    reprocessado_em: Option<String>,
+row! {
+    pub(crate) struct RejectedRowOut {
+        id: i64,
+        scrap_id: i64,
+        cliente_id: i32,
+        origem: String,
+        cursor: Option<String>,
+        cursor_hash: Vec<u8>,
+        posicao: i64,
+        codigo: String,
+        motivo: String,
+        conteudo: Vec<u8>,
+        criado_em: String,
+        reprocessado_em: Option<String>,
+    }
 }
 
 impl From<RejectedRowOut> for Rejected {

@@ -3,35 +3,35 @@
 use std::collections::BTreeMap;
 
 use atlas_model::{Counts, Scrap, ScrapState};
-use sqlx::FromRow;
 
-use crate::values::CountsRow;
+use crate::values::{CountsRow, row};
 
 /// The state of a scrap that its slices make up, as the table has it. No run ever begins or ends
 /// with it.
 pub(crate) const DIVIDED: &str = "dividido";
 
-/// Slices of one scrap that are in one state.
-#[derive(FromRow)]
-pub(crate) struct Slices {
-    fatia_de: i64,
-    estado: String,
-    /// Whether a worker will take them again without an operator.
-    retoma: bool,
-    quantas: i64,
-    fronteira: i64,
-    paginas: i64,
-    #[sqlx(flatten)]
-    counts: CountsRow,
-    total_declarado: Option<i64>,
-    declararam: i64,
-    duracao_ms: i64,
-    motivo: Option<String>,
-    retomar_em: Option<String>,
-    varredura: i32,
-    conector_versao: Option<String>,
-    conector_sha256: Option<String>,
-    conectores: i64,
+row! {
+    /// Slices of one scrap that are in one state.
+    pub(crate) struct Slices {
+        fatia_de: i64,
+        estado: String,
+        /// Whether a worker will take them again without an operator.
+        retoma: bool,
+        quantas: i64,
+        fronteira: i64,
+        paginas: i64,
+        total_declarado: Option<i64>,
+        declararam: i64,
+        duracao_ms: i64,
+        motivo: Option<String>,
+        retomar_em: Option<String>,
+        varredura: i32,
+        conector_versao: Option<String>,
+        conector_sha256: Option<String>,
+        conectores: i64,
+    } + {
+        counts: CountsRow,
+    }
 }
 
 impl Slices {

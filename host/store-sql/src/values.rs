@@ -5,20 +5,70 @@ use atlas_model::{
     AccessRow, ClientUsage, Counts, HistoryPlace, HostRow, LogLine, NewestRow, OddPage, OrigemTotal, PacePoint,
     PageRow, Publication, PublishedFile, QuarantineRow, RawRecord, Schedule, ScrapSums, StepTotal,
 };
-use sqlx::FromRow;
+
+/// Declares a struct that is read from a row of either database: each field from the column of its
+/// name, or the one that `=` gives it, and those behind `+` from the columns of their own. sqlx's
+/// derive does the same, and builds both drivers and SQLite's C source a second time, for the
+/// compiler.
+macro_rules! row {
+    (
+        $(#[$attribute:meta])*
+        $visible:vis struct $row:ident {
+            $($(#[$field_attribute:meta])* $field_visible:vis $field:ident: $type:ty $(= $column:literal)?,)+
+        } $(+ { $($part:ident: $part_type:ty,)+ })?
+    ) => {
+        $(#[$attribute])*
+        $visible struct $row {
+            $($(#[$field_attribute])* $field_visible $field: $type,)+
+            $($($part: $part_type,)+)?
+        }
+
+        impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for $row
+        where
+            &'static str: sqlx::ColumnIndex<R>,
+            $($type: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,)+
+            $($($part_type: sqlx::FromRow<'r, R>,)+)?
+        {
+            fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    $($field: row.try_get($crate::values::column!($field $($column)?))?,)+
+                    $($($part: sqlx::FromRow::from_row(row)?,)+)?
+                })
+            }
+        }
+    };
+}
+
+/// The column of a field.
+macro_rules! column {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $column:literal) => {
+        $column
+    };
+}
+
+pub(crate) use {column, row};
 
 /// Declares the row of a query, and the value that it becomes.
 macro_rules! rows {
-    ($($row:ident => $value:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)+ })+) => {
+    ($(
+        $row:ident => $value:ident {
+            $($field:ident: $type:ty $(= $column:literal)?,)+
+        } $(+ { $($part:ident: $part_type:ty,)+ })?
+    )+) => {
         $(
-            #[derive(Clone, FromRow)]
-            pub(crate) struct $row {
-                $($(#[$attribute])* $field: $type,)+
+            row! {
+                #[derive(Clone)]
+                pub(crate) struct $row {
+                    $($field: $type $(= $column)?,)+
+                } $(+ { $($part: $part_type,)+ })?
             }
 
             impl From<$row> for $value {
                 fn from(row: $row) -> Self {
-                    Self { $($field: row.$field.into(),)+ }
+                    Self { $($field: row.$field.into(),)+ $($($part: row.$part.into(),)+)? }
                 }
             }
         )+
@@ -38,10 +88,10 @@ rows! {
         varredura: i32,
         cursor: Option<String>,
         cursor_hash: Vec<u8>,
-        #[sqlx(flatten)]
-        counts: CountsRow,
         total_declarado: Option<i64>,
         total_da_primeira: Option<i64>,
+    } + {
+        counts: CountsRow,
     }
     OrigemTotalRow => OrigemTotal {
         origem: String,
@@ -58,31 +108,20 @@ rows! {
         hash_conteudo: Option<String>,
     }
     ClientUsageRow => ClientUsage {
-        #[sqlx(rename = "rejeitados")]
-        rejects: i64,
-        #[sqlx(rename = "rejeitados_bytes")]
-        reject_bytes: i64,
-        #[sqlx(rename = "cursores")]
-        cursors: i64,
-        #[sqlx(rename = "cursores_bytes")]
-        cursor_bytes: i64,
-        #[sqlx(rename = "registros")]
-        records: i64,
-        #[sqlx(rename = "registros_bytes")]
-        record_bytes: i64,
+        rejects: i64 = "rejeitados",
+        reject_bytes: i64 = "rejeitados_bytes",
+        cursors: i64 = "cursores",
+        cursor_bytes: i64 = "cursores_bytes",
+        records: i64 = "registros",
+        record_bytes: i64 = "registros_bytes",
     }
     AccessColumns => AccessRow {
         id: i64,
-        #[sqlx(rename = "nome")]
-        name: String,
-        #[sqlx(rename = "escopo")]
-        scope: String,
-        #[sqlx(rename = "expira_em")]
-        expires: Option<i64>,
-        #[sqlx(rename = "visto_em")]
-        seen: Option<i64>,
-        #[sqlx(rename = "criado_em")]
-        created_at: String,
+        name: String = "nome",
+        scope: String = "escopo",
+        expires: Option<i64> = "expira_em",
+        seen: Option<i64> = "visto_em",
+        created_at: String = "criado_em",
     }
     PageColumns => PageRow {
         ordem: i64,
@@ -92,11 +131,11 @@ rows! {
         estado: String,
         iniciado: bool,
         tentativas: i32,
-        #[sqlx(flatten)]
-        counts: CountsRow,
         total_declarado: Option<i64>,
         conector_sha256: Option<String>,
         gravado_em: Option<String>,
+    } + {
+        counts: CountsRow,
     }
     RawRecordRow => RawRecord {
         id: i64,
@@ -153,10 +192,8 @@ rows! {
         criado_em: String,
     }
     PublishedFileRow => PublishedFile {
-        #[sqlx(rename = "componente")]
-        component: Vec<u8>,
-        #[sqlx(rename = "assinatura")]
-        signature: Option<Vec<u8>>,
+        component: Vec<u8> = "componente",
+        signature: Option<Vec<u8>> = "assinatura",
     }
     QuarantineColumns => QuarantineRow {
         sha256: String,
@@ -169,22 +206,14 @@ rows! {
         cliente_id: i32,
         rota: String,
         cron: String,
-        #[sqlx(rename = "fuso")]
-        timezone: String,
-        #[sqlx(rename = "janela_dias")]
-        window_days: Option<i32>,
-        #[sqlx(rename = "tamanho_pagina")]
-        page_size: i32,
-        #[sqlx(rename = "sobrepor")]
-        overlap: bool,
-        #[sqlx(rename = "ativa")]
-        active: bool,
-        #[sqlx(rename = "proxima")]
-        next: i64,
-        #[sqlx(rename = "ultimo_scrap")]
-        last_scrap: Option<i64>,
-        #[sqlx(rename = "ultimo_dia")]
-        last_day: Option<String>,
+        timezone: String = "fuso",
+        window_days: Option<i32> = "janela_dias",
+        page_size: i32 = "tamanho_pagina",
+        overlap: bool = "sobrepor",
+        active: bool = "ativa",
+        next: i64 = "proxima",
+        last_scrap: Option<i64> = "ultimo_scrap",
+        last_day: Option<String> = "ultimo_dia",
     }
 }
 

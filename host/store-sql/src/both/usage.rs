@@ -5,11 +5,10 @@
 use async_trait::async_trait;
 use atlas_model::{ClientUsage, Kept};
 use atlas_store::{StoreError, Usages};
-use sqlx::FromRow;
 
 use super::dialect::{BEGIN, SqlStore};
 use crate::error::sorted;
-use crate::values::ClientUsageRow;
+use crate::values::{ClientUsageRow, row};
 
 const READ: &str = concat!("SELECT ", usage_columns!(), " FROM atlas_uso WHERE cliente_id = $1");
 
@@ -41,12 +40,13 @@ const RECOUNT_RECORDS: &str = concat!(
     usage_columns!()
 );
 
-/// A row of [`ALL`].
-#[derive(FromRow)]
-struct UsageRow {
-    cliente_id: i32,
-    #[sqlx(flatten)]
-    usage: ClientUsageRow,
+row! {
+    /// A row of [`ALL`].
+    struct UsageRow {
+        cliente_id: i32,
+    } + {
+        usage: ClientUsageRow,
+    }
 }
 
 #[async_trait]

@@ -2,26 +2,17 @@
 
 use atlas_model::{InitReport, SchemaStatus};
 use atlas_store::{Fault, StoreError};
-use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::error::{sorted, sorted_index};
-use crate::tables::{self, POSTGRES_SQL};
-
-/// Our own name, for the database may hold another program's migrations under the usual one.
-const MIGRATIONS_TABLE: &str = "atlas_migracoes";
+use crate::migrations::{MIGRATIONS_TABLE, POSTGRES, POSTGRES_SQL, migrator};
+use crate::tables;
 
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pg_index i \
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
      WHERE i.indrelid = to_regclass('dados_raw') AND i.indisunique AND i.indisvalid AND i.indpred IS NULL \
        AND i.indnkeyatts = 1 AND a.attname = 'hash_conteudo')";
-
-fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("../../migrations/postgres");
-    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    migrator
-}
 
 pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     let doing = "create or adopt the tables";
@@ -33,7 +24,7 @@ pub(super) async fn init(pool: &PgPool) -> Result<InitReport, StoreError> {
     // On a connection of its own, closed right after: a migrator that fails keeps its lock as long
     // as it has its connection, and every other host would wait for that.
     let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(pool.connect_options().as_ref().clone());
-    let ran = migrator().run(&own).await;
+    let ran = migrator(POSTGRES).run(&own).await;
     own.close().await;
     if let Err(error) = ran {
         // A role that may write to the tables but not create any is fine when a DBA has made them
@@ -128,7 +119,7 @@ pub(super) async fn status(pool: &PgPool) -> Result<SchemaStatus, StoreError> {
     Ok(SchemaStatus {
         server,
         version,
-        newest: migrator().iter().map(|m| m.version).max().unwrap_or(0),
+        newest: migrator(POSTGRES).iter().map(|m| m.version).max().unwrap_or(0),
         missing_tables,
         hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?,
     })

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use atlas_model::{InitReport, SchemaStatus};
 use atlas_store::{Fault, StoreError};
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::place;
 use crate::error::{sorted, sorted_index};
-use crate::tables::{self, SQLITE_SQL};
-
-/// Our own name, for the file may hold another program's migrations under the usual one.
-const MIGRATIONS_TABLE: &str = "atlas_migracoes";
+use crate::migrations::{MIGRATIONS_TABLE, SQLITE, SQLITE_SQL, migrator};
+use crate::tables;
 
 /// How often the migrations are tried while another process is at them, and the pause between.
 const MIGRATION_TRIES: u32 = 10;
@@ -21,12 +19,6 @@ const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 const HASH_IS_UNIQUE: &str = "SELECT EXISTS (SELECT 1 FROM pragma_index_list('dados_raw') l \
      WHERE l.\"unique\" AND NOT l.partial AND (SELECT COUNT(*) FROM pragma_index_info(l.name)) = 1 \
        AND EXISTS (SELECT 1 FROM pragma_index_info(l.name) WHERE name = 'hash_conteudo'))";
-
-fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("../../migrations/sqlite");
-    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    migrator
-}
 
 pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
     let doing = "create or adopt the tables";
@@ -62,7 +54,7 @@ pub(super) async fn init(pool: &SqlitePool) -> Result<InitReport, StoreError> {
 async fn migrate(pool: &SqlitePool, doing: &'static str) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
-        let error = match migrator().run(pool).await {
+        let error = match migrator(SQLITE).run(pool).await {
             Ok(()) => return Ok(()),
             Err(MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _)) => sorted(doing)(e),
             Err(other) => return Err(StoreError::new(Fault::Schema, doing, other.to_string())),
@@ -126,7 +118,7 @@ pub(super) async fn status(pool: &SqlitePool) -> Result<SchemaStatus, StoreError
     Ok(SchemaStatus {
         server,
         version,
-        newest: migrator().iter().map(|m| m.version).max().unwrap_or(0),
+        newest: migrator(SQLITE).iter().map(|m| m.version).max().unwrap_or(0),
         missing_tables,
         hash_is_unique: sqlx::query_scalar(HASH_IS_UNIQUE).fetch_one(pool).await.map_err(sort())?,
     })
