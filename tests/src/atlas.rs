@@ -149,7 +149,7 @@ impl Atlas {
         self.folder().join("erros_scraps.log")
     }
 
-    /// Makes its folder one that keeps such a file: whoever only looks leaves others as they are.
+    /// Makes its folder one that keeps such a file: commands that only look leave others alone.
     pub fn keep_log(&self) -> anyhow::Result<()> {
         std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         Ok(())
@@ -257,7 +257,7 @@ impl Running {
         let read = async {
             let mut line = Vec::new();
             while line.last() != Some(&b'\n') {
-                // One byte at a time: the rest is for whoever waits for its end.
+                // One byte at a time: the rest is for the caller that waits for its end.
                 let byte = stdout.read_u8().await;
                 line.push(byte.context("it ended without a result")?);
             }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What an element's reference is called in JSON (WebDriver, section 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// What somebody looks at.
+/// A browser window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Screen {
     /// 1280 by 900.

@@ -25,7 +25,7 @@ pub fn version(settings: &str) -> anyhow::Result<Vec<u8>> {
     Ok(component)
 }
 
-/// The same component with another digest: with a custom section more, which nobody reads.
+/// The same component with another digest: with a custom section more, which nothing reads.
 pub fn another(component: &[u8], number: u64) -> Vec<u8> {
     let name = b"another";
     let mut content = vec![u8::try_from(name.len()).unwrap_or(0)];

@@ -241,7 +241,7 @@ async fn follow_guide(sections: &[&str], rota: Rota) -> anyhow::Result<()> {
     let blocks = blocks(GUIDE)?;
     let chosen: Vec<&Block> = blocks.iter().filter(|block| sections.contains(&block.section.as_str())).collect();
     follow(folder.path(), &chosen, &[]).await?;
-    // The sample API gives everybody the same records.
+    // The sample API gives every client the same records.
     let api = SampleApi::start(Settings::default()).await?;
     let served = api.records(CLIENT, rota, FROM, TO)?;
     Database::sqlite(&folder.path().join("atlas.db")).expect_exactly(CLIENT, rota.name(), &served).await

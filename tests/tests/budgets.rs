@@ -56,7 +56,7 @@ async fn a_spent_day_suspends_the_scrap_and_a_worker_goes_on_with_it_the_day_aft
         let shown = atlas.run(&["scrap", "show", "1", "--output", "json"]).await?.expect(0)?;
         let again = "SELECT COUNT(*) FROM scraps WHERE retomar_em IS NOT NULL";
         assert_eq!(atlas.database.number(again).await?, 1, "{}", shown.stdout);
-        // Today nobody takes it.
+        // No worker takes it today.
         atlas.run(&["worker", "--until-empty", "--concurrency", "1"]).await?.expect(0)?;
         assert_eq!(requests(&api), 4);
         // Three midnights.
@@ -74,7 +74,7 @@ async fn a_spent_day_suspends_the_scrap_and_a_worker_goes_on_with_it_the_day_aft
     Ok(())
 }
 
-/// The source refuses a page and asks for two seconds: no page is asked for meanwhile, by anybody.
+/// The source refuses a page and asks for two seconds: no process asks for a page meanwhile.
 #[tokio::test]
 async fn a_source_that_asks_to_be_left_alone_is_and_that_is_said() -> anyhow::Result<()> {
     let mut said = String::new();

@@ -12,7 +12,7 @@ use sample_api::{OAuth, Opens};
 const CLIENT: u32 = 2151;
 /// The API that the test's connector belongs to.
 const API: &str = "teste";
-/// A token with everything in it that somebody may escape.
+/// A token with every character that a source may escape.
 const SECRET: &str = "s3gr/edo+do\"cliente=7%";
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -164,7 +164,7 @@ async fn a_rotating_token_is_renewed_once_for_eight_pages_of_two_processes() -> 
                 atlas.start(&[run.as_slice(), &["--page-size", "5", "--concurrency", "8"]].concat())
             };
             let (first, second) = (start(days[0])?, start(days[1])?);
-            // Both are read at once: one that nobody reads would stop, and perhaps with the lock in
+            // Both are read at once: one that is not read would stop, and perhaps with the lock in
             // its hands.
             let (first, second) = tokio::try_join!(first.finish(), second.finish())?;
             first.expect(0)?;
@@ -182,7 +182,7 @@ async fn a_rotating_token_is_renewed_once_for_eight_pages_of_two_processes() -> 
     Ok(())
 }
 
-/// The token URL belongs to somebody's source, and may be as slow as it likes.
+/// The token URL belongs to a source, and may be as slow as it likes.
 #[tokio::test]
 async fn a_slow_token_url_keeps_no_other_client_waiting() -> anyhow::Result<()> {
     const NEIGHBOUR: u32 = 2152;

@@ -64,7 +64,7 @@ async fn an_api_at_a_private_address_that_nobody_granted_is_refused_at_once() ->
     for lang in LANGUAGES {
         for atlas in Atlas::on_both().await? {
             atlas.register(CLIENT, &api).await?;
-            // As somebody leaves it whose word is no grant.
+            // As an operator leaves it who has granted nothing.
             atlas.database.execute("UPDATE clientes_apis SET rede_privada = FALSE").await?;
             let served = api.served().requests;
             let run = atlas.run_pedido(CLIENT, &["--lang", lang]).await?.expect(3)?;

@@ -334,7 +334,7 @@ async fn attack(case: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A scrap of somebody else's, at a source that does not answer until it is told to: so the process
+/// A scrap of another client, at a source that does not answer until it is told to: so the process
 /// goes on once the others are done.
 struct Holder {
     api: SampleApi,
@@ -375,7 +375,7 @@ async fn memory_of_a_quiet_process(atlas: &Atlas, before: Holder) -> anyhow::Res
 }
 
 /// The least that a process holds within some seconds, in MiB: what is given back is given back
-/// aside. Nobody has to wait for more than is asked for in any case.
+/// aside. No caller waits for more than is asked for in any case.
 async fn least_memory(process: u32) -> anyhow::Result<u64> {
     let mut least = u64::MAX;
     for _ in 0..150 {

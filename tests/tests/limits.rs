@@ -1,5 +1,5 @@
 //! Connectors that take all they can get: each is stopped at a limit that the error names, and
-//! nobody beside them notices.
+//! no scrap beside them notices.
 
 use atlas_tests::{
     Atlas, FROM, Faults, LANGUAGES, Rota, SampleApi, TO, api, assert_said, hostile_connectors, test_guests,

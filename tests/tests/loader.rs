@@ -13,7 +13,7 @@ use tokio::process::Command;
 const CLIENT: u32 = 2151;
 const PEDIDO: [&str; 9] = ["run", "--client", "2151", "--route", "pedido", "--from", FROM, "--to", TO];
 const PASSWORD: &str = "senha da chave";
-/// An empty custom section: the same component to whoever runs it, and another file.
+/// An empty custom section: the same component to the engine, and another file.
 const CUSTOM_SECTION: [u8; 4] = [0, 2, 1, b'x'];
 
 /// An installation with a client, and a folder of connectors that may be tampered with.
@@ -217,7 +217,7 @@ async fn a_route_whose_signers_are_listed_runs_only_what_one_of_them_signed() ->
     let key = make_key(&atlas, "equipe.key").await?;
     let other = make_key(&atlas, "outra.key").await?;
     let keys = |keys: &str| format!("[connector.pedido]\nkeys = [{keys}]\n");
-    // It serves before anybody demands a signature; from then on what was kept of it serves no more
+    // It serves before the settings demand a signature; from then on its kept copy serves no more
     // than the file.
     atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
     write_settings(&atlas, &keys(&format!("\"{other}\", \"{key}\"")))?;
@@ -227,7 +227,7 @@ async fn a_route_whose_signers_are_listed_runs_only_what_one_of_them_signed() ->
     atlas.run_pedido(CLIENT, &[]).await?.expect(0)?;
     atlas.run(&["connector", "verify", "connectors/pedido.wasm"]).await?.expect(0)?;
 
-    // Signed by somebody who is not listed: neither the file nor the version that served may go on.
+    // Signed with a key that is not listed: neither the file nor the version that served may go on.
     write_settings(&atlas, &keys(&format!("\"{other}\"")))?;
     said.push_str(&atlas.run_in_both_languages(&PEDIDO, 7).await?);
     // Altered after it was signed. The version that served goes on, by the signature that was kept
@@ -238,7 +238,7 @@ async fn a_route_whose_signers_are_listed_runs_only_what_one_of_them_signed() ->
     said.push_str(&atlas.run_in_both_languages(&["connector", "inspect", "connectors/pedido.wasm"], 7).await?);
     said.push_str(&atlas.run_in_both_languages(&["connector", "verify", "connectors/pedido.wasm"], 7).await?);
     assert_eq!(atlas.run_pedido(CLIENT, &[]).await?.expect(0)?.json()?["conector"]["sha256"], digest.as_str());
-    // A signature that is a pipe: nobody waits for it.
+    // A signature that is a pipe: the host does not wait for it.
     let signature = folder.join("pedido.wasm.minisig");
     std::fs::remove_file(&signature)?;
     ensure!(Command::new("mkfifo").arg(&signature).status().await?.success());
@@ -278,7 +278,7 @@ async fn signing_says_what_it_lacks() -> anyhow::Result<()> {
     assert_said!(said);
     assert!(!folder.join("texto.wasm.minisig").exists());
 
-    // A password comes from standard input as well, and the secret key is nobody else's to read.
+    // A password comes from standard input as well, and no other user may read the secret key.
     atlas.unset("ATLAS_SIGNING_PASSWORD");
     write_settings(&atlas, "")?;
     atlas.run_with_input(&sign, &format!("{PASSWORD}\n")).await?.expect(0)?;

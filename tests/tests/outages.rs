@@ -86,7 +86,7 @@ async fn what_the_database_lacks_for_a_while_costs_time_and_nothing_else() -> an
             ensure!(began.elapsed() < Duration::from_secs(60), "{}: it does not begin", outage.name);
         }
         apply(&pool, outage.begin).await?;
-        // It says what it waits for, and goes on waiting. Of a deadlock nobody is told: the same
+        // It says what it waits for, and goes on waiting. A deadlock is not said: the same
         // again will do.
         if outage.is_told {
             running.until_it_says("The database did not answer").await?;

@@ -39,7 +39,7 @@ async fn a_schedule_that_is_due_is_run_once_by_whichever_worker_comes_and_asks_f
         // The day after, for what the last one could not have seen.
         atlas.database.execute("UPDATE scraps SET periodo_fim = '2025-10-20'").await?;
         atlas.database.execute("UPDATE atlas_agendas SET proxima = 1000, janela_dias = 1").await?;
-        // One that makes no sense, by somebody's SQL, keeps no other from its time.
+        // A malformed one, inserted by hand, keeps no other from its time.
         let odd = "INSERT INTO atlas_agendas (cliente_id, rota, cron, fuso, janela_dias, proxima) \
                    VALUES (2151, 'pedido', 'nunca', 'UTC', 1, 1)";
         atlas.database.execute(odd).await?;

@@ -87,7 +87,7 @@ async fn a_worker_runs_what_is_in_the_queue() -> anyhow::Result<()> {
         assert!(done.stderr.contains("Worker ready") && done.stderr.contains("Worker ended"), "{}", done.stderr);
         expect_whole(&atlas, &api, 1..=3).await?;
         assert_eq!(atlas.database.number("SELECT COUNT(*) FROM atlas_hosts").await?, 0);
-        // What somebody inserts is a scrap like any other, its first page made when it is taken.
+        // A row inserted by hand is a scrap like any other, its first page made when it is taken.
         atlas
             .database
             .execute(

@@ -153,7 +153,7 @@ limits! {
         /// Memory of all guests together, not counting the first 16 MiB of each; one client or
         /// connector may have half of it. A page that would take more fails, and is tried again.
         host_guests: usize = 2048 * MIB => 1024 * GIB,
-        /// Bodies in flight, the whole host; whoever reads past it waits.
+        /// Bodies in flight, the whole host; a read past it waits.
         host_bodies: usize = 512 * MIB => 1024 * GIB,
         /// A component's file.
         component_bytes: usize = 64 * MIB => GIB,

@@ -142,7 +142,7 @@ mod tests {
             let look = Look::at(&before, &now, false);
             assert_eq!((look.moved, look.differs), (true, differs));
         }
-        // One that was emptied has moved as well: nobody said that it would be.
+        // A source that was emptied has moved as well: it did not say that it would be.
         assert!(Look::at(&page(None, 1, &[], false), &facts(None, 0, &[], false, false), true).moved);
     }
 
@@ -167,7 +167,7 @@ mod tests {
         // What it hands out by now is new, and read to its end.
         let more = Look::at(&before, &page(Some(2), 2, &[], true), false);
         assert!(more.moved && more.handed_out);
-        // With pages beside the acknowledgments, nobody knows that all of it was handed out.
+        // With pages beside the acknowledgments, nothing says that all of it was handed out.
         assert!(Look::at(&page(None, 1, &["2"], true), &left, true).moved);
     }
 }

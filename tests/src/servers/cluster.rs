@@ -43,8 +43,8 @@ impl Cluster {
         let from = format!("host=127.0.0.1 port={} user=postgres application_name={STANDBY}", primary.port);
         let copy = ["--pgdata=data", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname", &from];
         execute(command(&programs.join("pg_basebackup"), data.path())?.args(copy), data.path()).await?;
-        // Copied from a primary that waits for nobody: once promoted, the standby does not wait for
-        // one that is not there.
+        // Copied from a primary that waits for no standby: once promoted, this one does not wait
+        // for another that is not there.
         let standby = Server::start(data, &programs).await?;
         let database = primary.database();
         database.execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'")).await?;

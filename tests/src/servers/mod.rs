@@ -1,6 +1,6 @@
 //! Servers of a test's own, which it may kill: what stands between Atlas and its database, and
 //! databases that follow each other. None outlives the test. PgBouncer and PostgreSQL do not run as
-//! root; where we do, they run as somebody else.
+//! root; where we do, they run as another user.
 //!
 //! - `bouncer`     PgBouncer
 //! - `balancer`    HAProxy
@@ -45,7 +45,7 @@ fn find(name: &str, package: &str) -> anyhow::Result<PathBuf> {
     found.with_context(|| format!("this test needs {name}: install it (Debian: apt-get install {package})"))
 }
 
-/// Somebody whom PostgreSQL and PgBouncer run for: the user and the group, if it is not ourselves.
+/// The user and the group that PostgreSQL and PgBouncer run as, if not as ourselves.
 fn owner() -> anyhow::Result<Option<(u32, u32)>> {
     let id = |arguments: &[&str]| {
         let told = std::process::Command::new("id").args(arguments).stderr(Stdio::null()).output()?;

@@ -38,7 +38,7 @@ const PAIRS: &str = "SELECT d.cliente_id, (d.payload->>'seq')::bigint / 2 AS par
        AND d.payload->>'data' BETWEEN s.periodo_inicio AND s.periodo_fim) \
      GROUP BY 1, 2 HAVING SUM((d.payload->>'valor')::numeric) <> 0 LIMIT 5";
 
-/// Scraps that nothing takes again by itself, and that nobody has paused or cancelled.
+/// Scraps that nothing takes again by itself, and that were neither paused nor cancelled.
 const GIVEN_UP: &str = "SELECT id, estado, COALESCE(motivo, '') FROM scraps \
      WHERE estado IN ('falhou', 'token_recusado', 'concluido_com_ressalva') \
        OR estado IN ('interrompido', 'suspenso') AND retomar_em IS NULL LIMIT 1";
@@ -168,7 +168,7 @@ impl Oracle {
         left.fetch_one(&self.pool).await.is_ok_and(|left: i64| left == 0)
     }
 
-    /// What is not done, for whoever has to find out why.
+    /// What is not done, for the reader who has to find out why.
     pub(super) async fn left(&self) -> String {
         let left = "SELECT id || ' ' || estado || ' ' || COALESCE(motivo, '') FROM scraps WHERE estado <> 'concluido' LIMIT 10";
         let left: Result<Vec<String>, _> = sqlx::query_scalar(left).fetch_all(&self.pool).await;

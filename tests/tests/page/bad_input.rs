@@ -71,7 +71,7 @@ async fn two_people_cancel_the_same_scrap_and_both_see_what_became_of_it() -> an
         visit.until_state("cancelado").await?;
         other.until("return document.querySelector('#scrap')?.dataset.state === 'cancelado'", json!([])).await?;
         other.until_it_reads(".badge", visit.say("cancelado", "cancelled")).await?;
-        // Whoever comes later still has the question open, and is told that there is nothing to
+        // A visitor who comes later has the question open still, and reads that there is nothing to
         // cancel.
         visit.press("Retomar", "Resume").await?;
         visit.until_state("executando").await?;

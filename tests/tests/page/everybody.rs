@@ -1,4 +1,4 @@
-//! Every page, for everybody: with axe-core, in both colours, and as pictures to look at.
+//! Every page, for every reader: with axe-core, in both colours, and as pictures to look at.
 
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@
 //! of nothing and ask no other host for anything; pictures of all pages are left in
 //! `target/page-screenshots/`.
 //!
-//! - `visit`     somebody in front of the page
+//! - `visit`     a visitor: server, browser, language, screen
 //! - `flows`     what they come to do
 //! - `bad_input` what cannot be right
 //! - `everybody` every page, with axe-core

@@ -1,4 +1,4 @@
-//! Somebody in front of the page: a server of their own, a browser, a language, a screen.
+//! A visitor of the page: a server of their own, a browser, a language, a screen.
 
 use anyhow::Context;
 use atlas_tests::browser::{Browser, Screen};
@@ -13,7 +13,7 @@ pub(crate) fn readers() -> impl Iterator<Item = (&'static str, Screen)> {
     LANGUAGES.into_iter().flat_map(|lang| [(lang, Screen::Phone), (lang, Screen::Desk)])
 }
 
-/// Somebody who is signed in.
+/// A visitor who is signed in.
 pub(crate) struct Visit {
     pub(crate) atlas: Atlas,
     pub(crate) api: SampleApi,

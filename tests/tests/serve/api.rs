@@ -45,7 +45,7 @@ async fn the_same_request_under_one_key_is_done_once_however_often_it_is_sent() 
             program.send(Method::POST, "/scraps/preview", &paused(CLIENT)).header("idempotency-key", "a key");
         assert_eq!(elsewhere.send().await?.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scraps").await?, 1);
-        // Somebody else's key is somebody else's.
+        // Another access's key is another key.
         assert_eq!(create(&other, "a key", &paused(CLIENT)).await?.status(), StatusCode::CREATED);
         assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scraps").await?, 2);
         // What was refused is refused in the same words.

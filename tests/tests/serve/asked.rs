@@ -279,7 +279,7 @@ async fn a_day_is_the_readers_and_what_is_shown_filtered_and_exported_agrees() -
             ensure!(last.contains(&shown.replace(' ', "T")), "{zone}: {last}");
         }
         server.stop().await?;
-        // One that the operator chose is everybody's, on the command line too.
+        // The operator's choice holds for all, on the command line too.
         let server = Server::start(&atlas, &["--timezone", "America/Sao_Paulo"]).await?;
         let (browser, program) = (server.browser().await?, server.program(&atlas, true).await?);
         let cookie = browser.cookie.as_ref().map(|cookie| format!("{cookie}; atlas_fuso=UTC"));

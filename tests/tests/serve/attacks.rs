@@ -213,7 +213,7 @@ async fn nobody_is_sent_elsewhere_and_no_button_does_what_another_pages_does() -
             ensure!(answer.status().is_client_error(), "{route}: {}", answer.status());
         }
     }
-    // A session that somebody else chose is none.
+    // A session that an attacker chose is none.
     browser.cookie = Some("atlas_sessao=chosen-by-somebody-else".to_owned());
     assert_eq!(browser.get("/scraps").await?.status(), StatusCode::SEE_OTHER);
     let browser = server.another_browser(&atlas).await?;
@@ -483,7 +483,7 @@ async fn no_secret_is_in_a_page_an_answer_an_event_a_log_or_a_journal() -> anyho
             ensure!(at.is_none(), "{secret} is shown: …{}", at.unwrap_or_default());
             ensure!(!said.contains(&encoded(secret)), "{secret} is shown, encoded");
         }
-        // Of what lets somebody in, the database has only what it was turned into.
+        // Of tokens and passwords the database has only what they were turned into.
         let kept = "SELECT COUNT(*) FROM atlas_acessos WHERE segredo";
         for secret in [&key, &bearer, &session] {
             assert_eq!(atlas.database.number(&format!("{kept} LIKE '%{secret}%'")).await?, 0);
@@ -497,7 +497,7 @@ async fn statuses(server: &Server, said: &str) -> anyhow::Result<Vec<String>> {
     let mut stream = TcpStream::connect(server.address()).await?;
     stream.write_all(said.replace("HOST", server.address()).as_bytes()).await?;
     let mut answers = Vec::new();
-    // Whoever refuses may close before all of it was read.
+    // A server that refuses may close before it has read all of the request.
     let _ = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answers)).await.context("no end")?;
     let answers = String::from_utf8_lossy(&answers).into_owned();
     let heads = answers.match_indices("HTTP/1.1 ").filter_map(|(at, _)| answers.get(at + 9..at + 12));

@@ -100,7 +100,7 @@ impl Server {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// Somebody of whom nothing is known.
+    /// A caller without an access.
     pub(crate) fn stranger(&self) -> anyhow::Result<Caller> {
         Caller::new(&self.url)
     }
@@ -146,7 +146,7 @@ pub(crate) async fn token(atlas: &Atlas, full: bool) -> anyhow::Result<(i64, Str
     Ok((added.number("id")?, added.text("token")?))
 }
 
-/// Somebody who asks.
+/// A caller of the API.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) client: Client,
@@ -252,7 +252,7 @@ impl Caller {
     }
 }
 
-/// A client that follows nobody and takes no proxy.
+/// An HTTP client that follows no redirect and takes no proxy.
 pub(crate) fn client() -> reqwest::ClientBuilder {
     // The first one counts.
     let _ = rustls::crypto::ring::default_provider().install_default();

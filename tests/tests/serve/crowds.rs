@@ -109,7 +109,7 @@ async fn thousands_of_connections_hinder_no_scrap_and_are_gone_in_a_while() -> a
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(atlas.database.number("SELECT COUNT(*) FROM scrap_cursores WHERE tentativas > 1").await?, 0);
-        // Those who say nothing are let go, and somebody else has room.
+        // Silent connections are closed, and another caller has room.
         loop {
             if server.stranger()?.get("/healthz").await.is_ok_and(|answer| answer.status() == StatusCode::OK) {
                 break;

@@ -102,7 +102,7 @@ async fn try_it(atlas: Atlas, base_url: String) -> anyhow::Result<()> {
             "--checks",
             "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
         ])
-        // Events have no end, and what it tries goes to no address that somebody made up.
+        // Events have no end, and what it tries goes to no invented address.
         .args(["--exclude-path", "/events", "--exclude-path", "/scraps/try"])
         .args([
             "--phases",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Caller, Server, client, header, scrap, session_cookie, token};
 
-/// Every page that somebody who is signed in can look at.
+/// Every page that a signed-in visitor can look at.
 pub(crate) const PAGES: [&str; 26] = [
     "/scraps",
     "/scraps/novo",
@@ -291,7 +291,7 @@ async fn what_another_page_sends_changes_nothing() -> anyhow::Result<()> {
             let answer = browser.send(method.clone(), "/scraps", &body).header(name, value).send().await?;
             assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{method} {name}: {value}");
         }
-        // Nor does it sign anybody in, or guess.
+        // Nor does it sign the caller in, or guess.
         let answer = server.stranger()?.form("/entrar", "senha=x").header(name, value).send().await?;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     }
@@ -339,7 +339,7 @@ async fn who_guesses_the_password_waits_longer_each_time_and_who_knows_it_is_let
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{n}");
         assert!(!answer.text().await?.contains(&format!("guess{n}")));
     }
-    // Be it the right one: while somebody waits, nothing is tried.
+    // Even the right one: while a caller waits, no password is tried.
     let answer = stranger.form("/entrar", right).send().await?;
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     tokio::time::sleep(Duration::from_millis(1_100)).await;

@@ -167,7 +167,7 @@ async fn metrics_are_prometheus_and_count_what_happened() -> anyhow::Result<()> 
         assert_eq!(value("atlas_page_seconds_count")?, number("paginas")?);
         assert_eq!(value("atlas_scraps{state=\"concluido\"}")?, 1.0);
         assert_eq!(value("atlas_runs_total{state=\"concluido\"}")?, 1.0);
-        // Nobody's name or number: only routes.
+        // No client's name or number: only routes.
         ensure!(!text.contains("2151"), "{text}");
         assert_eq!(stranger.page("/healthz").await?, "ok\n");
         assert_eq!(stranger.page("/readyz").await?, "ready\n");

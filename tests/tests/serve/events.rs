@@ -1,4 +1,4 @@
-//! What listeners are told: everything, in order, without gaps, whoever runs the scraps.
+//! Events: all of them, in order, without gaps, whichever process runs the scraps.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ impl Listener {
                 let event = event.to_owned();
                 self.text = rest.to_owned();
                 let of = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_start);
-                // A comment, so that nobody takes the connection for dead.
+                // A comment, so that no proxy takes the connection for dead.
                 let Some(id) = of("id:") else { continue };
                 let (process, number) = id.split_once('-').with_context(|| event.clone())?;
                 return Ok(Some(Told {
@@ -215,7 +215,7 @@ async fn who_comes_back_is_told_what_they_missed_and_who_cannot_be_is_told_so() 
     let mut one = Listener::open(&program, &format!("?scrap_id={second}"), Some(&id(&seen))).await?;
     let told = one.until(&BTreeMap::from([(second, "concluido")])).await?;
     assert!(told[1..].iter().all(|told| told.data["id"] == second || told.data["scrap_id"] == second), "{told:?}");
-    // Places that nobody knows.
+    // Places that the journal does not have.
     let ahead = format!("{}-{}", seen.process, u64::MAX - 1);
     for unknown in ["00000000-1", "x", "", "-", &ahead, "ffffffffffffffff-1", "\u{e9}"] {
         let mut listener = Listener::open(&program, "", Some(unknown)).await?;
@@ -252,7 +252,7 @@ async fn what_another_process_runs_is_told_too() -> anyhow::Result<()> {
             told.iter().filter(|told| told.data["id"] == of).filter_map(|told| told.data["lidos"].as_i64()).collect();
         ensure!(reads.windows(2).all(|two| two[0] <= two[1]) && reads.last() == Some(&200), "{reads:?}");
         ensure!(reads.len() >= 3, "it is told of while it runs: {reads:?}");
-        // Divided, and over before anybody looks twice.
+        // Divided, and over before the second look.
         api.set_faults(Faults::default())?;
         let ran = atlas.run(&[
             "run", "--client", "2", "--route", "pedido", "--from", FROM, "--to", TO, "--slice", "1d", "--output",

@@ -14,7 +14,7 @@ use crate::client::{Server, token};
 const CLIENT: u32 = 2151;
 /// Records of four megabytes each, and as many that were rejected.
 const LARGE: u32 = 40;
-/// What a server may have in memory beyond what it began with, whoever asks for those.
+/// What a server may have in memory beyond what it began with, whichever caller asks.
 const MEMORY_MAX_KIB: u64 = 300 * 1024;
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn an_export_is_broken_off_when_its_token_is_revoked() -> anyhow::Result<(
     let mut taken = export.chunk().await?.context("it begins")?.len();
     atlas.run(&["access", "token", "revoke", &id.to_string()]).await?.expect(0)?;
     tokio::time::sleep(Duration::from_secs(6)).await;
-    // Broken off, so that nobody takes it for the whole.
+    // Broken off, so that no reader takes it for the whole.
     let broken = loop {
         match export.chunk().await {
             Ok(Some(more)) => taken += more.len(),
@@ -207,7 +207,7 @@ async fn who_reads_slowly_is_not_cut_off() -> anyhow::Result<()> {
         server.address()
     );
     stream.write_all(ask.as_bytes()).await?;
-    // 40 kB a second, for longer than somebody may take nothing at all.
+    // 40 kB a second, for longer than a reader may take nothing at all.
     let (began, mut taken, mut chunk) = (Instant::now(), 0, vec![0; 4_000]);
     while began.elapsed() < Duration::from_secs(75) {
         let read = stream.read(&mut chunk).await?;

@@ -50,7 +50,7 @@ pub(crate) enum ScrapCommand {
         #[arg(long, alias = "fila")]
         queue: bool,
     },
-    /// Go on with scraps that were left, side by side; whoever still runs one loses it
+    /// Go on with scraps that were left, side by side; a process that still runs one loses it
     #[command(alias = "retomar", after_help = "Example: atlas scrap resume 7 8 9")]
     Resume {
         /// The scraps' ids
@@ -67,14 +67,14 @@ pub(crate) enum ScrapCommand {
         #[arg(required = true)]
         ids: Vec<i64>,
     },
-    /// Pause scraps, whoever runs them: what was read is written
+    /// Pause scraps, whichever process runs them: what was read is written
     #[command(alias = "pausar", after_help = "Example: atlas scrap pause 7")]
     Pause {
         /// The scraps' ids
         #[arg(required = true)]
         ids: Vec<i64>,
     },
-    /// Cancel a scrap, whoever runs it
+    /// Cancel a scrap, whichever process runs it
     #[command(alias = "cancelar", after_help = "Example: atlas scrap cancel 7")]
     Cancel {
         /// The scrap's id

@@ -147,7 +147,7 @@ async fn as_many_pages_at_once_as_there_are_slots_on_all_hosts_together() {
     let third = tokio::time::timeout(Duration::from_secs(10), third).await;
     assert!(third.is_ok_and(|admitted| admitted.is_ok_and(|admitted| admitted)));
     drop(second);
-    // Of a host that is not seen any more the slots are anybody's.
+    // The slots of a host that is not seen any more are free for all.
     let left = two.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     ground.store.leave("dois").await.unwrap_or_else(|e| panic!("{e}"));
     for _ in 0..2 {

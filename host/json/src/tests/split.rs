@@ -136,7 +136,7 @@ fn a_key_on_the_way_that_stands_twice_is_refused() {
     assert!(not_json(r#"{"data":[1],"data":7}"#, "/data"));
     assert!(found(r#"{"a":{"b":1},"a":{"c":2}}"#, "/a/b").is_err());
     assert!(found(r#"{"a":{"b":1,"b":2}}"#, "/a/b").is_err());
-    // Beside the way it is nobody's business, nor the same name in another object.
+    // Beside the path it is of no concern, nor the same name in another object.
     assert_eq!(found(r#"{"x":1,"a":{"b":3},"x":{"b":4}}"#, "/a/b"), Ok(Some("3")));
     assert_eq!(found(r#"{"a":{"a":{"a":1}}}"#, "/a/a/a"), Ok(Some("1")));
 }

@@ -155,7 +155,7 @@ async fn a_lock_whose_time_is_over_keeps_nothing(ground: &Ground) -> Result<()> 
     frozen.release().await;
     next.keep(&parts("refresh_token=do-segundo")?, &access_token("dois")).await?;
     assert_eq!(held(ground.store.as_ref(), 1).await?, ("refresh_token=do-segundo".to_owned(), Some("dois".to_owned())));
-    // What was kept is kept once: somebody may have set another meanwhile.
+    // A kept credential is kept once: an operator may have set another meanwhile.
     let twice = next.keep(&parts("refresh_token=do-segundo")?, &access_token("dois")).await;
     assert_eq!(fault(twice), Some(Fault::Collision));
     Ok(())
@@ -189,7 +189,7 @@ async fn a_credential_that_is_replaced_is_not_overwritten_by_a_renewal(ground: &
     Ok(())
 }
 
-/// As somebody's slow token URL would have it.
+/// The time that a slow token URL takes.
 async fn any_number_of_locks_hold_nobody_else_up(ground: &Ground) -> Result<()> {
     let mut locks = Vec::new();
     for cliente_id in 1..=20 {

@@ -35,7 +35,7 @@ async fn a_begin_mark_stays(ground: &Ground) -> Result<()> {
     store.ledger(&lease, &[], &[done(page(0, None), &["a", "b"])]).await?;
     let receipt = store.ledger(&lease, &[page(0, Some("b"))], &[]).await?;
     assert_eq!((receipt.frontier, receipt.pages), (2, 1));
-    // Again, and for a page that nobody knows.
+    // Again, and for a page that is not in the table.
     store.ledger(&lease, &[page(0, Some("b")), page(0, Some("unknown"))], &[]).await?;
     let again = ground.another().await?;
     let lease = again.claim(lease.scrap_id, &stamp("2"), HOST).await?;
@@ -123,7 +123,7 @@ async fn a_checkpoint_repeated_after_later_ones_changes_nothing(ground: &Ground)
     let receipt = store.ledger(&lease, &[], &[root]).await?;
     assert_eq!((receipt.frontier, receipt.pages), (1, 2));
     assert_eq!(ground.read(lease.scrap_id).await?, scrap);
-    // A page that is done comes back into the frontier for nobody.
+    // A page that is done never comes back into the frontier.
     assert_eq!(ground.frontier(&lease, 0).await?, ["b"]);
     Ok(())
 }

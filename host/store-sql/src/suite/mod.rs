@@ -35,7 +35,6 @@ use atlas_model::*;
 use atlas_store::{Fault, Store, StoreError};
 
 use self::database::Database;
-use crate::tables::{POSTGRES_SQL, SQLITE_SQL};
 use crate::{StoreUrl, open};
 
 /// The client and the route of [`Ground::lease`].

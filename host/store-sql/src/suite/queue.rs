@@ -331,7 +331,7 @@ async fn a_scrap_that_runs_is_paused_by_asking_and_any_other_at_once(ground: &Gr
     assert_eq!(ground.read(ids[1]).await?.state, ScrapState::Pausado);
     assert_eq!(ground.read(ids[1]).await?.reason.as_deref(), Some("[]"));
     assert_eq!(store.pause(99, "[]").await?, Asked::Refused);
-    // Whoever runs it dies before it does as it was asked.
+    // The worker that runs it dies before it does as it was asked.
     let dead = host("morto");
     dead.beat(store, LONG).await?;
     assert!(dead.lease(store).await?.is_some());

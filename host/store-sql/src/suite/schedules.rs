@@ -1,4 +1,4 @@
-//! Schedules: each moment makes one scrap, whoever looks.
+//! Schedules: each moment makes one scrap, whichever host looks.
 
 use anyhow::Result;
 

@@ -158,15 +158,6 @@ async fn a_default_of_before_serves_the_routes_that_its_client_had(ground: &Grou
     Ok(())
 }
 
-#[test]
-fn the_sql_that_is_given_out_is_every_migration() {
-    let postgres = sqlx::migrate!("../../migrations/postgres");
-    let sqlite = sqlx::migrate!("../../migrations/sqlite");
-    for (migrator, sql) in [(&postgres, POSTGRES_SQL), (&sqlite, SQLITE_SQL)] {
-        assert!(migrator.iter().all(|migration| sql.contains(migration.sql.as_str())));
-    }
-}
-
 async fn a_missing_hash_index_is_created(ground: &Ground) -> Result<()> {
     ground.database.execute_either(WITHOUT_INDEX[0], WITHOUT_INDEX[1]).await?;
     ground

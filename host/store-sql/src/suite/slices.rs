@@ -42,7 +42,7 @@ async fn a_scrap_that_is_divided_is_never_taken_but_its_slices_are_and_is_what_t
     assert_eq!(read.period, divided().period);
     let listed: Vec<i64> = store.scraps(&ScrapFilter::default(), 10).await?.iter().map(|scrap| scrap.id).collect();
     assert_eq!(listed, [whole]);
-    // By nobody, in no way.
+    // No run may take it, in no way.
     assert_eq!(fault(store.claim(whole, &stamp("1"), HOST).await), Some(Fault::Missing));
     assert_eq!(store.pause(whole, "[]").await?, Asked::Refused);
     assert_eq!(store.requeue(whole).await?, Asked::Refused);

@@ -17,7 +17,7 @@ type Held = (Parts, Option<AccessToken>);
 struct Memory {
     held: Mutex<Held>,
     failures: Mutex<u32>,
-    /// Whether somebody had it and was not heard of again.
+    /// Whether a process held it and was not heard of again.
     abandoned: AtomicBool,
 }
 
@@ -308,7 +308,7 @@ async fn a_credential_that_was_replaced_has_a_session_of_its_own() {
     // What the session replaced itself is its own.
     second.learn_parts(&parts("https://erp.example/token", "renova-da-conta-b-2"));
     assert!(Arc::ptr_eq(&second, &read("renova-da-conta-b-2", "acesso-da-conta-b-2")));
-    // The first one is still somebody's; when it is nobody's any more, it goes.
+    // The first one is still held; it goes when its last holder lets go.
     assert_eq!(lock(&sessions.0).values().flatten().count(), 2);
     drop(first);
     assert!(Arc::ptr_eq(&second, &read("renova-da-conta-b-2", "acesso-da-conta-b-2")));

@@ -161,7 +161,7 @@ async fn cut(batch: usize) -> Result<usize> {
     let before = std::fs::read(&file)?;
     ensure!(!log.exists(), "something of the log is left");
 
-    // As long as somebody reads what was there before, the log does not go into the file.
+    // As long as a reader holds an earlier snapshot, the log does not go into the file.
     let mut reader = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await?;
     let mut reading = reader.begin().await?;
     let _: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM dados_raw").fetch_one(&mut *reading).await?;
