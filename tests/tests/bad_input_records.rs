@@ -278,7 +278,7 @@ async fn an_existing_dados_raw_that_can_have_no_unique_index_is_named_by_every_c
     for (kind, sql) in kinds {
         let atlas = Atlas::on_postgres().await?;
         atlas.database.execute(&sql).await?;
-        for command in [&["db", "init"][..], &["doctor"], &["client", "add", "2151", "--token", "-"]] {
+        for command in [&["db", "init"][..], &["doctor"], &["scrap", "list"]] {
             let said = atlas.run(&[command, &["--lang", "en"]].concat()).await?.expect(3)?;
             let said = format!("{}{}", said.stdout, said.stderr);
             assert!(said.contains(&format!("dados_raw {kind}")), "{command:?}: {said}");
