@@ -34,8 +34,8 @@ pub fn encode_component(module: &[u8]) -> Result<Vec<u8>, EncodeError> {
         [0, b'a', b's', b'm', _, _, 1, 0, ..] => return Err(EncodeError::Component),
         _ => return Err(EncodeError::NotWasm),
     }
-    let mut encoder = ComponentEncoder::default();
-    let component = encoder.validate(true).module(module).and_then(|encoder| encoder.encode());
+    let encoder = ComponentEncoder::default().validate(true).module(module);
+    let component = encoder.and_then(|mut encoder| encoder.encode());
     component.map_err(|error| EncodeError::Module(format!("{error:#}")))
 }
 
