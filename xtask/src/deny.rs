@@ -13,9 +13,10 @@ pub(crate) fn run(advisories: bool) -> Result<()> {
     let path = std::env::join_paths(folders).context("a folder in PATH that cannot stand there")?;
     if !answers(cargo(["deny", "--version"]).env("PATH", &path)) {
         step("cargo-deny is not here: it is installed into target/tools, which takes some minutes, once");
-        execute(
-            cargo(["install", "--quiet", "--locked", "cargo-deny", "--root"]).arg(&own).env_remove("CARGO_TARGET_DIR"),
-        )?;
+        let mut install = cargo(["install", "--quiet", "--locked", "--debug", "cargo-deny", "--root"]);
+        // It runs for seconds, and optimised it takes minutes to build.
+        install.arg(&own).env("CARGO_PROFILE_DEV_DEBUG", "false").env_remove("CARGO_TARGET_DIR");
+        execute(&mut install)?;
     }
     let mut check = cargo(["deny", "--log-level", "error", "check", "licenses", "bans", "sources"]);
     if advisories {
