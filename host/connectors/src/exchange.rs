@@ -11,6 +11,7 @@ use atlas_http::{Answer, Endpoint, HttpClient, PageMeter, Request, SendError};
 use atlas_model::Limits;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::child::RemoteLine;
 use super::flight::CallKind;
@@ -116,10 +117,11 @@ impl GuestHttp {
                 make_room(recording, size);
                 let asked = recording.is_some().then(|| request.clone());
                 let (client, endpoint, mut meter) = (client.clone(), endpoint.clone(), std::mem::take(&mut self.meter));
-                let sending = host.spawn(async move {
+                let sending = async move {
                     let answer = client.send(&endpoint, &mut meter, request).await;
                     (answer, meter)
-                });
+                };
+                let sending = host.spawn(sending.in_current_span());
                 let (answer, meter) = match AbortOnDropHandle::new(sending).await {
                     Ok(sent) => sent,
                     Err(lost) => return Err(SendError::Interrupted(lost.to_string())),

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use wasmtime::Store;
 
 use super::bindings::atlas::connector::types as wit;
@@ -443,7 +444,7 @@ pub(super) async fn call(
     };
     let wall = Duration::from_millis(limits.page_wall_ms);
     let began = Instant::now();
-    let mut running = pin!(engine.run(call.run()));
+    let mut running = pin!(engine.run(call.run().in_current_span()));
     let called = loop {
         // Waits for the client's budget do not count towards the page's time.
         let waited = Duration::from_millis(meters.waited.load(Ordering::Relaxed));

@@ -25,6 +25,7 @@ use atlas_model::{Account, RequestsAsked, Reserved};
 use atlas_store::{Store, StoreError};
 use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument;
 
 use super::message::SendError;
 
@@ -400,7 +401,7 @@ impl Budget {
         loop {
             // A task of its own: a page that is given up meanwhile must not leave a slot behind.
             let looking = look_for_slot(self.owner.clone(), Arc::clone(&self.slots), most.into(), local);
-            match tokio::spawn(looking).await.ok()? {
+            match tokio::spawn(looking.in_current_span()).await.ok()? {
                 Looked::Taken(slot) => return Some(slot),
                 Looked::Full(mine) => {
                     local = mine;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
 use http_body_util::Full;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 use url::Url;
 
 use super::body::{BodyBudget, Undecodable};
@@ -194,7 +195,9 @@ impl HttpClient {
                     }
                 }
             }
-            let (response, token) = self.start(endpoint, pool, &hop, meter).await?;
+            let span = span(hop.method.name(), &hop.url);
+            let (response, token) = self.start(endpoint, pool, &hop, meter).instrument(span.clone()).await?;
+            span.record("status", response.status().as_u16());
             let location = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
             match redirect::follow(&hop, response.status().as_u16(), location)? {
                 Some(next) => {
@@ -203,7 +206,7 @@ impl HttpClient {
                 }
                 None => {
                     meter.refused_token = token.filter(|_| response.status().as_u16() == 401);
-                    return self.read(meter, response, &endpoint.redactor()).await;
+                    return self.read(meter, response, &endpoint.redactor()).instrument(span).await;
                 }
             }
         }
@@ -249,11 +252,13 @@ impl HttpClient {
         form: Vec<u8>,
     ) -> Result<(u16, HeaderMap, Vec<u8>), SendError> {
         let request = request("POST", &url, headers, form.into())?;
+        let span = span("POST", &url);
         let exchange = async {
             // On a connection of its own: token requests are few, and the client must not repeat
             // one silently after a stale connection.
             let (response, _) = self.connections(pool).send(request, TOKEN_ANSWER_MAX, true).await;
             let response = response?;
+            span.record("status", response.status().as_u16());
             headers::check_answer(response.headers())?;
             let (head, mut answer) = response.into_parts();
             let mut body = Vec::new();
@@ -268,7 +273,7 @@ impl HttpClient {
             Ok((head.status.as_u16(), head.headers, body))
         };
         let late = |_| SendError::Timeout(format!("no whole answer within {} s", TOKEN_TIMEOUT.as_secs()));
-        tokio::time::timeout(TOKEN_TIMEOUT, exchange).await.map_err(late)?
+        tokio::time::timeout(TOKEN_TIMEOUT, exchange.instrument(span.clone())).await.map_err(late)?
     }
 
     async fn read(
@@ -331,6 +336,13 @@ impl HttpClient {
         let limit = self.limits.page_bytes;
         Err(SendError::Exhausted(format!("{limit} bytes of bodies in one page (limit page_bytes)")))
     }
+}
+
+/// The span of one request and its answer. Of the URL it has the host alone, which was granted: a
+/// path or a query may hold a token, a cursor or data.
+fn span(method: &str, url: &Url) -> Span {
+    let host = url.host_str();
+    tracing::info_span!("request", otel.kind = "client", method, host, status = field::Empty)
 }
 
 /// A request as it goes onto the wire.

@@ -9,6 +9,7 @@ use atlas_store::{Fault, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::frontier::{Frontier, WINDOW};
 use super::job::{End, Job, Reservation, RunSettings};
@@ -53,7 +54,7 @@ pub async fn run(
             batch: settings.batch,
             patience: settings.db_patience,
         };
-        writers.spawn(writer.run(Arc::clone(&waiting)));
+        writers.spawn(writer.run(Arc::clone(&waiting)).in_current_span());
     }
     let (ahead, offers) = mpsc::channel(settings.concurrency);
     let sweep = job.scrap.sweep;
@@ -202,7 +203,8 @@ impl Coordinator {
         let wanted = self.shared.frontier().wants();
         if let Some(after) = wanted {
             let (store, lease) = (&self.shared.store, &self.shared.job.lease);
-            let cursors = self.shared.patiently(|| store.pending(lease, self.sweep, after, WINDOW)).await?;
+            let reading = self.shared.patiently(|| store.pending(lease, self.sweep, after, WINDOW));
+            let cursors = reading.instrument(tracing::info_span!("store", operation = "pending")).await?;
             self.shared.frontier().fill(cursors);
         }
         Ok(())
@@ -222,7 +224,7 @@ impl Coordinator {
             _ => None,
         };
         let task = PageTask { sweep: self.sweep, cursor, parent: None, before };
-        self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
+        self.begin(task, slot);
         Ok(())
     }
 
@@ -244,7 +246,13 @@ impl Coordinator {
             return;
         }
         let task = PageTask { sweep: self.sweep, cursor: offer.cursor, parent: Some(offer.parent), before: None };
-        self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot));
+        self.begin(task, slot);
+    }
+
+    /// Starts the task of a page, which has a span of its own below the scrap's.
+    fn begin(&mut self, task: PageTask, slot: OwnedSemaphorePermit) {
+        let span = tracing::info_span!("page", sweep = task.sweep, depth = task.cursor.depth);
+        self.pages.spawn(page::run(Arc::clone(&self.shared), task, slot).instrument(span));
     }
 
     /// Ends a run whose client has more rows or bytes in the database than its limits allow. Counts

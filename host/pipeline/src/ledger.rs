@@ -8,6 +8,7 @@ use std::time::Duration;
 use atlas_model::{Checkpoint, Lease, LedgerReceipt, PageKey};
 use atlas_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use super::patience::patiently;
 use super::progress::Observer;
@@ -41,7 +42,7 @@ impl Ledger {
     /// last handle to it is dropped.
     pub(super) fn open(store: Arc<dyn Store>, lease: Lease, patience: Duration, observer: Arc<dyn Observer>) -> Self {
         let (requests, waiting) = mpsc::channel(GROUP_MAX);
-        tokio::spawn(keep(store, lease, patience, observer, waiting));
+        tokio::spawn(keep(store, lease, patience, observer, waiting).in_current_span());
         Self { requests }
     }
 
@@ -87,8 +88,9 @@ async fn keep(
             }
         }
         // Repeating it after a lost answer changes nothing, so patience is all that is needed.
-        let outcome = patiently(patience, observer.as_ref(), || store.ledger(&lease, &begun, &done)).await;
-        let outcome = outcome.map_err(Arc::new);
+        let entering = patiently(patience, observer.as_ref(), || store.ledger(&lease, &begun, &done));
+        let span = tracing::info_span!("store", operation = "ledger", begun = begun.len(), done = done.len());
+        let outcome = entering.instrument(span).await.map_err(Arc::new);
         for reply in replies {
             // The page may have been dropped meanwhile; its entry is made all the same.
             let _ = reply.send(outcome.clone());

@@ -10,6 +10,7 @@ use atlas_store::{Store, StoreError};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::frontier::Frontier;
 use super::job::{End, Job, RunSettings};
@@ -269,10 +270,11 @@ async fn fetch(
     // Whether an attempt was not counted: that is so once at most.
     let mut spared = false;
     loop {
+        let fetching = shared.source.fetch(cursor.cursor.as_deref());
         let fetched = tokio::select! {
             biased;
             () = shared.halt.cancelled() => return Err(PageStop::Halted),
-            fetched = shared.source.fetch(cursor.cursor.as_deref()) => fetched,
+            fetched = fetching.instrument(tracing::info_span!("attempt", n = attempt)) => fetched,
         };
         let (reason, asked) = match fetched {
             Ok(page) => return Ok((page, failed, slot)),

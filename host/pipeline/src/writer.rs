@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use atlas_model::{Lease, RecordRow, RejectedRow};
 use atlas_store::{Fault, Store, StoreError};
+use tracing::Instrument;
 
 use super::patience::{Patience, answered, patiently};
 use super::progress::{Event, Observer};
@@ -57,7 +58,8 @@ impl Writer {
     async fn write(&self, batch: &[&Queued]) -> Result<(), StoreError> {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            match self.insert(part).await {
+            let span = tracing::info_span!("store", operation = "insert", records = part.len());
+            match self.insert(part).instrument(span).await {
                 Ok(()) => {}
                 Err(error) if !self.is_a_records_fault(&error).await => return Err(error),
                 Err(error) => match part {
@@ -166,7 +168,9 @@ impl Writer {
                 content,
             })
             .collect();
-        patiently(self.patience, self.observer.as_ref(), || self.store.reject(&self.lease, &rows)).await?;
+        let rejecting = patiently(self.patience, self.observer.as_ref(), || self.store.reject(&self.lease, &rows));
+        let span = tracing::info_span!("store", operation = "reject", records = rows.len());
+        rejecting.instrument(span).await?;
         for (queued, _, code, reason, content) in rejected {
             self.observer.on(Event::Rejected { code, reason });
             queued.page.settle(Fate::Rejected, content.len());

@@ -10,6 +10,7 @@ use atlas_pipeline::{self as pipeline, End, HeldVersion, Job, Observer, RunSetti
 use atlas_store::{Fault, StoreError};
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 
 use super::Atlas;
 use super::defaults::as_if_bound;
@@ -122,8 +123,11 @@ impl Atlas {
             recorder.say(notice!("web-line-begins", id = id, pages = pages, location = location));
             announce(announced);
         };
+        let (client, route, state) = (field::Empty, field::Empty, field::Empty);
+        let span = tracing::info_span!("scrap", scrap = id, client, route, state);
+        let running = self.run_checked(id, run_for, Arc::clone(&recorder) as _, stop, begins);
         let ran = tokio::select! {
-            ran = self.run_checked(id, run_for, Arc::clone(&recorder) as _, stop, begins) => ran,
+            ran = running.instrument(span.clone()) => ran,
             never = recorder.keep(self.store().as_ref()) => match never {},
         };
         if let (RunFor::Queue(taken), Err(failure)) = (run_for, &ran) {
@@ -131,6 +135,7 @@ impl Atlas {
         }
         match &ran {
             Ok(report) => {
+                span.record("state", report.status);
                 recorder.say(Notice::new(&format!("web-line-ended-{}", report.status)).with("id", &id));
                 report.reasons.iter().for_each(|reason| recorder.say(reason.clone()));
                 recorder.take_point();
@@ -152,6 +157,7 @@ impl Atlas {
         let until = Instant::now() + self.config().run.db_patience;
         let patience = Patience { until, stop: &stop, observer: observer.as_ref() };
         let scrap = self.scrap_patiently(id, patience).await?;
+        Span::current().record("client", scrap.cliente_id).record("route", scrap.rota.as_str());
         if scrap.state.is_done() {
             return Ok(RunReport::of(&scrap));
         }

@@ -18,6 +18,7 @@ use atlas_model::{AccessToken, Parts, Secret};
 use atlas_store::{CredentialLock, Fault, Store, StoreError};
 use chrono::Utc;
 use tokio::sync::OwnedMutexGuard;
+use tracing::Instrument;
 
 use super::super::client::HttpClient;
 use super::super::egress::Egress;
@@ -199,7 +200,8 @@ impl OAuthSession {
         // A task of its own: a page that is given up must not take a refresh token along that was
         // just replaced.
         let (session, http, egress) = (Arc::clone(self), http.clone(), egress.clone());
-        let renewing = tokio::spawn(async move { session.renew(turn, &http, &egress).await });
+        let renewing = async move { session.renew(turn, &http, &egress).await };
+        let renewing = tokio::spawn(renewing.in_current_span());
         match renewing.await {
             Ok(renewed) => renewed.map_err(|error| error.map_reason(|reason| self.redactor().clean_text(reason))),
             Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
