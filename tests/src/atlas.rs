@@ -84,11 +84,22 @@ impl Atlas {
     }
 
     /// A command, ready to be started: nothing of the tests' own environment decides about
-    /// databases, language or proxies.
+    /// databases, language, the log, traces or proxies.
     pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program()?);
         for (name, _) in std::env::vars() {
-            let decides = ["DB_", "DATABASE_URL", "ATLAS_LANG", "BATCH_", "RETRY_", "LC_", "LANG"];
+            let decides = [
+                "DB_",
+                "DATABASE_URL",
+                "ATLAS_LANG",
+                "ATLAS_LOG",
+                "BATCH_",
+                "RETRY_",
+                "RUST_LOG",
+                "OTEL_",
+                "LC_",
+                "LANG",
+            ];
             if decides.iter().any(|prefix| name.starts_with(prefix)) || name.to_lowercase().ends_with("_proxy") {
                 command.env_remove(name);
             }

@@ -6,6 +6,7 @@
 
 mod atlas;
 pub mod browser;
+pub mod collector;
 mod database;
 pub mod servers;
 pub mod torture;

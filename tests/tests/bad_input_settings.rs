@@ -345,3 +345,19 @@ async fn what_is_wrong_with_a_file_of_parts_is_told_with_the_file_and_the_line()
     assert_said!(said);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_filter_of_the_log_that_is_none_is_refused_with_the_variable_and_the_part_that_is_wrong() -> anyhow::Result<()>
+{
+    for (name, value, wrong) in [
+        ("ATLAS_LOG", "atlas_http=debug,atlas=alto", "atlas=alto"),
+        ("RUST_LOG", "=debug", "=debug"),
+        ("ATLAS_LOG", "[scrap{", "[scrap{"),
+    ] {
+        let mut atlas = Atlas::on_sqlite()?;
+        atlas.set(name, value);
+        let said = refused(&atlas).await?;
+        assert_eq!(said.matches(&format!("{name}={wrong} ")).count(), LANGUAGES.len(), "{said}");
+    }
+    Ok(())
+}

@@ -10,6 +10,8 @@
 //! - `usage`    command lines that were not understood
 //! - `console`  a run as it goes: lines and progress
 //! - `terminal` the one writer to standard output and standard error
+//! - `logging`  the log on standard error
+//! - `telemetry` traces, where a collector is named
 //! - `reload`   what happens to connectors while runs go on
 
 mod access;
@@ -25,6 +27,7 @@ mod db;
 mod doctor;
 mod input;
 mod inspect;
+mod logging;
 mod output;
 mod published;
 mod rejects;
@@ -36,6 +39,7 @@ mod scrap;
 mod serve;
 mod settings;
 mod signals;
+mod telemetry;
 mod terminal;
 mod usage;
 mod verify;
@@ -45,14 +49,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use atlas_model::InitReport;
+use atlas_model::{InitReport, notice};
 use atlas_service::config::{self, Config, Environment, Flags};
 use atlas_service::i18n::Catalogue;
 use atlas_service::{Atlas, ClientChange, Exit, Failure, check_client};
 use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
 
-use self::args::{Cli, Command, LogFormat};
+use self::args::{Cli, Command};
 use self::output::Output;
+use self::telemetry::Telemetry;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -68,20 +74,28 @@ pub fn main() -> ExitCode {
     }
     let environment = Environment::read();
     let catalogue = Catalogue::new(config::language(&cli.common.flags(), &environment));
-    start_logging(&cli.common);
+    let filter = match logging::filter(&cli.common, &environment) {
+        Ok(filter) => filter,
+        Err(failure) => return report::fail(&catalogue, &failure),
+    };
     // What waits for signals would panic without file descriptors.
     if let Some(failure) = Failure::without_files("op-run") {
         return report::fail(&catalogue, &failure);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let failure = Failure::not_started("op-run", Exit::Configuration, error);
             return report::fail(&catalogue, &failure);
         }
     };
+    let telemetry = traces(&runtime, &catalogue, cli.common.quiet);
+    logging::begin(cli.common.log_format, filter, telemetry.as_ref().map(Telemetry::tracer));
     let output = Output::new(catalogue, &cli.common);
     let done = runtime.block_on(dispatch(cli, &environment, &output));
+    if let Some(telemetry) = telemetry {
+        telemetry.end();
+    }
     // Threads that still compute are abandoned: no result of theirs is needed any more.
     runtime.shutdown_timeout(LAST_WORD);
     match done.and_then(|exit| output.finish().map(|()| exit)) {
@@ -92,6 +106,17 @@ pub fn main() -> ExitCode {
 
 /// How long threads that compute may take to end once everything else has.
 const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// The export of traces, if the environment names a collector. One that cannot be reached costs a
+/// line, and no command its result.
+fn traces(runtime: &Runtime, catalogue: &Catalogue, quiet: bool) -> Option<Telemetry> {
+    let texts = Catalogue::new(catalogue.lang());
+    Telemetry::begin(runtime.handle(), move |reason| {
+        if !quiet {
+            terminal::error_line(&texts.text(&notice!("telemetry-not-sent", reason = reason)));
+        }
+    })
+}
 
 async fn dispatch(cli: Cli, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
     let flags = flags(&cli);
@@ -163,22 +188,4 @@ fn flags(cli: &Cli) -> Flags {
         Command::Serve(args) => Flags { scraps: args.scraps.clone(), per_client: args.per_client.clone(), ..common },
         _ => common,
     }
-}
-
-/// Connectors' lines and warnings of the house go to stderr; `-v` shows more of them.
-fn start_logging(common: &args::Common) {
-    let level = match (common.quiet, common.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "info",
-        (false, _) => "debug",
-    };
-    let filter = tracing_subscriber::EnvFilter::new(format!("error,atlas={level}"));
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| terminal::LogWriter).with_target(false);
-    // Only the first subscriber of a process counts; this is it.
-    let _ = match common.log_format {
-        LogFormat::Text => subscriber.without_time().try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
-    };
 }

@@ -15,6 +15,7 @@
 //! - `redirect`     what an answer that redirects asks for next
 //! - `connection`   connections to sources, and what they may read beside bodies
 //! - `client`       one request, one whole answer
+//! - `collector`    posts of traces to the operator's collector
 //! - `body`         bodies of bounded size, within one budget for the whole host, as UTF-8
 //! - `retry_after`  the wait that an answer asks for
 //! - `rate_headers` how long a source wants to be left alone, by what it says of its budget
@@ -24,6 +25,7 @@ mod address;
 mod body;
 mod budget;
 mod client;
+mod collector;
 mod connection;
 mod credentials;
 mod egress;
@@ -47,6 +49,7 @@ pub use self::address::{AddressClass, class};
 pub use self::body::BodyBudget;
 pub use self::budget::{Admission, Budget, BudgetOwner, Budgets, RATE_MIN, RateBudget, Throttled, WAIT_MAX, Waiting};
 pub use self::client::{HttpClient, HttpLimits};
+pub use self::collector::CollectorClient;
 pub use self::connection::ClientError;
 pub use self::credentials::{
     AuthScheme, Credential, CredentialError, Endpoint, Placeholder, Position, SchemeError, TokenGrant, TokenSessions,

@@ -818,6 +818,7 @@ serve-at = 🌐 Page and API at { $url }
 serve-link = 🔑 Sign in (once, within 15 minutes): { $link }
 serve-in-the-clear = ⚠️ Listening beyond this machine without TLS: passwords and data cross the network in the clear. Give --tls-cert and --tls-key, or put a proxy with TLS in front.
 serve-ended = Server ended.
+telemetry-not-sent = ⚠️ Traces do not reach their collector (OTLP): { $reason }. The work goes on without them.
 access-link = Good once, for 15 minutes.
 access-password = ✅ Password set. Whoever was signed in has to sign in again.
 access-token = ✅ Token { $id } made. Keep it now: it is not shown again.

@@ -854,6 +854,7 @@ serve-at = 🌐 Página e API em { $url }
 serve-link = 🔑 Entrada (uma vez, em até 15 minutos): { $link }
 serve-in-the-clear = ⚠️ Escutando além desta máquina sem TLS: senhas e dados passam em claro pela rede. Informe --tls-cert e --tls-key, ou ponha um proxy com TLS na frente.
 serve-ended = Servidor encerrado.
+telemetry-not-sent = ⚠️ Os traces não chegam ao coletor (OTLP): { $reason }. O trabalho segue sem eles.
 access-link = Vale uma vez, por 15 minutos.
 access-password = ✅ Senha definida. Quem estava dentro precisa entrar de novo.
 access-token = ✅ Token { $id } criado. Guarde-o agora: não é mostrado de novo.

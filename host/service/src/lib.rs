@@ -90,6 +90,8 @@ pub use atlas_connectors::{
     CHILD_COMMAND, Connector, Descriptor, Registry, RegistryEntry, RegistryEvent, RegistryObserver, Standing, Usage,
     mark_crashes, run_child,
 };
+/// Posts traces to a collector.
+pub use atlas_http::CollectorClient;
 /// How a connector says that its API is opened, and how fast it may be asked.
 pub use atlas_http::{AuthScheme, Position, RateBudget, TokenGrant};
 use atlas_http::{BodyBudget, Budgets, ClientError, HttpClient, TokenSessions};

@@ -38,13 +38,17 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates that only these rooms may name.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 9] = [
     ("sqlx", &["atlas-store-sql"]),
     ("wasmtime", &["atlas-connectors"]),
     ("hyper", &["atlas-http"]),
     ("hyper-rustls", &["atlas-http"]),
     ("axum", &["atlas-server"]),
     ("maud", &["atlas-server"]),
+    // Rooms make spans of tracing: whether and where they are sent is the program's to know.
+    ("opentelemetry", &["atlas"]),
+    ("opentelemetry_sdk", &["atlas"]),
+    ("tracing-opentelemetry", &["atlas"]),
 ];
 
 /// What must not be anywhere in the tree of a room: the pipeline is handed a page source and a

@@ -5,6 +5,7 @@ mod database;
 mod dotenv;
 mod file;
 mod key;
+mod telemetry;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use chrono::{Offset, TimeZone, Utc};
 use thiserror::Error;
 
 use self::file::{BudgetSettings, FileSettings, GrantSettings, OwnBudget, WorkerFile};
+pub use self::telemetry::{collector, log_filter};
 use crate::i18n::Lang;
 use crate::text_file::TextError;
 use crate::zone::Zone;
@@ -234,7 +236,7 @@ impl Environment {
 /// Fails if a variable of ours is not UTF-8, since it would pass for one that is not set.
 fn checked_variables() -> Result<(), ConfigError> {
     let is_ours = |name: &str| {
-        let known = ["DATABASE_URL", "BATCH_EXPORT", "RETRY_MAX"];
+        let known = ["DATABASE_URL", "BATCH_EXPORT", "RETRY_MAX", "RUST_LOG"];
         name.starts_with("ATLAS_") || name.starts_with("DB_") || known.contains(&name)
     };
     let bad = std::env::vars_os()
