@@ -11,6 +11,7 @@ use super::args::ServeArgs;
 use super::output::Output;
 use super::report;
 use super::signals::stop_on_interrupt;
+use super::telemetry::continue_trace;
 
 pub(super) async fn run(args: ServeArgs, atlas: &Arc<Atlas>, output: &Output) -> Result<Exit, Failure> {
     let tls = args.tls_cert.zip(args.tls_key);
@@ -21,6 +22,7 @@ pub(super) async fn run(args: ServeArgs, atlas: &Arc<Atlas>, output: &Output) ->
         tls,
         path_prefix: args.path_prefix,
         behind_proxy: args.behind_proxy,
+        continue_trace,
     })?;
     let url = listening.url();
     let link = atlas.make_link().await?;

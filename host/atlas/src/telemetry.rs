@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atlas_service::{CollectorClient, config};
-use http::Uri;
+use http::{HeaderMap, Uri};
+use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Key, KeyValue};
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_http::{Bytes, HeaderExtractor, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// Spans that wait to be sent, at most. Those that end while so many wait are dropped: no page
 /// waits for a collector.
@@ -63,6 +67,14 @@ impl Telemetry {
             self.complaint.say_once(&format!("no answer within {} s", FLUSH_MAX.as_secs()));
         }
     }
+}
+
+/// Makes a request's span a part of its caller's trace, where the headers name one (`traceparent`,
+/// W3C Trace Context).
+pub(super) fn continue_trace(span: &Span, headers: &HeaderMap) {
+    let caller = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
+    // It fails where no span is exported, and then there is nothing to be a part of.
+    let _ = span.set_parent(caller);
 }
 
 fn exporter(endpoint: &str, client: Collector) -> Result<SpanExporter, String> {

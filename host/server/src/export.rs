@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::{Instrument, Span};
 
 use super::search::{SEARCHED_RECORD_MAX, Search, matching};
 use super::{House, LET_IN_STILL};
@@ -103,11 +104,13 @@ pub(super) fn export(
         after: 0,
         seen_in: Instant::now(),
         too_large: 0,
+        span: Span::current(),
         _turn: turn,
     };
     let parts = stream::unfold(Some(export), async |export| {
         let mut export = export?;
-        match export.part().await {
+        let span = export.span.clone();
+        match export.part().instrument(span).await {
             Ok(Some(part)) => Some((Ok(part), Some(export))),
             Ok(None) => None,
             Err(error) => Some((Err(error), None)),
@@ -131,6 +134,8 @@ struct Export {
     seen_in: Instant,
     /// Records that were too large to be looked into.
     too_large: usize,
+    /// The span of the request, which ends when its body does.
+    span: Span,
     _turn: OwnedSemaphorePermit,
 }
 

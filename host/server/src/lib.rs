@@ -19,6 +19,7 @@
 //! - `problem`  failures as HTTP tells them
 //! - `room`     limits on connections
 //! - `query`    the names that queries may have
+//! - `request`  a request's id and span
 //! - `run`      the runs of this process
 //! - `search`   records that are searched by what they hold
 //! - `tls`      the certificate
@@ -34,6 +35,7 @@ mod page;
 mod prefix;
 mod problem;
 mod query;
+mod request;
 mod room;
 mod run;
 mod search;
@@ -70,6 +72,7 @@ use self::counting::Counting;
 use self::events::{Journal, Listeners, Runs, Watch};
 use self::lines::WholeLines;
 use self::metrics::Metrics;
+pub use self::request::ContinueTrace;
 use self::room::Room;
 use self::throttle::Throttle;
 
@@ -107,6 +110,8 @@ pub struct ServeSettings {
     pub path_prefix: String,
     /// Whether all requests come from a TLS proxy, which names its client in `X-Forwarded-For`.
     pub behind_proxy: bool,
+    /// Called with each request's span and headers.
+    pub continue_trace: ContinueTrace,
 }
 
 /// A server that has bound its address, and answers no request yet.
@@ -164,6 +169,7 @@ struct House {
     /// Whether browsers come over TLS, to here or to the proxy before it.
     is_tls: bool,
     behind_proxy: bool,
+    continue_trace: ContinueTrace,
     stop: CancellationToken,
 }
 
@@ -297,6 +303,7 @@ impl House {
             has_password: AtomicBool::new(false),
             is_tls: settings.tls.is_some() || settings.behind_proxy,
             behind_proxy: settings.behind_proxy,
+            continue_trace: settings.continue_trace,
             atlas,
             journal,
             runs,
@@ -355,6 +362,7 @@ fn router(house: Arc<House>) -> Router {
         .fallback(page::unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), guard::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&house), request::identified))
         .with_state(house);
     let routes = match prefix {
         Some(prefix) => {

@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::request;
+
 /// What went wrong (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Problem {
@@ -26,16 +28,26 @@ pub(super) struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fix: Option<String>,
+    /// The id of the request, as its answer's `X-Request-Id` has it. An answer that is given again
+    /// (`Idempotent-Replayed`) has the id of the request that it was first given to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) request_id: Option<String>,
 }
 
 impl Problem {
     pub(super) fn of(failure: &Failure, texts: &Catalogue) -> Self {
+        let (status, request_id) = (status(failure), request::id());
+        if status.is_server_error() {
+            let (problem, causes) = (&failure.notice.key, &failure.causes);
+            tracing::info!(request_id, problem, ?causes, "a request failed");
+        }
         Self {
             kind: format!("urn:atlas:{}", failure.notice.key),
             title: texts.text(&Notice::new(failure.operation)),
-            status: status(failure).as_u16(),
+            status: status.as_u16(),
             detail: texts.text(&failure.notice),
             fix: texts.fix(&failure.notice),
+            request_id,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! - `greedy`   who wants more than their share
 //! - `large`    a hundred thousand scraps
 //! - `asked`    what was asked for, and nothing else: searches, exports, names, days
+//! - `requests` what a request is known by
 //! - `shape`    how answers come: compressed, below a path, for as long as was promised
 
 mod api;
@@ -26,4 +27,5 @@ mod ends;
 mod events;
 mod greedy;
 mod large;
+mod requests;
 mod shape;

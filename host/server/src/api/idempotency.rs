@@ -19,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::session::Caller;
-use crate::{BODY_MAX, House};
+use crate::{BODY_MAX, House, request};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -56,12 +56,12 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
     let (atlas, access) = (Arc::clone(&house.atlas), caller.principal.access);
     // In a task of its own once the key is written down: the caller may disconnect before it is
     // done, and comes back for its outcome.
-    let done = tokio::spawn(async move {
+    let done = tokio::spawn(request::carried(async move {
         match atlas.begin_request(access, &key, &asked).await {
             Ok(Earlier::None) => Ok(answered(&atlas, access, &key, next.run(request).await).await),
             earlier => Err(earlier),
         }
-    });
+    }));
     match done.await {
         Ok(Ok(Some(response))) => response,
         Ok(Err(Err(error))) => caller.problem(&error).into_response(),

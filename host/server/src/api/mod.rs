@@ -26,7 +26,8 @@ use axum::http::Method;
 use axum::{Router, middleware};
 use serde_json::Value;
 use utoipa::OpenApi;
-use utoipa::openapi::{PathItem, RefOr};
+use utoipa::openapi::schema::{Object, Type};
+use utoipa::openapi::{Header, PathItem, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -41,7 +42,8 @@ pub(super) const PLACE: &str = "/api/v1";
     info(
         title = "Atlas Data Flow",
         description = "Pulls records out of business APIs and keeps every one of them. Programs send a token (`Authorization: Bearer atlas_…`); \
-             every POST takes an `Idempotency-Key`. Failures are problem details (RFC 9457)."
+             every POST takes an `Idempotency-Key`. Failures are problem details (RFC 9457). Each answer has an \
+             `X-Request-Id`: the caller's own, if it sent one of at most 64 letters, digits, `.`, `_` and `-`."
     ),
     servers((url = "/api/v1")),
     modifiers(&Security)
@@ -100,6 +102,13 @@ pub(super) static OPENAPI: LazyLock<String> = LazyLock::new(|| {
     document.to_pretty_json().unwrap_or_default()
 });
 
+/// The header of all answers, as the document describes it.
+fn request_id() -> Header {
+    let mut header = Header::new(Object::with_type(Type::String));
+    header.description = Some("The request's id, which the server's log has too.".to_owned());
+    header
+}
+
 /// Gives every operation a name of its own, and every answer a description, which OpenAPI demands
 /// (3.1, sections 4.8.10 and 4.8.17): a success is what its operation is for.
 fn describe(document: &mut utoipa::openapi::OpenApi) {
@@ -113,6 +122,7 @@ fn describe(document: &mut utoipa::openapi::OpenApi) {
             let purpose = operation.summary.clone().unwrap_or_default();
             for (status, response) in &mut operation.responses.responses {
                 let RefOr::T(response) = response else { continue };
+                response.headers.insert("X-Request-Id".to_owned(), request_id().into());
                 if response.description.is_empty() {
                     response.description = match status.as_bytes().first() {
                         Some(b'4') => "Refused: the problem says why, and what to do about it.".to_owned(),
