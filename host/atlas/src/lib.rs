@@ -52,7 +52,7 @@ use std::time::Duration;
 use atlas_model::{InitReport, notice};
 use atlas_service::config::{self, Config, Environment, Flags};
 use atlas_service::i18n::Catalogue;
-use atlas_service::{Atlas, ClientChange, Exit, Failure, check_client};
+use atlas_service::{Atlas, ClientChange, Exit, Failure, Kind, check_client};
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let failure = Failure::not_started("op-run", Exit::Configuration, error);
+            let failure = Failure::not_started("op-run", Kind::Configuration, error);
             return report::fail(&catalogue, &failure);
         }
     };

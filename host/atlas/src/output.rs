@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use atlas_model::notice::acts_on_a_terminal;
 use atlas_model::{Notice, notice};
 use atlas_service::i18n::Catalogue;
-use atlas_service::{Exit, Failure};
+use atlas_service::{Failure, Kind};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -73,7 +73,7 @@ impl Output {
     pub(super) fn finish(&self) -> Result<(), Failure> {
         match self.broken.get() {
             Some(reason) => {
-                Err(Failure::new("op-output", notice!("error-output", reason = reason), Exit::Configuration))
+                Err(Failure::new("op-output", notice!("error-output", reason = reason), Kind::Configuration))
             }
             None => Ok(()),
         }

@@ -12,7 +12,7 @@ use atlas_model::Notice;
 use atlas_model::notice::{legible, printable};
 use atlas_service::config::ERROR_LOG;
 use atlas_service::i18n::Catalogue;
-use atlas_service::{Failure, line_of};
+use atlas_service::{Failure, Line};
 use chrono::{Local, SecondsFormat};
 
 use super::terminal;
@@ -35,7 +35,7 @@ fn is_installation() -> bool {
 /// Tells the operator, writes the log, and gives the exit code.
 pub(super) fn fail(catalogue: &Catalogue, failure: &Failure) -> ExitCode {
     print(catalogue, failure, "");
-    ExitCode::from(failure.exit.code())
+    ExitCode::from(failure.exit().code())
 }
 
 /// Tells the operator and writes the log. `about` goes into the log only: what the failure is
@@ -57,7 +57,7 @@ pub(super) fn console_text(catalogue: &Catalogue, failure: &Failure) -> String {
 fn headline(catalogue: &Catalogue, failure: &Failure) -> String {
     let operation = catalogue.text(&Notice::new(failure.operation));
     let message = catalogue.text(&failure.notice);
-    let line = Notice::new(line_of(&failure.notice));
+    let line = Line::of(&failure.notice).notice();
     catalogue.text(&line.with("operation", &operation).with("message", &message))
 }
 
@@ -68,7 +68,7 @@ fn log(catalogue: &Catalogue, failure: &Failure, about: &str) {
         return;
     }
     let now = Local::now().to_rfc3339_opts(SecondsFormat::Millis, false);
-    let mut entry = format!("{now} [{}] {}", failure.exit.code(), printable(&headline(catalogue, failure)));
+    let mut entry = format!("{now} [{}] {}", failure.exit().code(), printable(&headline(catalogue, failure)));
     if !about.is_empty() {
         let _ = write!(entry, " [{about}]");
     }

@@ -84,7 +84,7 @@ async fn run_divided(
         match run_silently(atlas, slice, RunFor::Operator, init, console, stop.clone()).await {
             Ok(RunReport { failure: Some(failure), .. }) | Err(failure) => {
                 console.fail(slice, &failure);
-                failure.exit
+                failure.exit()
             }
             Ok(_) => Exit::Done,
         }
@@ -111,7 +111,7 @@ pub(super) async fn run_one(
         }
         Err(failure) => {
             console.fail(id, &failure);
-            failure.exit
+            failure.exit()
         }
     }
 }
@@ -141,7 +141,7 @@ fn tell(mut report: RunReport, output: &Output, console: &Console<'_>) {
     let texts: Vec<String> = report.reasons.iter().map(|reason| output.text(reason)).collect();
     report.motivo = (!texts.is_empty()).then(|| texts.join("; "));
     let exit = match &report.failure {
-        Some(failure) => failure.exit,
+        Some(failure) => failure.exit(),
         None if report.status == "concluido_com_ressalva" => Exit::Reservations,
         None => Exit::Done,
     };

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 
 use atlas_model::notice;
-use atlas_service::{Exit, Failure};
+use atlas_service::{Exit, Failure, Kind};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ pub(super) fn stop_on_interrupt(output: &Output) -> Result<CancellationToken, Fa
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     let draining = (!output.quiet).then(|| output.text(&notice!("run-draining")));
-    let failed = |error: io::Error| Failure::not_started("op-run", Exit::Configuration, &error).because(&error);
+    let failed = |error: io::Error| Failure::not_started("op-run", Kind::Configuration, &error).because(&error);
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
     // Before the work begins, so that no signal meets the default action.
     let mut interrupts = {

@@ -1,6 +1,6 @@
 //! `atlas verify`: the two verification queries, and each scrap's account.
 
-use atlas_model::{ScrapFilter, notice};
+use atlas_model::{ScrapFilter, Subject, notice};
 use atlas_service::{Atlas, Exit, Failure};
 use serde::Serialize;
 
@@ -65,7 +65,8 @@ struct Page {
 async fn pages(id: i64, args: &VerifyArgs, atlas: &Atlas, output: &Output) -> Result<Exit, Failure> {
     let scrap = atlas.scrap(id).await?;
     if scrap.cliente_id != args.client {
-        return Err(Failure::usage(notice!("error-scrap-of-another", id = id, client = args.client)));
+        let notice = notice!("error-scrap-of-another", id = id, client = args.client);
+        return Err(Failure::usage(notice.about(Subject::Scrap(id))));
     }
     let together = atlas.pages_together(id).await?;
     let odd: Vec<Page> = atlas

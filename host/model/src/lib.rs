@@ -29,6 +29,7 @@ mod schema;
 mod scraps;
 mod secret;
 mod store_key;
+mod subject;
 mod usage;
 
 pub use self::access::*;
@@ -48,4 +49,5 @@ pub use self::schema::*;
 pub use self::scraps::*;
 pub use self::secret::*;
 pub use self::store_key::*;
+pub use self::subject::Subject;
 pub use self::usage::*;

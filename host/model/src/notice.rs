@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A message of the catalogues with its arguments.
+use super::Subject;
+
+/// A message of the catalogues with its arguments, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// The message's name in both catalogues.
@@ -16,12 +18,15 @@ pub struct Notice {
     /// Arguments by the names that the message uses.
     #[serde(default)]
     pub args: BTreeMap<String, String>,
+    /// What it is about, where that can be looked at or changed. Stored with a scrap's reasons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
 }
 
 impl Notice {
     /// The message `key`, without arguments as yet.
     pub fn new(key: &str) -> Self {
-        Self { key: key.to_owned(), args: BTreeMap::new() }
+        Self { key: key.to_owned(), args: BTreeMap::new(), subject: None }
     }
 
     /// The same with one more argument, made [`legible`].
@@ -29,6 +34,12 @@ impl Notice {
     pub fn with(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
         self.args.insert(name.to_owned(), legible(&value.to_string()));
         self
+    }
+
+    /// The same about this.
+    #[must_use]
+    pub fn about(self, subject: Subject) -> Self {
+        Self { subject: Some(subject), ..self }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use atlas_model::{NewestRow, OrigemTotal, ScrapSums, notice};
 use atlas_service::zone::Zone;
-use atlas_service::{Atlas, DayTotal, Exit, Failure};
+use atlas_service::{Atlas, DayTotal, Failure, Kind};
 use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 
@@ -75,7 +75,7 @@ impl Counting {
     /// Counts a client's rows, its days those of a zone. Fails with `web-counting` after
     /// [`PATIENCE`].
     pub(super) async fn overview(&self, atlas: &Arc<Atlas>, cliente_id: i32, zone: Zone) -> Answer {
-        let late = || Failure::new("op-browse", notice!("web-counting", client = cliente_id), Exit::Configuration);
+        let late = || Failure::new("op-browse", notice!("web-counting", client = cliente_id), Kind::Configuration);
         let mut answer = self.ask(atlas, cliente_id, zone).ok_or_else(late)?;
         let answered = tokio::time::timeout(PATIENCE, answer.wait_for(Option::is_some)).await;
         match answered.as_ref().map(|found| found.as_deref()) {

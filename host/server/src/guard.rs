@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atlas_model::notice;
-use atlas_service::{Exit, Failure, Kind};
+use atlas_service::{Failure, Kind};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -110,7 +110,7 @@ async fn is_kept_for(house: &House, path: &str, headers: &HeaderMap, extensions:
     if !is_listener && super::session::session(house, headers, extensions).await?.is_some() {
         return Ok(());
     }
-    Err(Failure::new("op-access", notice!("web-full"), Exit::Configuration))
+    Err(Failure::new("op-access", notice!("web-full"), Kind::Configuration))
 }
 
 fn check(house: &House, request: &Request) -> Result<(), Failure> {
@@ -120,25 +120,19 @@ fn check(house: &House, request: &Request) -> Result<(), Failure> {
     let said = request.headers().get_all(header::HOST).iter().map(|host| String::from_utf8_lossy(host.as_bytes()));
     let mut hosts: Vec<String> = from_uri.into_iter().chain(said.map(Cow::into_owned)).collect();
     if let Some(other) = hosts.iter().find(|host| !is_ours(host, &house.hosts)) {
-        return Err(
-            Failure::new("op-access", notice!("web-other-host", host = other), Exit::Usage).of_kind(Kind::OtherHost)
-        );
+        return Err(Failure::new("op-access", notice!("web-other-host", host = other), Kind::OtherHost));
     }
     if hosts.is_empty() {
-        return Err(
-            Failure::new("op-access", notice!("web-other-host", host = "-"), Exit::Usage).of_kind(Kind::OtherHost)
-        );
+        return Err(Failure::new("op-access", notice!("web-other-host", host = "-"), Kind::OtherHost));
     }
     let host = hosts.swap_remove(0);
     // No name has it, and no database keeps it in a text.
     if request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00")) {
-        return Err(
-            Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Exit::Usage).of_kind(Kind::Malformed)
-        );
+        return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Kind::Malformed));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && !comes_from_us(request.headers(), &host, house.is_tls) {
-        return Err(Failure::new("op-access", notice!("web-foreign-page"), Exit::Usage).of_kind(Kind::NotAllowed));
+        return Err(Failure::new("op-access", notice!("web-foreign-page"), Kind::NotAllowed));
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ use std::time::Duration;
 use atlas_model::notice;
 use atlas_service::i18n::{Catalogue, Lang};
 use atlas_service::zone::Zone;
-use atlas_service::{Atlas, Exit, Failure, Finding, Health};
+use atlas_service::{Atlas, Failure, Finding, Health, Kind};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -181,7 +181,7 @@ impl Listening {
         let listen = settings.listen;
         let unusable = |error: std::io::Error| {
             let notice = notice!("error-listen", address = listen, reason = error);
-            Failure::new("op-serve", notice, Exit::Configuration).because(&error)
+            Failure::new("op-serve", notice, Kind::Configuration).because(&error)
         };
         let listener = TcpListener::bind(listen).map_err(unusable)?;
         listener.set_nonblocking(true).map_err(unusable)?;
@@ -276,7 +276,7 @@ fn bound(builder: &mut Builder<TokioExecutor>) {
 }
 
 fn broken(error: &std::io::Error) -> Failure {
-    Failure::new("op-serve", notice!("error-serve", reason = error), Exit::Configuration).because(error)
+    Failure::new("op-serve", notice!("error-serve", reason = error), Kind::Configuration).because(error)
 }
 
 impl House {
@@ -315,7 +315,7 @@ impl House {
 }
 
 fn busy() -> Failure {
-    Failure::new("op-browse", notice!("web-busy"), Exit::Configuration)
+    Failure::new("op-browse", notice!("web-busy"), Kind::Configuration)
 }
 
 impl House {

@@ -3,7 +3,7 @@
 
 use atlas_model::{Notice, notice};
 use atlas_service::i18n::Catalogue;
-use atlas_service::{Exit, Failure, Kind};
+use atlas_service::{Failure, Kind};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -65,7 +65,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The HTTP status of a failure, by its kind, else by its exit code.
+/// The HTTP status of a failure, by its kind.
 pub(super) fn status(failure: &Failure) -> StatusCode {
     match failure.kind {
         Kind::NotFound => StatusCode::NOT_FOUND,
@@ -78,20 +78,20 @@ pub(super) fn status(failure: &Failure) -> StatusCode {
         Kind::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
         Kind::OtherHost => StatusCode::MISDIRECTED_REQUEST,
         Kind::Malformed => StatusCode::BAD_REQUEST,
-        Kind::Plain => match failure.exit {
-            Exit::Configuration => StatusCode::SERVICE_UNAVAILABLE,
-            Exit::Source => StatusCode::BAD_GATEWAY,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
-        },
+        Kind::Configuration => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Source => StatusCode::BAD_GATEWAY,
+        Kind::Usage | Kind::Credential | Kind::Reservations | Kind::Connector | Kind::Interrupted => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
     }
 }
 
 /// The failure of a request without a session or a token (401).
 pub(super) fn not_signed_in() -> Failure {
-    Failure::new("op-access", notice!("web-not-signed-in"), Exit::Credential).of_kind(Kind::NotSignedIn)
+    Failure::new("op-access", notice!("web-not-signed-in"), Kind::NotSignedIn)
 }
 
 /// The failure of a caller whose session or token does not permit the operation (403).
 pub(super) fn not_allowed() -> Failure {
-    Failure::new("op-access", notice!("web-not-allowed"), Exit::Credential).of_kind(Kind::NotAllowed)
+    Failure::new("op-access", notice!("web-not-allowed"), Kind::NotAllowed)
 }

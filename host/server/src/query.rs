@@ -2,7 +2,7 @@
 //! misspelt and ignored would answer with everything, and an export would carry it away.
 
 use atlas_model::notice;
-use atlas_service::{Exit, Failure, Kind};
+use atlas_service::{Failure, Kind};
 use url::form_urlencoded;
 
 /// Names of the tables' columns, which answers bear too, beside the names that the page, the
@@ -19,7 +19,7 @@ pub(super) fn check<N: AsRef<str>>(query: &str, known: &[N]) -> Result<(), Failu
     let mut given: Vec<String> = Vec::new();
     for (name, _) in form_urlencoded::parse(query.as_bytes()) {
         let shared = shared(&name).to_owned();
-        let refused = |notice| Err(Failure::new("op-access", notice, Exit::Usage).of_kind(Kind::Malformed));
+        let refused = |notice| Err(Failure::new("op-access", notice, Kind::Malformed));
         if !known.iter().any(|known| known.as_ref() == shared) {
             let shown: String = name.chars().take(80).collect();
             let all: Vec<&str> = known.iter().map(AsRef::as_ref).collect();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use atlas_model::{Secret, notice};
 use atlas_service::i18n::{Catalogue, Lang};
-use atlas_service::{Act, Exit, Failure, Kind, Principal, SESSION_S};
+use atlas_service::{Act, Failure, Kind, Principal, SESSION_S};
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -60,7 +60,7 @@ pub(super) async fn session(
 ) -> Result<Option<Session>, Failure> {
     let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
     let Some(secret) = cookie(headers, name).map(Secret::new) else { return Ok(None) };
-    let late = || Failure::new("op-connect", notice!("error-database-silent"), Exit::Configuration);
+    let late = || Failure::new("op-connect", notice!("error-database-silent"), Kind::Configuration);
     let found = tokio::time::timeout(ANSWER_WITHIN, house.atlas.session(&secret)).await;
     let principal = found.map_err(|_| late())?.map_err(|failure| Failure { operation: "op-connect", ..failure })?;
     if let (Some(_), Some(kept)) = (&principal, extensions.get::<Kept>()) {
@@ -205,7 +205,7 @@ async fn who(house: &House, parts: &Parts) -> Result<Principal, Failure> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let sent = headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
     if !reads && sent != Some(session.form_token.as_str()) {
-        return Err(Failure::new("op-access", notice!("web-form-expired"), Exit::Usage).of_kind(Kind::NotAllowed));
+        return Err(Failure::new("op-access", notice!("web-form-expired"), Kind::NotAllowed));
     }
     Ok(session.principal)
 }

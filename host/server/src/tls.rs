@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use atlas_model::notice;
-use atlas_service::{Exit, Failure};
+use atlas_service::{Failure, Kind};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub(super) fn config(chain: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, Failure> {
     let unusable = |file: &Path, reason: String| {
         let notice = notice!("error-certificate", file = file.display(), reason = reason);
-        Failure::new("op-serve", notice, Exit::Configuration)
+        Failure::new("op-serve", notice, Kind::Configuration)
     };
     let certificates = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = certificates.map_err(|error| unusable(chain, error.to_string()))?;

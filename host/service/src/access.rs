@@ -7,7 +7,7 @@
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use atlas_model::{AccessKind, AccessRow, NewAccess, Scope, Secret, notice};
+use atlas_model::{AccessKind, AccessRow, NewAccess, Scope, Secret, Subject, notice};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
@@ -15,7 +15,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 
 use super::Atlas;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
 
 /// How long a one-time link can be used.
 const LINK_S: i64 = 15 * 60;
@@ -188,12 +189,17 @@ impl Atlas {
         self.store().accesses(AccessKind::Token).await.map_err(|e| Failure::store("op-access", &e))
     }
 
+    /// One of the programs' tokens.
+    pub async fn token(&self, id: i64) -> Result<AccessRow, Failure> {
+        self.tokens().await?.into_iter().find(|token| token.id == id).ok_or_else(|| unknown_token(id))
+    }
+
     /// Takes a program's token away.
     pub async fn revoke_token(&self, id: i64) -> Result<(), Failure> {
         let removed = self.store().remove_access(AccessKind::Token, id).await;
         match removed.map_err(|e| Failure::store("op-access", &e))? {
             true => Ok(()),
-            false => Err(Failure::not_found(notice!("error-token-unknown", id = id))),
+            false => Err(unknown_token(id)),
         }
     }
 
@@ -225,6 +231,10 @@ fn hash(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(secret.as_bytes()))
 }
 
+fn unknown_token(id: i64) -> Failure {
+    Failure::not_found(notice!("error-token-unknown", id = id).about(Subject::Token(id)))
+}
+
 fn no_entropy() -> Failure {
-    Failure::new("op-access", notice!("error-random"), Exit::Configuration)
+    Failure::new("op-access", notice!("error-random"), Kind::Configuration)
 }

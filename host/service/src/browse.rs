@@ -9,7 +9,8 @@ use atlas_store::StoreError;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::Atlas;
-use super::failure::{Exit, Failure, Kind};
+use super::failure::Failure;
+use super::kind::Kind;
 use crate::zone::Zone;
 
 /// A client's rows of one route and day.
@@ -88,9 +89,7 @@ impl Atlas {
     /// One record.
     pub async fn record(&self, id: i64) -> Result<RawRecord, Failure> {
         let found = self.store().record(id).await.map_err(failed)?;
-        found.ok_or_else(|| {
-            Failure::new("op-browse", notice!("web-record-unknown", id = id), Exit::Usage).of_kind(Kind::NotFound)
-        })
+        found.ok_or_else(|| Failure::new("op-browse", notice!("web-record-unknown", id = id), Kind::NotFound))
     }
 
     /// What a client's scraps came to together.

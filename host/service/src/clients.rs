@@ -1,11 +1,12 @@
 //! Clients and where their APIs are.
 
 use atlas_http::{parse_base_url, shown_base_url};
-use atlas_model::{ApiChange, Client, ClientWrite, PART_MAX, Secret, notice};
+use atlas_model::{ApiChange, Client, ClientWrite, PART_MAX, Secret, Subject, notice};
 use atlas_store::{Fault, StoreError};
 
 use super::Atlas;
-use super::failure::{Exit, Failure, Kind};
+use super::failure::Failure;
+use super::kind::Kind;
 
 /// Characters of an API's name.
 const API_NAME_MAX: usize = 64;
@@ -49,7 +50,8 @@ impl Atlas {
         if let Some(api) = &change.api
             && self.has_api(cliente_id, api).await?
         {
-            return Err(Failure::usage(notice!("error-api-exists", client = cliente_id, api = api)));
+            let notice = notice!("error-api-exists", client = cliente_id, api = api);
+            return Err(Failure::usage(notice.about(Subject::Client(cliente_id))));
         }
         self.write_client(cliente_id, &change, true).await
     }
@@ -118,12 +120,13 @@ impl Atlas {
             Ok(false) => {
                 let known = self.clients().await?.iter().any(|client| client.cliente_id == cliente_id);
                 Err(match api.filter(|_| known) {
-                    Some(api) => Failure::usage(notice!("error-api-unknown", client = cliente_id, api = api)),
+                    Some(api) => unknown_api(cliente_id, api),
                     None => unknown(cliente_id),
                 })
             }
             Err(error) if error.fault == Fault::InUse => {
-                Err(Failure::conflict(notice!("error-client-in-use", client = cliente_id)))
+                let notice = notice!("error-client-in-use", client = cliente_id);
+                Err(Failure::conflict(notice.about(Subject::Client(cliente_id))))
             }
             Err(error) => Err(Failure::store("op-client", &error)),
         }
@@ -151,19 +154,35 @@ impl Atlas {
 /// The failure of a change that the store refused.
 pub(super) fn not_written(cliente_id: i32, api: &str, error: &StoreError) -> Failure {
     match error.fault {
-        Fault::Exists => Failure::conflict(notice!("error-client-exists", client = cliente_id)),
+        Fault::Exists => {
+            let notice = notice!("error-client-exists", client = cliente_id);
+            Failure::conflict(notice.about(Subject::Client(cliente_id)))
+        }
         Fault::Missing if error.detail() == "client" => unknown(cliente_id),
         Fault::Missing => Failure::usage(notice!("error-api-needs-base-url", api = api)),
         Fault::Guarded => {
-            Failure::usage(notice!("error-credential-elsewhere", client = cliente_id, url = error.detail()))
+            let notice = notice!("error-credential-elsewhere", client = cliente_id, url = error.detail());
+            Failure::usage(notice.about(Subject::Credential(cliente_id)))
         }
         _ => Failure::store("op-client", error),
     }
 }
 
 pub(super) fn unknown(cliente_id: i32) -> Failure {
-    Failure::new("op-client", notice!("error-client-unknown", client = cliente_id), Exit::Credential)
-        .of_kind(Kind::NotFound)
+    let notice = notice!("error-client-unknown", client = cliente_id);
+    Failure::new("op-client", notice.about(Subject::Registration(Some(cliente_id))), Kind::NotFound)
+}
+
+/// The failure of a request for an API that this client does not have.
+pub(super) fn unknown_api(cliente_id: i32, api: &str) -> Failure {
+    let notice = notice!("error-api-unknown", client = cliente_id, api = api);
+    Failure::usage(notice.about(Subject::Client(cliente_id)))
+}
+
+/// The failure of a base URL that is none.
+pub(super) fn bad_base_url(cliente_id: i32, url: &str) -> Failure {
+    let notice = notice!("error-base-url", client = cliente_id, url = shown_base_url(url));
+    Failure::usage(notice.about(Subject::Address(cliente_id)))
 }
 
 /// Validates a client's number and a change's token and URL.
@@ -181,10 +200,11 @@ pub fn check(cliente_id: i32, change: &ClientChange) -> Result<(), Failure> {
         return Err(Failure::usage(notice!("error-parts-value", name = "token", file = "none")));
     }
     if change.token.as_ref().is_some_and(|token| !fits(token)) {
-        return Err(Failure::usage(notice!("error-token-characters", client = cliente_id)));
+        let notice = notice!("error-token-characters", client = cliente_id);
+        return Err(Failure::usage(notice.about(Subject::Credential(cliente_id))));
     }
     if let Some(url) = change.base_url.as_deref().filter(|url| parse_base_url(url).is_none()) {
-        return Err(Failure::usage(notice!("error-base-url", client = cliente_id, url = shown_base_url(url))));
+        return Err(bad_base_url(cliente_id, url));
     }
     change.api.as_deref().map_or(Ok(()), check_api_name)
 }

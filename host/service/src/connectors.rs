@@ -7,10 +7,12 @@ use atlas_connectors::{
     Connector, ConnectorEngine, EncodeError, KeptVersion, LoadError, Registry, RegistryFolders, Standing, TrustPolicy,
     Waiting, WordError, accept, encode_component, roll_back,
 };
-use atlas_model::{Limits, notice};
+use atlas_model::{Limits, Subject, notice};
 use tokio::sync::OnceCell;
 
-use super::failure::{Exit, Failure, Kind, ended_process};
+use super::failure::Failure;
+use super::kind::Kind;
+use super::messages::ended_process;
 use super::reload::held;
 use crate::config::Config;
 
@@ -72,7 +74,7 @@ impl Connectors {
         let encoded = encoded.unwrap_or_else(|panic| Err(EncodeError::Module(panic.to_string())));
         let component = encoded.map_err(|error| {
             let notice = notice!("componentize-failed", file = module.display(), reason = error);
-            Failure::new("op-connector", notice, Exit::Connector).because(&error)
+            Failure::new("op-connector", notice, Kind::Connector).because(&error)
         })?;
         let new = to.with_extension("wasm.new");
         let written = async {
@@ -81,7 +83,7 @@ impl Connectors {
         };
         written.await.map_err(|error| {
             let notice = notice!("componentize-unwritable", file = to.display(), reason = error);
-            Failure::new("op-connector", notice, Exit::Configuration).because(&error)
+            Failure::new("op-connector", notice, Kind::Configuration).because(&error)
         })?;
         Ok(component.len())
     }
@@ -93,8 +95,9 @@ impl Connectors {
                 let engine = self.engine().await?;
                 Registry::load(engine, &self.limits, &self.trust, &self.folders).await.map(Arc::new).map_err(|error| {
                     let folder = self.folder().display();
-                    let notice = notice!("error-connectors-folder", folder = folder, reason = error);
-                    Failure::new("op-connector", notice, Exit::Connector).because(&error)
+                    let notice = notice!("error-connectors-folder", folder = folder, reason = error)
+                        .about(Subject::Connector(None));
+                    Failure::new("op-connector", notice, Kind::Connector).because(&error)
                 })
             })
             .await
@@ -108,7 +111,7 @@ impl Connectors {
         }
         if let Some(ended) = registry.quarantined_of(route) {
             let notice = ended_process("connector-ended-process", &ended.into());
-            return Err(Failure::new("op-connector", notice, Exit::Connector));
+            return Err(Failure::new("op-connector", notice, Kind::Connector));
         }
         let folder = self.folder().display().to_string();
         let entries = registry.entries();
@@ -124,13 +127,14 @@ impl Connectors {
         let meant = entries.iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));
         let (notice, kind) = match meant.map(|entry| (&entry.path, &entry.loaded)) {
             Some((path, Err(error))) => return Err(Failure::load(path, error)),
-            _ if entries.is_empty() => (notice!("doctor-no-connectors", folder = folder), Kind::Plain),
+            _ if entries.is_empty() => (notice!("doctor-no-connectors", folder = folder), Kind::Connector),
             _ => {
                 let routes = registry.routes().join(", ");
-                (notice!("error-route-unknown", route = route, folder = folder, routes = routes), Kind::NotFound)
+                let notice = notice!("error-route-unknown", route = route, folder = folder, routes = routes);
+                (notice.about(Subject::Connector(Some(route.to_owned()))), Kind::NotFound)
             }
         };
-        Err(Failure::new("op-connector", notice, Exit::Connector).of_kind(kind))
+        Err(Failure::new("op-connector", notice, kind))
     }
 
     /// Accepts the version of a route that waits for the operator's word, or that its trial
@@ -163,7 +167,7 @@ impl Connectors {
             .get_or_try_init(|| async {
                 ConnectorEngine::new(self.largest_guest, self.limits.host_guests)
                     .map(Arc::new)
-                    .map_err(|error| Failure::not_started("op-connector", Exit::Connector, format!("{error:#}")))
+                    .map_err(|error| Failure::not_started("op-connector", Kind::Connector, format!("{error:#}")))
             })
             .await
     }

@@ -19,7 +19,9 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
-use super::failure::{Exit, Failure, ended_process};
+use super::failure::Failure;
+use super::kind::Kind;
+use super::messages::ended_process;
 use super::preview::Nobody;
 use super::report::write_reasons;
 use super::runs::{Patience, own_page_size};
@@ -87,7 +89,7 @@ impl Atlas {
         let held_now = self.connectors().registry().await?.quarantine(&held).await;
         let told = |(held, event): (Quarantined, _)| {
             let notice = ended_process("connector-ended-process", &held.into());
-            HeldNow { failure: Failure::new("op-connector", notice, Exit::Connector), event }
+            HeldNow { failure: Failure::new("op-connector", notice, Kind::Connector), event }
         };
         Ok(held_now.into_iter().map(told).collect())
     }

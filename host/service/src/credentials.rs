@@ -1,12 +1,13 @@
 //! Credentials of single APIs, and the key that seals all secrets.
 
 use atlas_http::{parse_base_url, shown_base_url, token_url_fits};
-use atlas_model::{Access, ApiAccess, ApiChange, ClientWrite, Parts, Secret, notice};
+use atlas_model::{Access, ApiAccess, ApiChange, ClientWrite, Parts, Secret, Subject, notice};
 use atlas_store::Fault;
 
 use super::Atlas;
-use super::clients::{Said, check_api_name, grants_private, not_written, unknown};
-use super::failure::{Exit, Failure};
+use super::clients::{Said, bad_base_url, check_api_name, grants_private, not_written, unknown, unknown_api};
+use super::failure::Failure;
+use super::kind::Kind;
 
 /// The status of a client's credential for an API, without any of its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +35,12 @@ impl Atlas {
     ) -> Result<(), Failure> {
         check_api_name(api)?;
         if let Some(url) = base_url.filter(|url| parse_base_url(url).is_none()) {
-            return Err(Failure::usage(notice!("error-base-url", client = cliente_id, url = shown_base_url(url))));
+            return Err(bad_base_url(cliente_id, url));
         }
         let token_url = parts.get("token_url").map(Secret::expose);
         if let Some(url) = token_url.filter(|url| !token_url_fits(url)) {
-            return Err(Failure::usage(notice!("error-token-url", client = cliente_id, url = shown_base_url(url))));
+            let notice = notice!("error-token-url", client = cliente_id, url = shown_base_url(url));
+            return Err(Failure::usage(notice.about(Subject::Credential(cliente_id))));
         }
         self.known_client(cliente_id).await?;
         let private = match said {
@@ -86,7 +88,7 @@ impl Atlas {
         if removed.map_err(|error| Failure::store("op-client", &error))? {
             return Ok(());
         }
-        Err(Failure::usage(notice!("error-api-unknown", client = cliente_id, api = api)))
+        Err(unknown_api(cliente_id, api))
     }
 
     /// The status of a client's credentials for all of its APIs, or for one.
@@ -105,14 +107,14 @@ impl Atlas {
             all.push(CredentialStatus { api: api.api, base_url: api.base_url, parts, has_access_token });
         }
         if let Some(api) = only.filter(|_| all.is_empty()) {
-            return Err(Failure::usage(notice!("error-api-unknown", client = cliente_id, api = api)));
+            return Err(unknown_api(cliente_id, api));
         }
         Ok(all)
     }
 
     /// Seals every secret with the new key that the settings name, and gives how many they are.
     pub async fn rekey(&self) -> Result<u64, Failure> {
-        let missing = || Failure::new("op-client", notice!("error-new-key-missing"), Exit::Configuration);
+        let missing = || Failure::new("op-client", notice!("error-new-key-missing"), Kind::Configuration);
         let key = self.config().new_key.as_ref().ok_or_else(missing)?;
         self.store().rekey(key).await.map_err(|error| match error.fault {
             Fault::Schema => Failure::store("op-init", &error),

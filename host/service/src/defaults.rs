@@ -10,7 +10,8 @@ use atlas_store::Fault;
 
 use super::Atlas;
 use super::clients::{check_api_name, unknown};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
 use super::runs::Patience;
 
 impl Atlas {
@@ -79,7 +80,7 @@ impl Atlas {
             }
         }
         let asked = |(client, routes): (&i32, &Vec<String>)| {
-            Failure::new("op-client", asked_about(*client, routes), Exit::Configuration)
+            Failure::new("op-client", asked_about(*client, routes), Kind::Configuration)
         };
         Ok(missing.iter().map(asked).collect())
     }

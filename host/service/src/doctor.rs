@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use atlas_model::{Client, Concern, Notice, notice};
+use atlas_model::{Client, Concern, Notice, Subject, notice};
 use atlas_pipeline::client_budgets;
 use serde::Serialize;
 
 use super::Atlas;
-use super::failure::{Failure, load_notice};
+use super::failure::Failure;
+use super::messages::load_notice;
 use crate::config::{Config, ERROR_LOG};
 
 /// Clients whose usage is looked at: those with most rows.
@@ -92,11 +93,15 @@ impl Atlas {
             Err(error) => findings.push(bad(Failure::store("op-connect", &error).notice)),
         }
         match self.clients().await {
-            Ok(clients) if clients.is_empty() => findings.push(warning(notice!("doctor-no-clients"))),
+            Ok(clients) if clients.is_empty() => {
+                findings.push(warning(notice!("doctor-no-clients").about(Subject::Registration(None))))
+            }
             Ok(clients) => {
                 findings.push(ok(notice!("doctor-clients", count = clients.len())));
                 for client in clients.iter().filter(|client| client.apis.is_empty()) {
-                    findings.push(warning(notice!("doctor-client-without-url", client = client.cliente_id)));
+                    let id = client.cliente_id;
+                    let notice = notice!("doctor-client-without-url", client = id);
+                    findings.push(warning(notice.about(Subject::Address(id))));
                 }
                 self.look_at_secrets(&clients, findings).await;
                 match self.defaults_asked().await {
@@ -108,7 +113,9 @@ impl Atlas {
         }
         self.look_at_usage(findings).await;
         match self.store().orphans().await {
-            Ok(ids) => findings.extend(ids.into_iter().map(|id| warning(notice!("doctor-scrap-abandoned", id = id)))),
+            Ok(ids) => findings.extend(
+                ids.into_iter().map(|id| warning(notice!("doctor-scrap-abandoned", id = id).about(Subject::Scrap(id)))),
+            ),
             Err(error) => findings.push(bad(Failure::store("op-connect", &error).notice)),
         }
     }

@@ -108,7 +108,7 @@ impl Catalogue {
     /// A message with texts for its arguments.
     fn detail(&self, key: &str, args: &[(&str, &str)]) -> String {
         let args = args.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        self.text(&Notice { key: key.to_owned(), args })
+        self.text(&Notice { args, ..Notice::new(key) })
     }
 
     fn format(&self, pattern: &Pattern<&str>, notice: &Notice) -> String {

@@ -2,7 +2,8 @@
 //! clients, create scraps, run them, prove that nothing is missing. Every failure is a [`Failure`]:
 //! a message for the operator, and an exit code.
 //!
-//! - `failure`     errors of every crate, as failures for operators
+//! - `failure`, `kind`  errors of every crate, as failures for operators
+//! - `messages`    messages for what other crates report
 //! - `access`      who may come in, and what they may do
 //! - `browse`      looking at pages and records
 //! - `clients`     clients and where their APIs are
@@ -40,6 +41,8 @@ mod defaults;
 mod doctor;
 mod failure;
 mod history;
+mod kind;
+mod messages;
 mod period;
 mod presence;
 mod preview;
@@ -70,9 +73,11 @@ pub use self::clients::{ClientChange, Said, check as check_client};
 pub use self::connectors::Connectors;
 pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};
-pub use self::failure::{Exit, Failure, Kind, line_of};
+pub use self::failure::Failure;
 use self::history::Recorders;
 pub use self::history::{Complaints, HistoryLine, HistoryPoint, Saying, paced};
+pub use self::kind::{Exit, Kind};
+pub use self::messages::Line;
 pub use self::period::collected;
 use self::presence::Presence;
 pub use self::preview::{Preview, TriedPage};
@@ -213,7 +218,7 @@ impl Atlas {
                         ClientError::NoFiles(_) => notice!("error-no-files"),
                         ClientError::NoCertificates(reason) => notice!("error-http", reason = reason),
                     };
-                    Failure::new("op-run", notice, Exit::Configuration).because(&error)
+                    Failure::new("op-run", notice, Kind::Configuration).because(&error)
                 })
             })
             .await?;

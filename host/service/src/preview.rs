@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atlas_model::notice;
+use atlas_model::{Subject, notice};
 use atlas_pipeline::{Event, FetchFailure, FetchedPage, Observer, PageSource};
 
 use super::Atlas;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
+use super::messages::ungranted_headers;
 use super::scraps::ScrapRequest;
 
 /// Records of a tried page that are shown, and bytes of each.
@@ -76,7 +78,7 @@ impl Atlas {
             Ok(page) => page.map_err(|failure| not_fetched(request, &failure))?,
             Err(_) => {
                 let notice = notice!("error-page-late", seconds = PATIENCE.as_secs());
-                return Err(Failure::new("op-run", notice, Exit::Source));
+                return Err(Failure::new("op-run", notice, Kind::Source));
             }
         };
         let shown = |record: &bytes::Bytes| {
@@ -106,34 +108,34 @@ async fn fetch_first(source: &impl PageSource) -> Result<FetchedPage, FetchFailu
 }
 
 fn not_fetched(request: &ScrapRequest, failure: &FetchFailure) -> Failure {
-    let exit = match failure {
-        FetchFailure::Unauthorized(_) => Exit::Credential,
-        FetchFailure::Crashed(_) | FetchFailure::Limit { .. } => Exit::Connector,
-        FetchFailure::NotGranted(_) | FetchFailure::HeadersNotGranted { .. } => Exit::Connector,
-        _ => Exit::Source,
+    let kind = match failure {
+        FetchFailure::Unauthorized(_) => Kind::Credential,
+        FetchFailure::Crashed(_) | FetchFailure::Limit { .. } => Kind::Connector,
+        FetchFailure::NotGranted(_) | FetchFailure::HeadersNotGranted { .. } => Kind::Connector,
+        _ => Kind::Source,
     };
+    let client = request.cliente_id;
     let notice = match failure {
         FetchFailure::AddressRefused { .. } => {
-            notice!("error-page-private", client = request.cliente_id, reason = failure)
+            notice!("error-page-private", client = client, reason = failure).about(Subject::Address(client))
         }
-        FetchFailure::HeadersNotGranted { api, headers } => {
-            super::failure::ungranted_headers("error-page-header", api, headers)
-        }
+        FetchFailure::HeadersNotGranted { api, headers } => ungranted_headers("error-page-header", api, headers),
         FetchFailure::Unauthorized(reason) => {
-            notice!("error-page-token", client = request.cliente_id, reason = reason)
+            notice!("error-page-token", client = client, reason = reason).about(Subject::Credential(client))
         }
         FetchFailure::NotReady { reason, wait } => {
             let seconds = wait.as_secs_f64().ceil();
-            notice!("error-page-not-ready", client = request.cliente_id, seconds = seconds, reason = reason)
+            notice!("error-page-not-ready", client = client, seconds = seconds, reason = reason)
         }
         FetchFailure::Passing { reason, wait: Some(wait) } => {
             let seconds = wait.as_secs_f64().ceil();
-            notice!("error-page-wait", client = request.cliente_id, seconds = seconds, reason = reason)
+            notice!("error-page-wait", client = client, seconds = seconds, reason = reason)
         }
         FetchFailure::Passing { .. } | FetchFailure::AtOnce { .. } => {
-            notice!("error-page-passing", client = request.cliente_id, reason = failure)
+            notice!("error-page-passing", client = client, reason = failure).about(Subject::Client(client))
         }
-        _ => notice!("error-page", route = request.rota, client = request.cliente_id, reason = failure),
+        _ => notice!("error-page", route = request.rota, client = client, reason = failure)
+            .about(Subject::Client(client)),
     };
-    Failure::new("op-run", notice, exit)
+    Failure::new("op-run", notice, kind)
 }

@@ -10,7 +10,8 @@ use atlas_model::{NewPublication, Publication, notice};
 use atlas_store::StoreError;
 
 use super::Atlas;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
 
 impl Atlas {
     /// Publishes a file, once it has passed what every file has to pass before it serves.
@@ -87,7 +88,7 @@ impl Atlas {
     fn not_taken(&self, publication: &Publication, error: &std::io::Error) -> Failure {
         let folder = self.connectors().folder().display();
         let notice = notice!("published-not-taken", route = publication.rota, folder = folder, reason = error);
-        Failure::new("op-connector", notice, Exit::Connector).because(error)
+        Failure::new("op-connector", notice, Kind::Connector).because(error)
     }
 
     /// Reads a publication's bytes; `None` if it was removed meanwhile.

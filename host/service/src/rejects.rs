@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use atlas_json::{Pointer, RecordLimits};
-use atlas_model::{RecordRow, Rejected, notice};
+use atlas_model::{RecordRow, Rejected, Subject, notice};
 use atlas_pipeline::content_hash;
 use atlas_store::Fault;
 
@@ -31,7 +31,7 @@ impl Atlas {
     /// One rejected record.
     pub async fn rejected(&self, id: i64) -> Result<Rejected, Failure> {
         let found = self.store().rejected(id).await.map_err(|error| Failure::store("op-rejects", &error))?;
-        found.ok_or_else(|| Failure::not_found(notice!("error-reject-unknown", id = id)))
+        found.ok_or_else(|| Failure::not_found(notice!("error-reject-unknown", id = id).about(Subject::Rejected(id))))
     }
 
     /// Tells of every rejected record, of one scrap if asked, oldest first.

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use atlas_connectors::{
     Connector, HoldReason, Quarantined, RegistryEvent, RegistryObserver, Skipped, Trial, VersionsInUse, Watching,
 };
-use atlas_model::{Notice, notice};
+use atlas_model::{Notice, Subject, notice};
 use atlas_store::Store;
 
 use super::Atlas;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
 
 /// Digits of a digest that are shown.
 pub(super) const DIGEST_SHOWN: usize = 12;
@@ -97,10 +98,12 @@ pub(super) fn held(connector: &Connector, reasons: &[HoldReason]) -> Failure {
         _ => None,
     });
     let notice = match ended {
-        Some(signal) => about("connector-ended-process", connector).with("signal", signal),
+        Some(signal) => about("connector-ended-process", connector)
+            .with("signal", signal)
+            .about(Subject::Connector(Some(connector.descriptor.route.clone()))),
         None => about("connector-held", connector),
     };
-    Failure::new("op-connector", notice, Exit::Connector)
+    Failure::new("op-connector", notice, Kind::Connector)
 }
 
 fn about(key: &str, connector: &Connector) -> Notice {

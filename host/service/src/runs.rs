@@ -14,10 +14,12 @@ use tracing::{Instrument, Span, field};
 
 use super::Atlas;
 use super::defaults::as_if_bound;
-use super::failure::{Exit, Failure, ended_process, reservation_notice};
+use super::failure::Failure;
 use super::history::Recorder;
+use super::kind::{Exit, Kind};
+use super::messages::{ended_process, reservation_notice};
 use super::report::{RunReport, write_reasons};
-use super::scraps::{PAGE_SIZE_MAX, no_token};
+use super::scraps::{PAGE_SIZE_MAX, no_token, unknown_scrap};
 use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::memory;
 
@@ -102,7 +104,7 @@ impl Atlas {
     async fn scrap_patiently(&self, id: i64, patience: Patience<'_>) -> Result<Scrap, Failure> {
         let scrap = patience.wait(|| self.store().scrap(id)).await;
         let scrap = scrap.map_err(|error| Failure::store("op-scrap", &error))?;
-        scrap.ok_or_else(|| Failure::not_found(notice!("error-scrap-unknown", id = id)))
+        scrap.ok_or_else(|| unknown_scrap(id))
     }
 
     /// Runs a scrap to its end, whether it is new or its last run was cut short. Calls `announce`
@@ -229,7 +231,7 @@ impl Atlas {
     /// this moment (the database, its key) leaves the scrap in the queue, perhaps for another host.
     /// Any other failure would meet every host, so the scrap waits for the operator.
     async fn give_up(&self, lease: &Lease, failure: &Failure, observer: &dyn Observer) {
-        let (state, again_in, failures) = match failure.exit {
+        let (state, again_in, failures) = match failure.exit() {
             Exit::Credential => (ScrapState::TokenRecusado, None, 0),
             Exit::Configuration => {
                 let before = self.store().scrap(lease.scrap_id).await.ok().flatten();
@@ -262,7 +264,7 @@ impl Atlas {
         patience: Patience<'_>,
     ) -> Failure {
         let end = End::VersionHeld(held.clone());
-        let failure = Failure::new("op-run", ended_process("end-ended-process", held), Exit::Connector);
+        let failure = Failure::new("op-run", ended_process("end-ended-process", held), Kind::Connector);
         let reason = write_reasons(std::slice::from_ref(&failure.notice));
         let written = RunEnd {
             state: end.state(),
@@ -306,7 +308,7 @@ impl Atlas {
             }
             _ => notice!("error-cursor-format", id = scrap.id, began = began, now = now),
         };
-        Err(Failure::new("op-run", notice, Exit::Connector))
+        Err(Failure::new("op-run", notice, Kind::Connector))
     }
 
     async fn claim(
@@ -329,7 +331,7 @@ impl Atlas {
             RunFor::Queue(taken) => self.store().claim_taken(&taken.lease, &stamp, host).await,
         };
         claimed.map_err(|error| match error.fault {
-            Fault::LeaseLost => Failure::new("op-run", notice!("end-lease-lost"), Exit::Interrupted),
+            Fault::LeaseLost => Failure::new("op-run", notice!("end-lease-lost"), Kind::Interrupted),
             _ => Failure::store("op-run", &error),
         })
     }
@@ -430,7 +432,8 @@ impl Atlas {
         let mut failure = Failure::of_end(end, lease);
         let reasons = match end {
             End::DoneWithReservations(all) => {
-                all.iter().map(|r| reservation_notice(r).with("id", &lease.scrap_id)).collect()
+                let scrap = lease.scrap_id;
+                all.iter().map(|r| reservation_notice(r, scrap).with("id", &scrap)).collect()
             }
             _ => failure.iter().map(|f| f.notice.clone()).collect::<Vec<_>>(),
         };

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use atlas_connectors::Descriptor;
-use atlas_model::{Fired, Firing, NewSchedule, NewScrap, Schedule, notice};
+use atlas_model::{Fired, Firing, NewSchedule, NewScrap, Schedule, Subject, notice};
 use atlas_store::{Fault, StoreError};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -11,7 +11,8 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 
 use super::Atlas;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
 use super::scraps::{Created, ScrapRequest};
 
 /// The longest window: what is older is a scrap of its own.
@@ -135,12 +136,14 @@ impl Atlas {
         let fired = self.store().fire(&Firing { schedule: &schedule, next: schedule.next, scrap: &scrap }).await;
         match fired.map_err(|error| Failure::store("op-schedule", &error))? {
             Fired::Scrap(id) => Ok(id),
-            Fired::Overlaps => Err(Failure::usage(notice!(
-                "error-schedule-overlaps",
-                id = id,
-                scrap = schedule.last_scrap.unwrap_or(0)
-            ))),
-            Fired::Passed => Err(Failure::usage(notice!("error-schedule-paused", id = id))),
+            Fired::Overlaps => {
+                let last = schedule.last_scrap.unwrap_or(0);
+                let notice = notice!("error-schedule-overlaps", id = id, scrap = last);
+                Err(Failure::usage(notice.about(Subject::Scrap(last))))
+            }
+            Fired::Passed => {
+                Err(Failure::usage(notice!("error-schedule-paused", id = id).about(Subject::Schedule(id))))
+            }
         }
     }
 
@@ -179,14 +182,15 @@ impl Atlas {
         Ok(())
     }
 
-    async fn schedule(&self, id: i64) -> Result<Schedule, Failure> {
+    /// One schedule.
+    pub async fn schedule(&self, id: i64) -> Result<Schedule, Failure> {
         let found = self.schedules().await?.into_iter().find(|schedule| schedule.id == id);
         found.ok_or_else(|| unknown(id))
     }
 }
 
 fn unknown(id: i64) -> Failure {
-    Failure::not_found(notice!("error-schedule-unknown", id = id))
+    Failure::not_found(notice!("error-schedule-unknown", id = id).about(Subject::Schedule(id)))
 }
 
 fn there(id: i64, is_there: bool) -> Result<(), Failure> {
@@ -198,7 +202,7 @@ fn window(text: Option<&str>, descriptor: &Descriptor) -> Result<Option<i32>, Fa
     let Some(text) = text else {
         if descriptor.takes_period {
             let notice = notice!("error-window-missing", route = descriptor.route);
-            return Err(Failure::new("op-usage", notice, Exit::Usage));
+            return Err(Failure::new("op-usage", notice, Kind::Usage));
         }
         return Ok(None);
     };

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use atlas_connectors::Descriptor;
-use atlas_model::{Asked, NewScrap, Notice, Scrap, ScrapFilter, ScrapState, notice};
+use atlas_model::{Asked, NewScrap, Notice, Scrap, ScrapFilter, ScrapState, Subject, notice};
 use atlas_store::Fault;
 use tokio_util::sync::CancellationToken;
 
 use super::Atlas;
 use super::defaults::as_if_bound;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
 use super::period::{period, slices};
 use super::preview::Nobody;
 use super::report::write_reasons;
@@ -114,7 +115,7 @@ impl Atlas {
     /// One scrap.
     pub async fn scrap(&self, id: i64) -> Result<Scrap, Failure> {
         let scrap = self.store().scrap(id).await.map_err(|error| Failure::store("op-scrap", &error))?;
-        scrap.ok_or_else(|| Failure::not_found(notice!("error-scrap-unknown", id = id)))
+        scrap.ok_or_else(|| unknown_scrap(id))
     }
 
     /// The newest of some scraps.
@@ -143,8 +144,14 @@ impl Atlas {
         // Another caller was quicker: the scrap is cancelled already.
         match self.scrap(id).await?.state {
             ScrapState::Cancelado => Ok(()),
-            state => Err(Failure::conflict(scrap_ended(id, state))),
+            state => Err(scrap_ended(id, state)),
         }
+    }
+
+    /// A scrap that can be cancelled.
+    pub async fn scrap_to_cancel(&self, id: i64) -> Result<Scrap, Failure> {
+        let scrap = self.scrap(id).await?;
+        if scrap.state.is_done() { Err(scrap_ended(id, scrap.state)) } else { Ok(scrap) }
     }
 
     /// Pauses a scrap, or its unfinished slices, on whatever host they run.
@@ -152,7 +159,7 @@ impl Atlas {
         let scrap = self.scrap(id).await?;
         let reason = write_reasons(&[notice!("end-paused", id = id)]).unwrap_or_default();
         let asked = self.ask(&scrap, Wish::Pause(&reason)).await?;
-        refused(asked, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
+        refused(asked, id, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
     }
 
     /// Applies a change to a scrap, or to its unfinished slices; then it is refused only if all of
@@ -179,29 +186,36 @@ impl Atlas {
     pub async fn requeue_scrap(&self, id: i64) -> Result<Asked, Failure> {
         let scrap = self.scrap(id).await?;
         let asked = self.ask(&scrap, Wish::Requeue).await?;
-        refused(asked, || notice!("error-scrap-not-to-queue", id = id, state = scrap.state.name()))
+        refused(asked, id, || notice!("error-scrap-not-to-queue", id = id, state = scrap.state.name()))
     }
 }
 
 /// Turns a change that the scrap's state does not allow into a failure.
-fn refused(asked: Asked, why: impl FnOnce() -> Notice) -> Result<Asked, Failure> {
+fn refused(asked: Asked, id: i64, why: impl FnOnce() -> Notice) -> Result<Asked, Failure> {
     match asked {
-        Asked::Refused => Err(Failure::conflict(why())),
+        Asked::Refused => Err(Failure::conflict(why().about(Subject::Scrap(id)))),
         Asked::Done | Asked::Passed => Ok(asked),
     }
 }
 
-/// The message for a scrap that has ended. The state is part of the message's key, since it is
-/// translated with it.
-fn scrap_ended(id: i64, state: ScrapState) -> Notice {
-    match state {
+/// The failure of a change of a scrap that has ended. The state is part of the message's key, since
+/// it is translated with it.
+fn scrap_ended(id: i64, state: ScrapState) -> Failure {
+    let notice = match state {
         ScrapState::ConcluidoComRessalva => notice!("error-scrap-ended-with-reservations", id = id),
         _ => notice!("error-scrap-ended", id = id),
-    }
+    };
+    Failure::conflict(notice.about(Subject::Scrap(id)))
+}
+
+/// The failure of a request for a scrap that there is not.
+pub(super) fn unknown_scrap(id: i64) -> Failure {
+    Failure::not_found(notice!("error-scrap-unknown", id = id).about(Subject::Scrap(id)))
 }
 
 pub(super) fn no_token(cliente_id: i32) -> Failure {
-    Failure::new("op-run", notice!("error-no-token", client = cliente_id), Exit::Credential)
+    let notice = notice!("error-no-token", client = cliente_id);
+    Failure::new("op-run", notice.about(Subject::Registration(Some(cliente_id))), Kind::Credential)
 }
 
 /// Checks a number that a request sets for a scrap against its range.

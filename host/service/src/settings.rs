@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use atlas_connectors::{Connector, Descriptor, SecretSettings};
-use atlas_model::{Secret, notice};
+use atlas_model::{Secret, Subject, notice};
 use atlas_store::StoreError;
 use serde_json::{Map, Value};
 
 use super::Atlas;
 use super::clients::check_api_name;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
 use super::runs::Patience;
 
 /// Bytes of an API's settings.
@@ -82,7 +83,7 @@ impl Atlas {
         descriptor: &Descriptor,
     ) -> Result<String, Failure> {
         match self.settings_for(cliente_id, descriptor).await {
-            Err(failure) if failure.exit == Exit::Usage => Ok("{}".to_owned()),
+            Err(failure) if failure.kind == Kind::Usage => Ok("{}".to_owned()),
             settings => settings,
         }
     }
@@ -191,7 +192,7 @@ fn read(stored: Result<Option<Secret>, StoreError>, cliente_id: i32, api: &str) 
     let Some(text) = stored else { return Ok(Map::new()) };
     serde_json::from_str(text.expose()).map_err(|_| {
         let notice = notice!("error-settings-broken", client = cliente_id, api = api);
-        Failure::new("op-client", notice, Exit::Configuration)
+        Failure::new("op-client", notice, Kind::Configuration)
     })
 }
 
@@ -221,6 +222,6 @@ async fn checked(
     descriptor.accepts(&text).await.map(|()| own).map_err(|reason| {
         let (route, api) = (&descriptor.route, &descriptor.api);
         let notice = notice!("error-settings", client = cliente_id, api = api, route = route, reason = reason);
-        Failure::new("op-client", notice, Exit::Usage)
+        Failure::new("op-client", notice.about(Subject::Settings(cliente_id)), Kind::Usage)
     })
 }

@@ -9,7 +9,8 @@ use atlas_connectors::{self, NewKey, SignError};
 use atlas_model::{Secret, notice};
 
 use super::Connectors;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::kind::Kind;
 
 /// A key's file: three short lines.
 const KEY_BYTES_MAX: usize = 8 * 1024;
@@ -61,7 +62,7 @@ impl Connectors {
         };
         if keys.is_empty() {
             let notice = notice!("error-no-keys", file = file.display(), route = route);
-            return Err(Failure::new("op-connector", notice, Exit::Configuration));
+            return Err(Failure::new("op-connector", notice, Kind::Configuration));
         }
         let component = self.read_component(file)?;
         atlas_connectors::verify_signature(&component, &keys, &route)
@@ -81,14 +82,14 @@ fn public_key(key: &str) -> Result<atlas_connectors::PublicKey, Failure> {
     let text = read_key(Path::new(key))?;
     atlas_connectors::public_key(&text).map_err(|error| {
         let notice = notice!("error-key-file", file = key, reason = error);
-        Failure::new("op-connector", notice, Exit::Configuration)
+        Failure::new("op-connector", notice, Kind::Configuration)
     })
 }
 
 fn read_key(file: &Path) -> Result<String, Failure> {
     let failed = |reason: String| {
         let notice = notice!("error-key-file", file = file.display(), reason = reason);
-        Failure::new("op-connector", notice, Exit::Configuration)
+        Failure::new("op-connector", notice, Kind::Configuration)
     };
     let bytes = atlas_connectors::read_small(file, KEY_BYTES_MAX).map_err(|error| failed(error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| failed("it is not text".to_owned()))
@@ -101,12 +102,12 @@ fn key_failure(file: &Path, error: &SignError) -> Failure {
             notice!("error-key-file", file = file.display(), reason = error)
         }
     };
-    Failure::new("op-connector", notice, Exit::Configuration).because(error)
+    Failure::new("op-connector", notice, Kind::Configuration).because(error)
 }
 
 fn unwritable(file: &Path, error: &std::io::Error) -> Failure {
     let notice = notice!("error-file-unwritable", file = file.display(), reason = error);
-    Failure::new("op-connector", notice, Exit::Configuration)
+    Failure::new("op-connector", notice, Kind::Configuration)
 }
 
 fn write_new(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
@@ -120,7 +121,7 @@ fn write_new(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let notice = notice!("error-key-exists", file = file.display());
-            Failure::new("op-connector", notice, Exit::Configuration)
+            Failure::new("op-connector", notice, Kind::Configuration)
         }
         _ => unwritable(file, &error),
     })

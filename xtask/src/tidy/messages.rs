@@ -1,5 +1,5 @@
 //! Every message that the code names is in the catalogues, and takes the arguments that it is
-//! given.
+//! given. What shows messages decides nothing by their names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,25 @@ struct Made {
     at: usize,
 }
 
+/// What shows messages, and makes statuses, exit codes and links of failures: by their kinds and
+/// subjects, so that a message can be renamed.
+const SHOWN_BY: [&str; 2] = ["host/atlas/src/", "host/server/src/"];
+/// How code looks that decides by a message's name.
+const DECISIONS: [&str; 4] = ["key.as_str()", "key ==", "key !=", "key.starts_with("];
+
 pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
+    let mut faults = unknown(sources);
+    for file in sources.iter().filter(|file| SHOWN_BY.iter().any(|folder| file.is_rust_below(folder))) {
+        let decides = |code: &str| DECISIONS.iter().any(|decision| code.contains(&format!("notice.{decision}")));
+        let lines = file.code().filter(|(_, code)| decides(code));
+        faults.extend(
+            lines.map(|(line, code)| format!("{}:{line}: decides by a message's name: {}", file.path, code.trim())),
+        );
+    }
+    faults
+}
+
+fn unknown(sources: &[Source]) -> Vec<Fault> {
     let mut messages = Messages::new();
     for catalogue in sources.iter().filter(|file| file.path.starts_with(CATALOGUES)) {
         read(catalogue, &mut messages);
@@ -144,5 +162,14 @@ mod tests {
                 "host/service/src/runs.rs:4: part has no $m in any language",
             ]
         );
+    }
+
+    #[test]
+    fn what_shows_messages_decides_nothing_by_their_names() {
+        let code = "match failure.notice.key.as_str() {\nif notice.key == \"a\" {}\nformat!(\"{}\", notice.key);\n";
+        let files = [source("host/server/src/page/remedy.rs", code), source("host/service/src/messages.rs", code)];
+        let faults = check(&files);
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].starts_with("host/server/src/page/remedy.rs:1: "), "{faults:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atlas_model::notice;
-use atlas_service::{Exit, Failure, Kind};
+use atlas_service::{Failure, Kind};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request, State};
 use axum::http::request::Parts;
@@ -43,7 +43,7 @@ pub(super) fn cursor(caller: &Caller, asked: Option<&str>) -> Result<Option<i64>
 }
 
 fn bad(reason: &str) -> Failure {
-    Failure::new("op-access", notice!("web-bad-request", reason = reason), Exit::Usage).of_kind(Kind::Malformed)
+    Failure::new("op-access", notice!("web-bad-request", reason = reason), Kind::Malformed)
 }
 
 /// Whether a text in this JSON has the character NUL: written otherwise than as an escape, it is no
@@ -85,12 +85,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<House>> for Body<T> {
             let (status, failure) = match &error {
                 JsonRejection::MissingJsonContentType(_) => (
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    Failure::new("op-access", notice!("web-other-media"), Exit::Usage).of_kind(Kind::OtherMedia),
+                    Failure::new("op-access", notice!("web-other-media"), Kind::OtherMedia),
                 ),
-                _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => (
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    Failure::new("op-access", notice!("web-too-large"), Exit::Usage).of_kind(Kind::TooLarge),
-                ),
+                _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                    (StatusCode::PAYLOAD_TOO_LARGE, Failure::new("op-access", notice!("web-too-large"), Kind::TooLarge))
+                }
                 // What was sent is not shown again: there may be a token in it.
                 JsonRejection::JsonDataError(_) => {
                     (StatusCode::UNPROCESSABLE_ENTITY, bad("JSON: a member is missing or of another type"))
@@ -132,7 +131,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<House>> for At<T> {
 
 /// There is something here, but nothing that this method does.
 pub(super) async fn other_method(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
-    let failure = Failure::new("op-access", notice!("web-other-method"), Exit::Usage).of_kind(Kind::OtherMethod);
+    let failure = Failure::new("op-access", notice!("web-other-method"), Kind::OtherMethod);
     Problem::of(&failure, house.texts.of(language(&headers))).into_response()
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atlas_model::notice;
-use atlas_service::{Exit, Failure, Health, Kind};
+use atlas_service::{Failure, Health, Kind};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::sse::{KeepAlive, Sse};
@@ -54,8 +54,7 @@ pub(super) async fn events(
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
     let wanted = Wanted { seen, scrap: which.scrap, lang: caller.lang };
     let house = &caller.house;
-    let too_many =
-        || Failure::new("op-access", notice!("web-too-many-listeners"), Exit::Usage).of_kind(Kind::Throttled);
+    let too_many = || Failure::new("op-access", notice!("web-too-many-listeners"), Kind::Throttled);
     let place = house.listeners.admit(caller.principal.access).ok_or_else(|| caller.problem(&too_many()))?;
     let events = stream(Arc::clone(&house.journal), Arc::clone(&house.texts), wanted, house.stop.clone());
     let events = events.take_until(shut_out(Arc::clone(house), caller.principal.access));

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use atlas_model::{Earlier, notice};
-use atlas_service::{Act, Atlas, Exit, Failure, Kind};
+use atlas_service::{Act, Atlas, Failure, Kind};
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -38,8 +38,7 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let refuse =
-        |notice, kind| caller.problem(&Failure::new("op-access", notice, Exit::Usage).of_kind(kind)).into_response();
+    let refuse = |notice, kind| caller.problem(&Failure::new("op-access", notice, kind)).into_response();
     // Who may change nothing is refused, and leaves nothing behind.
     if !caller.principal.may(Act::Operate) {
         return next.run(Request::from_parts(parts, body)).await;
@@ -65,7 +64,7 @@ pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next
     match done.await {
         Ok(Ok(Some(response))) => response,
         Ok(Err(Err(error))) => caller.problem(&error).into_response(),
-        Ok(Err(Ok(Earlier::Different))) => refuse(notice!("web-request-different"), Kind::Plain),
+        Ok(Err(Ok(Earlier::Different))) => refuse(notice!("web-request-different"), Kind::Usage),
         Ok(Err(Ok(Earlier::Answered(status, body)))) => {
             let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             let mut response = answer(status.unwrap_or(StatusCode::OK), body.into());

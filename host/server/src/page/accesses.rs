@@ -117,11 +117,8 @@ async fn ask_to_revoke(visit: Visit, At(id): At<i64>) -> Response {
     if let Err(problem) = visit.need(Act::Admit) {
         return *problem;
     }
-    match visit.house.atlas.tokens().await {
-        Ok(tokens) => {
-            let Some(token) = tokens.into_iter().find(|token| token.id == id) else {
-                return visit.failed(&Failure::not_found(notice!("error-token-unknown", id = id)));
-            };
+    match visit.house.atlas.token(id).await {
+        Ok(token) => {
             let name = token.name;
             let title = visit.text("web-revoke-token");
             let address = format!("/acessos/tokens/{id}/revogar");

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::connectors::tried;
 use super::layout::{action, ask, day_input, empty, field, page, token, told};
-use super::remedy::{alert, remedy};
+use super::remedy::{alert, hint};
 use super::scraps::request;
 use super::visit::{At, Fields, PART, Posted, SETTING, Visit};
 use crate::House;
@@ -160,7 +160,7 @@ async fn unreachable_hint(visit: &Visit, id: i32) -> Markup {
     match ungranted {
         Ok(Ok(Some(url))) => {
             let notice = notice!("web-private-url", url = url, client = id);
-            html! { div.alert.note role="status" { p { strong { (visit.say(&notice)) } } (remedy(visit, &notice)) } }
+            html! { div.alert.note role="status" { p { strong { (visit.say(&notice)) } } (hint(visit, &notice)) } }
         }
         _ => html! {},
     }

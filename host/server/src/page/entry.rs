@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atlas_model::{Secret, notice};
 use atlas_service::i18n::Lang;
-use atlas_service::{Exit, Failure, Kind};
+use atlas_service::{Failure, Kind};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::request::Parts;
@@ -54,7 +54,7 @@ async fn form(State(house): State<Arc<House>>, parts: Parts, Query(asked): Query
 /// Answers a form that was sent without a session with the sign-in page, which carries the typed
 /// values, but no secrets, through the sign-in, so that the form comes back filled in.
 pub(super) fn again(house: &House, headers: &HeaderMap, from: &str, fields: &Fields) -> Response {
-    let failure = Failure::new("op-access", notice!("web-session-over"), Exit::Credential);
+    let failure = Failure::new("op-access", notice!("web-session-over"), Kind::NotSignedIn);
     let shown = Shown {
         back: ours(Some(from)),
         kept: Some(fields.kept()),
@@ -139,8 +139,7 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
     let begun = if link.is_some() { Ok(()) } else { house.throttle.begin(address) };
     let signed_in = match begun {
         Err(wait) => {
-            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Exit::Usage)
-                .of_kind(Kind::Throttled))
+            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Kind::Throttled))
         }
         Ok(()) => try_in(&house, &headers, &fields).await,
     };
@@ -161,10 +160,7 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
             ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
         }
         Err(failure) => {
-            let status = match failure.exit {
-                Exit::Credential => StatusCode::UNAUTHORIZED,
-                _ => crate::problem::status(&failure),
-            };
+            let status = crate::problem::status(&failure);
             let has_password = house.atlas.has_password().await.unwrap_or(true);
             let shown = Shown { back, kept, link: None, has_password, failure: Some(failure), is_new_password: false };
             (status, page(&house, &headers, &shown)).into_response()
@@ -185,7 +181,7 @@ async fn try_in(house: &House, headers: &HeaderMap, fields: &Fields) -> Result<S
     };
     session.ok_or_else(|| {
         let notice = if by_link.is_some() { notice!("web-link-used") } else { notice!("web-password-wrong") };
-        Failure::new("op-access", notice, Exit::Credential)
+        Failure::new("op-access", notice, Kind::NotSignedIn)
     })
 }
 

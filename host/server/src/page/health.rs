@@ -11,7 +11,7 @@ use axum::routing::get;
 use maud::{Markup, html};
 
 use super::format::{bytes, number};
-use super::remedy::remedy;
+use super::remedy::hint;
 use super::visit::Visit;
 use crate::House;
 use crate::view::rfc3339;
@@ -91,7 +91,7 @@ fn found(visit: &Visit, finding: &Finding) -> Markup {
     html! {
         li class=(class) {
             span.sign aria-hidden="true" { (sign) }
-            div { (visit.say(&finding.notice)) div.hint { (remedy(visit, &finding.notice)) } }
+            div { (visit.say(&finding.notice)) div.hint { (hint(visit, &finding.notice)) } }
         }
     }
 }

@@ -38,7 +38,7 @@ mod visit;
 use std::sync::Arc;
 
 use atlas_model::notice;
-use atlas_service::{Exit, Failure, Kind};
+use atlas_service::{Failure, Kind};
 use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -75,8 +75,7 @@ pub(super) async fn unknown(
 }
 
 fn no_page(house: &House, headers: &HeaderMap, uri: &Uri) -> Response {
-    let failure =
-        Failure::new("op-access", notice!("web-page-unknown", path = uri.path()), Exit::Usage).of_kind(Kind::NotFound);
+    let failure = Failure::new("op-access", notice!("web-page-unknown", path = uri.path()), Kind::NotFound);
     let texts = house.texts.of(super::language(headers));
     if uri.path().starts_with("/api/") {
         return Problem::of(&failure, texts).into_response();

@@ -164,10 +164,8 @@ async fn run(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
 }
 
 async fn ask_to_remove(visit: Visit, At(id): At<i64>) -> Response {
-    match visit.house.atlas.schedules().await {
-        Ok(schedules) if schedules.iter().any(|schedule| schedule.id == id) => {}
-        Ok(_) => return visit.failed(&Failure::not_found(notice!("error-schedule-unknown", id = id))),
-        Err(failure) => return visit.failed(&failure),
+    if let Err(failure) = visit.house.atlas.schedule(id).await {
+        return visit.failed(&failure);
     }
     let title = visit.say(&notice!("web-remove-schedule", id = id));
     let address = format!("/agenda/{id}/remover");

@@ -262,11 +262,7 @@ fn after(visit: &Visit, id: i64, done: Result<(), Failure>) -> Response {
 }
 
 async fn ask_to_cancel(visit: Visit, At(id): At<i64>) -> Response {
-    match visit.house.atlas.scrap(id).await {
-        Ok(scrap) if scrap.state == ScrapState::ConcluidoComRessalva => {
-            visit.failed(&Failure::conflict(notice!("error-scrap-ended-with-reservations", id = id)))
-        }
-        Ok(scrap) if scrap.state.is_done() => visit.failed(&Failure::conflict(notice!("error-scrap-ended", id = id))),
+    match visit.house.atlas.scrap_to_cancel(id).await {
         Ok(scrap) => {
             let notice = notice!(
                 "web-ask-cancel",

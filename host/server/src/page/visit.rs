@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atlas_model::{Notice, notice};
 use atlas_service::i18n::{Catalogue, Lang};
 use atlas_service::zone::{Zone, moment};
-use atlas_service::{Act, Exit, Failure, Kind};
+use atlas_service::{Act, Failure, Kind};
 use axum::extract::rejection::StringRejection;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, Path, Request};
 use axum::http::request::Parts;
@@ -287,8 +287,7 @@ impl FromRequest<Arc<House>> for Posted {
         let body = body.map_err(|error| layout::lone_failure(texts, theme(&parts.headers), &unreadable(&error)))?;
         let fields = Fields::parse(&body);
         if fields.iter().any(|(_, value)| value.contains('\0')) {
-            let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Exit::Usage)
-                .of_kind(Kind::Malformed);
+            let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Kind::Malformed);
             return Err(layout::lone_failure(texts, theme(&parts.headers), &failure));
         }
         // The form's own page, to return to after a sign-in.
@@ -301,7 +300,7 @@ impl FromRequest<Arc<House>> for Posted {
         };
         if fields.get(FORM_TOKEN) != Some(visit.session.form_token.as_str()) {
             // Signed in anew meanwhile, in another tab: what was typed is kept.
-            let failure = Failure::new("op-access", notice!("web-form-expired"), Exit::Usage).of_kind(Kind::NotAllowed);
+            let failure = Failure::new("op-access", notice!("web-form-expired"), Kind::NotAllowed);
             return Err(layout::expired(&visit, &failure, &from, &fields));
         }
         Ok(Self { visit, fields })
@@ -314,7 +313,7 @@ fn unreadable(error: &StringRejection) -> Failure {
         true => (notice!("web-too-large"), Kind::TooLarge),
         false => (notice!("web-bad-request", reason = error), Kind::Malformed),
     };
-    Failure::new("op-access", notice, Exit::Usage).of_kind(kind)
+    Failure::new("op-access", notice, kind)
 }
 
 /// The caller's address; behind a proxy, the one that the proxy names.
