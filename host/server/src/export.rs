@@ -18,7 +18,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument, Span};
 
 use super::search::{SEARCHED_RECORD_MAX, Search, matching};
-use super::{House, LET_IN_STILL};
+use super::session::LET_IN_STILL;
+use super::state::AppState;
 
 /// Bytes of a piece.
 const PIECE: usize = 64 * 1024;
@@ -83,20 +84,20 @@ pub(super) fn caveat(search: &Search) -> HeaderMap {
 /// end of the caller's session or token (`access`), so that no client takes a part for the whole.
 /// Fails where too many exports are under way.
 pub(super) fn export(
-    house: &Arc<House>,
+    state: &Arc<AppState>,
     access: i64,
     search: Search,
     format: Format,
     zone: Zone,
 ) -> Result<impl Stream<Item = std::io::Result<Bytes>> + use<>, Failure> {
-    let turn = house.reading()?;
+    let turn = state.reading()?;
     let header = match format {
         Format::JsonLines => Bytes::new(),
         Format::Csv => Bytes::from_static(b"id,cliente_id,origem,data_coleta,hash_conteudo,payload\r\n"),
         Format::Excel => Bytes::from_static(b"\xef\xbb\xbfid;cliente_id;origem;data_coleta;hash_conteudo;payload\r\n"),
     };
     let export = Export {
-        house: Arc::clone(house),
+        state: Arc::clone(state),
         access,
         search,
         format,
@@ -122,7 +123,7 @@ pub(super) fn export(
 
 /// An export, and how far it has come.
 struct Export {
-    house: Arc<House>,
+    state: Arc<AppState>,
     access: i64,
     search: Search,
     format: Format,
@@ -146,19 +147,19 @@ impl Export {
         while text.is_empty() {
             if self.seen_in.elapsed() >= LET_IN_STILL {
                 // While the database does not answer, the access counts as valid.
-                if matches!(self.house.atlas.is_let_in(self.access).await, Ok(false)) {
+                if matches!(self.state.atlas.is_let_in(self.access).await, Ok(false)) {
                     return Err(std::io::Error::other("the access was taken away"));
                 }
                 self.seen_in = Instant::now();
             }
-            let read = self.house.atlas.export(&self.search.filter, self.after, READ).await;
+            let read = self.state.atlas.export(&self.search.filter, self.after, READ).await;
             let records = read.map_err(|failure| broken_off(&failure))?;
             let Some(last) = records.last() else {
                 self.tell_what_was_left_out();
                 return Ok(None);
             };
             self.after = last.id;
-            let matching = matching(&self.house, &self.search, records).await;
+            let matching = matching(&self.state, &self.search, records).await;
             let (matching, too_large) = matching.map_err(|failure| broken_off(&failure))?;
             self.too_large += too_large;
             for mut record in matching {

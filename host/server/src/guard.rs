@@ -23,10 +23,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::House;
-use super::problem::Problem;
-use super::room::SeatKind;
-use super::session::Kept;
+use super::connections::SeatKind;
+use super::preferences::language;
+use super::problem::{Failed, told};
+use super::session::{Kept, session};
+use super::state::AppState;
 
 /// The `Content-Security-Policy` of all responses: only our own scripts, styles and images, nothing
 /// inline, no framing by other sites, and forms that are sent here alone.
@@ -44,28 +45,28 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
 
+/// Bytes of a request's body: forms and JSON are small. Connectors are uploaded by other means.
+pub(super) const BODY_MAX: usize = 1024 * 1024;
 /// How long a request's body may take to come: forms and JSON are small.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Browsers keep to HTTPS for half a year.
 const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=15552000");
 
-pub(super) async fn guard(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
     let kept = Kept::default();
     request.extensions_mut().insert(kept.clone());
     let is_kept = request.extensions().get::<SeatKind>() == Some(&SeatKind::Kept);
-    let checked = match check(&house, &request) {
-        Ok(()) if is_kept => is_kept_for(&house, request.uri().path(), request.headers(), request.extensions()).await,
+    let checked = match check(&state, &request) {
+        Ok(()) if is_kept => is_kept_for(&state, request.uri().path(), request.headers(), request.extensions()).await,
         checked => checked,
     };
-    let mut response = match checked {
+    let texts = state.texts.of(language(request.headers()));
+    let response = match checked {
         Ok(()) => next.run(in_time(request)).await,
-        Err(failure) => {
-            let texts = house.texts.of(super::language(request.headers()));
-            let problem = Problem::of(&failure, texts);
-            problem.into_response()
-        }
+        Err(failure) => Failed(failure).into_response(),
     };
+    let mut response = told(response, texts);
     let headers = response.headers_mut();
     // A visitor who signs out, or in, has been told already.
     if let Some(cookie) = kept.cookie() {
@@ -74,7 +75,7 @@ pub(super) async fn guard(State(house): State<Arc<House>>, mut request: Request,
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if house.is_tls {
+    if state.is_tls {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
     }
     if is_kept {
@@ -102,24 +103,29 @@ fn in_time(request: Request) -> Request {
 /// Accepts a request on a reserved connection, which is for probes, sign-in, assets and browsers
 /// that are signed in. Programs and event listeners are refused, and come back when an ordinary
 /// connection is free.
-async fn is_kept_for(house: &House, path: &str, headers: &HeaderMap, extensions: &Extensions) -> Result<(), Failure> {
+async fn is_kept_for(
+    state: &AppState,
+    path: &str,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<(), Failure> {
     let is_listener = path == "/api/v1/events";
     if ["/healthz", "/readyz", "/entrar"].contains(&path) || path.starts_with("/assets/") {
         return Ok(());
     }
-    if !is_listener && super::session::session(house, headers, extensions).await?.is_some() {
+    if !is_listener && session(state, headers, extensions).await?.is_some() {
         return Ok(());
     }
     Err(Failure::new("op-access", notice!("web-full"), Kind::Configuration))
 }
 
-fn check(house: &House, request: &Request) -> Result<(), Failure> {
+fn check(state: &AppState, request: &Request) -> Result<(), Failure> {
     // HTTP/2 has the name in the request's URI. Where it is said more than once, each has to be
     // ours.
     let from_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let said = request.headers().get_all(header::HOST).iter().map(|host| String::from_utf8_lossy(host.as_bytes()));
     let mut hosts: Vec<String> = from_uri.into_iter().chain(said.map(Cow::into_owned)).collect();
-    if let Some(other) = hosts.iter().find(|host| !is_ours(host, &house.hosts)) {
+    if let Some(other) = hosts.iter().find(|host| !is_ours(host, &state.hosts)) {
         return Err(Failure::new("op-access", notice!("web-other-host", host = other), Kind::OtherHost));
     }
     if hosts.is_empty() {
@@ -131,7 +137,7 @@ fn check(house: &House, request: &Request) -> Result<(), Failure> {
         return Err(Failure::new("op-access", notice!("web-bad-request", reason = "%00"), Kind::Malformed));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !reads && !comes_from_us(request.headers(), &host, house.is_tls) {
+    if !reads && !comes_from_us(request.headers(), &host, state.is_tls) {
         return Err(Failure::new("op-access", notice!("web-foreign-page"), Kind::NotAllowed));
     }
     Ok(())

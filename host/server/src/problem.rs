@@ -18,24 +18,24 @@ pub(super) struct Problem {
     /// What kind of problem it is: `urn:atlas:` and the name that does not change with language or
     /// version.
     #[serde(rename = "type")]
-    pub(super) kind: String,
+    kind: String,
     /// What was being done.
-    pub(super) title: String,
+    title: String,
     /// The HTTP status.
-    pub(super) status: u16,
+    status: u16,
     /// What failed, on what.
-    pub(super) detail: String,
+    detail: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) fix: Option<String>,
+    fix: Option<String>,
     /// The id of the request, as its answer's `X-Request-Id` has it. An answer that is given again
     /// (`Idempotent-Replayed`) has the id of the request that it was first given to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) request_id: Option<String>,
+    request_id: Option<String>,
 }
 
 impl Problem {
-    pub(super) fn of(failure: &Failure, texts: &Catalogue) -> Self {
+    fn of(failure: &Failure, texts: &Catalogue) -> Self {
         let (status, request_id) = (status(failure), request::id());
         if status.is_server_error() {
             let (problem, causes) = (&failure.notice.key, &failure.causes);
@@ -49,6 +49,32 @@ impl Problem {
             fix: texts.fix(&failure.notice),
             request_id,
         }
+    }
+}
+
+/// A failure as an answer: without a body until [`told`] writes it in the caller's language.
+#[derive(Clone)]
+pub(super) struct Failed(pub(super) Failure);
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let mut response = status(&self.0).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the problem of an answer that [`Failed`]; others stay as they are.
+pub(super) fn told(mut response: Response, texts: &Catalogue) -> Response {
+    match response.extensions_mut().remove::<Failed>() {
+        Some(Failed(failure)) => Problem::of(&failure, texts).into_response(),
+        None => response,
     }
 }
 

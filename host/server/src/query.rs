@@ -1,13 +1,29 @@
 //! The names of a query. Each address takes those it knows and refuses all others: a filter that is
 //! misspelt and ignored would answer with everything, and an export would carry it away.
 
+use std::collections::HashMap;
+
 use atlas_model::notice;
 use atlas_service::{Failure, Kind};
+use axum::http::Method;
 use url::form_urlencoded;
 
 /// Names of the tables' columns, which answers bear too, beside the names that the page, the
 /// command line and the API share.
 const ALIASES: [(&str, &str); 3] = [("cliente_id", "cliente"), ("origem", "rota"), ("scrap_id", "scrap")];
+
+/// The query names of each operation of the API, by its method and its address as the router has
+/// it.
+#[derive(Default)]
+pub(super) struct QueryNames(pub(super) HashMap<(Method, String), Vec<String>>);
+
+impl QueryNames {
+    /// The names that an operation takes.
+    pub(super) fn of(&self, method: &Method, route: &str) -> &[String] {
+        let method = if method == Method::HEAD { Method::GET } else { method.clone() };
+        self.0.get(&(method, route.to_owned())).map_or(&[], Vec::as_slice)
+    }
+}
 
 /// The shared name for what may be called otherwise, too.
 pub(super) fn shared(name: &str) -> &str {

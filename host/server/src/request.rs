@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt;
 use tracing::{Instrument, Span, field};
 
-use super::House;
+use super::state::AppState;
 
 /// The header with a request's id.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,7 +48,7 @@ pub(super) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
 
 /// Middleware that gives each request its id and its span. A caller's own id is taken if it is
 /// short and plain, since it stands in log lines and in answers.
-pub(super) async fn identified(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+pub(super) async fn identified(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id: Arc<str> = given(request.headers()).unwrap_or_else(made).into();
     let method = known(request.method());
@@ -58,7 +58,7 @@ pub(super) async fn identified(State(house): State<Arc<House>>, request: Request
     let status = field::Empty;
     let span = tracing::info_span!("request", otel.kind = "server", request_id = &*id, method, route, status);
     if !span.is_disabled() {
-        (house.continue_trace)(&span, request.headers());
+        (state.continue_trace)(&span, request.headers());
     }
     let answering = ID.scope(Arc::clone(&id), next.run(request));
     let mut response = answering.instrument(span.clone()).await;

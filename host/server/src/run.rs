@@ -7,10 +7,10 @@ use atlas_service::{
     Failure, RegistryEvent, RegistryObserver, RunFor, Taken, WorkUntil, event_failure, event_notices, hold_notice,
 };
 
-use super::House;
 use super::events::{Happening, Journal};
+use super::state::AppState;
 
-impl House {
+impl AppState {
     /// Takes scraps from the queue and runs them, until the server stops.
     pub(super) async fn work(&self, complain: &(dyn Fn(&Failure, &str) + Send + Sync)) -> Result<(), Failure> {
         for failure in self.atlas.take_published().await {

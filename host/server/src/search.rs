@@ -12,7 +12,7 @@ use atlas_model::{RawRecord, RecordFilter, notice};
 use atlas_service::Failure;
 use serde_json_path::JsonPath;
 
-use super::House;
+use super::state::{AppState, busy};
 
 /// Records that one question reads, and how long it may take, before it answers with what it found
 /// so far.
@@ -104,16 +104,16 @@ pub(super) struct Found {
 /// as much as one question may. Payloads that need not be read whole are cut to `excerpt`
 /// characters.
 pub(super) async fn find(
-    house: &House,
+    state: &AppState,
     search: &Search,
     before: i64,
     limit: usize,
     excerpt: i64,
 ) -> Result<Found, Failure> {
-    let turn = Arc::new(house.search_turn().await?);
+    let turn = Arc::new(state.search_turn().await?);
     if !search.looks_inside() {
         let many = i64::try_from(limit).unwrap_or(i64::MAX);
-        let records = house.atlas.records(&search.filter, before, many, excerpt).await?;
+        let records = state.atlas.records(&search.filter, before, many, excerpt).await?;
         let last = records.last();
         return Ok(Found {
             next: last.filter(|_| records.len() == limit).map(|last| last.id),
@@ -129,7 +129,7 @@ pub(super) async fn find(
         if found.records.len() >= limit || found.searched >= SEARCHED || began.elapsed() >= SEARCH_TIME {
             break;
         }
-        let some = house.atlas.read_back(&search.filter, before, READ).await?;
+        let some = state.atlas.read_back(&search.filter, before, READ).await?;
         found.next = some.last().map(|last| last.id);
         // The permit is held for as long as the task computes, even after its request was dropped.
         let (search, turn, room) = (search.clone(), Arc::clone(&turn), limit - found.records.len());
@@ -150,21 +150,21 @@ pub(super) async fn find(
 /// Filters records by a search, and returns the matches and how many records were too large to be
 /// looked into. A search that looks inside takes turns with the others, a part at a time.
 pub(super) async fn matching(
-    house: &House,
+    state: &AppState,
     search: &Search,
     records: Vec<RawRecord>,
 ) -> Result<(Vec<RawRecord>, usize), Failure> {
     if !search.looks_inside() {
         return Ok((records, 0));
     }
-    let Ok(turn) = Arc::clone(&house.searches).acquire_owned().await else { return Err(super::busy()) };
+    let Ok(turn) = Arc::clone(&state.searches).acquire_owned().await else { return Err(busy()) };
     let search = search.clone();
     let matching = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let too_large = records.iter().filter(|record| record.payload.len() > SEARCHED_RECORD_MAX).count();
         (records.into_iter().filter(|record| search.finds(record).is_some()).collect(), too_large)
     });
-    matching.await.map_err(|_| super::busy())
+    matching.await.map_err(|_| busy())
 }
 
 /// Looks through some records, newest first. Where there was no room for more, or no time, `next`

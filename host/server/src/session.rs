@@ -19,9 +19,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::{Cookie, SameSite};
 use sha2::{Digest, Sha256};
 
-use super::House;
-use super::problem::{Problem, not_allowed, not_signed_in};
-use super::{api, query};
+use super::cookies::cookie;
+use super::preferences::language;
+use super::problem::{Failed, not_allowed, not_signed_in};
+use super::query;
+use super::state::AppState;
 
 /// The session's cookie. Over TLS its name has the `__Host-` prefix, which keeps other hosts of the
 /// domain from setting it (RFC 6265bis, section 4.1.3.2).
@@ -30,10 +32,13 @@ const SESSION_COOKIE_TLS: &str = "__Host-atlas_sessao";
 /// Time limit of the query for a request's session; beyond it, the request fails with
 /// `error-database-silent`.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How often an open event stream or export checks again that its caller is still authorised.
+pub(super) const LET_IN_STILL: Duration = Duration::from_secs(5);
 /// The header in which a program that uses a browser's session sends the form token.
 const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// A browser's session.
+#[derive(Clone)]
 pub(super) struct Session {
     pub(super) principal: Principal,
     /// The token that its forms carry.
@@ -54,17 +59,17 @@ impl Kept {
 
 /// Finds the session that a request belongs to.
 pub(super) async fn session(
-    house: &House,
+    state: &AppState,
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Result<Option<Session>, Failure> {
-    let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
+    let name = if state.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
     let Some(secret) = cookie(headers, name).map(Secret::new) else { return Ok(None) };
     let late = || Failure::new("op-connect", notice!("error-database-silent"), Kind::Configuration);
-    let found = tokio::time::timeout(ANSWER_WITHIN, house.atlas.session(&secret)).await;
+    let found = tokio::time::timeout(ANSWER_WITHIN, state.atlas.session(&secret)).await;
     let principal = found.map_err(|_| late())?.map_err(|failure| Failure { operation: "op-connect", ..failure })?;
     if let (Some(_), Some(kept)) = (&principal, extensions.get::<Kept>()) {
-        let _ = kept.0.set(begin(house, &secret));
+        let _ = kept.0.set(begin(state, &secret));
     }
     Ok(principal.map(|principal| Session { principal, form_token: form_token(&secret) }))
 }
@@ -82,22 +87,22 @@ pub(super) fn form_token(session: &Secret) -> String {
 }
 
 /// The cookie that signs a browser in.
-pub(super) fn begin(house: &House, secret: &Secret) -> HeaderValue {
-    set(house, secret.expose().to_owned(), false)
+pub(super) fn begin(state: &AppState, secret: &Secret) -> HeaderValue {
+    set(state, secret.expose().to_owned(), false)
 }
 
 /// The cookie that signs it out.
-pub(super) fn end(house: &House) -> HeaderValue {
-    set(house, String::new(), true)
+pub(super) fn end(state: &AppState) -> HeaderValue {
+    set(state, String::new(), true)
 }
 
-fn set(house: &House, value: String, gone: bool) -> HeaderValue {
-    let name = if house.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
+fn set(state: &AppState, value: String, gone: bool) -> HeaderValue {
+    let name = if state.is_tls { SESSION_COOKIE_TLS } else { SESSION_COOKIE };
     let mut cookie = Cookie::new(name, value);
     cookie.set_http_only(true);
     cookie.set_same_site(SameSite::Strict);
     cookie.set_path("/");
-    cookie.set_secure(house.is_tls);
+    cookie.set_secure(state.is_tls);
     // As long as the session itself.
     cookie.set_max_age(cookie::time::Duration::seconds(SESSION_S));
     if gone {
@@ -107,18 +112,11 @@ fn set(house: &House, value: String, gone: bool) -> HeaderValue {
     HeaderValue::from_str(&cookie.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// A cookie of this name.
-pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let cookies = lines.flat_map(Cookie::split_parse).filter_map(Result::ok);
-    cookies.filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()).next()
-}
-
 /// An authenticated caller of the API.
 pub(super) struct Caller {
     pub(super) principal: Principal,
     pub(super) lang: Lang,
-    pub(super) house: Arc<House>,
+    pub(super) state: Arc<AppState>,
 }
 
 /// A caller who may look. Handlers take one of these first, so that a caller who may not is refused
@@ -134,74 +132,63 @@ pub(super) struct Configuring(pub(super) Caller);
 impl Caller {
     /// Authenticates the caller, and fails unless it may do this and its query has only names that
     /// the operation knows.
-    async fn allowed(parts: &mut Parts, house: &Arc<House>, act: Act) -> Result<Self, Problem> {
-        let caller = Self::from_request_parts(parts, house).await?;
+    async fn allowed(parts: &mut Parts, state: &Arc<AppState>, act: Act) -> Result<Self, Failed> {
+        let caller = Self::from_request_parts(parts, state).await?;
         if !caller.principal.may(act) {
-            return Err(caller.problem(&not_allowed()));
+            return Err(not_allowed().into());
         }
         let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
-        let known = api::query_names(&parts.method, route);
-        match query::check(parts.uri.query().unwrap_or_default(), known) {
-            Ok(()) => Ok(caller),
-            Err(fault) => Err(caller.problem(&fault)),
-        }
-    }
-
-    /// A failure in their language.
-    pub(super) fn problem(&self, failure: &Failure) -> Problem {
-        Problem::of(failure, self.texts())
+        query::check(parts.uri.query().unwrap_or_default(), state.query_names.of(&parts.method, route))?;
+        Ok(caller)
     }
 
     pub(super) fn texts(&self) -> &Catalogue {
-        self.house.texts.of(self.lang)
+        self.state.texts.of(self.lang)
     }
 }
 
-impl FromRequestParts<Arc<House>> for Caller {
-    type Rejection = Problem;
+impl FromRequestParts<Arc<AppState>> for Caller {
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
-        let lang = super::language(&parts.headers);
-        match who(house, parts).await {
-            Ok(principal) => Ok(Self { principal, lang, house: Arc::clone(house) }),
-            Err(failure) => Err(Problem::of(&failure, house.texts.of(lang))),
-        }
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Failed> {
+        let principal = who(state, parts).await?;
+        Ok(Self { principal, lang: language(&parts.headers), state: Arc::clone(state) })
     }
 }
 
-impl FromRequestParts<Arc<House>> for Looking {
-    type Rejection = Problem;
+impl FromRequestParts<Arc<AppState>> for Looking {
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
-        Caller::allowed(parts, house, Act::Look).await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Failed> {
+        Caller::allowed(parts, state, Act::Look).await.map(Self)
     }
 }
 
-impl FromRequestParts<Arc<House>> for Operating {
-    type Rejection = Problem;
+impl FromRequestParts<Arc<AppState>> for Operating {
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
-        Caller::allowed(parts, house, Act::Operate).await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Failed> {
+        Caller::allowed(parts, state, Act::Operate).await.map(Self)
     }
 }
 
-impl FromRequestParts<Arc<House>> for Configuring {
-    type Rejection = Problem;
+impl FromRequestParts<Arc<AppState>> for Configuring {
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
-        Caller::allowed(parts, house, Act::Configure).await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Failed> {
+        Caller::allowed(parts, state, Act::Configure).await.map(Self)
     }
 }
 
-async fn who(house: &House, parts: &Parts) -> Result<Principal, Failure> {
+async fn who(state: &AppState, parts: &Parts) -> Result<Principal, Failure> {
     let (method, headers) = (&parts.method, &parts.headers);
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         let token = given.to_str().ok().and_then(|given| given.split_once(' '));
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let token = token.map(|(_, token)| Secret::new(token.trim().to_owned())).ok_or_else(not_signed_in)?;
-        return house.atlas.program(&token).await?.ok_or_else(not_signed_in);
+        return state.atlas.program(&token).await?.ok_or_else(not_signed_in);
     }
-    let session = session(house, headers, &parts.extensions).await?.ok_or_else(not_signed_in)?;
+    let session = session(state, headers, &parts.extensions).await?.ok_or_else(not_signed_in)?;
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let sent = headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
     if !reads && sent != Some(session.form_token.as_str()) {

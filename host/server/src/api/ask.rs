@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use atlas_model::notice;
 use atlas_service::{Failure, Kind};
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
-use crate::session::Caller;
-use crate::{House, language};
+use crate::problem::Failed;
+use crate::state::AppState;
 
 /// Things of one answer, at most, and where nobody says.
 pub(super) const LIMIT_MAX: i64 = 1_000;
@@ -37,9 +35,8 @@ pub(super) fn limit(asked: Option<i64>) -> i64 {
 }
 
 /// Parses the `cursor` parameter; 400 if malformed.
-pub(super) fn cursor(caller: &Caller, asked: Option<&str>) -> Result<Option<i64>, Problem> {
-    let parse = |text: &str| text.parse().map_err(|_| caller.problem(&bad(&format!("cursor: {text}"))));
-    asked.map(parse).transpose()
+pub(super) fn cursor(asked: Option<&str>) -> Result<Option<i64>, Failure> {
+    asked.map(|text| text.parse().map_err(|_| bad(&format!("cursor: {text}")))).transpose()
 }
 
 fn bad(reason: &str) -> Failure {
@@ -63,76 +60,62 @@ fn has_nul(json: &str) -> bool {
 /// A body of JSON.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<House>> for Body<T> {
-    type Rejection = Problem;
+impl<T: DeserializeOwned> FromRequest<Arc<AppState>> for Body<T> {
+    type Rejection = Failed;
 
-    async fn from_request(request: Request, house: &Arc<House>) -> Result<Self, Problem> {
-        let lang = language(request.headers());
-        let read = async {
-            let Json(text) = Json::<Box<RawValue>>::from_request(request, house).await?;
-            // No database keeps it in a text.
-            if has_nul(text.get()) {
-                return Ok(Err(bad("NUL")));
-            }
-            Json::<T>::from_bytes(text.get().as_bytes()).map(|Json(value)| Ok(value))
-        };
-        let read = match read.await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(failure)) => return Err(Problem::of(&failure, house.texts.of(lang))),
-            Err(error) => Err(error),
-        };
-        read.map(Self).map_err(|error: JsonRejection| {
-            let (status, failure) = match &error {
-                JsonRejection::MissingJsonContentType(_) => (
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    Failure::new("op-access", notice!("web-other-media"), Kind::OtherMedia),
-                ),
-                _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                    (StatusCode::PAYLOAD_TOO_LARGE, Failure::new("op-access", notice!("web-too-large"), Kind::TooLarge))
-                }
-                // What was sent is not shown again: there may be a token in it.
-                JsonRejection::JsonDataError(_) => {
-                    (StatusCode::UNPROCESSABLE_ENTITY, bad("JSON: a member is missing or of another type"))
-                }
-                _ => (StatusCode::BAD_REQUEST, bad("JSON")),
-            };
-            Problem { status: status.as_u16(), ..Problem::of(&failure, house.texts.of(lang)) }
-        })
+    async fn from_request(request: Request, state: &Arc<AppState>) -> Result<Self, Failed> {
+        let Json(text) = Json::<Box<RawValue>>::from_request(request, state).await.map_err(|error| unread(&error))?;
+        // No database keeps it in a text.
+        if has_nul(text.get()) {
+            return Err(bad("NUL").into());
+        }
+        let Json(value) = Json::<T>::from_bytes(text.get().as_bytes()).map_err(|error| unread(&error))?;
+        Ok(Self(value))
     }
+}
+
+/// The failure of a body that is not read. What was sent is not shown again: there may be a token
+/// in it.
+fn unread(error: &JsonRejection) -> Failure {
+    let (notice, kind) = match error {
+        JsonRejection::MissingJsonContentType(_) => (notice!("web-other-media"), Kind::OtherMedia),
+        _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => (notice!("web-too-large"), Kind::TooLarge),
+        JsonRejection::JsonDataError(_) => {
+            let reason = "JSON: a member is missing or of another type";
+            (notice!("web-bad-request", reason = reason), Kind::Usage)
+        }
+        _ => return bad("JSON"),
+    };
+    Failure::new("op-access", notice, kind)
 }
 
 /// Parameters of the query.
 pub(super) struct Asked<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Arc<House>> for Asked<T> {
-    type Rejection = Problem;
+impl<T: DeserializeOwned> FromRequestParts<Arc<AppState>> for Asked<T> {
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
-        let lang = language(&parts.headers);
-        let read = Query::<T>::from_request_parts(parts, house).await;
-        read.map(|Query(value)| Self(value))
-            .map_err(|error: QueryRejection| Problem::of(&bad(&error.body_text()), house.texts.of(lang)))
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Failed> {
+        let read = Query::<T>::from_request_parts(parts, state).await;
+        read.map(|Query(value)| Self(value)).map_err(|error| bad(&error.body_text()).into())
     }
 }
 
 /// Parameters of the path.
 pub(super) struct At<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Arc<House>> for At<T> {
-    type Rejection = Problem;
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<AppState>> for At<T> {
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Problem> {
-        let lang = language(&parts.headers);
-        let read = Path::<T>::from_request_parts(parts, house).await;
-        read.map(|Path(value)| Self(value))
-            .map_err(|error: PathRejection| Problem::of(&bad(&error.body_text()), house.texts.of(lang)))
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Failed> {
+        let read = Path::<T>::from_request_parts(parts, state).await;
+        read.map(|Path(value)| Self(value)).map_err(|error| bad(&error.body_text()).into())
     }
 }
 
 /// There is something here, but nothing that this method does.
-pub(super) async fn other_method(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
-    let failure = Failure::new("op-access", notice!("web-other-method"), Kind::OtherMethod);
-    Problem::of(&failure, house.texts.of(language(&headers))).into_response()
+pub(super) async fn other_method() -> Failed {
+    Failure::new("op-access", notice!("web-other-method"), Kind::OtherMethod).into()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::ask::{At, Body};
-use crate::problem::Problem;
+use crate::problem::{Failed, Problem};
 use crate::session::{Caller, Configuring, Looking};
 
 /// A client.
@@ -53,8 +53,8 @@ impl From<Client> for ClientView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ClientView>>, Problem> {
-    let clients = caller.house.atlas.clients().await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ClientView>>, Failed> {
+    let clients = caller.state.atlas.clients().await?;
     Ok(Json(clients.into_iter().map(ClientView::from).collect()))
 }
 
@@ -74,7 +74,7 @@ pub(super) struct NewClient {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn add(Configuring(caller): Configuring, Body(new): Body<NewClient>) -> Result<Response, Problem> {
+pub(super) async fn add(Configuring(caller): Configuring, Body(new): Body<NewClient>) -> Result<Response, Failed> {
     let id = new.cliente_id;
     let change = ClientChange {
         token: Some(Secret::new(new.token)),
@@ -82,15 +82,15 @@ pub(super) async fn add(Configuring(caller): Configuring, Body(new): Body<NewCli
         said: Said::OverTheNet,
         ..ClientChange::default()
     };
-    caller.house.atlas.add_client(id, change).await.map_err(|f| caller.problem(&f))?;
+    caller.state.atlas.add_client(id, change).await?;
     let client = one(&caller, id).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/api/v1/clients/{id}"))], Json(client)).into_response())
 }
 
-async fn one(caller: &Caller, id: i32) -> Result<ClientView, Problem> {
-    let atlas = &caller.house.atlas;
-    atlas.known_client(id).await.map_err(|f| caller.problem(&f))?;
-    let clients = atlas.clients().await.map_err(|f| caller.problem(&f))?;
+async fn one(caller: &Caller, id: i32) -> Result<ClientView, Failed> {
+    let atlas = &caller.state.atlas;
+    atlas.known_client(id).await?;
+    let clients = atlas.clients().await?;
     let client = clients.into_iter().find(|client| client.cliente_id == id);
     // Gone within this very moment.
     let none = ClientView { cliente_id: id, ativo: false, apis: Vec::new(), padrao_serve: Vec::new() };
@@ -117,7 +117,7 @@ pub(super) async fn change(
     Configuring(caller): Configuring,
     At(id): At<i32>,
     Body(changed): Body<ChangedClient>,
-) -> Result<Json<ClientView>, Problem> {
+) -> Result<Json<ClientView>, Failed> {
     let change = ClientChange {
         api: None,
         token: changed.token.map(Secret::new),
@@ -126,7 +126,7 @@ pub(super) async fn change(
         allow_private: false,
         said: Said::OverTheNet,
     };
-    caller.house.atlas.set_client(id, change).await.map_err(|f| caller.problem(&f))?;
+    caller.state.atlas.set_client(id, change).await?;
     Ok(Json(one(&caller, id).await?))
 }
 
@@ -136,8 +136,8 @@ pub(super) async fn change(
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn remove(Configuring(caller): Configuring, At(id): At<i32>) -> Result<StatusCode, Problem> {
-    caller.house.atlas.remove_client(id, None).await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn remove(Configuring(caller): Configuring, At(id): At<i32>) -> Result<StatusCode, Failed> {
+    caller.state.atlas.remove_client(id, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -163,17 +163,16 @@ pub(super) async fn set_api(
     Configuring(caller): Configuring,
     At((id, api)): At<(i32, String)>,
     Body(new): Body<NewApi>,
-) -> Result<Json<ClientView>, Problem> {
+) -> Result<Json<ClientView>, Failed> {
     if new.partes.is_empty() {
         let change =
             ClientChange { api: Some(api), base_url: new.base_url, said: Said::OverTheNet, ..ClientChange::default() };
-        caller.house.atlas.set_client(id, change).await.map_err(|f| caller.problem(&f))?;
+        caller.state.atlas.set_client(id, change).await?;
         return Ok(Json(one(&caller, id).await?));
     }
     let parts = Parts::of(new.partes.into_iter().map(|(name, value)| (name, Secret::new(value))));
-    let parts = parts.map_err(|error| caller.problem(&Failure::parts(&error, "")))?;
-    let set = caller.house.atlas.set_credential(id, &api, new.base_url.as_deref(), &parts, Said::OverTheNet).await;
-    set.map_err(|f| caller.problem(&f))?;
+    let parts = parts.map_err(|error| Failure::parts(&error, ""))?;
+    caller.state.atlas.set_credential(id, &api, new.base_url.as_deref(), &parts, Said::OverTheNet).await?;
     Ok(Json(one(&caller, id).await?))
 }
 
@@ -186,8 +185,8 @@ pub(super) async fn set_api(
 pub(super) async fn bind(
     Configuring(caller): Configuring,
     At((id, api)): At<(i32, String)>,
-) -> Result<Json<ClientView>, Problem> {
-    caller.house.atlas.bind_default(id, &api).await.map_err(|f| caller.problem(&f))?;
+) -> Result<Json<ClientView>, Failed> {
+    caller.state.atlas.bind_default(id, &api).await?;
     Ok(Json(one(&caller, id).await?))
 }
 
@@ -201,8 +200,8 @@ pub(super) async fn bind(
 pub(super) async fn settings(
     Looking(caller): Looking,
     At((id, api)): At<(i32, String)>,
-) -> Result<Json<Map<String, Value>>, Problem> {
-    Ok(Json(caller.house.atlas.settings(id, &api).await.map_err(|f| caller.problem(&f))?))
+) -> Result<Json<Map<String, Value>>, Failed> {
+    Ok(Json(caller.state.atlas.settings(id, &api).await?))
 }
 
 /// Sets it, in the place of what was set before. A secret that is left out, blank or `***` stays;
@@ -217,10 +216,10 @@ pub(super) async fn set_settings(
     Configuring(caller): Configuring,
     At((id, api)): At<(i32, String)>,
     Body(settings): Body<Map<String, Value>>,
-) -> Result<Json<Map<String, Value>>, Problem> {
-    let atlas = &caller.house.atlas;
-    atlas.set_settings(id, &api, settings).await.map_err(|f| caller.problem(&f))?;
-    Ok(Json(atlas.settings(id, &api).await.map_err(|f| caller.problem(&f))?))
+) -> Result<Json<Map<String, Value>>, Failed> {
+    let atlas = &caller.state.atlas;
+    atlas.set_settings(id, &api, settings).await?;
+    Ok(Json(atlas.settings(id, &api).await?))
 }
 
 /// Removes an API of a client, and its credential.
@@ -232,7 +231,7 @@ pub(super) async fn set_settings(
 pub(super) async fn remove_api(
     Configuring(caller): Configuring,
     At((id, api)): At<(i32, String)>,
-) -> Result<StatusCode, Problem> {
-    caller.house.atlas.remove_client(id, Some(&api)).await.map_err(|f| caller.problem(&f))?;
+) -> Result<StatusCode, Failed> {
+    caller.state.atlas.remove_client(id, Some(&api)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Asked, At};
-use crate::problem::Problem;
+use crate::problem::{Failed, Problem};
 use crate::session::{Caller, Configuring, Looking};
 
 /// A connector's file.
@@ -75,8 +75,8 @@ fn view(caller: &Caller, registry: &Registry, entry: &RegistryEntry) -> Connecto
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ConnectorView>>, Problem> {
-    let registry = caller.house.atlas.connectors().registry().await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ConnectorView>>, Failed> {
+    let registry = caller.state.atlas.connectors().registry().await?;
     Ok(Json(registry.entries().iter().map(|entry| view(&caller, registry, entry)).collect()))
 }
 
@@ -106,9 +106,8 @@ pub(super) async fn accept(
     Configuring(caller): Configuring,
     At(route): At<String>,
     Asked(version): Asked<Version>,
-) -> Result<Json<VersionView>, Problem> {
-    let accepted = caller.house.atlas.connectors().accept(&route, version.sha256.as_deref()).await;
-    let accepted = accepted.map_err(|f| caller.problem(&f))?;
+) -> Result<Json<VersionView>, Failed> {
+    let accepted = caller.state.atlas.connectors().accept(&route, version.sha256.as_deref()).await?;
     let (versao, sha256) = (accepted.version, accepted.sha256);
     Ok(Json(VersionView { rota: route, versao, sha256 }))
 }
@@ -123,8 +122,7 @@ pub(super) async fn roll_back(
     Configuring(caller): Configuring,
     At(route): At<String>,
     Asked(version): Asked<Version>,
-) -> Result<Json<VersionView>, Problem> {
-    let earlier = caller.house.atlas.connectors().roll_back(&route, version.sha256.as_deref()).await;
-    let earlier = earlier.map_err(|f| caller.problem(&f))?;
+) -> Result<Json<VersionView>, Failed> {
+    let earlier = caller.state.atlas.connectors().roll_back(&route, version.sha256.as_deref()).await?;
     Ok(Json(VersionView { rota: route, versao: earlier.version, sha256: earlier.sha256 }))
 }

@@ -18,8 +18,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::guard::BODY_MAX;
+use crate::problem::{Failed, told};
+use crate::request::carried;
 use crate::session::Caller;
-use crate::{BODY_MAX, House, request};
+use crate::state::AppState;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -28,53 +31,58 @@ const KEY_MAX: usize = 255;
 /// Bytes of an answer that is kept: larger than any that a POST gets.
 const ANSWER_MAX: usize = 4 * 1024 * 1024;
 
-pub(super) async fn once(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+pub(super) async fn once(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Result<Response, Failed> {
     let Some(key) = request.headers().get(KEY).filter(|_| request.method() == Method::POST) else {
-        return next.run(request).await;
+        return Ok(next.run(request).await);
     };
     let key = key.to_str().unwrap_or_default().to_owned();
     let (mut parts, body) = request.into_parts();
-    let caller = match Caller::from_request_parts(&mut parts, &house).await {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
-    let refuse = |notice, kind| caller.problem(&Failure::new("op-access", notice, kind)).into_response();
+    let caller = Caller::from_request_parts(&mut parts, &state).await?;
+    let refused = |notice, kind| Failed(Failure::new("op-access", notice, kind));
     // Who may change nothing is refused, and leaves nothing behind.
     if !caller.principal.may(Act::Operate) {
-        return next.run(Request::from_parts(parts, body)).await;
+        return Ok(next.run(Request::from_parts(parts, body)).await);
     }
     if key.is_empty() || key.len() > KEY_MAX || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
-        return refuse(notice!("web-idempotency-key", max = KEY_MAX), Kind::Malformed);
+        return Err(refused(notice!("web-idempotency-key", max = KEY_MAX), Kind::Malformed));
     }
-    let Ok(body) = to_bytes(body, BODY_MAX).await else {
-        return refuse(notice!("web-too-large"), Kind::TooLarge);
-    };
+    let body = to_bytes(body, BODY_MAX).await.map_err(|_| refused(notice!("web-too-large"), Kind::TooLarge))?;
     let asked = Sha256::new().chain_update(parts.uri.to_string().as_bytes()).chain_update([0]).chain_update(&body);
     let asked = URL_SAFE_NO_PAD.encode(asked.finalize());
     let request = Request::from_parts(parts, Body::from(body));
-    let (atlas, access) = (Arc::clone(&house.atlas), caller.principal.access);
     // In a task of its own once the key is written down: the caller may disconnect before it is
     // done, and comes back for its outcome.
-    let done = tokio::spawn(request::carried(async move {
-        match atlas.begin_request(access, &key, &asked).await {
-            Ok(Earlier::None) => Ok(answered(&atlas, access, &key, next.run(request).await).await),
-            earlier => Err(earlier),
-        }
+    let done = tokio::spawn(carried(async move {
+        let (atlas, access) = (&state.atlas, caller.principal.access);
+        Ok(match atlas.begin_request(access, &key, &asked).await? {
+            Earlier::None => {
+                let response = told(next.run(request).await, caller.texts());
+                Outcome::Now(answered(atlas, access, &key, response).await)
+            }
+            earlier => Outcome::Before(earlier),
+        })
     }));
-    match done.await {
-        Ok(Ok(Some(response))) => response,
-        Ok(Err(Err(error))) => caller.problem(&error).into_response(),
-        Ok(Err(Ok(Earlier::Different))) => refuse(notice!("web-request-different"), Kind::Usage),
-        Ok(Err(Ok(Earlier::Answered(status, body)))) => {
+    let underway = || refused(notice!("web-request-underway"), Kind::Conflict);
+    let done: Result<Outcome, Failure> = done.await.map_err(|_| underway())?;
+    match done? {
+        Outcome::Now(Some(response)) => Ok(response),
+        Outcome::Before(Earlier::Different) => Err(refused(notice!("web-request-different"), Kind::Usage)),
+        Outcome::Before(Earlier::Answered(status, body)) => {
             let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             let mut response = answer(status.unwrap_or(StatusCode::OK), body.into());
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-            response
+            Ok(response)
         }
-        Ok(Err(Ok(Earlier::Underway | Earlier::None))) | Ok(Ok(None)) | Err(_) => {
-            refuse(notice!("web-request-underway"), Kind::Conflict)
-        }
+        Outcome::Before(Earlier::Underway | Earlier::None) | Outcome::Now(None) => Err(underway()),
     }
+}
+
+/// What became of a request with a key.
+enum Outcome {
+    /// It was carried out; none: its answer is larger than any that is kept.
+    Now(Option<Response>),
+    /// The key was used before.
+    Before(Earlier),
 }
 
 /// Writes an answer down; none: it is larger than any.

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::ask::{Asked, At, cursor, limit};
 use super::scraps::Part;
 use crate::export::{Format, caveat, export, large_json};
-use crate::problem::Problem;
+use crate::problem::{Failed, Problem};
 use crate::search::{Search, find};
 use crate::session::{Caller, Looking};
 use crate::view::rfc3339;
@@ -62,11 +62,10 @@ impl From<OrigemTotal> for TotalView {
 pub(super) async fn totals(
     Looking(caller): Looking,
     Asked(of): Asked<OfClient>,
-) -> Result<Json<Vec<TotalView>>, Problem> {
-    let atlas = &caller.house.atlas;
-    atlas.known_client(of.cliente).await.map_err(|f| caller.problem(&f))?;
-    let counted =
-        caller.house.counting.overview(atlas, of.cliente, caller.house.zone).await.map_err(|f| caller.problem(&f))?;
+) -> Result<Json<Vec<TotalView>>, Failed> {
+    let atlas = &caller.state.atlas;
+    atlas.known_client(of.cliente).await?;
+    let counted = caller.state.counting.overview(atlas, of.cliente, caller.state.zone).await?;
     Ok(Json(counted.totals.iter().cloned().map(TotalView::from).collect()))
 }
 
@@ -102,22 +101,21 @@ pub(super) struct As {
 }
 
 /// The zone that is asked for, else the server's.
-fn zone(caller: &Caller, which: &Which) -> Result<Zone, Problem> {
+fn zone(caller: &Caller, which: &Which) -> Result<Zone, Failure> {
     let Some(name) = which.fuso.as_deref().filter(|name| !name.trim().is_empty()) else {
-        return Ok(caller.house.zone);
+        return Ok(caller.state.zone);
     };
-    let unknown = || caller.problem(&Failure::usage(notice!("error-timezone", value = name)));
+    let unknown = || Failure::usage(notice!("error-timezone", value = name));
     Zone::parse(name).ok_or_else(unknown)
 }
 
-fn search(caller: &Caller, which: &Which) -> Result<Search, Problem> {
+fn search(caller: &Caller, which: &Which) -> Result<Search, Failure> {
     // What is empty is not said.
     let said = |text: &'_ Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-    let days = collected(zone(caller, which)?, said(&which.de).as_deref(), said(&which.ate).as_deref());
-    let (from, until) = days.map_err(|f| caller.problem(&f))?;
+    let (from, until) = collected(zone(caller, which)?, said(&which.de).as_deref(), said(&which.ate).as_deref())?;
     let filter = RecordFilter { cliente_id: which.cliente, origem: said(&which.rota), from, until };
     let (path, value) = (said(&which.caminho), said(&which.valor));
-    Search::new(filter, path.as_deref(), value.as_deref()).map_err(|f| caller.problem(&f))
+    Search::new(filter, path.as_deref(), value.as_deref())
 }
 
 /// A record, its payload perhaps cut.
@@ -176,11 +174,11 @@ pub(super) async fn list(
     Looking(caller): Looking,
     Asked(which): Asked<Which>,
     Asked(part): Asked<Part>,
-) -> Result<Json<FoundRecords>, Problem> {
+) -> Result<Json<FoundRecords>, Failed> {
     let (search, zone) = (search(&caller, &which)?, zone(&caller, &which)?);
-    let before = cursor(&caller, part.cursor.as_deref())?.unwrap_or(i64::MAX);
+    let before = cursor(part.cursor.as_deref())?.unwrap_or(i64::MAX);
     let limit = usize::try_from(limit(part.limite)).unwrap_or_default();
-    let found = find(&caller.house, &search, before, limit, EXCERPT).await.map_err(|f| caller.problem(&f))?;
+    let found = find(&caller.state, &search, before, limit, EXCERPT).await?;
     Ok(Json(FoundRecords {
         itens: found.records.into_iter().map(|(record, at)| RecordView::of(record, at, zone)).collect(),
         proximo: found.next.map(|id| id.to_string()),
@@ -208,10 +206,10 @@ pub(super) struct WholeRecord {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Response, Problem> {
-    let turn = caller.house.reading().map_err(|f| caller.problem(&f))?;
-    let record = caller.house.atlas.record(id).await.map_err(|f| caller.problem(&f))?;
-    let unreadable = |_| caller.problem(&Failure::not_found(notice!("web-record-unknown", id = id)));
+pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Response, Failed> {
+    let turn = caller.state.reading()?;
+    let record = caller.state.atlas.record(id).await?;
+    let unreadable = |_| Failure::not_found(notice!("web-record-unknown", id = id));
     let record = WholeRecord {
         id,
         cliente_id: record.cliente_id,
@@ -235,14 +233,13 @@ pub(super) async fn export_all(
     Looking(caller): Looking,
     Asked(which): Asked<Which>,
     Asked(written): Asked<As>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failed> {
     let (search, zone) = (search(&caller, &which)?, zone(&caller, &which)?);
     let name = written.formato.as_deref().filter(|name| !name.is_empty()).unwrap_or("jsonl");
-    let unknown = || caller.problem(&Failure::usage(notice!("web-format-unknown", format = name)));
+    let unknown = || Failure::usage(notice!("web-format-unknown", format = name));
     let format = Format::from_name(name).ok_or_else(unknown)?;
     let caveat = caveat(&search);
-    let records = export(&caller.house, caller.principal.access, search, format, zone);
-    let records = records.map_err(|f| caller.problem(&f))?;
+    let records = export(&caller.state, caller.principal.access, search, format, zone)?;
     let body = Streamed::from_stream(records);
     Ok((caveat, [(header::CONTENT_TYPE, format.kind())], body).into_response())
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ask::{At, Body};
-use crate::problem::Problem;
+use crate::problem::{Failed, Problem};
 use crate::session::{Looking, Operating};
 
 /// A schedule.
@@ -57,8 +57,8 @@ impl From<Schedule> for ScheduleView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ScheduleView>>, Problem> {
-    let schedules = caller.house.atlas.schedules().await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn list(Looking(caller): Looking) -> Result<Json<Vec<ScheduleView>>, Failed> {
+    let schedules = caller.state.atlas.schedules().await?;
     Ok(Json(schedules.into_iter().map(ScheduleView::from).collect()))
 }
 
@@ -91,7 +91,7 @@ pub(super) struct ScheduleId {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn add(Operating(caller): Operating, Body(new): Body<NewSchedule>) -> Result<Response, Problem> {
+pub(super) async fn add(Operating(caller): Operating, Body(new): Body<NewSchedule>) -> Result<Response, Failed> {
     let request = ScheduleRequest {
         cliente_id: new.cliente_id,
         rota: new.rota,
@@ -101,7 +101,7 @@ pub(super) async fn add(Operating(caller): Operating, Body(new): Body<NewSchedul
         page_size: new.tamanho_pagina,
         overlap: new.sobrepor,
     };
-    let Created { id, .. } = caller.house.atlas.add_schedule(request).await.map_err(|f| caller.problem(&f))?;
+    let Created { id, .. } = caller.state.atlas.add_schedule(request).await?;
     Ok((StatusCode::CREATED, Json(ScheduleId { id })).into_response())
 }
 
@@ -123,8 +123,8 @@ pub(super) async fn change(
     Operating(caller): Operating,
     At(id): At<i64>,
     Body(changed): Body<ChangedSchedule>,
-) -> Result<StatusCode, Problem> {
-    caller.house.atlas.set_schedule(id, changed.ativa).await.map_err(|f| caller.problem(&f))?;
+) -> Result<StatusCode, Failed> {
+    caller.state.atlas.set_schedule(id, changed.ativa).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -134,8 +134,8 @@ pub(super) async fn change(
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn remove(Operating(caller): Operating, At(id): At<i64>) -> Result<StatusCode, Problem> {
-    caller.house.atlas.remove_schedule(id).await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn remove(Operating(caller): Operating, At(id): At<i64>) -> Result<StatusCode, Failed> {
+    caller.state.atlas.remove_schedule(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -151,7 +151,7 @@ pub(super) struct CreatedScrap {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn run(Operating(caller): Operating, At(id): At<i64>) -> Result<Response, Problem> {
-    let scrap_id = caller.house.atlas.run_schedule(id).await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn run(Operating(caller): Operating, At(id): At<i64>) -> Result<Response, Failed> {
+    let scrap_id = caller.state.atlas.run_schedule(id).await?;
     Ok((StatusCode::CREATED, Json(CreatedScrap { scrap_id })).into_response())
 }

@@ -1,6 +1,6 @@
 //! Scraps, their pages, their rejected records.
 
-use atlas_model::{PageRow, Rejected, ScrapFilter, ScrapState};
+use atlas_model::{PageRow, Rejected, ScrapFilter, ScrapState, notice};
 use atlas_service::{Created, Failure, HistoryLine, HistoryPoint, Preview, Replayed, ScrapRequest, TriedPage};
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Asked, At, Body, Listed, cursor, limit};
 use crate::export::large_json;
-use crate::problem::Problem;
+use crate::problem::{Failed, Problem};
 use crate::session::{Caller, Configuring, Looking, Operating};
 use crate::view::{ScrapView, rfc3339};
 
@@ -47,23 +47,19 @@ pub(super) struct Which {
 pub(super) async fn list(
     Looking(caller): Looking,
     Asked(which): Asked<Which>,
-) -> Result<Json<Listed<ScrapView>>, Problem> {
-    let state =
-        match which.estado.as_deref() {
-            None | Some("") => None,
-            Some(name) => Some(ScrapState::from_name(name).ok_or_else(|| {
-                caller.problem(&Failure::usage(atlas_model::notice!("web-state-unknown", state = name)))
-            })?),
-        };
+) -> Result<Json<Listed<ScrapView>>, Failed> {
+    let unknown = |name: &str| Failure::usage(notice!("web-state-unknown", state = name));
+    let named = which.estado.as_deref().filter(|name| !name.is_empty());
+    let state = named.map(|name| ScrapState::from_name(name).ok_or_else(|| unknown(name))).transpose()?;
     let filter = ScrapFilter {
         cliente_id: which.cliente,
         rota: which.rota.filter(|rota| !rota.is_empty()),
         state,
         slice_of: which.fatia_de,
-        before: cursor(&caller, which.cursor.as_deref())?,
+        before: cursor(which.cursor.as_deref())?,
     };
     let limit = limit(which.limite);
-    let scraps = caller.house.atlas.scraps(&filter, limit).await.map_err(|f| caller.problem(&f))?;
+    let scraps = caller.state.atlas.scraps(&filter, limit).await?;
     let next = scraps.last().filter(|_| scraps.len() as i64 == limit).map(|last| last.id.to_string());
     let items = scraps.iter().map(|scrap| ScrapView::of(scrap, caller.texts())).collect();
     Ok(Json(Listed { itens: items, proximo: next }))
@@ -114,17 +110,17 @@ impl From<NewScrap> for ScrapRequest {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn create(Operating(caller): Operating, Body(new): Body<NewScrap>) -> Result<Response, Problem> {
-    let atlas = &caller.house.atlas;
-    let Created { id, .. } = atlas.create_scrap(&new.into()).await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn create(Operating(caller): Operating, Body(new): Body<NewScrap>) -> Result<Response, Failed> {
+    let atlas = &caller.state.atlas;
+    let Created { id, .. } = atlas.create_scrap(&new.into()).await?;
     let scrap = now(&caller, id).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/api/v1/scraps/{id}"))], Json(scrap)).into_response())
 }
 
 /// The scrap as it stands, and everybody who listens is told.
-async fn now(caller: &Caller, id: i64) -> Result<ScrapView, Problem> {
-    caller.house.watch.look_at(id);
-    let scrap = caller.house.atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
+async fn now(caller: &Caller, id: i64) -> Result<ScrapView, Failed> {
+    caller.state.watch.look_at(id);
+    let scrap = caller.state.atlas.scrap(id).await?;
     Ok(ScrapView::of(&scrap, caller.texts()))
 }
 
@@ -162,8 +158,8 @@ impl From<Preview> for PreviewView {
 pub(super) async fn preview(
     Operating(caller): Operating,
     Body(new): Body<NewScrap>,
-) -> Result<Json<PreviewView>, Problem> {
-    let preview = caller.house.atlas.preview(&new.into()).await.map_err(|f| caller.problem(&f))?;
+) -> Result<Json<PreviewView>, Failed> {
+    let preview = caller.state.atlas.preview(&new.into()).await?;
     Ok(Json(preview.into()))
 }
 
@@ -200,8 +196,8 @@ impl From<TriedPage> for TriedView {
 pub(super) async fn try_page(
     Configuring(caller): Configuring,
     Body(new): Body<NewScrap>,
-) -> Result<Json<TriedView>, Problem> {
-    let page = caller.house.atlas.try_page(&new.into()).await.map_err(|f| caller.problem(&f))?;
+) -> Result<Json<TriedView>, Failed> {
+    let page = caller.state.atlas.try_page(&new.into()).await?;
     Ok(Json(page.into()))
 }
 
@@ -211,8 +207,8 @@ pub(super) async fn try_page(
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
-    let scrap = caller.house.atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<ScrapView>, Failed> {
+    let scrap = caller.state.atlas.scrap(id).await?;
     Ok(Json(ScrapView::of(&scrap, caller.texts())))
 }
 
@@ -222,8 +218,8 @@ pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Js
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn run(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
-    caller.house.atlas.requeue_scrap(id).await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn run(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Failed> {
+    caller.state.atlas.requeue_scrap(id).await?;
     Ok(Json(now(&caller, id).await?))
 }
 
@@ -233,8 +229,8 @@ pub(super) async fn run(Operating(caller): Operating, At(id): At<i64>) -> Result
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn pause(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
-    caller.house.atlas.pause_scrap(id).await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn pause(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Failed> {
+    caller.state.atlas.pause_scrap(id).await?;
     Ok(Json(now(&caller, id).await?))
 }
 
@@ -244,8 +240,8 @@ pub(super) async fn pause(Operating(caller): Operating, At(id): At<i64>) -> Resu
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn cancel(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Problem> {
-    caller.house.atlas.cancel_scrap(id).await.map_err(|f| caller.problem(&f))?;
+pub(super) async fn cancel(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ScrapView>, Failed> {
+    caller.state.atlas.cancel_scrap(id).await?;
     Ok(Json(now(&caller, id).await?))
 }
 
@@ -315,11 +311,11 @@ pub(super) async fn pages(
     Looking(caller): Looking,
     At(id): At<i64>,
     Asked(part): Asked<Part>,
-) -> Result<Json<Listed<PageView>>, Problem> {
-    let (after, limit) = (cursor(&caller, part.cursor.as_deref())?.unwrap_or(0), limit(part.limite));
-    let atlas = &caller.house.atlas;
-    atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
-    let pages = atlas.pages(id, after, limit).await.map_err(|f| caller.problem(&f))?;
+) -> Result<Json<Listed<PageView>>, Failed> {
+    let (after, limit) = (cursor(part.cursor.as_deref())?.unwrap_or(0), limit(part.limite));
+    let atlas = &caller.state.atlas;
+    atlas.scrap(id).await?;
+    let pages = atlas.pages(id, after, limit).await?;
     let next = pages.last().filter(|_| pages.len() as i64 == limit).map(|last| last.ordem.to_string());
     Ok(Json(Listed { itens: pages.into_iter().map(PageView::from).collect(), proximo: next }))
 }
@@ -342,7 +338,7 @@ pub(super) struct Point {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn plot(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<Vec<Point>>, Problem> {
+pub(super) async fn plot(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<Vec<Point>>, Failed> {
     let (_, points) = history(&caller, id).await?;
     let point = |point: HistoryPoint| {
         let at = point.at.to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -351,10 +347,10 @@ pub(super) async fn plot(Looking(caller): Looking, At(id): At<i64>) -> Result<Js
     Ok(Json(points.into_iter().map(point).collect()))
 }
 
-async fn history(caller: &Caller, id: i64) -> Result<(Vec<HistoryLine>, Vec<HistoryPoint>), Problem> {
-    let atlas = &caller.house.atlas;
-    let scrap = atlas.scrap(id).await.map_err(|f| caller.problem(&f))?;
-    atlas.history(scrap.cliente_id, id).await.map_err(|f| caller.problem(&f))
+async fn history(caller: &Caller, id: i64) -> Result<(Vec<HistoryLine>, Vec<HistoryPoint>), Failed> {
+    let atlas = &caller.state.atlas;
+    let scrap = atlas.scrap(id).await?;
+    Ok(atlas.history(scrap.cliente_id, id).await?)
 }
 
 /// A line of a scrap's log.
@@ -370,7 +366,7 @@ pub(super) struct LineView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn log(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<Vec<LineView>>, Problem> {
+pub(super) async fn log(Looking(caller): Looking, At(id): At<i64>) -> Result<Json<Vec<LineView>>, Failed> {
     let (lines, _) = history(&caller, id).await?;
     let line = |line: HistoryLine| {
         let em = line.at.to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -438,14 +434,14 @@ pub(super) struct WhichRejects {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn rejects(Looking(caller): Looking, Asked(which): Asked<WhichRejects>) -> Result<Response, Problem> {
-    let turn = caller.house.reading().map_err(|f| caller.problem(&f))?;
-    let after = cursor(&caller, which.cursor.as_deref())?.unwrap_or(0);
+pub(super) async fn rejects(Looking(caller): Looking, Asked(which): Asked<WhichRejects>) -> Result<Response, Failed> {
+    let turn = caller.state.reading()?;
+    let after = cursor(which.cursor.as_deref())?.unwrap_or(0);
     let limit = which.limite.unwrap_or(REJECTS).clamp(1, REJECTS_MAX);
-    let rejects = caller.house.atlas.rejects(which.scrap, after, limit).await.map_err(|f| caller.problem(&f))?;
+    let rejects = caller.state.atlas.rejects(which.scrap, after, limit).await?;
     let next = match rejects.last().map(|last| last.id) {
         Some(last) => {
-            let more = caller.house.atlas.rejects(which.scrap, last, 1).await.map_err(|f| caller.problem(&f))?;
+            let more = caller.state.atlas.rejects(which.scrap, last, 1).await?;
             (!more.is_empty()).then(|| last.to_string())
         }
         None => None,
@@ -470,7 +466,7 @@ pub(super) struct ReplayView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn replay(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ReplayView>, Problem> {
+pub(super) async fn replay(Operating(caller): Operating, At(id): At<i64>) -> Result<Json<ReplayView>, Failed> {
     let mut view = ReplayView { id, resultado: "rejeitado", motivo: None };
     let tell = |_: &Rejected, replayed: &Replayed| match replayed {
         Replayed::Inserted => view.resultado = "inserido",
@@ -478,6 +474,6 @@ pub(super) async fn replay(Operating(caller): Operating, At(id): At<i64>) -> Res
         Replayed::Before => view.resultado = "antes",
         Replayed::Rejected(_, reason) => view.motivo = Some(reason.clone()),
     };
-    caller.house.atlas.replay(&[id], None, tell).await.map_err(|f| caller.problem(&f))?;
+    caller.state.atlas.replay(&[id], None, tell).await?;
     Ok(Json(view))
 }

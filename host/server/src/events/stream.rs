@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::journal::Missed;
 use super::{EventId, Happening, Journal};
-use crate::Texts;
+use crate::texts::Texts;
 use crate::view::LiveView;
 
 /// Events that are taken from the journal at a time.

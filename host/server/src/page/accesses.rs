@@ -6,17 +6,19 @@ use atlas_model::{Scope, Secret, notice};
 use atlas_service::{Act, Failure};
 use axum::Router;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
 use super::format::sent;
 use super::layout::{ask, done, field, page, token, told};
+use super::refusal::Answer;
 use super::remedy::alert;
 use super::visit::{At, Posted, Visit};
-use crate::{House, problem};
+use crate::problem;
+use crate::state::AppState;
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/acessos", get(show))
         .route("/acessos/senha", post(set_password))
@@ -24,22 +26,18 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/acessos/tokens/{id}/revogar", get(ask_to_revoke).post(revoke))
 }
 
-async fn show(visit: Visit) -> Response {
+async fn show(visit: Visit) -> Answer {
     shown(&visit, StatusCode::OK, &told(&visit)).await
 }
 
-async fn shown(visit: &Visit, status: StatusCode, above: &Markup) -> Response {
-    if let Err(problem) = visit.need(Act::Admit) {
-        return *problem;
-    }
-    match accesses(visit, above).await {
-        Ok(content) => (status, page(visit, &visit.text("web-accesses"), &content)).into_response(),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn shown(visit: &Visit, status: StatusCode, above: &Markup) -> Answer {
+    visit.need(Act::Admit)?;
+    let content = accesses(visit, above).await?;
+    Ok((status, page(visit, &visit.text("web-accesses"), &content)).into_response())
 }
 
 async fn accesses(visit: &Visit, above: &Markup) -> Result<Markup, Failure> {
-    let atlas = &visit.house.atlas;
+    let atlas = &visit.state.atlas;
     let (tokens, has_password) = (atlas.tokens().await?, atlas.has_password().await?);
     Ok(html! {
         (above)
@@ -81,27 +79,23 @@ async fn accesses(visit: &Visit, above: &Markup) -> Result<Markup, Failure> {
     })
 }
 
-async fn set_password(Posted { visit, fields }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Admit) {
-        return *problem;
-    }
+async fn set_password(Posted { visit, fields }: Posted) -> Answer {
+    visit.need(Act::Admit)?;
     let password = Secret::new(fields.exactly("senha").to_owned());
     let set = match fields.exactly("senha_de_novo") == password.expose() {
-        true => visit.house.atlas.set_password(&password).await,
+        true => visit.state.atlas.set_password(&password).await,
         false => Err(Failure::usage(notice!("web-password-differs"))),
     };
     match set {
         // This session ended with the others.
-        Ok(()) => Redirect::to("/entrar?feito=senha").into_response(),
+        Ok(()) => Ok(Redirect::to("/entrar?feito=senha").into_response()),
         Err(failure) => shown(&visit, problem::status(&failure), &alert(&visit, &failure)).await,
     }
 }
 
-async fn add_token(Posted { visit, fields }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Admit) {
-        return *problem;
-    }
-    match visit.house.atlas.add_token(fields.text("nome"), Scope::from_name(fields.text("escopo"))).await {
+async fn add_token(Posted { visit, fields }: Posted) -> Answer {
+    visit.need(Act::Admit)?;
+    match visit.state.atlas.add_token(fields.text("nome"), Scope::from_name(fields.text("escopo"))).await {
         Ok((_, secret)) => {
             let above = html! {
                 (done(&visit.text("web-token-once")))
@@ -113,27 +107,16 @@ async fn add_token(Posted { visit, fields }: Posted) -> Response {
     }
 }
 
-async fn ask_to_revoke(visit: Visit, At(id): At<i64>) -> Response {
-    if let Err(problem) = visit.need(Act::Admit) {
-        return *problem;
-    }
-    match visit.house.atlas.token(id).await {
-        Ok(token) => {
-            let name = token.name;
-            let title = visit.text("web-revoke-token");
-            let address = format!("/acessos/tokens/{id}/revogar");
-            ask(&visit, &title, &notice!("web-ask-revoke", name = name), &address, &title, "/acessos")
-        }
-        Err(failure) => visit.failed(&failure),
-    }
+async fn ask_to_revoke(visit: Visit, At(id): At<i64>) -> Answer<Markup> {
+    visit.need(Act::Admit)?;
+    let name = visit.state.atlas.token(id).await?.name;
+    let title = visit.text("web-revoke-token");
+    let address = format!("/acessos/tokens/{id}/revogar");
+    Ok(ask(&visit, &title, &notice!("web-ask-revoke", name = name), &address, &title, "/acessos"))
 }
 
-async fn revoke(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Admit) {
-        return *problem;
-    }
-    match visit.house.atlas.revoke_token(id).await {
-        Ok(()) => Redirect::to("/acessos?feito=removido").into_response(),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn revoke(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Admit)?;
+    visit.state.atlas.revoke_token(id).await?;
+    Ok(Redirect::to("/acessos?feito=removido"))
 }

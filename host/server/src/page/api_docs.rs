@@ -1,13 +1,13 @@
 //! The API's document, to read and to try.
 
-use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::layout::page;
 use super::visit::Visit;
 
 /// All that the API does, made from its document.
-pub(crate) async fn api_docs(visit: Visit) -> Response {
+pub(super) async fn show(visit: Visit) -> Markup {
     let document: Value = serde_json::from_str(&crate::api::OPENAPI).unwrap_or_default();
     let paths = document["paths"].as_object();
     let content = html! {
@@ -18,7 +18,7 @@ pub(crate) async fn api_docs(visit: Visit) -> Response {
             }
         }
     };
-    visit.page("API", content)
+    page(&visit, "API", &content)
 }
 
 fn operation_card(visit: &Visit, document: &Value, path: &str, method: &str, operation: &Value) -> Markup {

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::House;
+use crate::state::AppState;
 
 const CSS: &str = include_str!("../assets/atlas.css");
 const JS: &str = include_str!("../assets/atlas.js");
@@ -27,7 +27,7 @@ fn version(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes())).chars().take(12).collect()
 }
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/assets/{name}", get(asset))
 }
 

@@ -6,20 +6,22 @@ use atlas_model::notice;
 use atlas_service::{Act, Connector, Failure, RegistryEntry, Standing, TriedPage, hold_notice};
 use axum::Router;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use url::form_urlencoded;
 
+use super::fields::Fields;
 use super::format::{bytes, duration, number, sent};
 use super::layout::{ask, day_input, done, empty, field, page, token};
+use super::refusal::Answer;
 use super::remedy::alert;
 use super::scraps::request;
-use super::visit::{At, Fields, Posted, Visit};
-use crate::House;
+use super::visit::{At, Posted, Visit};
 use crate::problem;
+use crate::state::AppState;
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/conectores", get(list))
         .route("/conectores/{route}", get(show))
@@ -28,15 +30,13 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/conectores/{route}/provar", post(try_one))
 }
 
-async fn list(visit: Visit) -> Response {
-    match listed(&visit).await {
-        Ok(content) => visit.page(&visit.text("web-connectors"), content),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn list(visit: Visit) -> Answer<Markup> {
+    let content = listed(&visit).await?;
+    Ok(page(&visit, &visit.text("web-connectors"), &content))
 }
 
 async fn listed(visit: &Visit) -> Result<Markup, Failure> {
-    let connectors = visit.house.atlas.connectors();
+    let connectors = visit.state.atlas.connectors();
     let registry = connectors.registry().await?;
     let entries = registry.entries();
     let folder = connectors.folder().display().to_string();
@@ -135,23 +135,19 @@ fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 
-async fn show(visit: Visit, At(route): At<String>) -> Response {
+async fn show(visit: Visit, At(route): At<String>) -> Answer {
     let told = visit.query.get("feito").map(|_| done(&visit.text("web-connector-soon")));
     let fields = visit.query.clone();
     shown(&visit, &route, StatusCode::OK, told.unwrap_or_default(), &fields).await
 }
 
-async fn shown(visit: &Visit, route: &str, status: StatusCode, above: Markup, fields: &Fields) -> Response {
-    match connector_page(visit, route, &above, fields).await {
-        Ok(content) => {
-            (status, page(visit, &visit.say(&notice!("web-connector-of", route = route)), &content)).into_response()
-        }
-        Err(failure) => visit.failed(&failure),
-    }
+async fn shown(visit: &Visit, route: &str, status: StatusCode, above: Markup, fields: &Fields) -> Answer {
+    let content = connector_page(visit, route, &above, fields).await?;
+    Ok((status, page(visit, &visit.say(&notice!("web-connector-of", route = route)), &content)).into_response())
 }
 
 async fn connector_page(visit: &Visit, route: &str, above: &Markup, fields: &Fields) -> Result<Markup, Failure> {
-    let atlas = &visit.house.atlas;
+    let atlas = &visit.state.atlas;
     let registry = atlas.connectors().registry().await?;
     let entries = registry.entries();
     let of_route = |entry: &&RegistryEntry| served(entry).is_some_and(|c| c.descriptor.route == route);
@@ -262,35 +258,28 @@ pub(super) fn tried(visit: &Visit, tried: &TriedPage, title: &str) -> Markup {
     }
 }
 
-async fn try_one(At(route): At<String>, Posted { visit, fields }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Configure) {
-        return *problem;
-    }
-    let page = match request(&fields) {
-        Ok(request) => visit.house.atlas.try_page(&request).await,
-        Err(failure) => Err(failure),
-    };
-    match page {
+async fn try_one(At(route): At<String>, Posted { visit, fields }: Posted) -> Answer {
+    visit.need(Act::Configure)?;
+    let page = async { visit.state.atlas.try_page(&request(&fields)?).await };
+    match page.await {
         Ok(page) => shown(&visit, &route, StatusCode::OK, tried(&visit, &page, "web-tried"), &fields).await,
         Err(failure) => shown(&visit, &route, problem::status(&failure), alert(&visit, &failure), &fields).await,
     }
 }
 
-async fn ask_to_accept(visit: Visit, At(route): At<String>) -> Response {
+async fn ask_to_accept(visit: Visit, At(route): At<String>) -> Markup {
     let title = visit.say(&notice!("web-accept-version", route = route));
     let address = page_of(&route, "/aceitar");
     ask(&visit, &title, &notice!("web-ask-accept", route = route), &address, &title, &page_of(&route, ""))
 }
 
-async fn accept(At(route): At<String>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Configure) {
-        return *problem;
-    }
-    let accepted = visit.house.atlas.connectors().accept(&route, None).await;
+async fn accept(At(route): At<String>, Posted { visit, .. }: Posted) -> Answer {
+    visit.need(Act::Configure)?;
+    let accepted = visit.state.atlas.connectors().accept(&route, None).await;
     after(&visit, &route, accepted.map(drop)).await
 }
 
-async fn ask_to_roll_back(visit: Visit, At(route): At<String>) -> Response {
+async fn ask_to_roll_back(visit: Visit, At(route): At<String>) -> Markup {
     let title = visit.say(&notice!("web-roll-back-route", route = route));
     let digest = visit.query.text("sha256").to_owned();
     let address = format!("{}?{}", page_of(&route, "/voltar"), Fields::default().with("sha256", Some(&digest)));
@@ -301,17 +290,15 @@ async fn ask_to_roll_back(visit: Visit, At(route): At<String>) -> Response {
     ask(&visit, &title, &what, &address, &title, &page_of(&route, ""))
 }
 
-async fn roll_back(At(route): At<String>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Configure) {
-        return *problem;
-    }
-    let rolled_back = visit.house.atlas.connectors().roll_back(&route, visit.query.get("sha256")).await;
+async fn roll_back(At(route): At<String>, Posted { visit, .. }: Posted) -> Answer {
+    visit.need(Act::Configure)?;
+    let rolled_back = visit.state.atlas.connectors().roll_back(&route, visit.query.get("sha256")).await;
     after(&visit, &route, rolled_back.map(drop)).await
 }
 
-async fn after(visit: &Visit, route: &str, done: Result<(), Failure>) -> Response {
+async fn after(visit: &Visit, route: &str, done: Result<(), Failure>) -> Answer {
     match done {
-        Ok(()) => Redirect::to(&format!("{}?feito=1", page_of(route, ""))).into_response(),
+        Ok(()) => Ok(Redirect::to(&format!("{}?feito=1", page_of(route, ""))).into_response()),
         Err(failure) => {
             shown(visit, route, problem::status(&failure), alert(visit, &failure), &Fields::default()).await
         }

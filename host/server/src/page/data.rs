@@ -10,19 +10,22 @@ use atlas_service::{DayTotal, Failure, VERIFY_NEWEST, VERIFY_TOTALS, collected};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use chrono::{Days, NaiveDate, Utc};
 use maud::{Markup, html};
 
+use super::fields::Fields;
 use super::format::{bytes, day, number, sent};
 use super::layout::{day_input, empty, page};
+use super::refusal::Answer;
 use super::remedy::alert;
-use super::visit::{At, Fields, Visit};
+use super::visit::{At, Visit};
 use crate::counting::{DAYS, Overview};
 use crate::export::{Format, caveat, export, in_pieces};
+use crate::problem;
 use crate::search::{Found, SEARCHED_RECORD_MAX, Search, find};
-use crate::{House, problem};
+use crate::state::AppState;
 
 /// Records of one page.
 const SHOWN: usize = 50;
@@ -33,7 +36,7 @@ const SERIES_MAX: usize = 12;
 const EXCERPT: i64 = 160;
 const VIEWED: usize = 512 * 1024;
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/dados", get(overview))
         .route("/dados/registros", get(records))
@@ -42,15 +45,13 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/dados/exportar", get(download))
 }
 
-async fn overview(visit: Visit) -> Response {
-    match overviewed(&visit).await {
-        Ok(content) => visit.page(&visit.text("web-data"), content),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn overview(visit: Visit) -> Answer<Markup> {
+    let content = overviewed(&visit).await?;
+    Ok(page(&visit, &visit.text("web-data"), &content))
 }
 
 async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
-    let atlas = &visit.house.atlas;
+    let atlas = &visit.state.atlas;
     let clients = atlas.clients().await?;
     let chosen = match visit.query.number::<i32>("cliente")? {
         Some(id) => {
@@ -62,7 +63,7 @@ async fn overviewed(visit: &Visit) -> Result<Markup, Failure> {
     let Some(id) = chosen else {
         return Ok(empty(&visit.text("web-first-client"), Some(("/clientes/novo", visit.text("web-new-client")))));
     };
-    let counted = visit.house.counting.overview(atlas, id, visit.zone).await;
+    let counted = visit.state.counting.overview(atlas, id, visit.zone).await;
     let of_client = Fields::default().with("cliente", Some(&id.to_string()));
     Ok(html! {
         form.filter method="get" action="/dados" {
@@ -204,19 +205,19 @@ fn wanted(visit: &Visit) -> Result<Search, Failure> {
     Search::new(filter, fields.get("caminho"), fields.get("valor"))
 }
 
-async fn records(visit: Visit) -> Response {
+async fn records(visit: Visit) -> Answer {
     let found = search(&visit).await;
     let (status, content) = match found {
         Ok(found) => (StatusCode::OK, listed(&visit, &found)),
         Err(failure) => (problem::status(&failure), alert(&visit, &failure)),
     };
     let content = html! { (form(&visit)) (content) };
-    (status, page(&visit, &visit.text("web-records-title"), &content)).into_response()
+    Ok((status, page(&visit, &visit.text("web-records-title"), &content)).into_response())
 }
 
 async fn search(visit: &Visit) -> Result<Found, Failure> {
     let before = visit.query.number("cursor")?.unwrap_or(i64::MAX);
-    find(&visit.house, &wanted(visit)?, before, SHOWN, EXCERPT + 1).await
+    find(&visit.state, &wanted(visit)?, before, SHOWN, EXCERPT + 1).await
 }
 
 fn form(visit: &Visit) -> Markup {
@@ -303,11 +304,8 @@ fn how_far(visit: &Visit, found: &Found, onward: Option<&str>) -> Markup {
     }
 }
 
-async fn record(visit: Visit, At(id): At<i64>) -> Response {
-    let record = match visit.house.atlas.record(id).await {
-        Ok(record) => record,
-        Err(failure) => return visit.failed(&failure),
-    };
+async fn record(visit: Visit, At(id): At<i64>) -> Answer {
+    let record = visit.state.atlas.record(id).await?;
     let size = record.payload.len();
     let lang = visit.lang;
     let shown = tokio::task::spawn_blocking(move || {
@@ -315,7 +313,9 @@ async fn record(visit: Visit, At(id): At<i64>) -> Response {
         let text = atlas_service::laid_out(&record.payload, VIEWED);
         (record, text)
     });
-    let Ok((record, (text, is_cut))) = shown.await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let Ok((record, (text, is_cut))) = shown.await else {
+        return Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    };
     let content = html! {
         p { a href="/dados/registros" { "« " (visit.text("web-records-title")) } }
         section.card {
@@ -331,51 +331,29 @@ async fn record(visit: Visit, At(id): At<i64>) -> Response {
             p { a.button.quiet href={ "/dados/registros/" (id) "/json" } download { (visit.text("web-whole-payload")) } }
         }
     };
-    visit.page(&visit.say(&notice!("web-record", id = id)), content)
+    Ok(page(&visit, &visit.say(&notice!("web-record", id = id)), &content).into_response())
 }
 
-async fn raw(visit: Visit, At(id): At<i64>) -> Response {
-    let turn = match visit.house.reading() {
-        Ok(turn) => turn,
-        Err(failure) => return visit.failed(&failure),
-    };
-    match visit.house.atlas.record(id).await {
-        Ok(record) => {
-            let name = format!("attachment; filename=\"registro-{id}.json\"");
-            let kind = "application/json".to_owned();
-            let body = Body::from_stream(in_pieces(record.payload.into(), turn));
-            ([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], body).into_response()
-        }
-        Err(failure) => visit.failed(&failure),
-    }
+async fn raw(visit: Visit, At(id): At<i64>) -> Answer {
+    let turn = visit.state.reading()?;
+    let record = visit.state.atlas.record(id).await?;
+    let name = format!("attachment; filename=\"registro-{id}.json\"");
+    let kind = "application/json".to_owned();
+    let body = Body::from_stream(in_pieces(record.payload.into(), turn));
+    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], body).into_response())
 }
 
-async fn download(visit: Visit) -> Response {
+async fn download(visit: Visit) -> Answer {
     let name = visit.query.get("formato").unwrap_or("jsonl");
-    let Some(format) = Format::from_name(name) else {
-        return visit.failed(&Failure::usage(notice!("web-format-unknown", format = name)));
-    };
-    match wanted(&visit) {
-        Ok(search) => {
-            let of = [visit.query.get("cliente"), visit.query.get("rota")]
-                .into_iter()
-                .flatten()
-                .map(|part| format!("-{part}"));
-            let of: String = of
-                .collect::<String>()
-                .chars()
-                .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-                .collect();
-            let name = format!("attachment; filename=\"dados_raw{of}.{}\"", format.extension());
-            let caveat = caveat(&search);
-            let records = match export(&visit.house, visit.session.principal.access, search, format, visit.zone) {
-                Ok(records) => records,
-                Err(failure) => return visit.failed(&failure),
-            };
-            let body = Body::from_stream(records);
-            let kind = [(header::CONTENT_TYPE, format.kind().to_owned()), (header::CONTENT_DISPOSITION, name)];
-            (caveat, kind, body).into_response()
-        }
-        Err(failure) => visit.failed(&failure),
-    }
+    let unknown = || Failure::usage(notice!("web-format-unknown", format = name));
+    let format = Format::from_name(name).ok_or_else(unknown)?;
+    let search = wanted(&visit)?;
+    let of = [visit.query.get("cliente"), visit.query.get("rota")].into_iter().flatten().map(|part| format!("-{part}"));
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let of: String = of.collect::<String>().chars().filter(is_plain).collect();
+    let name = format!("attachment; filename=\"dados_raw{of}.{}\"", format.extension());
+    let caveat = caveat(&search);
+    let records = export(&visit.state, visit.session.principal.access, search, format, visit.zone)?;
+    let kind = [(header::CONTENT_TYPE, format.kind().to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((caveat, kind, Body::from_stream(records)).into_response())
 }

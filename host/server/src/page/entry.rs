@@ -14,15 +14,20 @@ use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::{self, PageData, UNDONE, done, field, preferences};
+use super::fields::Fields;
+use super::layout::{PageData, document, done, field, preferences};
+use super::reader::Reader;
+use super::refusal::Answer;
 use super::remedy::lone_alert;
-use super::visit::{Fields, From, Posted, theme};
-use crate::{House, language, session};
+use super::visit::{From, Posted, UNDONE};
+use crate::problem::status;
+use crate::session;
+use crate::state::AppState;
 
 /// How long a browser keeps the chosen language and colours, in seconds.
 const CHOICE_S: u32 = 365 * 24 * 60 * 60;
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/entrar", get(form).post(sign_in))
         .route("/sair", post(sign_out))
@@ -39,21 +44,21 @@ struct Asked {
     feito: Option<String>,
 }
 
-async fn form(State(house): State<Arc<House>>, parts: Parts, Query(asked): Query<Asked>) -> Response {
+async fn form(State(state): State<Arc<AppState>>, parts: Parts, Query(asked): Query<Asked>) -> Response {
     let back = ours(asked.volta.as_deref());
     // A browser that is signed in is sent on; a one-time link stays valid for another browser.
-    if let Ok(Some(_)) = session::session(&house, &parts.headers, &parts.extensions).await {
+    if let Ok(Some(_)) = session::session(&state, &parts.headers, &parts.extensions).await {
         return Redirect::to(&back).into_response();
     }
-    let has_password = house.atlas.has_password().await.unwrap_or(true);
+    let has_password = state.atlas.has_password().await.unwrap_or(true);
     let is_new_password = asked.feito.as_deref() == Some("senha");
     let shown = Shown { back, kept: None, link: asked.chave, has_password, failure: None, is_new_password };
-    (StatusCode::OK, page(&house, &parts.headers, &shown)).into_response()
+    (StatusCode::OK, page(&Reader::of(&state, &parts.headers), &shown)).into_response()
 }
 
 /// Answers a form that was sent without a session with the sign-in page, which carries the typed
 /// values, but no secrets, through the sign-in, so that the form comes back filled in.
-pub(super) fn again(house: &House, headers: &HeaderMap, from: &str, fields: &Fields) -> Response {
+pub(super) fn again(reader: &Reader<'_>, from: &str, fields: &Fields) -> Response {
     let failure = Failure::new("op-access", notice!("web-session-over"), Kind::NotSignedIn);
     let shown = Shown {
         back: ours(Some(from)),
@@ -63,7 +68,7 @@ pub(super) fn again(house: &House, headers: &HeaderMap, from: &str, fields: &Fie
         failure: Some(failure),
         is_new_password: false,
     };
-    (StatusCode::UNAUTHORIZED, page(house, headers, &shown)).into_response()
+    (StatusCode::UNAUTHORIZED, page(reader, &shown)).into_response()
 }
 
 /// What the sign-in page shows.
@@ -78,10 +83,9 @@ struct Shown {
     is_new_password: bool,
 }
 
-fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
-    let lang = language(headers);
-    let texts = house.texts.of(lang);
-    let text = |key: &str| texts.text(&atlas_model::Notice::new(key));
+fn page(reader: &Reader<'_>, shown: &Shown) -> Markup {
+    let (texts, lang, theme) = (reader.texts, reader.texts.lang(), reader.theme);
+    let text = |key: &str| reader.text(key);
     let title = text("web-sign-in");
     let hidden = html! {
         input type="hidden" name="volta" value=(shown.back);
@@ -115,20 +119,19 @@ fn page(house: &House, headers: &HeaderMap, shown: &Shown) -> Markup {
                     p.hint { (text("web-sign-in-hint")) " " code { "atlas access link" } }
                 }
             }
-            (preferences(texts, lang, theme(headers), &again))
+            (preferences(texts, lang, theme, &again))
         }
     };
-    layout::document(
-        texts,
-        lang,
-        theme(headers),
-        &title,
-        &PageData { form_token: None, since: None, zone: house.zone },
-        &body,
-    )
+    let data = PageData { form_token: None, since: None, zone: reader.state.zone };
+    document(texts, lang, theme, &title, &data, &body)
 }
 
-async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: HeaderMap, body: String) -> Response {
+async fn sign_in(
+    State(state): State<Arc<AppState>>,
+    From(address): From,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
     let fields = Fields::parse(&body);
     let back = ours(fields.get("volta"));
     // Encoded anew: it goes into an address.
@@ -136,17 +139,18 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
     let link = fields.get("chave").map(str::to_owned);
     // One-time links are not throttled: they cannot be guessed, and another site's page could have
     // a browser try wrong ones until its address has to wait.
-    let begun = if link.is_some() { Ok(()) } else { house.throttle.begin(address) };
+    let begun = if link.is_some() { Ok(()) } else { state.throttle.begin(address) };
     let signed_in = match begun {
         Err(wait) => {
-            Err(Failure::new("op-access", notice!("web-throttled", seconds = wait.as_secs() + 1), Kind::Throttled))
+            let notice = notice!("web-throttled", seconds = wait.as_secs() + 1);
+            Err(Failure::new("op-access", notice, Kind::Throttled))
         }
-        Ok(()) => try_in(&house, &headers, &fields).await,
+        Ok(()) => try_in(&state, &headers, &fields).await,
     };
     match signed_in {
         Ok(secret) => {
             if link.is_none() {
-                house.throttle.forget(address);
+                state.throttle.forget(address);
             }
             // The form that was sent without a session did nothing, and comes back.
             let to = match kept {
@@ -156,27 +160,27 @@ async fn sign_in(State(house): State<Arc<House>>, From(address): From, headers: 
                 }
                 None => back,
             };
-            let cookie = session::begin(&house, &secret);
+            let cookie = session::begin(&state, &secret);
             ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
         }
         Err(failure) => {
-            let status = crate::problem::status(&failure);
-            let has_password = house.atlas.has_password().await.unwrap_or(true);
+            let status = status(&failure);
+            let has_password = state.atlas.has_password().await.unwrap_or(true);
             let shown = Shown { back, kept, link: None, has_password, failure: Some(failure), is_new_password: false };
-            (status, page(&house, &headers, &shown)).into_response()
+            (status, page(&Reader::of(&state, &headers), &shown)).into_response()
         }
     }
 }
 
-async fn try_in(house: &House, headers: &HeaderMap, fields: &Fields) -> Result<Secret, Failure> {
-    let _turn = house.throttle.turn().await;
+async fn try_in(state: &AppState, headers: &HeaderMap, fields: &Fields) -> Result<Secret, Failure> {
+    let _turn = state.throttle.turn().await;
     let browser = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("-");
     let by_link = fields.get("chave");
     let session = match by_link {
-        Some(link) => house.atlas.sign_in_by_link(&Secret::new(link.to_owned()), browser).await?,
+        Some(link) => state.atlas.sign_in_by_link(&Secret::new(link.to_owned()), browser).await?,
         None => {
             let password = Secret::new(fields.exactly("senha").to_owned());
-            house.atlas.sign_in_by_password(&password, browser).await?
+            state.atlas.sign_in_by_password(&password, browser).await?
         }
     };
     session.ok_or_else(|| {
@@ -185,11 +189,9 @@ async fn try_in(house: &House, headers: &HeaderMap, fields: &Fields) -> Result<S
     })
 }
 
-async fn sign_out(Posted { visit, .. }: Posted) -> Response {
-    match visit.house.atlas.sign_out(visit.session.principal.access).await {
-        Ok(()) => ([(header::SET_COOKIE, session::end(&visit.house))], Redirect::to("/entrar")).into_response(),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn sign_out(Posted { visit, .. }: Posted) -> Answer {
+    visit.state.atlas.sign_out(visit.session.principal.access).await?;
+    Ok(([(header::SET_COOKIE, session::end(&visit.state))], Redirect::to("/entrar")).into_response())
 }
 
 async fn prefer(body: String) -> Response {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use atlas_model::{Notice, notice};
 use atlas_service::{Failure, Finding, Health, StoreUrl};
 use axum::Router;
-use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
 
 use super::format::{bytes, number};
+use super::layout::page;
+use super::refusal::Answer;
 use super::remedy::hint;
 use super::visit::Visit;
-use crate::House;
+use crate::state::AppState;
 use crate::view::rfc3339;
 
 /// After how long without a word a process is said to be silent.
@@ -21,21 +22,19 @@ const SILENT_AFTER: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 /// Below this, the disk is said to be nearly full.
 const DISK_LOW: u64 = 1_000_000_000;
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/saude", get(show))
 }
 
-async fn show(visit: Visit) -> Response {
-    match shown(&visit).await {
-        Ok(content) => visit.page(&visit.text("web-health"), content),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn show(visit: Visit) -> Answer<Markup> {
+    let content = shown(&visit).await?;
+    Ok(page(&visit, &visit.text("web-health"), &content))
 }
 
 async fn shown(visit: &Visit) -> Result<Markup, Failure> {
-    let (atlas, lang) = (&visit.house.atlas, visit.lang);
+    let (atlas, lang) = (&visit.state.atlas, visit.lang);
     let (states, hosts) = (atlas.scraps_by_state().await?, atlas.hosts().await?);
-    let findings = visit.house.findings().await;
+    let findings = visit.state.findings().await;
     let database = &atlas.config().store;
     let free = match database {
         StoreUrl::Sqlite(path) => free_space(path),

@@ -1,18 +1,14 @@
 //! The frame around every page, and the parts that pages share.
 
 use atlas_model::{Notice, notice};
+use atlas_service::Act;
 use atlas_service::i18n::{Catalogue, Lang};
 use atlas_service::zone::Zone;
-use atlas_service::{Act, Failure};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use super::entry;
-use super::remedy::{alert, lone_alert};
-use super::visit::{FORM_TOKEN, Fields, Visit};
-use crate::problem;
-use crate::session;
+use super::assets;
+use super::fields::{FORM_TOKEN, Fields};
+use super::visit::Visit;
 
 /// The pages, as the menu has them: address, message, and the drawing of its icon.
 const PAGES: [(&str, &str, &str); 7] = [
@@ -28,10 +24,6 @@ const PAGES: [(&str, &str, &str); 7] = [
     ("/saude", "web-health", "M3 12h4l3-8 4 16 3-8h4"),
     ("/acessos", "web-accesses", "M7 11V8a5 5 0 0 1 10 0v3M5 11h14v10H5z"),
 ];
-
-/// The query name that marks a form as not carried out: it was sent without a session, and comes
-/// back after the sign-in. Its value is the [`session::mark`] over the form's values.
-pub(super) const UNDONE: &str = "nao_feito";
 
 /// A whole page.
 pub(super) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
@@ -100,8 +92,8 @@ pub(super) fn document(
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Atlas Data Flow" }
                 link rel="icon" href="/assets/atlas.svg" type="image/svg+xml";
-                link rel="stylesheet" href=(super::assets::STYLE.as_str());
-                script src=(super::assets::SCRIPT.as_str()) defer {}
+                link rel="stylesheet" href=(assets::STYLE.as_str());
+                script src=(assets::SCRIPT.as_str()) defer {}
             }
             body data-since=[&data.since] data-csrf=[data.form_token] data-zone=(data.zone.name())
                 data-live-on=(text("web-live-on")) data-live-off=(text("web-live-off"))
@@ -153,10 +145,11 @@ pub(super) fn action(visit: &Visit, address: &str, name: &str, class: &str) -> M
 }
 
 /// A page that asks before something is done, and names it.
-pub(super) fn ask(visit: &Visit, title: &str, what: &Notice, address: &str, doing: &str, back: &str) -> Response {
-    visit.page(
+pub(super) fn ask(visit: &Visit, title: &str, what: &Notice, address: &str, doing: &str, back: &str) -> Markup {
+    page(
+        visit,
         title,
-        html! {
+        &html! {
             div.card.ask {
                 p { (visit.say(what)) }
                 form.buttons method="post" action=(address) {
@@ -210,30 +203,6 @@ pub(super) fn day_input(fields: &Fields, name: &str) -> Markup {
     let typed = fields.text(name);
     let is_day = typed.is_empty() || chrono::NaiveDate::parse_from_str(typed, "%Y-%m-%d").is_ok();
     html! { input id=(name) type=(if is_day { "date" } else { "text" }) name=(name) value=(typed); }
-}
-
-/// The page of a failure, with the menu, for a signed-in visitor.
-pub(super) fn failure_page(visit: &Visit, failure: &Failure) -> Response {
-    let page = page(visit, &visit.text("web-failed"), &alert(visit, failure));
-    (problem::status(failure), page).into_response()
-}
-
-/// The page of a failure, without menu or links to other pages, for a request without a session.
-pub(super) fn lone_failure(texts: &Catalogue, theme: Option<&str>, failure: &Failure) -> Response {
-    let title = texts.text(&notice!("web-failed"));
-    let body = html! { main.lone { h1 { (title) } (lone_alert(texts, failure)) p.buttons { a.button.primary href="" { (texts.text(&notice!("web-reload"))) } a.button.quiet href="/" { (texts.text(&notice!("web-back"))) } } } };
-    let data = PageData { form_token: None, since: None, zone: Zone::UTC };
-    (problem::status(failure), document(texts, texts.lang(), theme, &title, &data, &body)).into_response()
-}
-
-/// Answers a form whose token belongs to another session (403), with a link to the same form filled
-/// in again.
-pub(super) fn expired(visit: &Visit, failure: &Failure, from: &str, fields: &Fields) -> Response {
-    let (from, kept) = (entry::ours(Some(from)), fields.kept());
-    let again = format!("{from}?{UNDONE}={}&{kept}", session::mark(&visit.session.form_token, &kept));
-    let content =
-        html! { (alert(visit, failure)) p { a.button.primary href=(again) { (visit.text("web-form-again")) } } };
-    (StatusCode::FORBIDDEN, page(visit, &visit.text("web-failed"), &content)).into_response()
 }
 
 fn drawn(path: &str) -> Markup {

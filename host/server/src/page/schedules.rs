@@ -6,16 +6,18 @@ use atlas_model::{Schedule, notice};
 use atlas_service::{Act, Failure, PAGE_SIZE_MAX, ScheduleRequest};
 use axum::Router;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
+use super::fields::Fields;
 use super::layout::{action, ask, empty, field, page, token, told};
+use super::refusal::Answer;
 use super::remedy::alert;
 use super::scraps::client_field;
-use super::visit::{At, Fields, Posted, Visit};
-use crate::House;
+use super::visit::{At, Posted, Visit};
 use crate::problem;
+use crate::state::AppState;
 
 /// Patterns that are offered, and what they are called.
 const CRONS: [(&str, &str); 5] = [
@@ -26,7 +28,7 @@ const CRONS: [(&str, &str); 5] = [
     ("0 3 1 * *", "web-cron-monthly"),
 ];
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/agenda", get(list).post(add))
         .route("/agenda/novo", get(new))
@@ -35,11 +37,8 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/agenda/{id}/remover", get(ask_to_remove).post(remove))
 }
 
-async fn list(visit: Visit) -> Response {
-    let schedules = match visit.house.atlas.schedules().await {
-        Ok(schedules) => schedules,
-        Err(failure) => return visit.failed(&failure),
-    };
+async fn list(visit: Visit) -> Answer<Markup> {
+    let schedules = visit.state.atlas.schedules().await?;
     let may = visit.session.principal.may(Act::Operate);
     let content = html! {
         (told(&visit))
@@ -56,7 +55,7 @@ async fn list(visit: Visit) -> Response {
             } }
         }
     };
-    visit.page(&visit.text("web-schedules"), content)
+    Ok(page(&visit, &visit.text("web-schedules"), &content))
 }
 
 fn row(visit: &Visit, schedule: &Schedule, may: bool) -> Markup {
@@ -80,20 +79,15 @@ fn row(visit: &Visit, schedule: &Schedule, may: bool) -> Markup {
     }
 }
 
-async fn new(visit: Visit) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
+async fn new(visit: Visit) -> Answer {
+    visit.need(Act::Operate)?;
     let fields = visit.query.clone();
     form(&visit, &fields, StatusCode::OK, &html! {}).await
 }
 
-async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup) -> Response {
-    let atlas = &visit.house.atlas;
-    let (clients, registry) = match (atlas.clients().await, atlas.connectors().registry().await) {
-        (Ok(clients), Ok(registry)) => (clients, registry),
-        (Err(failure), _) | (_, Err(failure)) => return visit.failed(&failure),
-    };
+async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup) -> Answer {
+    let atlas = &visit.state.atlas;
+    let (clients, registry) = (atlas.clients().await?, atlas.connectors().registry().await?);
     let text = |key: &str| visit.text(key);
     let cron = fields.get("cron").unwrap_or("0 */6 * * *");
     let content = html! {
@@ -118,13 +112,11 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: &Markup
             div.buttons { button.primary type="submit" { (text("web-save")) } }
         }
     };
-    (status, page(visit, &text("web-new-schedule"), &content)).into_response()
+    Ok((status, page(visit, &text("web-new-schedule"), &content)).into_response())
 }
 
-async fn add(Posted { visit, fields }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
+async fn add(Posted { visit, fields }: Posted) -> Answer {
+    visit.need(Act::Operate)?;
     let added = async {
         let owned = |name: &str| fields.get(name).map(str::to_owned);
         let rota = owned("rota").ok_or_else(|| Failure::usage(notice!("web-route-missing")))?;
@@ -137,51 +129,40 @@ async fn add(Posted { visit, fields }: Posted) -> Response {
             page_size: fields.number("tamanho_pagina")?,
             overlap: fields.get("sobrepor").is_some(),
         };
-        visit.house.atlas.add_schedule(request).await
+        visit.state.atlas.add_schedule(request).await
     };
     match added.await {
-        Ok(_) => Redirect::to("/agenda?feito=salvo").into_response(),
+        Ok(_) => Ok(saved().into_response()),
         Err(failure) => form(&visit, &fields, problem::status(&failure), &alert(&visit, &failure)).await,
     }
 }
 
-async fn activate(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
+async fn activate(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Operate)?;
     let active = visit.query.get("nao").is_none();
-    after(&visit, visit.house.atlas.set_schedule(id, active).await, "salvo")
+    visit.state.atlas.set_schedule(id, active).await?;
+    Ok(saved())
 }
 
-async fn run(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
-    match visit.house.atlas.run_schedule(id).await {
-        Ok(scrap) => Redirect::to(&format!("/scraps/{scrap}")).into_response(),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn run(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Operate)?;
+    let scrap = visit.state.atlas.run_schedule(id).await?;
+    Ok(Redirect::to(&format!("/scraps/{scrap}")))
 }
 
-async fn ask_to_remove(visit: Visit, At(id): At<i64>) -> Response {
-    if let Err(failure) = visit.house.atlas.schedule(id).await {
-        return visit.failed(&failure);
-    }
+async fn ask_to_remove(visit: Visit, At(id): At<i64>) -> Answer<Markup> {
+    visit.state.atlas.schedule(id).await?;
     let title = visit.say(&notice!("web-remove-schedule", id = id));
     let address = format!("/agenda/{id}/remover");
-    ask(&visit, &title, &notice!("web-ask-remove-schedule", id = id), &address, &title, "/agenda")
+    Ok(ask(&visit, &title, &notice!("web-ask-remove-schedule", id = id), &address, &title, "/agenda"))
 }
 
-async fn remove(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
-    after(&visit, visit.house.atlas.remove_schedule(id).await, "removido")
+async fn remove(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Operate)?;
+    visit.state.atlas.remove_schedule(id).await?;
+    Ok(Redirect::to("/agenda?feito=removido"))
 }
 
-fn after(visit: &Visit, done: Result<(), Failure>, what: &str) -> Response {
-    match done {
-        Ok(()) => Redirect::to(&format!("/agenda?feito={what}")).into_response(),
-        Err(failure) => visit.failed(&failure),
-    }
+fn saved() -> Redirect {
+    Redirect::to("/agenda?feito=salvo")
 }

@@ -9,17 +9,19 @@ use atlas_service::{Act, Failure, Replayed};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
+use super::fields::Fields;
 use super::format::{bytes, clock, number, period, sent};
-use super::layout::{action, done, empty};
+use super::layout::{action, done, empty, page};
+use super::refusal::Answer;
 use super::remedy;
 use super::scraps::{actions, badge, progress, ran};
-use super::visit::{At, Fields, Posted, Visit};
-use crate::House;
+use super::visit::{At, Posted, Visit};
 use crate::export::in_pieces;
+use crate::state::AppState;
 
 /// Pages of the strip: those that became known last.
 const STRIP: i64 = 600;
@@ -31,7 +33,7 @@ const REJECT_BYTES: usize = 4 * 1024;
 /// Characters of what a page is known by, in a word on it.
 const NAME_SHOWN: usize = 60;
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/scraps/{id}", get(show))
         .route("/scraps/{id}/andamento", get(underway))
@@ -42,17 +44,14 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/rejeitados/{id}/conteudo", get(content))
 }
 
-async fn show(visit: Visit, At(id): At<i64>) -> Response {
-    match shown(&visit, id).await {
-        // The content alone, which the script reloads when the scrap's state has changed.
-        Ok((_, content)) if visit.query.get("parte").is_some() => content.into_response(),
-        Ok((title, content)) => visit.page(&title, content),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn show(visit: Visit, At(id): At<i64>) -> Answer<Markup> {
+    let (title, content) = shown(&visit, id).await?;
+    // The content alone is what the script reloads when the scrap's state has changed.
+    Ok(if visit.query.get("parte").is_some() { content } else { page(&visit, &title, &content) })
 }
 
 async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
-    let atlas = &visit.house.atlas;
+    let atlas = &visit.state.atlas;
     let scrap = atlas.scrap(id).await?;
     let report = atlas_service::RunReport::of(&scrap);
     let title = visit.say(&notice!("web-scrap", id = id));
@@ -127,12 +126,10 @@ async fn shown(visit: &Visit, id: i64) -> Result<(String, Markup), Failure> {
     Ok((title, content))
 }
 
-async fn underway(visit: Visit, At(id): At<i64>) -> Response {
-    let atlas = &visit.house.atlas;
-    match (atlas.scrap(id).await, atlas.newest_pages(id, STRIP).await) {
-        (Ok(scrap), Ok(newest)) => on_its_way(&visit, &scrap, &newest).into_response(),
-        (Err(failure), _) | (_, Err(failure)) => visit.failed(&failure),
-    }
+async fn underway(visit: Visit, At(id): At<i64>) -> Answer<Markup> {
+    let atlas = &visit.state.atlas;
+    let (scrap, newest) = (atlas.scrap(id).await?, atlas.newest_pages(id, STRIP).await?);
+    Ok(on_its_way(&visit, &scrap, &newest))
 }
 
 /// The parts that grow while a scrap runs, which the script reloads: its newest pages and its
@@ -258,15 +255,13 @@ fn title(visit: &Visit, page: &PageRow, kind: &str) -> String {
     text
 }
 
-async fn pages(visit: Visit, At(id): At<i64>) -> Response {
-    match listed_pages(&visit, id).await {
-        Ok(content) => visit.page(&visit.say(&notice!("web-pages-of", id = id)), content),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn pages(visit: Visit, At(id): At<i64>) -> Answer<Markup> {
+    let content = listed_pages(&visit, id).await?;
+    Ok(page(&visit, &visit.say(&notice!("web-pages-of", id = id)), &content))
 }
 
 async fn listed_pages(visit: &Visit, id: i64) -> Result<Markup, Failure> {
-    let (atlas, lang) = (&visit.house.atlas, visit.lang);
+    let (atlas, lang) = (&visit.state.atlas, visit.lang);
     atlas.scrap(id).await?;
     let after = visit.query.number("cursor")?.unwrap_or(0);
     let pages = atlas.pages(id, after, PAGES_SHOWN).await?;
@@ -313,15 +308,13 @@ async fn listed_pages(visit: &Visit, id: i64) -> Result<Markup, Failure> {
     })
 }
 
-async fn rejects(visit: Visit, At(id): At<i64>) -> Response {
-    match listed_rejects(&visit, id).await {
-        Ok(content) => visit.page(&visit.say(&notice!("web-rejects-of", id = id)), content),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn rejects(visit: Visit, At(id): At<i64>) -> Answer<Markup> {
+    let content = listed_rejects(&visit, id).await?;
+    Ok(page(&visit, &visit.say(&notice!("web-rejects-of", id = id)), &content))
 }
 
 async fn listed_rejects(visit: &Visit, id: i64) -> Result<Markup, Failure> {
-    let (atlas, lang) = (&visit.house.atlas, visit.lang);
+    let (atlas, lang) = (&visit.state.atlas, visit.lang);
     atlas.scrap(id).await?;
     let after = visit.query.number("cursor")?.unwrap_or(0);
     let rejects = atlas.rejects(Some(id), after, REJECTS_SHOWN).await?;
@@ -385,47 +378,33 @@ fn rejected(visit: &Visit, reject: &Rejected, may: bool) -> Markup {
 
 /// Downloads a rejected record's bytes as they arrived. The source chose them, so the headers make
 /// a browser save them and never render them.
-async fn content(visit: Visit, At(id): At<i64>) -> Response {
-    let turn = match visit.house.reading() {
-        Ok(turn) => turn,
-        Err(failure) => return visit.failed(&failure),
-    };
-    match visit.house.atlas.rejected(id).await {
-        Ok(reject) => {
-            let name = format!("attachment; filename=\"rejeitado-{id}.bin\"");
-            let kind = "application/octet-stream".to_owned();
-            (
-                [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)],
-                Body::from_stream(in_pieces(reject.content.into(), turn)),
-            )
-                .into_response()
-        }
-        Err(failure) => visit.failed(&failure),
-    }
+async fn content(visit: Visit, At(id): At<i64>) -> Answer {
+    let turn = visit.state.reading()?;
+    let reject = visit.state.atlas.rejected(id).await?;
+    let name = format!("attachment; filename=\"rejeitado-{id}.bin\"");
+    let kind = "application/octet-stream".to_owned();
+    let body = Body::from_stream(in_pieces(reject.content.into(), turn));
+    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], body).into_response())
 }
 
-async fn replay_all(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
+async fn replay_all(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Operate)?;
     let (mut kept, mut rejected) = (0, 0);
     let tell = |_: &Rejected, replayed: &Replayed| match replayed {
         Replayed::Rejected(..) => rejected += 1,
         _ => kept += 1,
     };
-    let done = visit.house.atlas.replay(&[], Some(id), tell).await;
+    visit.state.atlas.replay(&[], Some(id), tell).await?;
     let outcome = match (kept, rejected) {
         (_, 0) => "todos",
         (0, _) => "nenhum",
         _ => "alguns",
     };
-    told(&visit, id, outcome, done)
+    Ok(told(id, outcome))
 }
 
-async fn replay_one(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
+async fn replay_one(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Operate)?;
     let (mut scrap, mut outcome) = (0, "nenhum");
     let tell = |reject: &Rejected, replayed: &Replayed| {
         scrap = reject.scrap_id;
@@ -434,15 +413,12 @@ async fn replay_one(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
             _ => "todos",
         };
     };
-    let done = visit.house.atlas.replay(&[id], None, tell).await;
-    told(&visit, scrap, outcome, done)
+    visit.state.atlas.replay(&[id], None, tell).await?;
+    Ok(told(scrap, outcome))
 }
 
-fn told(visit: &Visit, scrap: i64, outcome: &str, done: Result<(), Failure>) -> Response {
-    match done {
-        Ok(()) => Redirect::to(&format!("/scraps/{scrap}/rejeitados?feito={outcome}")).into_response(),
-        Err(failure) => visit.failed(&failure),
-    }
+fn told(scrap: i64, outcome: &str) -> Redirect {
+    Redirect::to(&format!("/scraps/{scrap}/rejeitados?feito={outcome}"))
 }
 
 /// A replay's outcome as the query names it; `nenhum` for any value that is not known.

@@ -7,21 +7,23 @@ use atlas_service::config::{BATCH_MAX, RETRIES_MAX};
 use atlas_service::{Act, Created, Failure, PAGE_SIZE_MAX, Preview, ScrapRequest};
 use axum::Router;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
+use super::fields::Fields;
 use super::format::{duration, number, period, short_period};
 use super::layout::{action, ask, day_input, empty, field, page, token};
+use super::refusal::Answer;
 use super::remedy::alert;
-use super::visit::{At, Fields, Posted, Visit};
-use crate::House;
+use super::visit::{At, Posted, Visit};
 use crate::problem;
+use crate::state::AppState;
 
 /// Scraps of one page.
 const SHOWN: usize = 50;
 
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/scraps", get(list).post(create))
         .route("/scraps/novo", get(new))
@@ -31,11 +33,9 @@ pub(super) fn router() -> Router<Arc<House>> {
         .route("/scraps/{id}/cancelar", get(ask_to_cancel).post(cancel))
 }
 
-async fn list(visit: Visit) -> Response {
-    match listed(&visit).await {
-        Ok(content) => visit.page(&visit.text("web-scraps"), content),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn list(visit: Visit) -> Answer<Markup> {
+    let content = listed(&visit).await?;
+    Ok(page(&visit, &visit.text("web-scraps"), &content))
 }
 
 async fn listed(visit: &Visit) -> Result<Markup, Failure> {
@@ -49,7 +49,7 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
         slice_of: query.number("fatia_de")?,
         before: query.number("cursor")?,
     };
-    let atlas = &visit.house.atlas;
+    let atlas = &visit.state.atlas;
     let shown = i64::try_from(SHOWN).unwrap_or(i64::MAX);
     let mut scraps = atlas.scraps(&filter, shown + 1).await?;
     let more = scraps.len() > SHOWN;
@@ -121,7 +121,7 @@ async fn listed(visit: &Visit) -> Result<Markup, Failure> {
 
 /// The first step for an operator without scraps: a connector, a client, or a new scrap.
 async fn nothing_yet(visit: &Visit) -> Result<Markup, Failure> {
-    let atlas = &visit.house.atlas;
+    let atlas = &visit.state.atlas;
     if atlas.connectors().registry().await?.routes().is_empty() {
         let folder = atlas.connectors().folder().display();
         return Ok(empty(
@@ -222,67 +222,50 @@ fn like(scrap: &Scrap) -> String {
     format!("/scraps/novo?{query}")
 }
 
-async fn one_row(visit: Visit, At(id): At<i64>) -> Response {
-    match visit.house.atlas.scrap(id).await {
-        Ok(scrap) => row(&visit, &scrap).into_response(),
-        Err(failure) => visit.failed(&failure),
-    }
+async fn one_row(visit: Visit, At(id): At<i64>) -> Answer<Markup> {
+    Ok(row(&visit, &visit.state.atlas.scrap(id).await?))
 }
 
-async fn run(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
-    after(&visit, id, visit.house.atlas.requeue_scrap(id).await.map(drop))
+async fn run(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Operate)?;
+    visit.state.atlas.requeue_scrap(id).await?;
+    Ok(changed(&visit, id))
 }
 
-async fn pause(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
-    after(&visit, id, visit.house.atlas.pause_scrap(id).await.map(drop))
+async fn pause(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Operate)?;
+    visit.state.atlas.pause_scrap(id).await?;
+    Ok(changed(&visit, id))
 }
 
-async fn cancel(At(id): At<i64>, Posted { visit, .. }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
-    after(&visit, id, visit.house.atlas.cancel_scrap(id).await)
+async fn cancel(At(id): At<i64>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
+    visit.need(Act::Operate)?;
+    visit.state.atlas.cancel_scrap(id).await?;
+    Ok(changed(&visit, id))
 }
 
 /// Redirects to the scrap, and has it polled at once, so that event listeners see the change.
-fn after(visit: &Visit, id: i64, done: Result<(), Failure>) -> Response {
-    match done {
-        Ok(()) => {
-            visit.house.watch.look_at(id);
-            Redirect::to(&format!("/scraps/{id}")).into_response()
-        }
-        Err(failure) => visit.failed(&failure),
-    }
+fn changed(visit: &Visit, id: i64) -> Redirect {
+    visit.state.watch.look_at(id);
+    Redirect::to(&format!("/scraps/{id}"))
 }
 
-async fn ask_to_cancel(visit: Visit, At(id): At<i64>) -> Response {
-    match visit.house.atlas.scrap_to_cancel(id).await {
-        Ok(scrap) => {
-            let notice = notice!(
-                "web-ask-cancel",
-                id = id,
-                client = scrap.cliente_id,
-                route = scrap.rota,
-                pages = scrap.pages,
-                read = number(scrap.counts.lidos, visit.lang)
-            );
-            let (title, address) = (visit.say(&notice!("web-cancel-scrap", id = id)), format!("/scraps/{id}/cancelar"));
-            ask(&visit, &title, &notice, &address, &title, &format!("/scraps/{id}"))
-        }
-        Err(failure) => visit.failed(&failure),
-    }
+async fn ask_to_cancel(visit: Visit, At(id): At<i64>) -> Answer<Markup> {
+    let scrap = visit.state.atlas.scrap_to_cancel(id).await?;
+    let notice = notice!(
+        "web-ask-cancel",
+        id = id,
+        client = scrap.cliente_id,
+        route = scrap.rota,
+        pages = scrap.pages,
+        read = number(scrap.counts.lidos, visit.lang)
+    );
+    let (title, address) = (visit.say(&notice!("web-cancel-scrap", id = id)), format!("/scraps/{id}/cancelar"));
+    Ok(ask(&visit, &title, &notice, &address, &title, &format!("/scraps/{id}")))
 }
 
-async fn new(visit: Visit) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
+async fn new(visit: Visit) -> Answer {
+    visit.need(Act::Operate)?;
     let fields = visit.query.clone();
     form(&visit, &fields, StatusCode::OK, html! {}).await
 }
@@ -304,30 +287,22 @@ pub(super) fn request(fields: &Fields) -> Result<ScrapRequest, Failure> {
     })
 }
 
-async fn create(Posted { visit, fields }: Posted) -> Response {
-    if let Err(problem) = visit.need(Act::Operate) {
-        return *problem;
-    }
-    let atlas = &visit.house.atlas;
+async fn create(Posted { visit, fields }: Posted) -> Answer {
+    visit.need(Act::Operate)?;
+    let atlas = &visit.state.atlas;
     if fields.get("acao") == Some("previa") {
-        let previewed = match request(&fields) {
-            Ok(request) => atlas.preview(&request).await,
-            Err(failure) => Err(failure),
-        };
-        return match previewed {
+        let previewed = async { atlas.preview(&request(&fields)?).await };
+        return match previewed.await {
             Ok(preview) => form(&visit, &fields, StatusCode::OK, previewed_as(&visit, &preview)).await,
             Err(failure) => form(&visit, &fields, problem::status(&failure), alert(&visit, &failure)).await,
         };
     }
-    let created = match request(&fields) {
-        Ok(request) => atlas.create_scrap(&request).await,
-        Err(failure) => Err(failure),
-    };
-    match created {
+    let created = async { atlas.create_scrap(&request(&fields)?).await };
+    match created.await {
         Ok(Created { id, bound }) => {
-            visit.house.watch.look_at(id);
+            visit.state.watch.look_at(id);
             let told = if bound.is_some() { "?vinculado=1" } else { "" };
-            Redirect::to(&format!("/scraps/{id}{told}")).into_response()
+            Ok(Redirect::to(&format!("/scraps/{id}{told}")).into_response())
         }
         Err(failure) => form(&visit, &fields, problem::status(&failure), alert(&visit, &failure)).await,
     }
@@ -347,12 +322,9 @@ fn previewed_as(visit: &Visit, preview: &Preview) -> Markup {
     }
 }
 
-async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: Markup) -> Response {
-    let atlas = &visit.house.atlas;
-    let (clients, registry) = match (atlas.clients().await, atlas.connectors().registry().await) {
-        (Ok(clients), Ok(registry)) => (clients, registry),
-        (Err(failure), _) | (_, Err(failure)) => return visit.failed(&failure),
-    };
+async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: Markup) -> Answer {
+    let atlas = &visit.state.atlas;
+    let (clients, registry) = (atlas.clients().await?, atlas.connectors().registry().await?);
     let routes: Vec<_> = registry.routes().into_iter().filter_map(|route| registry.connector(&route)).collect();
     let run = &atlas.config().run;
     let text = |key: &str| visit.text(key);
@@ -395,7 +367,7 @@ async fn form(visit: &Visit, fields: &Fields, status: StatusCode, above: Markup)
             }
         }
     };
-    (status, page(visit, &text("web-new-scrap"), &content)).into_response()
+    Ok((status, page(visit, &text("web-new-scrap"), &content)).into_response())
 }
 
 /// Which client: a number, of those that are known or typed.

@@ -1,7 +1,8 @@
-//! Extractors of the page's requests: the signed-in visitor, the query, the form's fields.
+//! Extractors of the page's requests: the signed-in visitor, a path's parameter, a form that was
+//! sent. What they refuse is a [`Refusal`], which `render` makes a page of.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use atlas_model::{Notice, notice};
 use atlas_service::i18n::{Catalogue, Lang};
@@ -10,34 +11,30 @@ use atlas_service::{Act, Failure, Kind};
 use axum::extract::rejection::StringRejection;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
 use maud::{Markup, html};
 use serde::de::DeserializeOwned;
-use url::form_urlencoded;
 
-use super::layout::UNDONE;
-use super::{entry, format, layout, queries};
+use super::fields::{FORM_TOKEN, Fields, SETTING};
+use super::refusal::Refusal;
+use super::{format, queries};
+use crate::preferences::{language, theme, zone};
 use crate::problem::not_allowed;
+use crate::query;
 use crate::session::{Session, mark, session};
-use crate::{House, language, query};
+use crate::state::AppState;
 
+/// The query name that marks a form as not carried out: it was sent without a session, and comes
+/// back after the sign-in. Its value is the [`mark`] over the form's values.
+pub(super) const UNDONE: &str = "nao_feito";
 /// The header in which a proxy names its client's address.
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// The name of a form's token.
-pub(super) const FORM_TOKEN: &str = "_csrf";
-/// Form fields that hold secrets: they are typed again, and never sent back in a page.
-const SECRETS: [&str; 4] = ["token", "senha", "valor", "chave"];
-/// How a form calls one of an API's settings.
-pub(super) const SETTING: &str = "config_";
-/// How a form calls the parts of a credential: secrets all of them, whatever they are called beyond
-/// that.
-pub(super) const PART: &str = "parte_";
-
 /// A page's request by a signed-in visitor.
+#[derive(Clone)]
 pub(crate) struct Visit {
-    pub(super) house: Arc<House>,
+    pub(super) state: Arc<AppState>,
     pub(super) session: Session,
     pub(super) lang: Lang,
     /// The zone that days and times are in.
@@ -58,7 +55,7 @@ pub(crate) struct Visit {
 
 impl Visit {
     pub(super) fn texts(&self) -> &Catalogue {
-        self.house.texts.of(self.lang)
+        self.state.texts.of(self.lang)
     }
 
     /// A message without arguments.
@@ -95,15 +92,12 @@ impl Visit {
 
     /// Refuses a query with names that the page does not take. What comes back of a form has the
     /// form's own.
-    fn asks_what_is_known(self, parts: &Parts) -> Result<Self, Box<Response>> {
+    fn check_query(&self, parts: &Parts) -> Result<(), Failure> {
         if self.is_undone() {
-            return Ok(self);
+            return Ok(());
         }
         let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
-        match query::check(parts.uri.query().unwrap_or_default(), queries::taken(route)) {
-            Ok(()) => Ok(self),
-            Err(failure) => Err(Box::new(self.failed(&failure))),
-        }
+        query::check(parts.uri.query().unwrap_or_default(), queries::taken(route))
     }
 
     /// The values that a form starts with. A base URL and settings are not taken from the query,
@@ -116,28 +110,21 @@ impl Visit {
         }
     }
 
-    /// Fails with the page of "not allowed" unless the session may do this.
-    pub(super) fn need(&self, act: Act) -> Result<(), Box<Response>> {
-        if self.session.principal.may(act) { Ok(()) } else { Err(Box::new(self.failed(&not_allowed()))) }
-    }
-
-    /// A whole page.
-    pub(super) fn page(&self, title: &str, content: Markup) -> Response {
-        layout::page(self, title, &content).into_response()
-    }
-
-    /// A page that says what failed.
-    pub(super) fn failed(&self, failure: &Failure) -> Response {
-        layout::failure_page(self, failure)
+    /// Fails unless the session may do this.
+    pub(super) fn need(&self, act: Act) -> Result<(), Failure> {
+        if self.session.principal.may(act) { Ok(()) } else { Err(not_allowed()) }
     }
 }
 
-/// The colours that the cookie names.
-pub(super) fn theme(headers: &HeaderMap) -> Option<&'static str> {
-    match crate::session::cookie(headers, "atlas_tema")?.as_str() {
-        "claro" => Some("claro"),
-        "escuro" => Some("escuro"),
-        _ => None,
+/// A request's slot for its visitor: the extractor fills it, and `render` takes it for the page of
+/// what a handler refused.
+#[derive(Clone, Default)]
+pub(super) struct Visitor(Arc<OnceLock<Visit>>);
+
+impl Visitor {
+    /// The visitor, if the request had a session.
+    pub(super) fn visit(&self) -> Option<&Visit> {
+        self.0.get()
     }
 }
 
@@ -145,130 +132,50 @@ fn place(parts: &Parts) -> String {
     parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
 }
 
-async fn visit(parts: &Parts, house: &Arc<House>) -> Result<Option<Visit>, Failure> {
-    let since = house.journal.last().to_string();
-    let Some(session) = session(house, &parts.headers, &parts.extensions).await? else { return Ok(None) };
-    Ok(Some(Visit {
-        house: Arc::clone(house),
-        lacks_password: house.lacks_password().await,
+/// Who sends this request; none: it has no session.
+async fn visit(parts: &Parts, state: &Arc<AppState>) -> Result<Option<Visit>, Failure> {
+    let since = state.journal.last().to_string();
+    let Some(session) = session(state, &parts.headers, &parts.extensions).await? else { return Ok(None) };
+    let visit = Visit {
+        state: Arc::clone(state),
+        lacks_password: state.lacks_password().await,
         session,
         lang: language(&parts.headers),
-        zone: crate::zone(house, &parts.headers),
+        zone: zone(state, &parts.headers),
         place: place(parts),
         query: Fields::parse(parts.uri.query().unwrap_or_default()).shared(),
         theme: theme(&parts.headers),
         is_post: parts.method == Method::POST,
         since,
-    }))
+    };
+    if let Some(visitor) = parts.extensions.get::<Visitor>() {
+        let _ = visitor.0.set(visit.clone());
+    }
+    visit.check_query(parts)?;
+    Ok(Some(visit))
 }
 
-impl FromRequestParts<Arc<House>> for Visit {
-    type Rejection = Response;
+impl FromRequestParts<Arc<AppState>> for Visit {
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
-        match visit(parts, house).await {
-            Ok(Some(visit)) => visit.asks_what_is_known(parts).map_err(|refused| *refused),
-            Ok(None) if parts.method == Method::GET => {
-                let back: String = form_urlencoded::byte_serialize(place(parts).as_bytes()).collect();
-                Err(Redirect::to(&format!("/entrar?volta={back}")).into_response())
-            }
-            Ok(None) => Err(entry::again(house, &parts.headers, "/", &Fields::default())),
-            Err(failure) => {
-                Err(layout::lone_failure(house.texts.of(language(&parts.headers)), theme(&parts.headers), &failure))
-            }
-        }
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Refusal> {
+        visit(parts, state).await?.ok_or_else(|| match parts.method {
+            Method::GET => Refusal::SignIn { back: place(parts) },
+            _ => Refusal::SignInAgain { from: "/".to_owned(), fields: Fields::default() },
+        })
     }
 }
 
 /// A path parameter; answers 404 if it does not parse.
 pub(super) struct At<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Arc<House>> for At<T> {
-    type Rejection = Response;
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<AppState>> for At<T> {
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
-        let named = Path::<T>::from_request_parts(parts, house).await;
-        named.map(|Path(named)| Self(named)).map_err(|_| super::no_page(house, &parts.headers, &parts.uri))
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Refusal> {
+        let named = Path::<T>::from_request_parts(parts, state).await;
+        named.map(|Path(named)| Self(named)).map_err(|_| Refusal::NoPage { path: parts.uri.path().to_owned() })
     }
-}
-
-/// The fields of a form or a query. Not printable, since they may hold a token or a password.
-#[derive(Clone, Default)]
-pub(super) struct Fields(Vec<(String, String)>);
-
-impl Fields {
-    pub(super) fn parse(text: &str) -> Self {
-        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
-    }
-
-    /// A field's value without the spaces around it; `None` where it is missing or empty.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim());
-        found.filter(|value| !value.is_empty())
-    }
-
-    /// A field's value with its spaces; empty where it is missing.
-    pub(super) fn exactly(&self, name: &str) -> &str {
-        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
-    }
-
-    /// The same as it is shown again.
-    pub(super) fn text(&self, name: &str) -> &str {
-        self.get(name).unwrap_or_default()
-    }
-
-    /// All that is there.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// A field's value as a number, if it has one. The failure quotes a value that is no number.
-    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Failure> {
-        self.get(name).map(|text| text.parse().map_err(|_| no_number(name, text))).transpose()
-    }
-
-    /// A number that has to be there.
-    pub(super) fn needed<T: std::str::FromStr>(&self, name: &str) -> Result<T, Failure> {
-        self.number(name)?.ok_or_else(|| no_number(name, ""))
-    }
-
-    /// The fields as a query, without the form's token, secrets and URLs with a user name in them.
-    pub(super) fn kept(&self) -> String {
-        let is_kept = |name: &str| name != FORM_TOKEN && !SECRETS.contains(&name) && !name.starts_with(PART);
-        let kept = self.0.iter().filter(|(name, value)| is_kept(name) && !value.is_empty() && !has_userinfo(value));
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
-    }
-
-    /// The same under the names that are shared with the API.
-    fn shared(self) -> Self {
-        Self(self.0.into_iter().map(|(name, value)| (query::shared(&name).to_owned(), value)).collect())
-    }
-
-    /// The fields without those whose name is excluded.
-    fn without(&self, is_out: impl Fn(&str) -> bool) -> Self {
-        Self(self.0.iter().filter(|(name, _)| !is_out(name)).cloned().collect())
-    }
-
-    /// The fields as a query, with one of them replaced or removed.
-    pub(super) fn with(&self, name: &str, value: Option<&str>) -> String {
-        let others = self.0.iter().filter(|(field, value)| field != name && !value.is_empty());
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(others);
-        if let Some(value) = value {
-            query.append_pair(name, value);
-        }
-        query.finish()
-    }
-}
-
-/// Whether it is a URL with a user's name, and perhaps a password, in it.
-fn has_userinfo(text: &str) -> bool {
-    let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
-    authority.is_some_and(|authority| authority.contains('@'))
-}
-
-fn no_number(name: &str, text: &str) -> Failure {
-    Failure::usage(notice!("web-no-number", field = name, value = text))
 }
 
 /// A form that was sent within a session, with that session's form token.
@@ -277,38 +184,30 @@ pub(super) struct Posted {
     pub(super) fields: Fields,
 }
 
-impl FromRequest<Arc<House>> for Posted {
-    type Rejection = Response;
+impl FromRequest<Arc<AppState>> for Posted {
+    type Rejection = Refusal;
 
-    async fn from_request(request: Request, house: &Arc<House>) -> Result<Self, Response> {
+    async fn from_request(request: Request, state: &Arc<AppState>) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
-        let texts = house.texts.of(language(&parts.headers));
-        let body = String::from_request(Request::new(body), house).await;
-        let body = body.map_err(|error| layout::lone_failure(texts, theme(&parts.headers), &unreadable(&error)))?;
+        let body = String::from_request(Request::new(body), state).await.map_err(|error| unreadable(&error))?;
         let fields = Fields::parse(&body);
         if fields.iter().any(|(_, value)| value.contains('\0')) {
-            let failure = Failure::new("op-access", notice!("web-bad-request", reason = "NUL"), Kind::Malformed);
-            return Err(layout::lone_failure(texts, theme(&parts.headers), &failure));
+            let notice = notice!("web-bad-request", reason = "NUL");
+            return Err(Failure::new("op-access", notice, Kind::Malformed).into());
         }
         // The form's own page, to return to after a sign-in.
         let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
         let from = from.map_or_else(|| "/".to_owned(), |from| from.path().to_owned());
-        let visit = match visit(&parts, house).await {
-            Ok(Some(visit)) => visit.asks_what_is_known(&parts).map_err(|refused| *refused)?,
-            Ok(None) => return Err(entry::again(house, &parts.headers, &from, &fields)),
-            Err(failure) => return Err(layout::lone_failure(texts, theme(&parts.headers), &failure)),
-        };
+        let Some(visit) = visit(&parts, state).await? else { return Err(Refusal::SignInAgain { from, fields }) };
         if fields.get(FORM_TOKEN) != Some(visit.session.form_token.as_str()) {
-            // Signed in anew meanwhile, in another tab: what was typed is kept.
-            let failure = Failure::new("op-access", notice!("web-form-expired"), Kind::NotAllowed);
-            return Err(layout::expired(&visit, &failure, &from, &fields));
+            return Err(Refusal::Expired { from, fields });
         }
         Ok(Self { visit, fields })
     }
 }
 
 fn unreadable(error: &StringRejection) -> Failure {
-    let too_large = error.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE;
+    let too_large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
     let (notice, kind) = match too_large {
         true => (notice!("web-too-large"), Kind::TooLarge),
         false => (notice!("web-bad-request", reason = error), Kind::Malformed),
@@ -319,18 +218,18 @@ fn unreadable(error: &StringRejection) -> Failure {
 /// The caller's address; behind a proxy, the one that the proxy names.
 pub(super) struct From(pub(super) IpAddr);
 
-impl FromRequestParts<Arc<House>> for From {
+impl FromRequestParts<Arc<AppState>> for From {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Response> {
         // The proxy adds the last header line itself; those before it may be the client's
         // invention.
-        let said = parts.headers.get_all(FORWARDED_FOR).iter().next_back().filter(|_| house.behind_proxy);
+        let said = parts.headers.get_all(FORWARDED_FOR).iter().next_back().filter(|_| state.behind_proxy);
         let said = said.and_then(|said| forwarded_for(said.to_str().ok()?));
         if let Some(address) = said {
             return Ok(Self(address));
         }
-        let info = ConnectInfo::<SocketAddr>::from_request_parts(parts, house).await;
+        let info = ConnectInfo::<SocketAddr>::from_request_parts(parts, state).await;
         info.map(|ConnectInfo(address)| Self(address.ip())).map_err(IntoResponse::into_response)
     }
 }
@@ -357,14 +256,5 @@ mod tests {
             assert_eq!(forwarded_for(said), Some(v6), "{said}");
         }
         assert_eq!(forwarded_for("203.0.113.7, unknown"), None);
-    }
-
-    #[test]
-    fn what_is_typed_is_kept_but_for_secrets() {
-        let typed =
-            "cliente=7&base_url=https%3A%2F%2Fa.example%2F%40x&token=s&senha=s&parte_token=s&parte_x=s&_csrf=s&chave=s";
-        assert_eq!(Fields::parse(typed).kept(), "cliente=7&base_url=https%3A%2F%2Fa.example%2F%40x");
-        assert_eq!(Fields::parse("base_url=https%3A%2F%2Fu%3Ap%40a.example").kept(), "");
-        assert_eq!(Fields::parse("a=%0D%0A").kept(), "a=%0D%0A");
     }
 }

@@ -1,24 +1,22 @@
-//! Events, health, and the API's own document.
+//! Events and health.
 
 use std::sync::Arc;
 
 use atlas_model::notice;
 use atlas_service::{Failure, Health, Kind};
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::Json;
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::Asked;
 use crate::events::{EventId, Wanted, stream};
-use crate::problem::Problem;
-use crate::session::Looking;
-use crate::{House, LET_IN_STILL, page};
+use crate::problem::{Failed, Problem};
+use crate::session::{LET_IN_STILL, Looking};
+use crate::state::AppState;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -46,18 +44,18 @@ pub(super) async fn events(
     Looking(caller): Looking,
     headers: HeaderMap,
     Asked(which): Asked<Which>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failed> {
     let last = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     // One that is none is one of which nothing is known: whoever names it is told that events may
     // be missing.
     let unknown = EventId { process: 0, number: u64::MAX };
     let seen = last.or(which.since).map(|id| EventId::parse(&id).unwrap_or(unknown));
     let wanted = Wanted { seen, scrap: which.scrap, lang: caller.lang };
-    let house = &caller.house;
+    let state = &caller.state;
     let too_many = || Failure::new("op-access", notice!("web-too-many-listeners"), Kind::Throttled);
-    let place = house.listeners.admit(caller.principal.access).ok_or_else(|| caller.problem(&too_many()))?;
-    let events = stream(Arc::clone(&house.journal), Arc::clone(&house.texts), wanted, house.stop.clone());
-    let events = events.take_until(shut_out(Arc::clone(house), caller.principal.access));
+    let place = state.listeners.admit(caller.principal.access).ok_or_else(too_many)?;
+    let events = stream(Arc::clone(&state.journal), Arc::clone(&state.texts), wanted, state.stop.clone());
+    let events = events.take_until(shut_out(Arc::clone(state), caller.principal.access));
     let events = events.map(move |event| {
         let _held = &place;
         event
@@ -68,11 +66,11 @@ pub(super) async fn events(
 }
 
 /// Ends when what let a listener in is taken away, or expires.
-async fn shut_out(house: Arc<House>, access: i64) {
+async fn shut_out(state: Arc<AppState>, access: i64) {
     loop {
         tokio::time::sleep(LET_IN_STILL).await;
         // A database that does not answer shuts no listener out.
-        if matches!(house.atlas.is_let_in(access).await, Ok(false)) {
+        if matches!(state.atlas.is_let_in(access).await, Ok(false)) {
             return;
         }
     }
@@ -94,8 +92,8 @@ pub(super) struct FindingView {
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn health(Looking(caller): Looking) -> Result<Json<Vec<FindingView>>, Problem> {
-    let findings = caller.house.findings().await;
+pub(super) async fn health(Looking(caller): Looking) -> Result<Json<Vec<FindingView>>, Failed> {
+    let findings = caller.state.findings().await;
     let view = |finding: &atlas_service::Finding| FindingView {
         saude: match finding.health {
             Health::Ok => "ok",
@@ -106,18 +104,4 @@ pub(super) async fn health(Looking(caller): Looking) -> Result<Json<Vec<FindingV
         conserto: caller.texts().fix(&finding.notice),
     };
     Ok(Json(findings.iter().map(view).collect()))
-}
-
-/// The document, and a page to try what it describes.
-pub(super) fn documents() -> Router<Arc<House>> {
-    Router::new().route("/openapi.json", get(document)).route("/docs", get(page::api_docs))
-}
-
-async fn document(State(house): State<Arc<House>>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    let place = |prefix: &str| format!("\"url\": \"{prefix}{}\"", super::PLACE);
-    match &house.prefix {
-        Some(prefix) => (kind, super::OPENAPI.replacen(&place(""), &place(prefix), 1)).into_response(),
-        None => (kind, super::OPENAPI.as_str()).into_response(),
-    }
 }

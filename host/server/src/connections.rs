@@ -66,12 +66,12 @@ pub(super) enum SeatKind {
 
 /// Lets connections in while there is room; those beyond are closed at once.
 #[derive(Clone)]
-pub(super) struct Room {
+pub(super) struct ConnectionLimits {
     ordinary: Seats,
     kept: Seats,
 }
 
-impl Room {
+impl ConnectionLimits {
     pub(super) fn new(behind_proxy: bool) -> Self {
         let seats = |number, from_one_max| Seats {
             free: Arc::new(Semaphore::new(number)),
@@ -122,7 +122,7 @@ impl Drop for Seat {
     }
 }
 
-impl<S> Accept<TcpStream, S> for Room {
+impl<S> Accept<TcpStream, S> for ConnectionLimits {
     type Stream = Seated;
     type Service = AddExtension<S, SeatKind>;
     type Future = Ready<Result<(Seated, Self::Service)>>;
@@ -216,21 +216,21 @@ mod tests {
 
     #[test]
     fn one_address_that_takes_all_it_can_leaves_seats_to_the_others_and_some_to_itself() {
-        let room = Room::new(false);
+        let limits = ConnectionLimits::new(false);
         let [hog, other] = ["127.0.0.1", "192.0.2.7"].map(|text| text.parse::<IpAddr>().unwrap());
-        let held: Vec<_> = (0..).map_while(|_| room.seat(hog).ok()).collect();
+        let held: Vec<_> = (0..).map_while(|_| limits.seat(hog).ok()).collect();
         let kept = held.iter().filter(|(_, kind)| *kind == SeatKind::Kept).count();
         assert_eq!((held.len() - kept, kept), (FROM_ONE_MAX, KEPT_FROM_ONE_MAX));
-        assert!(room.seat(other).is_ok_and(|(_, kind)| kind == SeatKind::Ordinary));
+        assert!(limits.seat(other).is_ok_and(|(_, kind)| kind == SeatKind::Ordinary));
         drop(held);
-        assert!(room.seat(hog).is_ok_and(|(_, kind)| kind == SeatKind::Ordinary));
+        assert!(limits.seat(hog).is_ok_and(|(_, kind)| kind == SeatKind::Ordinary));
     }
 
     #[test]
     fn behind_a_proxy_seats_are_kept_too() {
-        let room = Room::new(true);
+        let limits = ConnectionLimits::new(true);
         let proxy = "192.0.2.1".parse().unwrap();
-        let held: Vec<_> = (0..).map_while(|_| room.seat(proxy).ok()).collect();
+        let held: Vec<_> = (0..).map_while(|_| limits.seat(proxy).ok()).collect();
         assert_eq!(held.iter().filter(|(_, kind)| *kind == SeatKind::Kept).count(), KEPT_MAX);
         assert_eq!(held.len(), CONNECTIONS_MAX + KEPT_MAX);
     }
