@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Subject;
 
@@ -19,8 +20,23 @@ pub struct Notice {
     #[serde(default)]
     pub args: BTreeMap<String, String>,
     /// What it is about, where that can be looked at or changed. Stored with a scrap's reasons.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
     pub subject: Option<Subject>,
+}
+
+/// Reads a subject; one of a later version is none, so that its message can be read all the same.
+fn known<'de, D: Deserializer<'de>>(stored: D) -> Result<Option<Subject>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored {
+        Known(Subject),
+        Other(IgnoredAny),
+    }
+
+    match Option::deserialize(stored)? {
+        Some(Stored::Known(subject)) => Ok(Some(subject)),
+        Some(Stored::Other(_)) | None => Ok(None),
+    }
 }
 
 impl Notice {

@@ -14,7 +14,7 @@ use chrono::Utc;
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::kind::Kind;
 

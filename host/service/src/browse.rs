@@ -8,7 +8,7 @@ use atlas_model::{
 use atlas_store::StoreError;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::kind::Kind;
 use crate::zone::Zone;

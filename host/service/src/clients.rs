@@ -4,7 +4,7 @@ use atlas_http::{parse_base_url, shown_base_url};
 use atlas_model::{ApiChange, Client, ClientWrite, PART_MAX, Secret, Subject, notice};
 use atlas_store::{Fault, StoreError};
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::kind::Kind;
 

@@ -13,7 +13,6 @@ use tokio::sync::OnceCell;
 use super::failure::Failure;
 use super::kind::Kind;
 use super::messages::ended_process;
-use super::reload::held;
 use crate::config::Config;
 
 /// The connectors, loaded when they are first asked for.
@@ -121,7 +120,7 @@ impl Connectors {
             _ => None,
         });
         if let Some((waiting, reasons)) = waits.into_iter().next() {
-            return Err(held(waiting, reasons));
+            return Err(Failure::held(waiting, reasons));
         }
         // The file that bears the route's name is most likely the one that was meant.
         let meant = entries.iter().find(|e| e.path.file_stem().is_some_and(|stem| stem == route));

@@ -18,13 +18,14 @@ use futures_util::stream;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::kind::Kind;
 use super::messages::ended_process;
-use super::preview::Nobody;
+use super::nobody::Nobody;
+use super::patience::Patience;
 use super::report::write_reasons;
-use super::runs::{Patience, own_page_size};
+use super::sources::own_page_size;
 
 /// Calls of one crash that are repeated: as many as are likely to have been under way.
 const SUSPECTS_MAX: usize = 64;

@@ -4,7 +4,7 @@ use atlas_http::{parse_base_url, shown_base_url, token_url_fits};
 use atlas_model::{Access, ApiAccess, ApiChange, ClientWrite, Parts, Secret, Subject, notice};
 use atlas_store::Fault;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::clients::{Said, bad_base_url, check_api_name, grants_private, not_written, unknown, unknown_api};
 use super::failure::Failure;
 use super::kind::Kind;

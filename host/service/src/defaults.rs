@@ -8,11 +8,11 @@ use atlas_connectors::Descriptor;
 use atlas_model::{Access, DefaultFor, Notice, notice};
 use atlas_store::Fault;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::clients::{check_api_name, unknown};
 use super::failure::Failure;
 use super::kind::Kind;
-use super::runs::Patience;
+use super::patience::Patience;
 
 impl Atlas {
     /// Lets a client's default serve an API, by the operator's word.

@@ -7,7 +7,7 @@ use atlas_model::{Client, Concern, Notice, Subject, notice};
 use atlas_pipeline::client_budgets;
 use serde::Serialize;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::messages::load_notice;
 use crate::config::{Config, ERROR_LOG};

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use atlas_connectors::{LoadError, WordError};
+use atlas_connectors::{Connector, HoldReason, LoadError, WordError};
 use atlas_http::{CredentialError, lacks_files};
 use atlas_model::{Lease, Notice, PartsError, Subject, notice};
 use atlas_pipeline::End;
@@ -12,8 +12,9 @@ use atlas_store::{Fault, STATEMENT_MAX, StoreError};
 use atlas_store_sql::StoreUrl;
 
 use super::kind::{Exit, Kind};
-use super::messages::{ended_process, limit_reached, load_notice, reservation_notice, ungranted_headers};
-use super::reload::DIGEST_SHOWN;
+use super::messages::{
+    DIGEST_SHOWN, about, ended_process, limit_reached, load_notice, reservation_notice, ungranted_headers,
+};
 use crate::config::ConfigError;
 
 /// A failure as operators see it: message, kind and causes. What it is about is the message's
@@ -60,6 +61,17 @@ impl Failure {
             cause = error.source();
         }
         self
+    }
+
+    /// A scrap that is not there.
+    pub(super) fn unknown_scrap(id: i64) -> Self {
+        Self::not_found(notice!("error-scrap-unknown", id = id).about(Subject::Scrap(id)))
+    }
+
+    /// A client that is to be fetched for, and is not registered.
+    pub(super) fn no_token(client: i32) -> Self {
+        let notice = notice!("error-no-token", client = client);
+        Self::new("op-run", notice.about(Subject::Registration(Some(client))), Kind::Credential)
     }
 
     /// A mistake in how a command was used.
@@ -135,7 +147,22 @@ impl Failure {
         Self::new("op-connector", load_notice(path, error), Kind::Connector).because(error)
     }
 
-    /// The operator's word on a version could not be taken.
+    /// A version that waits for the operator's decision.
+    pub(super) fn held(connector: &Connector, reasons: &[HoldReason]) -> Self {
+        let ended = reasons.iter().find_map(|reason| match reason {
+            HoldReason::EndedProcess { signal } => Some(signal),
+            _ => None,
+        });
+        let notice = match ended {
+            Some(signal) => about("connector-ended-process", connector)
+                .with("signal", signal)
+                .about(Subject::Connector(Some(connector.descriptor.route.clone()))),
+            None => about("connector-held", connector),
+        };
+        Self::new("op-connector", notice, Kind::Connector)
+    }
+
+    /// The operator's decision on a version could not be taken.
     pub(super) fn word(error: &WordError) -> Self {
         let (notice, kind) = match error {
             WordError::NothingHeld { route } => {
@@ -278,7 +305,6 @@ mod tests {
     use super::*;
     use crate::clients::{bad_base_url, unknown};
     use crate::report::write_reasons;
-    use crate::scraps::{no_token, unknown_scrap};
 
     const CLIENT: i32 = 2151;
 
@@ -302,9 +328,9 @@ mod tests {
         let held = HeldVersion { route: "pedido".to_owned(), version: "1".to_owned(), sha256: why(), signal: why() };
         for (failure, exit, subject) in [
             (unknown(CLIENT), Exit::Credential, Some(Registration(Some(CLIENT)))),
-            (no_token(CLIENT), Exit::Credential, Some(Registration(Some(CLIENT)))),
+            (Failure::no_token(CLIENT), Exit::Credential, Some(Registration(Some(CLIENT)))),
             (bad_base_url(CLIENT, "x"), Exit::Usage, Some(Address(CLIENT))),
-            (unknown_scrap(7), Exit::Usage, Some(Scrap(7))),
+            (Failure::unknown_scrap(7), Exit::Usage, Some(Scrap(7))),
             (of_credential(CredentialError::Inactive), Exit::Credential, Some(Client(CLIENT))),
             (of_credential(CredentialError::NoBaseUrl { api: api() }), Exit::Configuration, Some(Address(CLIENT))),
             (of_credential(CredentialError::NotServed { api: api() }), Exit::Configuration, Some(Address(CLIENT))),
@@ -332,6 +358,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Vec<Notice>>(&stored).unwrap_or_default(), std::slice::from_ref(&reason));
         let before = r#"[{"key":"end-unauthorized","args":{"client":"2151","id":"7","reason":"no"}}]"#;
         let read = serde_json::from_str::<Vec<Notice>>(before).unwrap_or_default();
+        assert_eq!(read, [Notice { subject: None, ..reason.clone() }]);
+        let later = before.replace("\"args\"", "\"subject\":{\"planet\":3},\"args\"");
+        let read = serde_json::from_str::<Vec<Notice>>(&later).unwrap_or_default();
         assert_eq!(read, [Notice { subject: None, ..reason }]);
     }
 }

@@ -16,7 +16,7 @@ use atlas_pipeline::{Event, Observer};
 use atlas_store::{Store, StoreError};
 use chrono::{DateTime, Utc};
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use crate::zone::Zone;
 

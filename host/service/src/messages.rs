@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use atlas_connectors::{ImportFamily, LoadError, TrustError};
+use atlas_connectors::{Connector, ImportFamily, LoadError, TrustError};
 use atlas_model::{Notice, Subject, notice};
 use atlas_pipeline::{HeldVersion, Reservation};
 
 use super::kind::Kind;
-use super::reload::DIGEST_SHOWN;
+
+/// Digits of a digest that are shown.
+pub(super) const DIGEST_SHOWN: usize = 12;
 
 /// What a message reports, which decides how its line begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,4 +160,13 @@ fn trust_notice(file: String, error: &TrustError) -> Notice {
             notice!("load-signature", file = file, route = route, signature = signature, reason = reason)
         }
     }
+}
+
+/// A message about a version of a connector.
+pub(super) fn about(key: &str, connector: &Connector) -> Notice {
+    let digest = connector.sha256.get(..DIGEST_SHOWN).unwrap_or(&connector.sha256);
+    Notice::new(key)
+        .with("route", &connector.descriptor.route)
+        .with("version", &connector.descriptor.version)
+        .with("digest", digest)
 }

@@ -5,7 +5,7 @@ use atlas_model::notice;
 use chrono::{Datelike, Days, NaiveDate};
 
 use super::failure::Failure;
-use super::scraps::ScrapRequest;
+use super::scrap_request::ScrapRequest;
 use crate::zone::Zone;
 
 /// Slices of one scrap.

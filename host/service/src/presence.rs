@@ -9,7 +9,7 @@ use atlas_store::{Store, StoreError};
 use rand::RngExt;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 
 /// How many times a process says that it is alive before it would count as dead.

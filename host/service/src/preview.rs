@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atlas_model::{Subject, notice};
-use atlas_pipeline::{Event, FetchFailure, FetchedPage, Observer, PageSource};
+use atlas_pipeline::{FetchFailure, FetchedPage, PageSource};
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::kind::Kind;
 use super::messages::ungranted_headers;
-use super::scraps::ScrapRequest;
+use super::nobody::Nobody;
+use super::scrap_request::ScrapRequest;
 
 /// Records of a tried page that are shown, and bytes of each.
 const SHOWN: usize = 5;
@@ -46,13 +47,6 @@ pub struct TriedPage {
     pub total: Option<u64>,
     /// How long it took.
     pub took: Duration,
-}
-
-/// An observer that ignores all events.
-pub(super) struct Nobody;
-
-impl Observer for Nobody {
-    fn on(&self, _event: Event<'_>) {}
 }
 
 impl Atlas {

@@ -2,7 +2,8 @@
 
 use atlas_model::{Counts, OddPage};
 
-use super::{Atlas, Failure};
+use super::atlas::Atlas;
+use super::failure::Failure;
 
 const VERIFYING: &str = "op-verify";
 

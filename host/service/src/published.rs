@@ -9,7 +9,7 @@ use atlas_connectors::{Arrival, Connector};
 use atlas_model::{NewPublication, Publication, notice};
 use atlas_store::StoreError;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::kind::Kind;
 

@@ -8,7 +8,7 @@ use atlas_model::{RecordRow, Rejected, Subject, notice};
 use atlas_pipeline::content_hash;
 use atlas_store::Fault;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 
 /// Read at a time: each may have megabytes.

@@ -5,17 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atlas_connectors::{
-    Connector, HoldReason, Quarantined, RegistryEvent, RegistryObserver, Skipped, Trial, VersionsInUse, Watching,
+    HoldReason, Quarantined, RegistryEvent, RegistryObserver, Skipped, Trial, VersionsInUse, Watching,
 };
-use atlas_model::{Notice, Subject, notice};
+use atlas_model::{Notice, notice};
 use atlas_store::Store;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
-use super::kind::Kind;
-
-/// Digits of a digest that are shown.
-pub(super) const DIGEST_SHOWN: usize = 12;
+use super::messages::about;
 
 impl Atlas {
     /// Lets changes in the folder of connectors take effect for as long as what this gives is kept.
@@ -71,7 +68,7 @@ pub fn event_notices(event: &RegistryEvent) -> Vec<Notice> {
 pub fn event_failure(event: &RegistryEvent) -> Option<Failure> {
     match event {
         RegistryEvent::Held { connector, reasons, .. } => {
-            let mut failure = held(connector, reasons);
+            let mut failure = Failure::held(connector, reasons);
             failure.causes = reasons.iter().map(|reason| format!("{reason:?}")).collect();
             Some(failure)
         }
@@ -89,27 +86,4 @@ pub fn hold_notice(reason: &HoldReason) -> Notice {
         HoldReason::EndedProcess { signal } => notice!("hold-ended-process", signal = signal),
         HoldReason::Unhashed { added } => notice!("hold-unhashed", pointers = added.join(", ")),
     }
-}
-
-/// A version that waits for the operator's word.
-pub(super) fn held(connector: &Connector, reasons: &[HoldReason]) -> Failure {
-    let ended = reasons.iter().find_map(|reason| match reason {
-        HoldReason::EndedProcess { signal } => Some(signal),
-        _ => None,
-    });
-    let notice = match ended {
-        Some(signal) => about("connector-ended-process", connector)
-            .with("signal", signal)
-            .about(Subject::Connector(Some(connector.descriptor.route.clone()))),
-        None => about("connector-held", connector),
-    };
-    Failure::new("op-connector", notice, Kind::Connector)
-}
-
-fn about(key: &str, connector: &Connector) -> Notice {
-    let digest = connector.sha256.get(..DIGEST_SHOWN).unwrap_or(&connector.sha256);
-    Notice::new(key)
-        .with("route", &connector.descriptor.route)
-        .with("version", &connector.descriptor.version)
-        .with("digest", digest)
 }

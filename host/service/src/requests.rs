@@ -2,7 +2,8 @@
 
 use atlas_model::Earlier;
 
-use super::{Atlas, Failure};
+use super::atlas::Atlas;
+use super::failure::Failure;
 
 const NOTING: &str = "op-access";
 

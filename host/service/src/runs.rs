@@ -3,40 +3,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atlas_connectors::{Connector, ConnectorSource, Descriptor, ScrapFacts};
-use atlas_http::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
-use atlas_model::{Access, Account, ConnectorStamp, Lease, NewScrap, Notice, RunEnd, Scrap, ScrapState, notice};
+use atlas_connectors::{Connector, ScrapFacts};
+use atlas_model::{ConnectorStamp, Lease, Notice, RunEnd, Scrap, ScrapState, notice};
 use atlas_pipeline::{self as pipeline, End, HeldVersion, Job, Observer, RunSettings, patiently};
-use atlas_store::{Fault, StoreError};
-use chrono::{DateTime, Utc};
+use atlas_store::Fault;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
-use super::Atlas;
-use super::defaults::as_if_bound;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::history::Recorder;
 use super::kind::{Exit, Kind};
 use super::messages::{ended_process, reservation_notice};
+use super::patience::{LAST_PATIENCE, Patience};
 use super::report::{RunReport, write_reasons};
-use super::scraps::{PAGE_SIZE_MAX, no_token, unknown_scrap};
+use super::reruns::{Again, HELD_WAIT, rerun_in};
+use super::sources::own_page_size;
 use crate::config::{BATCH_MAX, RETRIES_MAX};
 use crate::memory;
-
-/// Retry window for recording a run's result after the `db_patience` setting is used up.
-const LAST_PATIENCE: Duration = Duration::from_secs(3);
-/// Runs in a row without a new page after which workers leave a scrap whose source fails to the
-/// operator.
-const RERUNS_MAX: i32 = 12;
-/// The longest wait between two of those runs.
-const RERUN_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// The shortest wait for a spent quota, and the longest.
-const QUOTA_WAIT_MIN: Duration = Duration::from_secs(1);
-const QUOTA_WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
-
-/// How soon a scrap may be taken again whose version was held. No host that knows of it takes the
-/// scrap before another version serves its route.
-const HELD_WAIT: Duration = Duration::from_secs(2);
 
 /// What started a run, which decides how its end becomes a state.
 #[derive(Debug, Clone, Copy)]
@@ -57,36 +41,6 @@ pub struct Taken {
     pub asked_back: CancellationToken,
 }
 
-/// How long a run retries a call to a database that does not answer: until a deadline, or shortly
-/// after `stop`.
-#[derive(Clone, Copy)]
-pub(super) struct Patience<'a> {
-    pub(super) until: Instant,
-    pub(super) stop: &'a CancellationToken,
-    /// Receives the waits as events.
-    pub(super) observer: &'a dyn Observer,
-}
-
-impl Patience<'_> {
-    pub(super) async fn wait<T, F: Future<Output = Result<T, StoreError>>>(
-        self,
-        call: impl FnMut() -> F,
-    ) -> Result<T, StoreError> {
-        let stopped = async {
-            self.stop.cancelled().await;
-            tokio::time::sleep(LAST_PATIENCE).await;
-        };
-        tokio::select! {
-            biased;
-            done = patiently(self.until.saturating_duration_since(Instant::now()), self.observer, call) => done,
-            () = stopped => {
-                let why = "it does not answer, and the run is to stop";
-                Err(StoreError::new(Fault::Unavailable, "wait for the database", why))
-            }
-        }
-    }
-}
-
 /// The announcement of a run that is about to begin.
 #[derive(Debug, Clone)]
 pub struct Announcement {
@@ -104,7 +58,7 @@ impl Atlas {
     async fn scrap_patiently(&self, id: i64, patience: Patience<'_>) -> Result<Scrap, Failure> {
         let scrap = patience.wait(|| self.store().scrap(id)).await;
         let scrap = scrap.map_err(|error| Failure::store("op-scrap", &error))?;
-        scrap.ok_or_else(|| unknown_scrap(id))
+        scrap.ok_or_else(|| Failure::unknown_scrap(id))
     }
 
     /// Runs a scrap to its end, whether it is new or its last run was cut short. Calls `announce`
@@ -220,7 +174,11 @@ impl Atlas {
         self.connectors().registry().await?.write_usage().await;
         // In the background: the run's end does not wait for it.
         tokio::spawn(memory::give_back_what_a_run_held());
-        let again = Again { run_for, before: &before, first_wait: self.config().worker.rerun_after };
+        let again = Again {
+            is_queued: matches!(run_for, RunFor::Queue(_)),
+            before: &before,
+            first_wait: self.config().worker.rerun_after,
+        };
         // A run that ended because the database did not answer does not wait as long again.
         let longest = if matches!(end, End::Store(_)) { LAST_PATIENCE } else { self.config().run.db_patience };
         let patience = Patience { until: Instant::now() + longest, ..patience };
@@ -336,89 +294,6 @@ impl Atlas {
         })
     }
 
-    /// The budgets of requests for a client at an API: the operator's, and the one that the
-    /// connector declares beside it.
-    async fn budgets(
-        &self,
-        cliente_id: i32,
-        descriptor: &Descriptor,
-        patience: Patience<'_>,
-    ) -> Result<Vec<Arc<Budget>>, Failure> {
-        let api = &descriptor.api;
-        let own = self.config().budget(cliente_id, api);
-        let declared = descriptor.rate.beside(&own);
-        let held_off = patience.wait(|| self.store().held_off(Account { cliente_id, api })).await;
-        let held_off = held_off.map_err(|error| Failure::store("op-run", &error))?;
-        let host = self.presence().await?.id().to_owned();
-        let owner = BudgetOwner { store: Arc::clone(self.store()), cliente_id, api: api.clone(), host };
-        let mut all = vec![self.budgets.of(owner.clone(), own.without_zeros(), held_off)];
-        if declared.limits_anything() {
-            let owner = BudgetOwner { api: declared.declared_account(api), ..owner };
-            all.push(self.budgets.of(owner, declared, Duration::ZERO));
-        }
-        Ok(all)
-    }
-
-    /// The client's endpoint for an API: its base URL and credential.
-    pub(super) fn endpoint(
-        &self,
-        cliente_id: i32,
-        descriptor: &Descriptor,
-        access: Result<Option<Access>, StoreError>,
-    ) -> Result<Endpoint, Failure> {
-        let access = access.map_err(|error| Failure::store("op-run", &error))?.ok_or_else(|| no_token(cliente_id))?;
-        let endpoint = Endpoint::resolve(access, &descriptor.api, &descriptor.auth)
-            .map_err(|error| Failure::credential(cliente_id, &error))?;
-        let grants = self.config().grants(cliente_id, &descriptor.api);
-        let endpoint = endpoint.granting(grants);
-        Ok(endpoint.renewed_in(self.store(), &self.tokens, cliente_id, &descriptor.api))
-    }
-
-    /// Makes the page source of a scrap.
-    pub(super) async fn source(
-        &self,
-        connector: Arc<Connector>,
-        facts: ScrapFacts,
-        patience: Patience<'_>,
-        observer: Arc<dyn Observer>,
-    ) -> Result<ConnectorSource, Failure> {
-        let (cliente_id, descriptor) = (facts.cliente_id, &connector.descriptor);
-        let access = patience.wait(|| self.store().access(cliente_id, &descriptor.api)).await;
-        // A preview binds no default, but may use one, since the operator asked for it.
-        let access = match facts.scrap_id {
-            None => access.map(|access| access.map(as_if_bound)),
-            Some(_) => access,
-        };
-        let whole = self.with_secrets(cliente_id, &facts.settings, descriptor, patience).await?;
-        let endpoint = self.endpoint(cliente_id, descriptor, access)?.hiding(&whole.secrets);
-        let endpoint = endpoint.within(self.budgets(cliente_id, descriptor, patience).await?);
-        let limits = self.config().limits_of(&descriptor.route, cliente_id);
-        let registry = Arc::clone(self.connectors().registry().await?);
-        let http = self.http(cliente_id, &limits).await?;
-        let told = Arc::new(Told(observer));
-        let facts = ScrapFacts { settings: whole.text, ..facts };
-        Ok(ConnectorSource::new(registry, connector, http, endpoint, limits, facts, told))
-    }
-
-    /// Makes a page source for a preview, which has no scrap and does not wait for the database.
-    pub(super) async fn source_to_look(
-        &self,
-        new: &NewScrap,
-        connector: Arc<Connector>,
-        observer: Arc<dyn Observer>,
-    ) -> Result<ConnectorSource, Failure> {
-        let stop = CancellationToken::new();
-        let patience = Patience { until: Instant::now(), stop: &stop, observer: observer.as_ref() };
-        let facts = ScrapFacts {
-            scrap_id: None,
-            cliente_id: new.cliente_id,
-            period: new.period.clone(),
-            page_size: new.page_size,
-            settings: new.settings.clone(),
-        };
-        self.source(connector, facts, patience, Arc::clone(&observer)).await
-    }
-
     /// Writes down how a run ended, and sums it up.
     async fn finish(
         &self,
@@ -471,86 +346,6 @@ impl Atlas {
     }
 }
 
-/// Forwards waits and log lines of a run's pages to its observer.
-struct Told(Arc<dyn Observer>);
-
-impl Waiting for Told {
-    fn throttled(&self, throttled: &Throttled) {
-        self.0.on(pipeline::Event::Throttled { reason: &throttled.why, wait: throttled.wait });
-    }
-
-    fn logged(&self, line: &str) {
-        self.0.on(pipeline::Event::Logged { line });
-    }
-}
-
-/// When a scrap whose run ended is taken again, and by whom.
-struct Again<'a> {
-    run_for: RunFor<'a>,
-    /// As it stood before the run.
-    before: &'a Scrap,
-    /// The wait after the first passing failure; it doubles with each.
-    first_wait: Duration,
-}
-
-impl Again<'_> {
-    /// The state in which a run leaves its scrap that has so many pages now, the wait until it is
-    /// taken again, and how many runs in a row have failed.
-    fn after(&self, end: &End, pages: i64) -> (ScrapState, Option<Duration>, i32) {
-        let is_queues = matches!(self.run_for, RunFor::Queue(_));
-        match end {
-            // This worker stops; another goes on.
-            End::Stopped if is_queues => (ScrapState::Pendente, None, self.before.failures),
-            // Taken again by a worker even where an operator ran it, who need not be there at that
-            // hour.
-            End::Quota { until, .. } => match wait_until(until.as_deref()) {
-                // The moment that the connector named is over, and the quota is still spent.
-                Some(Duration::ZERO) => self.after_a_failure(end.state(), pages),
-                wait => (end.state(), wait, 0),
-            },
-            End::VersionHeld(_) => (end.state(), Some(HELD_WAIT), self.before.failures),
-            End::HandedBack => (end.state(), None, self.before.failures),
-            End::WaitTooLong { seconds, .. } if is_queues => {
-                (end.state(), Some(Duration::from_secs(*seconds).min(QUOTA_WAIT_MAX)), 0)
-            }
-            End::AttemptsExhausted { .. } | End::NeverReady { .. } if is_queues => {
-                self.after_a_failure(end.state(), pages)
-            }
-            // The database did not answer for as long as it is waited for, and does again, or this
-            // would not be written.
-            End::Store(error)
-                if is_queues && matches!(error.fault, Fault::Unavailable | Fault::TooSlow | Fault::Collision) =>
-            {
-                self.after_a_failure(ScrapState::Interrompido, pages)
-            }
-            _ => (end.state(), None, 0),
-        }
-    }
-
-    /// The state and the wait after a failed run. The wait doubles if the run before failed as well
-    /// and this one got no new page.
-    fn after_a_failure(&self, state: ScrapState, pages: i64) -> (ScrapState, Option<Duration>, i32) {
-        let failures = if pages > self.before.pages { 1 } else { self.before.failures + 1 };
-        (state, rerun_in(failures, self.first_wait), failures)
-    }
-}
-
-/// How long a scrap waits for its next run when so many in a row have failed. None: a person has to
-/// look at it.
-fn rerun_in(failures: i32, first_wait: Duration) -> Option<Duration> {
-    let doubled = u32::try_from(failures - 1).unwrap_or_default().min(16);
-    let wait = first_wait.saturating_mul(1 << doubled).min(RERUN_WAIT_MAX);
-    (failures <= RERUNS_MAX).then_some(wait)
-}
-
-/// How long it is until the moment that a connector named, nothing if it is over. None: it named
-/// none that can be read, and a person decides.
-fn wait_until(until: Option<&str>) -> Option<Duration> {
-    let until = DateTime::parse_from_rfc3339(until?.trim()).ok()?;
-    let wait = (until.to_utc() - Utc::now()).to_std();
-    Some(wait.map_or(Duration::ZERO, |wait| wait.clamp(QUOTA_WAIT_MIN, QUOTA_WAIT_MAX)))
-}
-
 /// The settings of a scrap's run: the host's, except for the scrap's own batch and attempts. Those
 /// come from a row that any program may have inserted, so they are cut to the most that can be set.
 fn own_settings(batch: Option<i32>, attempts: Option<i32>, host: RunSettings) -> RunSettings {
@@ -558,13 +353,6 @@ fn own_settings(batch: Option<i32>, attempts: Option<i32>, host: RunSettings) ->
     let attempts = attempts.and_then(|attempts| u32::try_from(attempts).ok()).map(|attempts| attempts.min(RETRIES_MAX));
     let retry = attempts.and_then(|attempts| host.retry.with_attempts(attempts)).unwrap_or(host.retry);
     RunSettings { batch: batch.map_or(host.batch, |batch| batch.min(BATCH_MAX)), retry, ..host }
-}
-
-/// The records to ask for in a page: the scrap's own number, else, for a row that another program
-/// inserted without one, the connector's.
-pub(super) fn own_page_size(asked: i32, descriptor: &Descriptor) -> i32 {
-    let asked = if asked > 0 { asked } else { i32::try_from(descriptor.page_size).unwrap_or(PAGE_SIZE_MAX) };
-    asked.min(PAGE_SIZE_MAX)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::kind::Kind;
-use super::scraps::{Created, ScrapRequest};
+use super::scrap_request::{Created, ScrapRequest};
 
 /// The longest window: what is older is a scrap of its own.
 const WINDOW_MAX: i32 = 3_660;

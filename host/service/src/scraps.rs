@@ -7,50 +7,15 @@ use atlas_model::{Asked, NewScrap, Notice, Scrap, ScrapFilter, ScrapState, Subje
 use atlas_store::Fault;
 use tokio_util::sync::CancellationToken;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::defaults::as_if_bound;
 use super::failure::Failure;
-use super::kind::Kind;
+use super::nobody::Nobody;
+use super::patience::Patience;
 use super::period::{period, slices};
-use super::preview::Nobody;
 use super::report::write_reasons;
-use super::runs::Patience;
+use super::scrap_request::{Created, PAGE_SIZE_MAX, ScrapRequest};
 use crate::config::{BATCH_MAX, RETRIES_MAX};
-
-/// Records of one page that may be asked for.
-pub const PAGE_SIZE_MAX: i32 = 100_000;
-/// A scrap or a schedule that was created.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Created {
-    /// Its number.
-    pub id: i64,
-    /// What the operator is to be told of the client's default, if it serves the route's API from
-    /// now on.
-    pub bound: Option<Notice>,
-}
-
-/// A request to create a scrap.
-#[derive(Debug, Clone)]
-pub struct ScrapRequest {
-    /// The client.
-    pub cliente_id: i32,
-    /// The route.
-    pub rota: String,
-    /// First day, as typed.
-    pub from: Option<String>,
-    /// Last day, as typed.
-    pub to: Option<String>,
-    /// Records a page; none: the connector's own.
-    pub page_size: Option<i32>,
-    /// How long a slice of the period is, as typed; none: it is not divided.
-    pub slice: Option<String>,
-    /// Records a transaction; `None` for the setting of the host that runs it.
-    pub batch: Option<i32>,
-    /// Attempts at a page; `None` for the setting of the host that runs it.
-    pub retries: Option<i32>,
-    /// Whether it is created paused, and waits to be put into the queue.
-    pub paused: bool,
-}
 
 /// A change of a scrap's state that an operator asks for.
 #[derive(Clone, Copy)]
@@ -97,7 +62,7 @@ impl Atlas {
         let bound = self.bind_for(request.cliente_id, &request.rota).await?;
         let created = self.store().create_scrap(&new).await;
         let id = created.map_err(|error| match error.fault {
-            Fault::Missing => no_token(request.cliente_id),
+            Fault::Missing => Failure::no_token(request.cliente_id),
             _ => Failure::store("op-scrap", &error),
         })?;
         Ok(Created { id, bound })
@@ -115,7 +80,7 @@ impl Atlas {
     /// One scrap.
     pub async fn scrap(&self, id: i64) -> Result<Scrap, Failure> {
         let scrap = self.store().scrap(id).await.map_err(|error| Failure::store("op-scrap", &error))?;
-        scrap.ok_or_else(|| unknown_scrap(id))
+        scrap.ok_or_else(|| Failure::unknown_scrap(id))
     }
 
     /// The newest of some scraps.
@@ -206,16 +171,6 @@ fn scrap_ended(id: i64, state: ScrapState) -> Failure {
         _ => notice!("error-scrap-ended", id = id),
     };
     Failure::conflict(notice.about(Subject::Scrap(id)))
-}
-
-/// The failure of a request for a scrap that there is not.
-pub(super) fn unknown_scrap(id: i64) -> Failure {
-    Failure::not_found(notice!("error-scrap-unknown", id = id).about(Subject::Scrap(id)))
-}
-
-pub(super) fn no_token(cliente_id: i32) -> Failure {
-    let notice = notice!("error-no-token", client = cliente_id);
-    Failure::new("op-run", notice.about(Subject::Registration(Some(cliente_id))), Kind::Credential)
 }
 
 /// Checks a number that a request sets for a scrap against its range.

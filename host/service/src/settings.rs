@@ -9,11 +9,11 @@ use atlas_model::{Secret, Subject, notice};
 use atlas_store::StoreError;
 use serde_json::{Map, Value};
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::clients::check_api_name;
 use super::failure::Failure;
 use super::kind::Kind;
-use super::runs::Patience;
+use super::patience::Patience;
 
 /// Bytes of an API's settings.
 const SETTINGS_MAX: usize = 64 * 1024;

@@ -2,7 +2,8 @@
 
 use atlas_model::{SchemaStatus, Scrap};
 
-use super::{Atlas, Failure};
+use super::atlas::Atlas;
+use super::failure::Failure;
 
 const WATCHING: &str = "op-browse";
 

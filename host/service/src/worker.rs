@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use super::Atlas;
+use super::atlas::Atlas;
 use super::failure::Failure;
 use super::report::write_reasons;
 use super::runs::Taken;

@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use atlas_model::Secret;
 use atlas_store_sql::StoreUrl;
 
-use super::{ConfigError, Environment, FileSettings, Flags, dotenv};
+use super::environment::Environment;
+use super::error::ConfigError;
+use super::file::FileSettings;
+use super::files::DOTENV;
+use super::flags::Flags;
 
 /// The embedded database, in the working directory.
 const EMBEDDED_FILE: &str = "atlas.db";
@@ -35,7 +39,7 @@ pub(super) fn embedded() -> StoreUrl {
 /// The `.env` or database file of an installation in the nearest parent folder, where the working
 /// directory has neither: the command was most likely run in the wrong folder.
 pub(super) fn elsewhere() -> Option<PathBuf> {
-    let marks = [dotenv::FILE, EMBEDDED_FILE];
+    let marks = [DOTENV, EMBEDDED_FILE];
     let here = std::env::current_dir().ok()?;
     if marks.iter().any(|mark| here.join(mark).exists()) {
         return None;

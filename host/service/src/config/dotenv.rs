@@ -5,16 +5,14 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::ConfigError;
+use super::error::ConfigError;
+use super::files::DOTENV;
 use crate::text_file;
-
-/// The file.
-pub(super) const FILE: &str = ".env";
 
 /// Reads the file; one that is not there sets nothing.
 pub(super) fn read() -> Result<HashMap<String, String>, ConfigError> {
-    let bad = |error| ConfigError::BadText { file: FILE.to_owned(), error };
-    match text_file::read_if_there(Path::new(FILE)).map_err(bad)? {
+    let bad = |error| ConfigError::BadText { file: DOTENV.to_owned(), error };
+    match text_file::read_if_there(Path::new(DOTENV)).map_err(bad)? {
         Some(text) => parse(&text),
         None => Ok(HashMap::new()),
     }

@@ -8,7 +8,7 @@ use atlas_model::{Limits, OwnLimits};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
-use super::{ConfigError, bad};
+use super::error::{ConfigError, bad};
 use crate::text_file;
 
 /// The settings of the file. A name that is not here is an error, since a misspelt setting must not

@@ -6,7 +6,8 @@ use std::fs::File;
 use atlas_model::StoreKey;
 use zeroize::Zeroizing;
 
-use super::{ConfigError, Environment};
+use super::environment::Environment;
+use super::error::ConfigError;
 use crate::text_file::{self, TextError};
 
 /// More than any way to write a key needs.

@@ -3,7 +3,7 @@
 
 use std::env;
 
-use super::Environment;
+use super::environment::Environment;
 
 /// The filter of log lines that the environment names, with the variable's name: `ATLAS_LOG`, else
 /// `RUST_LOG`, which Rust programs share.
