@@ -1,7 +1,7 @@
 //! `atlas client add|list|set|bind|remove|credential|settings|rekey`.
 
 use atlas_model::{Secret, notice};
-use atlas_service::{Atlas, ClientChange, Exit, Failure, Said};
+use atlas_service::{Atlas, ClientChange, Exit, Failure, Origin};
 use serde::Serialize;
 
 use super::args::{ClientArgs, ClientCommand};
@@ -17,7 +17,7 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
     match args.command {
         ClientCommand::Add { client, token, base_url, api, allow_private } => {
             let (token, base_url) = (Some(read_token(&token)?), Some(base_url));
-            let change = ClientChange { api, token, base_url, active: None, allow_private, said: Said::Here };
+            let change = ClientChange { api, token, base_url, active: None, allow_private, origin: Origin::Operator };
             atlas.add_client(client, change).await?;
             output.remark(&notice!("client-added", client = client));
         }
@@ -28,7 +28,7 @@ pub(super) async fn run(args: ClientArgs, atlas: &Atlas, output: &Output) -> Res
                 base_url,
                 active: (active || inactive).then_some(active),
                 allow_private,
-                said: Said::Here,
+                origin: Origin::Operator,
             };
             let nothing = change.token.is_none() && change.base_url.is_none() && change.active.is_none();
             if nothing && !change.allow_private {

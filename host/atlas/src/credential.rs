@@ -2,7 +2,7 @@
 //! input or a file, never from the command line, where every list of processes shows them.
 
 use atlas_model::{Parts, Secret, notice};
-use atlas_service::{Atlas, Exit, Failure, Said};
+use atlas_service::{Atlas, Exit, Failure, Origin};
 use serde::Serialize;
 
 use super::args::{CredentialCommand, CredentialSet};
@@ -16,7 +16,7 @@ pub(super) async fn run(command: CredentialCommand, atlas: &Atlas, output: &Outp
     match command {
         CredentialCommand::Set(CredentialSet { client, api, base_url, parts, token }) => {
             let parts = read_parts(parts.as_deref(), token.as_deref())?;
-            atlas.set_credential(client, &api, base_url.as_deref(), &parts, Said::Here).await?;
+            atlas.set_credential(client, &api, base_url.as_deref(), &parts, Origin::Operator).await?;
             let names = parts.names().collect::<Vec<_>>().join(", ");
             output.remark(&notice!("credential-set", client = client, api = api, parts = names));
         }

@@ -23,7 +23,7 @@ pub(super) async fn publish(file: &Path, accepted: bool, config: Config, output:
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct PublicationRow<'a> {
     rota: &'a str,
     versao: &'a str,
     sha256: &'a str,
@@ -40,7 +40,7 @@ pub(super) async fn list(config: Config, output: &Output) -> Result<Exit, Failur
     let publications = publications?;
     let mut routes = HashSet::new();
     let listed = |publication| listed(publication, routes.insert(&publication.rota));
-    let rows: Vec<Listed<'_>> = publications.iter().map(listed).collect();
+    let rows: Vec<PublicationRow<'_>> = publications.iter().map(listed).collect();
     let headings = ["heading-route", "heading-version", "heading-sha256", "heading-state", "heading-created"];
     output.list(&headings, &rows, |row| {
         let state = if row.atual { "published-present" } else { "published-earlier" };
@@ -55,8 +55,8 @@ pub(super) async fn list(config: Config, output: &Output) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-fn listed(publication: &Publication, is_newest: bool) -> Listed<'_> {
-    Listed {
+fn listed(publication: &Publication, is_newest: bool) -> PublicationRow<'_> {
+    PublicationRow {
         rota: &publication.rota,
         versao: &publication.versao,
         sha256: &publication.sha256,

@@ -26,7 +26,7 @@ pub(super) async fn run(args: RejectsArgs, atlas: &Atlas, output: &Output) -> Re
         }
         RejectsCommand::List { scrap } => {
             let mut rows = Vec::new();
-            atlas.each_rejected(scrap, |rejected| rows.push(Listed::of(&rejected, atlas.config().zone()))).await?;
+            atlas.each_rejected(scrap, |rejected| rows.push(RejectedRow::of(&rejected, atlas.config().zone()))).await?;
             let headings = [
                 "heading-id",
                 "heading-scrap",
@@ -90,7 +90,7 @@ async fn replay(ids: &[i64], scrap: Option<i64>, atlas: &Atlas, output: &Output)
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct RejectedRow {
     id: i64,
     scrap_id: i64,
     cliente_id: i32,
@@ -104,7 +104,7 @@ struct Listed {
     inicio: String,
 }
 
-impl Listed {
+impl RejectedRow {
     fn of(rejected: &Rejected, zone: Zone) -> Self {
         let text = String::from_utf8_lossy(&rejected.content);
         let start: String = text.chars().take(SHOWN).collect();

@@ -60,7 +60,7 @@ pub(super) async fn run(args: ScheduleArgs, atlas: &Atlas, output: &Output) -> R
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct ScheduleRow<'a> {
     agenda_id: i64,
     cliente_id: i32,
     rota: &'a str,
@@ -79,9 +79,9 @@ fn list(schedules: &[Schedule], zone: Zone, output: &Output) {
         let next = DateTime::from_timestamp(schedule.next, 0);
         next.map(|next| zone.local(next).to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
     };
-    let rows: Vec<Listed<'_>> = schedules
+    let rows: Vec<ScheduleRow<'_>> = schedules
         .iter()
-        .map(|schedule| Listed {
+        .map(|schedule| ScheduleRow {
             agenda_id: schedule.id,
             cliente_id: schedule.cliente_id,
             rota: &schedule.rota,

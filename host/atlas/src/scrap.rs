@@ -1,6 +1,6 @@
 //! `atlas scrap create|list|show|run|resume|retry|pause|cancel`.
 
-use atlas_model::{Asked, InitReport, Notice, Scrap, ScrapFilter, ScrapState, notice};
+use atlas_model::{ChangeOutcome, InitReport, Notice, Scrap, ScrapFilter, ScrapState, notice};
 use atlas_service::i18n::{Catalogue, Lang};
 use atlas_service::{Atlas, Created, Exit, Failure, RunReport};
 
@@ -31,8 +31,8 @@ pub(super) async fn run(args: ScrapArgs, atlas: &Atlas, init: &InitReport, outpu
         ScrapCommand::Pause { ids } => {
             for id in each_once(atlas, ids).await? {
                 let told = match atlas.pause_scrap(id).await? {
-                    Asked::Passed => notice!("scrap-pausing", id = id),
-                    Asked::Done | Asked::Refused => notice!("scrap-paused", id = id),
+                    ChangeOutcome::Forwarded => notice!("scrap-pausing", id = id),
+                    ChangeOutcome::Done | ChangeOutcome::Refused => notice!("scrap-paused", id = id),
                 };
                 output.remark(&told);
             }

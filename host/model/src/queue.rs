@@ -53,11 +53,11 @@ pub enum Standing {
 
 /// The outcome of a request to pause or requeue a scrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum ChangeOutcome {
     /// Done.
     Done,
-    /// Forwarded: the running worker will do it.
-    Passed,
-    /// Refused: the scrap's state does not allow it.
+    /// The running worker will do it.
+    Forwarded,
+    /// The scrap's state does not allow it.
     Refused,
 }

@@ -14,12 +14,12 @@ use tracing::Instrument;
 use super::frontier::{Frontier, WINDOW};
 use super::job::{End, Job, Reservation, RunSettings};
 use super::ledger::Ledger;
-use super::look::Look;
 use super::page::{self, Ahead, PageReport, PageStop, PageTask, Shared};
 use super::page_source::PageSource;
 use super::patience::answered;
 use super::progress::{Event, Observer};
 use super::queue;
+use super::second_look::SecondLook;
 use super::seen::Seen;
 use super::writer::Writer;
 
@@ -136,7 +136,7 @@ impl Coordinator {
 
     /// Fetches all pages in the present sweep's frontier. Returns the second look, if its first
     /// page was one and was fetched in this call.
-    async fn sweep(&mut self) -> Result<Option<Look>, StoreError> {
+    async fn sweep(&mut self) -> Result<Option<SecondLook>, StoreError> {
         let mut look = None;
         let mut lease_check = tokio::time::interval(LEASE_CHECK);
         lease_check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -265,7 +265,7 @@ impl Coordinator {
         Ok(over(limits, counted).map(|(_, name, value)| End::Limit { name, value }))
     }
 
-    fn settle(&mut self, report: PageReport) -> Option<Look> {
+    fn settle(&mut self, report: PageReport) -> Option<SecondLook> {
         let limits = &self.shared.settings.limits;
         let over = |name, value: u64, found: i64| (found.unsigned_abs() > value).then_some(End::Limit { name, value });
         let limit = over("frontier", limits.frontier, report.receipt.frontier)
@@ -302,7 +302,7 @@ impl Coordinator {
 
     /// Decides how a run ends whose frontier is empty after the second look: done, or done with
     /// reservations.
-    async fn conclude(&self, look: &Look) -> Result<End, StoreError> {
+    async fn conclude(&self, look: &SecondLook) -> Result<End, StoreError> {
         let lease = &self.shared.job.lease;
         // A scrap must not count as done if its database file was deleted or replaced.
         self.shared.store.in_place().await?;

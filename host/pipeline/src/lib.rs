@@ -12,7 +12,7 @@
 //! - `frontier`     the cursors still to be fetched, as much of them as memory should hold
 //! - `coordinator` dispatches pages, decides when the run ends, and takes the second look at the
 //!   source
-//! - `look`         whether the source stood still while it was read
+//! - `second_look`  whether the source stood still while it was read
 //! - `page`         one page's life, from its cursor to its checkpoint
 //! - `retry`        how long to wait before a page is tried again
 //! - `record`       records checked and hashed
@@ -27,7 +27,7 @@ mod coordinator;
 mod frontier;
 mod job;
 mod ledger;
-mod look;
+
 mod page;
 mod page_source;
 mod patience;
@@ -35,6 +35,7 @@ mod progress;
 mod queue;
 mod record;
 mod retry;
+mod second_look;
 mod seen;
 mod writer;
 

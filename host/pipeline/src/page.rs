@@ -15,13 +15,13 @@ use tracing::Instrument;
 use super::frontier::Frontier;
 use super::job::{End, Job, RunSettings};
 use super::ledger::{Ledger, LedgerError};
-use super::look::{Look, branches};
 use super::page_source::{FetchFailure, FetchedPage, Fetcher, PageSource};
 use super::patience::patiently;
 use super::progress::{Event, Observer};
 use super::queue::{PageTally, QueueSender, Record, Room};
 use super::record::{Checked, CheckedPage, RecordChecker};
 use super::retry::LONGEST_WAIT;
+use super::second_look::{SecondLook, branches};
 use super::seen::Seen;
 
 /// Pages of a chain in a row with the very same records that end a run: the source does not get on.
@@ -86,7 +86,7 @@ pub(super) struct PageReport {
     pub(super) named_any: bool,
     /// Only for the first page of a later sweep: whether the source had moved, and what it
     /// declared.
-    pub(super) look: Option<Look>,
+    pub(super) look: Option<SecondLook>,
 }
 
 /// Why a page was not checkpointed.
@@ -163,7 +163,7 @@ pub(super) async fn run(
     let mut look = None;
     let mut end = PageEnd::Feita;
     if let Some(before) = &task.before {
-        let seen = Look::at(before, &facts, checked.records.is_empty());
+        let seen = SecondLook::at(before, &facts, checked.records.is_empty());
         let moved = seen.moved;
         look = Some(seen);
         if !moved {

@@ -83,7 +83,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lined<S> {
 /// data; it need not be right about requests that hyper refuses.
 #[derive(Debug, Default)]
 struct Lines {
-    place: Place,
+    part: RequestPart,
     /// Whether the byte before was a CR.
     after_cr: bool,
     line: Line,
@@ -92,7 +92,7 @@ struct Lines {
 
 /// The part of a request that the next byte belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Place {
+enum RequestPart {
     /// An empty line before a request, or its first line.
     #[default]
     First,
@@ -160,16 +160,16 @@ impl Lines {
     fn look_through(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
-            match &mut self.place {
-                Place::Refused => return,
-                Place::Body(left) | Place::Chunk(left) if *left > 0 => {
+            match &mut self.part {
+                RequestPart::Refused => return,
+                RequestPart::Body(left) | RequestPart::Chunk(left) if *left > 0 => {
                     let here = (bytes.len() - at).min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= here as u64;
                     at += here;
                     continue;
                 }
-                Place::Body(_) => self.begin(Place::First),
-                Place::Chunk(_) => self.begin(Place::ChunkEnd),
+                RequestPart::Body(_) => self.begin(RequestPart::First),
+                RequestPart::Chunk(_) => self.begin(RequestPart::ChunkEnd),
                 _ => {}
             }
             if let Some(byte) = bytes.get_mut(at) {
@@ -179,11 +179,11 @@ impl Lines {
         }
     }
 
-    fn begin(&mut self, place: Place) {
-        if place == Place::First {
+    fn begin(&mut self, part: RequestPart) {
+        if part == RequestPart::First {
             self.body = Body::None;
         }
-        self.place = place;
+        self.part = part;
         self.after_cr = false;
         self.line.begin();
     }
@@ -193,7 +193,7 @@ impl Lines {
             b'\n' if self.after_cr => self.end_line(),
             b'\n' => {
                 *byte = 0;
-                self.place = Place::Refused;
+                self.part = RequestPart::Refused;
             }
             b'\r' => self.after_cr = true,
             _ => {
@@ -205,26 +205,26 @@ impl Lines {
 
     fn end_line(&mut self) {
         let is_empty = !self.line.has_bytes;
-        let next = match self.place {
-            Place::First if !is_empty => Place::Header,
-            Place::Header if is_empty => match self.body {
-                Body::None => Place::First,
-                Body::Sized(length) => Place::Body(length),
-                Body::Chunked => Place::ChunkSize,
+        let next = match self.part {
+            RequestPart::First if !is_empty => RequestPart::Header,
+            RequestPart::Header if is_empty => match self.body {
+                Body::None => RequestPart::First,
+                Body::Sized(length) => RequestPart::Body(length),
+                Body::Chunked => RequestPart::ChunkSize,
             },
-            Place::Header => {
+            RequestPart::Header => {
                 self.body = match (self.line.name.as_slice(), self.body) {
                     // Whatever else it is, hyper refuses it.
                     (b"transfer-encoding", _) => Body::Chunked,
                     (b"content-length", Body::None) => Body::Sized(self.line.decimal),
                     (_, body) => body,
                 };
-                Place::Header
+                RequestPart::Header
             }
-            Place::ChunkSize if self.line.hexadecimal == 0 => Place::Trailer,
-            Place::ChunkSize => Place::Chunk(self.line.hexadecimal),
-            Place::ChunkEnd => Place::ChunkSize,
-            Place::Trailer if is_empty => Place::First,
+            RequestPart::ChunkSize if self.line.hexadecimal == 0 => RequestPart::Trailer,
+            RequestPart::ChunkSize => RequestPart::Chunk(self.line.hexadecimal),
+            RequestPart::ChunkEnd => RequestPart::ChunkSize,
+            RequestPart::Trailer if is_empty => RequestPart::First,
             same => same,
         };
         self.begin(next);

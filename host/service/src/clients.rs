@@ -25,19 +25,19 @@ pub struct ClientChange {
     /// Whether its API may be at an address that is not public, whatever the base URL says.
     pub allow_private: bool,
     /// Where the change comes from.
-    pub said: Said,
+    pub origin: Origin,
 }
 
 /// Where a change of a client comes from, which decides whether its base URL may grant a private
 /// address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Said {
-    /// On this machine, as its operator: a base URL at a private address grants that address.
+pub enum Origin {
+    /// The operator, on this machine: a base URL at a private address grants that address.
     #[default]
-    Here,
-    /// On the page, or by the API: it grants nothing, and takes away what the base URL before it
+    Operator,
+    /// The page, or the API: it grants nothing, and takes away what the base URL before it
     /// had.
-    OverTheNet,
+    Network,
 }
 
 impl Atlas {
@@ -76,7 +76,7 @@ impl Atlas {
             token,
             active: change.active,
             api: (is_set || is_new && change.api.is_some()).then_some((api, set)),
-            is_guarded: change.said == Said::OverTheNet,
+            is_guarded: change.origin == Origin::Network,
             ..ClientWrite::default()
         };
         let written = self.store().change_client(cliente_id, write).await;
@@ -86,10 +86,10 @@ impl Atlas {
     /// Whether the change lets the API be at an address that is not public: by the operator's flag,
     /// or by a base URL of the operator's with such an address. `None` leaves the grant as it is.
     async fn grants_private(&self, change: &ClientChange) -> Option<bool> {
-        match change.said {
-            Said::Here if change.allow_private => Some(true),
-            Said::Here => grants_private(change.base_url.as_deref()).await,
-            Said::OverTheNet => change.base_url.as_ref().map(|_| false),
+        match change.origin {
+            Origin::Operator if change.allow_private => Some(true),
+            Origin::Operator => grants_private(change.base_url.as_deref()).await,
+            Origin::Network => change.base_url.as_ref().map(|_| false),
         }
     }
 

@@ -5,7 +5,7 @@ use atlas_model::{Access, ApiAccess, ApiChange, ClientWrite, Parts, Secret, Subj
 use atlas_store::Fault;
 
 use super::atlas::Atlas;
-use super::clients::{Said, bad_base_url, check_api_name, grants_private, not_written, unknown, unknown_api};
+use super::clients::{Origin, bad_base_url, check_api_name, grants_private, not_written, unknown, unknown_api};
 use super::failure::Failure;
 use super::kind::Kind;
 
@@ -31,7 +31,7 @@ impl Atlas {
         api: &str,
         base_url: Option<&str>,
         parts: &Parts,
-        said: Said,
+        origin: Origin,
     ) -> Result<(), Failure> {
         check_api_name(api)?;
         if let Some(url) = base_url.filter(|url| parse_base_url(url).is_none()) {
@@ -43,20 +43,20 @@ impl Atlas {
             return Err(Failure::usage(notice.about(Subject::Credential(cliente_id))));
         }
         self.known_client(cliente_id).await?;
-        let private = match said {
-            Said::Here => grants_private(base_url).await,
-            Said::OverTheNet => base_url.map(|_| false),
+        let private = match origin {
+            Origin::Operator => grants_private(base_url).await,
+            Origin::Network => base_url.map(|_| false),
         };
         let api_change = ApiChange { base_url, private, credential: None };
-        let withdraws_grant = match (said, token_url) {
-            (Said::OverTheNet, Some(url)) => !self.is_beside_its_api(cliente_id, api, base_url, url).await?,
+        let withdraws_grant = match (origin, token_url) {
+            (Origin::Network, Some(url)) => !self.is_beside_its_api(cliente_id, api, base_url, url).await?,
             _ => false,
         };
         let write = ClientWrite {
             api: Some((api, api_change)),
             parts: Some(Some(parts)),
             withdraws_grant,
-            is_guarded: said == Said::OverTheNet,
+            is_guarded: origin == Origin::Network,
             ..ClientWrite::default()
         };
         // In one transaction: the old credential must never stand beside the new base URL.

@@ -73,7 +73,7 @@ mod worker;
 pub use self::access::{Act, Principal, SESSION_S};
 pub use self::atlas::Atlas;
 pub use self::browse::DayTotal;
-pub use self::clients::{ClientChange, Said, check as check_client};
+pub use self::clients::{ClientChange, Origin, check as check_client};
 pub use self::connectors::Connectors;
 pub use self::credentials::CredentialStatus;
 pub use self::doctor::{Finding, Health};

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use atlas_connectors::Descriptor;
-use atlas_model::{Asked, NewScrap, Notice, Scrap, ScrapFilter, ScrapState, Subject, notice};
+use atlas_model::{ChangeOutcome, NewScrap, Notice, Scrap, ScrapFilter, ScrapState, Subject, notice};
 use atlas_store::Fault;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use crate::config::{BATCH_MAX, RETRIES_MAX};
 
 /// A change of a scrap's state that an operator asks for.
 #[derive(Clone, Copy)]
-enum Wish<'a> {
+enum StateChange<'a> {
     /// Pause it, with this reason.
     Pause(&'a str),
     /// Put it back into the queue.
@@ -120,27 +120,27 @@ impl Atlas {
     }
 
     /// Pauses a scrap, or its unfinished slices, on whatever host they run.
-    pub async fn pause_scrap(&self, id: i64) -> Result<Asked, Failure> {
+    pub async fn pause_scrap(&self, id: i64) -> Result<ChangeOutcome, Failure> {
         let scrap = self.scrap(id).await?;
         let reason = write_reasons(&[notice!("end-paused", id = id)]).unwrap_or_default();
-        let asked = self.ask(&scrap, Wish::Pause(&reason)).await?;
+        let asked = self.ask(&scrap, StateChange::Pause(&reason)).await?;
         refused(asked, id, || notice!("error-scrap-not-to-pause", id = id, state = scrap.state.name()))
     }
 
     /// Applies a change to a scrap, or to its unfinished slices; then it is refused only if all of
     /// them refuse it.
-    async fn ask(&self, scrap: &Scrap, wish: Wish<'_>) -> Result<Asked, Failure> {
+    async fn ask(&self, scrap: &Scrap, change: StateChange<'_>) -> Result<ChangeOutcome, Failure> {
         let ids = if scrap.slices > 0 { self.unfinished_slices(scrap.id).await? } else { vec![scrap.id] };
-        let mut together = Asked::Refused;
+        let mut together = ChangeOutcome::Refused;
         for id in ids {
-            let asked = match wish {
-                Wish::Pause(reason) => self.store().pause(id, reason).await,
-                Wish::Requeue => self.store().requeue(id).await,
+            let asked = match change {
+                StateChange::Pause(reason) => self.store().pause(id, reason).await,
+                StateChange::Requeue => self.store().requeue(id).await,
             };
             together = match (asked.map_err(|e| Failure::store("op-scrap", &e))?, together) {
-                (Asked::Passed, _) | (_, Asked::Passed) => Asked::Passed,
-                (Asked::Done, _) | (_, Asked::Done) => Asked::Done,
-                (Asked::Refused, Asked::Refused) => Asked::Refused,
+                (ChangeOutcome::Forwarded, _) | (_, ChangeOutcome::Forwarded) => ChangeOutcome::Forwarded,
+                (ChangeOutcome::Done, _) | (_, ChangeOutcome::Done) => ChangeOutcome::Done,
+                (ChangeOutcome::Refused, ChangeOutcome::Refused) => ChangeOutcome::Refused,
             };
         }
         Ok(together)
@@ -148,18 +148,18 @@ impl Atlas {
 
     /// Puts a scrap into the queue, so that a worker takes it at once, whatever ended its last run
     /// and however long it was to wait.
-    pub async fn requeue_scrap(&self, id: i64) -> Result<Asked, Failure> {
+    pub async fn requeue_scrap(&self, id: i64) -> Result<ChangeOutcome, Failure> {
         let scrap = self.scrap(id).await?;
-        let asked = self.ask(&scrap, Wish::Requeue).await?;
+        let asked = self.ask(&scrap, StateChange::Requeue).await?;
         refused(asked, id, || notice!("error-scrap-not-to-queue", id = id, state = scrap.state.name()))
     }
 }
 
 /// Turns a change that the scrap's state does not allow into a failure.
-fn refused(asked: Asked, id: i64, why: impl FnOnce() -> Notice) -> Result<Asked, Failure> {
+fn refused(asked: ChangeOutcome, id: i64, why: impl FnOnce() -> Notice) -> Result<ChangeOutcome, Failure> {
     match asked {
-        Asked::Refused => Err(Failure::conflict(why().about(Subject::Scrap(id)))),
-        Asked::Done | Asked::Passed => Ok(asked),
+        ChangeOutcome::Refused => Err(Failure::conflict(why().about(Subject::Scrap(id)))),
+        ChangeOutcome::Done | ChangeOutcome::Forwarded => Ok(asked),
     }
 }
 

@@ -77,9 +77,9 @@ impl Atlas {
         let limits = self.config().limits_of(&descriptor.route, cliente_id);
         let registry = Arc::clone(self.connectors().registry().await?);
         let http = self.http(cliente_id, &limits).await?;
-        let told = Arc::new(Told(observer));
+        let waiting = Arc::new(ToObserver(observer));
         let facts = ScrapFacts { settings: whole.text, ..facts };
-        Ok(ConnectorSource::new(registry, connector, http, endpoint, limits, facts, told))
+        Ok(ConnectorSource::new(registry, connector, http, endpoint, limits, facts, waiting))
     }
 
     /// Makes a page source for a preview, which has no scrap and does not wait for the database.
@@ -103,9 +103,9 @@ impl Atlas {
 }
 
 /// Forwards waits and log lines of a run's pages to its observer.
-struct Told(Arc<dyn Observer>);
+struct ToObserver(Arc<dyn Observer>);
 
-impl Waiting for Told {
+impl Waiting for ToObserver {
     fn throttled(&self, throttled: &Throttled) {
         self.0.on(Event::Throttled { reason: &throttled.why, wait: throttled.wait });
     }

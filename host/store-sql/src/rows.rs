@@ -6,7 +6,7 @@ use atlas_model::{
 };
 use atlas_store::{Fault, StoreError};
 
-use crate::seal::{Column, Place, Sealer};
+use crate::seal::{Column, Sealer, SecretLocation};
 use crate::values::row;
 
 row! {
@@ -152,7 +152,7 @@ row! {
 
 impl CredentialRow {
     pub(crate) fn open(self, sealer: &Sealer, cliente_id: i32, api: &str) -> Result<HeldCredential, StoreError> {
-        let open = |column, stored| sealer.open(Place { cliente_id, api, column }, stored);
+        let open = |column, stored| sealer.open(SecretLocation { cliente_id, api, column }, stored);
         let parts = open(Column::Partes, self.partes)?;
         let parts = Parts::from_json(parts.expose()).ok_or_else(|| {
             StoreError::new(Fault::Other, "look up the client's credential", "its parts are not a JSON object of texts")

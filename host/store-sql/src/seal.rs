@@ -19,7 +19,7 @@ const NONCE_BYTES: usize = 24;
 
 /// The place of a secret in the tables, which is its associated data.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct SecretLocation<'a> {
     pub(crate) cliente_id: i32,
     pub(crate) api: &'a str,
     pub(crate) column: Column,
@@ -35,7 +35,7 @@ pub(crate) enum Column {
     Configuracao,
 }
 
-impl Place<'_> {
+impl SecretLocation<'_> {
     fn associated(self) -> String {
         let column = match self.column {
             Column::Token => "clientes_tokens.token",
@@ -63,7 +63,7 @@ impl Sealer {
     }
 
     /// A secret as the table is to hold it. An empty one, which hides nothing, stays as it is.
-    pub(crate) fn seal(&self, place: Place<'_>, secret: &Secret) -> Result<String, StoreError> {
+    pub(crate) fn seal(&self, place: SecretLocation<'_>, secret: &Secret) -> Result<String, StoreError> {
         let text = secret.expose();
         let Some(key) = self.0.as_ref().filter(|_| !text.is_empty()) else {
             // It would be taken for a sealed one when it is read.
@@ -79,7 +79,7 @@ impl Sealer {
     }
 
     /// A secret as it is.
-    pub(crate) fn open(&self, place: Place<'_>, stored: String) -> Result<Secret, StoreError> {
+    pub(crate) fn open(&self, place: SecretLocation<'_>, stored: String) -> Result<Secret, StoreError> {
         let Some(sealed) = stored.strip_prefix(PREFIX) else { return Ok(Secret::new(stored)) };
         let key = self.0.as_ref().ok_or_else(|| missing_key(place))?;
         let wrong = || StoreError::new(Fault::KeyWrong, "open a sealed secret", describe(place));
@@ -96,11 +96,11 @@ fn cipher(key: &StoreKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.expose().into())
 }
 
-fn missing_key(place: Place<'_>) -> StoreError {
+fn missing_key(place: SecretLocation<'_>) -> StoreError {
     StoreError::new(Fault::KeyMissing, "open a sealed secret", describe(place))
 }
 
-fn describe(place: Place<'_>) -> String {
+fn describe(place: SecretLocation<'_>) -> String {
     let api = if place.api.is_empty() { String::new() } else { format!(", API {}", place.api) };
     format!("client {}{api}", place.cliente_id)
 }
@@ -110,13 +110,14 @@ mod tests {
     use super::*;
 
     const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1F";
-    const PLACE: Place<'static> = Place { cliente_id: 2151, api: "bling", column: Column::Credencial };
+    const PLACE: SecretLocation<'static> =
+        SecretLocation { cliente_id: 2151, api: "bling", column: Column::Credencial };
 
     fn sealer(text: &str) -> Sealer {
         Sealer::new(StoreKey::parse(text))
     }
 
-    fn opened(sealer: &Sealer, place: Place<'_>, stored: &str) -> Result<String, Fault> {
+    fn opened(sealer: &Sealer, place: SecretLocation<'_>, stored: &str) -> Result<String, Fault> {
         sealer.open(place, stored.to_owned()).map(|s| s.expose().to_owned()).map_err(|e| e.fault)
     }
 
@@ -129,9 +130,9 @@ mod tests {
         assert_ne!(stored, own.seal(PLACE, &secret)?);
         assert_eq!(opened(&own, PLACE, &stored), Ok("segredo".to_owned()));
         for elsewhere in [
-            Place { cliente_id: 2152, ..PLACE },
-            Place { api: "outra", ..PLACE },
-            Place { column: Column::Token, ..PLACE },
+            SecretLocation { cliente_id: 2152, ..PLACE },
+            SecretLocation { api: "outra", ..PLACE },
+            SecretLocation { column: Column::Token, ..PLACE },
         ] {
             assert_eq!(opened(&own, elsewhere, &stored), Err(Fault::KeyWrong));
         }

@@ -5,7 +5,7 @@
 //! process that was thought dead and comes back writes nothing.
 
 use async_trait::async_trait;
-use atlas_model::{Asked, Host, Lease, Offer, Standing};
+use atlas_model::{ChangeOutcome, Host, Lease, Offer, Standing};
 
 use crate::StoreError;
 
@@ -40,9 +40,9 @@ pub trait Queue: Send + Sync {
     async fn standing(&self, lease: &Lease) -> Result<Standing, StoreError>;
 
     /// Pauses a scrap, with this reason: at once if it is not running, else by asking its run.
-    async fn pause(&self, id: i64, reason: &str) -> Result<Asked, StoreError>;
+    async fn pause(&self, id: i64, reason: &str) -> Result<ChangeOutcome, StoreError>;
 
     /// Puts a scrap that is not running back into the queue, to be taken at once; of a running one
     /// withdraws the request to pause it.
-    async fn requeue(&self, id: i64) -> Result<Asked, StoreError>;
+    async fn requeue(&self, id: i64) -> Result<ChangeOutcome, StoreError>;
 }

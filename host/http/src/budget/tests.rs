@@ -7,9 +7,9 @@ use super::*;
 
 /// Remembers what it was told.
 #[derive(Default)]
-struct Told(Mutex<Vec<Throttled>>);
+struct Recorded(Mutex<Vec<Throttled>>);
 
-impl Waiting for Told {
+impl Waiting for Recorded {
     fn throttled(&self, throttled: &Throttled) {
         lock(&self.0).push(throttled.clone());
     }
@@ -63,7 +63,7 @@ async fn two_processes_keep_one_rate_between_them() {
         let budget = ground.budget(host, rate).await;
         asking.spawn(async move {
             for _ in 0..20 {
-                budget.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+                budget.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
             }
         });
     }
@@ -79,11 +79,11 @@ async fn a_burst_goes_at_once_and_what_follows_evenly() {
     let budget = ground.budget("um", RateBudget { burst: Some(10), ..per_second(10.0) }).await;
     let began = Instant::now();
     for _ in 0..10 {
-        budget.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+        budget.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     }
     let burst = began.elapsed();
     for _ in 0..5 {
-        budget.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+        budget.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     }
     let all = began.elapsed();
     assert!(burst < Duration::from_millis(400), "{burst:?}");
@@ -96,9 +96,9 @@ async fn a_spent_day_is_not_waited_for_and_the_next_one_is_another() {
     let rate = RateBudget { per_day: Some(3), ..RateBudget::default() };
     let budget = ground.budget("um", rate).await;
     for _ in 0..3 {
-        budget.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+        budget.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     }
-    let Err(spent) = ground.budget("dois", rate).await.admit(&Told::default()).await else { panic!("a fourth") };
+    let Err(spent) = ground.budget("dois", rate).await.admit(&Recorded::default()).await else { panic!("a fourth") };
     assert!(spent.wait <= Duration::from_secs(86_400) && spent.why.contains("3 requests"), "{spent:?}");
     assert!(
         matches!(budget.request(&AtomicU64::new(0)).await, Err(SendError::Throttled(..))),
@@ -106,7 +106,7 @@ async fn a_spent_day_is_not_waited_for_and_the_next_one_is_another() {
     );
     // Where it is tomorrow already.
     let tomorrow = RateBudget { day_offset: 86_400, ..rate };
-    assert!(ground.budget("um", tomorrow).await.admit(&Told::default()).await.is_ok());
+    assert!(ground.budget("um", tomorrow).await.admit(&Recorded::default()).await.is_ok());
 }
 
 #[tokio::test]
@@ -120,16 +120,18 @@ async fn a_source_that_wants_to_be_left_alone_is_by_every_process() {
     // A shorter wait does not end a longer one.
     two.hold_off("Retry-After", Duration::from_millis(10)).await;
     for budget in [&one, &two] {
-        let told = Told::default();
+        let told = Recorded::default();
         budget.admit(&told).await.unwrap_or_else(|e| panic!("{e:?}"));
         assert!(lock(&told.0).iter().all(|told| told.wait <= Duration::from_millis(400)));
     }
     let began = Instant::now();
     one.hold_off("Retry-After", Duration::from_millis(300)).await;
-    two.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+    two.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     assert!(began.elapsed() >= Duration::from_millis(250), "{:?}", began.elapsed());
     one.hold_off("Retry-After", Duration::from_secs(3600)).await;
-    assert!(one.admit(&Told::default()).await.is_err_and(|spent| spent.wait > WAIT_MAX && spent.why == "Retry-After"));
+    assert!(
+        one.admit(&Recorded::default()).await.is_err_and(|spent| spent.wait > WAIT_MAX && spent.why == "Retry-After")
+    );
 }
 
 #[tokio::test]
@@ -137,10 +139,10 @@ async fn as_many_pages_at_once_as_there_are_slots_on_all_hosts_together() {
     let ground = Ground::new().await;
     let rate = RateBudget { concurrency: Some(2), ..RateBudget::default() };
     let (one, two) = (ground.budget("um", rate).await, ground.budget("dois", rate).await);
-    let first = one.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
-    let second = two.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+    let first = one.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+    let second = two.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     let third = Arc::clone(&two);
-    let third = tokio::spawn(async move { third.admit(&Told::default()).await.is_ok() });
+    let third = tokio::spawn(async move { third.admit(&Recorded::default()).await.is_ok() });
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(!third.is_finished(), "a third page at once");
     drop(first);
@@ -148,10 +150,10 @@ async fn as_many_pages_at_once_as_there_are_slots_on_all_hosts_together() {
     assert!(third.is_ok_and(|admitted| admitted.is_ok_and(|admitted| admitted)));
     drop(second);
     // The slots of a host that is not seen any more are free for all.
-    let left = two.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+    let left = two.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     ground.store.leave("dois").await.unwrap_or_else(|e| panic!("{e}"));
     for _ in 0..2 {
-        let admitted = tokio::time::timeout(Duration::from_secs(10), one.admit(&Told::default())).await;
+        let admitted = tokio::time::timeout(Duration::from_secs(10), one.admit(&Recorded::default())).await;
         std::mem::forget(admitted.unwrap_or_else(|e| panic!("{e}")).unwrap_or_else(|e| panic!("{e:?}")));
     }
     drop(left);
@@ -180,10 +182,10 @@ async fn what_one_connector_declares_slows_no_other_that_declares_something_else
         budgets.of(owner, rate, Duration::ZERO)
     };
     let (hostile, honest) = (declared(per_second(RATE_MIN)), declared(per_second(50.0)));
-    hostile.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+    hostile.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     let began = Instant::now();
     for _ in 0..5 {
-        honest.admit(&Told::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
+        honest.admit(&Recorded::default()).await.unwrap_or_else(|e| panic!("{e:?}"));
     }
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     // The same numbers are one account.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atlas_model::{Client, Parts, Secret};
-use atlas_service::{ClientChange, Failure, Said};
+use atlas_service::{ClientChange, Failure, Origin};
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::ask::{At, Body};
+use super::extract::{At, Body};
 use crate::problem::{Failed, Problem};
 use crate::session::{Caller, Configuring, Looking};
 
@@ -79,7 +79,7 @@ pub(super) async fn add(Configuring(caller): Configuring, Body(new): Body<NewCli
     let change = ClientChange {
         token: Some(Secret::new(new.token)),
         base_url: Some(new.base_url),
-        said: Said::OverTheNet,
+        origin: Origin::Network,
         ..ClientChange::default()
     };
     caller.state.atlas.add_client(id, change).await?;
@@ -124,7 +124,7 @@ pub(super) async fn change(
         base_url: changed.base_url,
         active: changed.ativo,
         allow_private: false,
-        said: Said::OverTheNet,
+        origin: Origin::Network,
     };
     caller.state.atlas.set_client(id, change).await?;
     Ok(Json(one(&caller, id).await?))
@@ -166,13 +166,13 @@ pub(super) async fn set_api(
 ) -> Result<Json<ClientView>, Failed> {
     if new.partes.is_empty() {
         let change =
-            ClientChange { api: Some(api), base_url: new.base_url, said: Said::OverTheNet, ..ClientChange::default() };
+            ClientChange { api: Some(api), base_url: new.base_url, origin: Origin::Network, ..ClientChange::default() };
         caller.state.atlas.set_client(id, change).await?;
         return Ok(Json(one(&caller, id).await?));
     }
     let parts = Parts::of(new.partes.into_iter().map(|(name, value)| (name, Secret::new(value))));
     let parts = parts.map_err(|error| Failure::parts(&error, ""))?;
-    caller.state.atlas.set_credential(id, &api, new.base_url.as_deref(), &parts, Said::OverTheNet).await?;
+    caller.state.atlas.set_credential(id, &api, new.base_url.as_deref(), &parts, Origin::Network).await?;
     Ok(Json(one(&caller, id).await?))
 }
 

@@ -5,7 +5,7 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::ask::{Asked, At};
+use super::extract::{At, Params};
 use crate::problem::{Failed, Problem};
 use crate::session::{Caller, Configuring, Looking};
 
@@ -105,7 +105,7 @@ pub(super) struct VersionView {
 pub(super) async fn accept(
     Configuring(caller): Configuring,
     At(route): At<String>,
-    Asked(version): Asked<Version>,
+    Params(version): Params<Version>,
 ) -> Result<Json<VersionView>, Failed> {
     let accepted = caller.state.atlas.connectors().accept(&route, version.sha256.as_deref()).await?;
     let (versao, sha256) = (accepted.version, accepted.sha256);
@@ -121,7 +121,7 @@ pub(super) async fn accept(
 pub(super) async fn roll_back(
     Configuring(caller): Configuring,
     At(route): At<String>,
-    Asked(version): Asked<Version>,
+    Params(version): Params<Version>,
 ) -> Result<Json<VersionView>, Failed> {
     let earlier = caller.state.atlas.connectors().roll_back(&route, version.sha256.as_deref()).await?;
     Ok(Json(VersionView { rota: route, versao: earlier.version, sha256: earlier.sha256 }))

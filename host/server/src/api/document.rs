@@ -16,7 +16,7 @@ use utoipa::openapi::{Header, PathItem, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{ask, clients, connectors, idempotency, records, schedules, scraps, system};
+use super::{clients, connectors, extract, idempotency, records, schedules, scraps, system};
 use crate::query::QueryNames;
 use crate::state::AppState;
 
@@ -148,7 +148,7 @@ pub(crate) fn router(state: Arc<AppState>, docs: Router<Arc<AppState>>) -> Route
         .layer(middleware::from_fn_with_state(state, idempotency::once))
         .route("/openapi.json", get(document))
         .merge(docs)
-        .method_not_allowed_fallback(ask::other_method)
+        .method_not_allowed_fallback(extract::other_method)
 }
 
 async fn document(State(state): State<Arc<AppState>>) -> Response {

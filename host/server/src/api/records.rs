@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::ask::{Asked, At, cursor, limit};
+use super::extract::{At, Params, cursor, limit};
 use super::scraps::Part;
 use crate::export::{Format, caveat, export, large_json};
 use crate::problem::{Failed, Problem};
@@ -61,7 +61,7 @@ impl From<OrigemTotal> for TotalView {
 ))]
 pub(super) async fn totals(
     Looking(caller): Looking,
-    Asked(of): Asked<OfClient>,
+    Params(of): Params<OfClient>,
 ) -> Result<Json<Vec<TotalView>>, Failed> {
     let atlas = &caller.state.atlas;
     atlas.known_client(of.cliente).await?;
@@ -172,8 +172,8 @@ pub(super) struct FoundRecords {
 ))]
 pub(super) async fn list(
     Looking(caller): Looking,
-    Asked(which): Asked<Which>,
-    Asked(part): Asked<Part>,
+    Params(which): Params<Which>,
+    Params(part): Params<Part>,
 ) -> Result<Json<FoundRecords>, Failed> {
     let (search, zone) = (search(&caller, &which)?, zone(&caller, &which)?);
     let before = cursor(part.cursor.as_deref())?.unwrap_or(i64::MAX);
@@ -231,8 +231,8 @@ pub(super) async fn show(Looking(caller): Looking, At(id): At<i64>) -> Result<Re
 ))]
 pub(super) async fn export_all(
     Looking(caller): Looking,
-    Asked(which): Asked<Which>,
-    Asked(written): Asked<As>,
+    Params(which): Params<Which>,
+    Params(written): Params<As>,
 ) -> Result<Response, Failed> {
     let (search, zone) = (search(&caller, &which)?, zone(&caller, &which)?);
     let name = written.formato.as_deref().filter(|name| !name.is_empty()).unwrap_or("jsonl");

@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ask::{At, Body};
+use super::extract::{At, Body};
 use crate::problem::{Failed, Problem};
 use crate::session::{Looking, Operating};
 

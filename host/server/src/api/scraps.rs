@@ -9,7 +9,7 @@ use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::ask::{Asked, At, Body, Listed, cursor, limit};
+use super::extract::{At, Body, ListPage, Params, cursor, limit};
 use crate::export::large_json;
 use crate::problem::{Failed, Problem};
 use crate::session::{Caller, Configuring, Looking, Operating};
@@ -40,14 +40,14 @@ pub(super) struct Which {
 
 /// Scraps, the newest first.
 #[utoipa::path(get, path = "/scraps", tag = "scraps", params(Which), responses(
-    (status = OK, body = Listed<ScrapView>),
+    (status = OK, body = ListPage<ScrapView>),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     Looking(caller): Looking,
-    Asked(which): Asked<Which>,
-) -> Result<Json<Listed<ScrapView>>, Failed> {
+    Params(which): Params<Which>,
+) -> Result<Json<ListPage<ScrapView>>, Failed> {
     let unknown = |name: &str| Failure::usage(notice!("web-state-unknown", state = name));
     let named = which.estado.as_deref().filter(|name| !name.is_empty());
     let state = named.map(|name| ScrapState::from_name(name).ok_or_else(|| unknown(name))).transpose()?;
@@ -62,7 +62,7 @@ pub(super) async fn list(
     let scraps = caller.state.atlas.scraps(&filter, limit).await?;
     let next = scraps.last().filter(|_| scraps.len() as i64 == limit).map(|last| last.id.to_string());
     let items = scraps.iter().map(|scrap| ScrapView::of(scrap, caller.texts())).collect();
-    Ok(Json(Listed { itens: items, proximo: next }))
+    Ok(Json(ListPage { itens: items, proximo: next }))
 }
 
 /// A scrap to be created.
@@ -303,21 +303,21 @@ impl From<PageRow> for PageView {
 
 /// The pages of a scrap, in the order in which they became known.
 #[utoipa::path(get, path = "/scraps/{id}/pages", tag = "scraps", params(("id" = i64, Path), Part), responses(
-    (status = OK, body = Listed<PageView>),
+    (status = OK, body = ListPage<PageView>),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn pages(
     Looking(caller): Looking,
     At(id): At<i64>,
-    Asked(part): Asked<Part>,
-) -> Result<Json<Listed<PageView>>, Failed> {
+    Params(part): Params<Part>,
+) -> Result<Json<ListPage<PageView>>, Failed> {
     let (after, limit) = (cursor(part.cursor.as_deref())?.unwrap_or(0), limit(part.limite));
     let atlas = &caller.state.atlas;
     atlas.scrap(id).await?;
     let pages = atlas.pages(id, after, limit).await?;
     let next = pages.last().filter(|_| pages.len() as i64 == limit).map(|last| last.ordem.to_string());
-    Ok(Json(Listed { itens: pages.into_iter().map(PageView::from).collect(), proximo: next }))
+    Ok(Json(ListPage { itens: pages.into_iter().map(PageView::from).collect(), proximo: next }))
 }
 
 /// How a scrap went for a moment.
@@ -430,11 +430,11 @@ pub(super) struct WhichRejects {
 
 /// Rejected records, the oldest first.
 #[utoipa::path(get, path = "/rejects", tag = "rejects", params(WhichRejects), responses(
-    (status = OK, body = Listed<RejectView>),
+    (status = OK, body = ListPage<RejectView>),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = "5XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn rejects(Looking(caller): Looking, Asked(which): Asked<WhichRejects>) -> Result<Response, Failed> {
+pub(super) async fn rejects(Looking(caller): Looking, Params(which): Params<WhichRejects>) -> Result<Response, Failed> {
     let turn = caller.state.reading()?;
     let after = cursor(which.cursor.as_deref())?.unwrap_or(0);
     let limit = which.limite.unwrap_or(REJECTS).clamp(1, REJECTS_MAX);
@@ -446,7 +446,7 @@ pub(super) async fn rejects(Looking(caller): Looking, Asked(which): Asked<WhichR
         }
         None => None,
     };
-    let listed = Listed { itens: rejects.into_iter().map(RejectView::from).collect(), proximo: next };
+    let listed = ListPage { itens: rejects.into_iter().map(RejectView::from).collect(), proximo: next };
     Ok(large_json(&listed, turn))
 }
 

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::ask::Asked;
+use super::extract::Params;
 use crate::events::{EventId, Wanted, stream};
 use crate::problem::{Failed, Problem};
 use crate::session::{LET_IN_STILL, Looking};
@@ -43,7 +43,7 @@ pub(super) struct Which {
 pub(super) async fn events(
     Looking(caller): Looking,
     headers: HeaderMap,
-    Asked(which): Asked<Which>,
+    Params(which): Params<Which>,
 ) -> Result<Response, Failed> {
     let last = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     // One that is none is one of which nothing is known: whoever names it is told that events may

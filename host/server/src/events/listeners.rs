@@ -16,24 +16,24 @@ pub(crate) struct Listeners(Arc<Mutex<HashMap<i64, usize>>>);
 
 impl Listeners {
     /// A place for one more listener of an access, if there is one.
-    pub(crate) fn admit(&self, access: i64) -> Option<Place> {
+    pub(crate) fn admit(&self, access: i64) -> Option<ListenerSlot> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_one = all.get(&access).copied().unwrap_or_default();
         if of_one >= OF_ONE_MAX || all.values().sum::<usize>() >= ALL_MAX {
             return None;
         }
         all.insert(access, of_one + 1);
-        Some(Place { all: self.clone(), access })
+        Some(ListenerSlot { all: self.clone(), access })
     }
 }
 
 /// A listener's place; given back when it is dropped.
-pub(crate) struct Place {
+pub(crate) struct ListenerSlot {
     all: Listeners,
     access: i64,
 }
 
-impl Drop for Place {
+impl Drop for ListenerSlot {
     fn drop(&mut self) {
         let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(of_one) = all.get_mut(&self.access) {
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn one_access_leaves_places_to_the_others() {
         let listeners = Listeners::default();
-        let mut places: Vec<Place> = (0..OF_ONE_MAX).filter_map(|_| listeners.admit(1)).collect();
+        let mut places: Vec<ListenerSlot> = (0..OF_ONE_MAX).filter_map(|_| listeners.admit(1)).collect();
         assert_eq!(places.len(), OF_ONE_MAX);
         assert!(listeners.admit(1).is_none());
         assert!(listeners.admit(2).is_some());
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn all_together_have_an_end_and_give_their_places_back() {
         let listeners = Listeners::default();
-        let places: Vec<Place> = (0..).map_while(|access| listeners.admit(access)).collect();
+        let places: Vec<ListenerSlot> = (0..).map_while(|access| listeners.admit(access)).collect();
         assert_eq!(places.len(), ALL_MAX);
         drop(places);
         assert!(listeners.0.lock().unwrap().is_empty());

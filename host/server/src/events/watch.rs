@@ -24,7 +24,7 @@ const SCRAPS_MAX: i64 = 1_000;
 const ASKED_MAX: usize = 1_024;
 
 /// A scrap as listeners last received it.
-struct Told {
+struct LastSent {
     live: Live,
     at: Instant,
     /// Since when it was seen running, and how much of it was done then.
@@ -99,7 +99,7 @@ impl Watch {
     async fn look(
         &self,
         atlas: &Atlas,
-        known: &mut BTreeMap<i64, Told>,
+        known: &mut BTreeMap<i64, LastSent>,
         newest: &mut Option<i64>,
         mut ids: BTreeSet<i64>,
     ) -> Result<(), Failure> {
@@ -146,7 +146,7 @@ impl Watch {
 
     /// Sends listeners a scrap unless they have received it in this state. `seen` says that the
     /// poll's own listing had it, rather than a query for this scrap alone.
-    fn tell_if_changed(&self, known: &mut BTreeMap<i64, Told>, scrap: Scrap, seen: bool) -> bool {
+    fn tell_if_changed(&self, known: &mut BTreeMap<i64, LastSent>, scrap: Scrap, seen: bool) -> bool {
         let id = scrap.id;
         let lately = self.runs.lately(id);
         let runs = scrap.state == ScrapState::Executando;
@@ -167,7 +167,7 @@ impl Watch {
         if is_new {
             self.journal.tell(Happening::Scrap(Box::new(live.clone())));
         }
-        known.insert(id, Told { live, at: Instant::now(), since, seen });
+        known.insert(id, LastSent { live, at: Instant::now(), since, seen });
         is_new
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atlas_model::{Notice, Parts, Secret, notice};
-use atlas_service::{Act, ClientChange, Failure, Said};
+use atlas_service::{Act, ClientChange, Failure, Origin};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
@@ -210,11 +210,11 @@ async fn set(At(id): At<i32>, Posted { visit, fields }: Posted) -> Answer {
         // Nothing typed: what is stored stays.
         if parts.is_empty() {
             let (api, base_url) = (Some(api.to_owned()), base_url.map(str::to_owned));
-            let change = ClientChange { api, base_url, said: Said::OverTheNet, ..ClientChange::default() };
+            let change = ClientChange { api, base_url, origin: Origin::Network, ..ClientChange::default() };
             atlas.set_client(id, change).await?;
         } else {
             let parts = Parts::of(parts).map_err(|error| Failure::parts(&error, ""))?;
-            atlas.set_credential(id, api, base_url, &parts, Said::OverTheNet).await?;
+            atlas.set_credential(id, api, base_url, &parts, Origin::Network).await?;
         }
         if !settings.is_empty() {
             let now = atlas.settings(id, api).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atlas_model::{Client, Secret, notice};
-use atlas_service::{Act, ClientChange, Failure, Said};
+use atlas_service::{Act, ClientChange, Failure, Origin};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -135,7 +135,7 @@ fn said(fields: &Fields) -> ClientChange {
         base_url: fields.get("base_url").map(str::to_owned),
         active: None,
         allow_private: false,
-        said: Said::OverTheNet,
+        origin: Origin::Network,
     }
 }
 
@@ -286,7 +286,7 @@ pub(super) fn saved(id: i32) -> Redirect {
 async fn activate(At(id): At<i32>, Posted { visit, .. }: Posted) -> Answer<Redirect> {
     visit.need(Act::Configure)?;
     let active = Some(visit.query.get("nao").is_none());
-    let change = ClientChange { active, said: Said::OverTheNet, ..ClientChange::default() };
+    let change = ClientChange { active, origin: Origin::Network, ..ClientChange::default() };
     visit.state.atlas.set_client(id, change).await?;
     Ok(saved(id))
 }

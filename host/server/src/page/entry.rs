@@ -35,7 +35,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct EntryQuery {
     /// A one-time link's secret.
     chave: Option<String>,
     /// The path to return to.
@@ -44,7 +44,7 @@ struct Asked {
     feito: Option<String>,
 }
 
-async fn form(State(state): State<Arc<AppState>>, parts: Parts, Query(asked): Query<Asked>) -> Response {
+async fn form(State(state): State<Arc<AppState>>, parts: Parts, Query(asked): Query<EntryQuery>) -> Response {
     let back = ours(asked.volta.as_deref());
     // A browser that is signed in is sent on; a one-time link stays valid for another browser.
     if let Ok(Some(_)) = session::session(&state, &parts.headers, &parts.extensions).await {

@@ -10,7 +10,7 @@ use super::credentials::{held, lock, rekey};
 use super::dialect::{BEGIN, BEGIN_SNAPSHOT, Db, SqlStore};
 use crate::error::sorted;
 use crate::rows::{default_for, group_clients};
-use crate::seal::{Column, Place};
+use crate::seal::{Column, SecretLocation};
 
 const ADD: &str = "INSERT INTO clientes_tokens (cliente_id, token) VALUES ($1, $2) ON CONFLICT (cliente_id) DO NOTHING";
 
@@ -145,7 +145,8 @@ const REMOVE_PARTS: &str = "DELETE FROM clientes_credenciais WHERE cliente_id = 
 impl Clients for SqlStore {
     async fn change_client(&self, cliente_id: i32, write: ClientWrite<'_>) -> Result<(), StoreError> {
         let ClientWrite { is_new, token, active, api, parts, withdraws_grant, is_guarded } = write;
-        let seal = |api: &str, column, secret: &Secret| self.sealer.seal(Place { cliente_id, api, column }, secret);
+        let seal =
+            |api: &str, column, secret: &Secret| self.sealer.seal(SecretLocation { cliente_id, api, column }, secret);
         let sealed_token = token.map(|token| seal("", Column::Token, token)).transpose()?;
         let sort = || sorted(DOING);
         let mut tx = self.pool.begin_with(BEGIN).await.map_err(sort())?;
@@ -253,7 +254,7 @@ impl Clients for SqlStore {
         let row =
             sqlx::query(ACCESS).bind(cliente_id).bind(api).fetch_optional(&mut *tx).await.map_err(sorted(doing))?;
         let Some(row) = row else { return Ok(None) };
-        let open = |api, column, stored| self.sealer.open(Place { cliente_id, api, column }, stored);
+        let open = |api, column, stored| self.sealer.open(SecretLocation { cliente_id, api, column }, stored);
         let credential =
             row.get::<Option<String>, _>("credencial").map(|c| open(api, Column::Credencial, c)).transpose()?;
         let held = held(&mut tx, &self.sealer, cliente_id, api).await?;

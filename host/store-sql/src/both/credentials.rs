@@ -15,7 +15,7 @@ use sqlx::{Pool, Transaction};
 use super::dialect::{BEGIN, Db, SqlStore, lock_secrets};
 use crate::error::sorted;
 use crate::rows::{CredentialRow, SecretRow};
-use crate::seal::{Column, Place, Sealer};
+use crate::seal::{Column, Sealer, SecretLocation};
 
 const LOCKING: &str = "lock the client's credential";
 
@@ -159,7 +159,7 @@ impl CredentialLock for Lock {
     }
 
     async fn keep(&self, parts: &Parts, access: &AccessToken) -> Result<(), StoreError> {
-        let place = |column| Place { cliente_id: self.cliente_id, api: &self.api, column };
+        let place = |column| SecretLocation { cliente_id: self.cliente_id, api: &self.api, column };
         let sealed = self.sealer.seal(place(Column::Partes), &parts.to_json())?;
         let sealed_access = self.sealer.seal(place(Column::Acesso), &access.to_json())?;
         let kept = sqlx::query(KEEP_CREDENTIAL)
@@ -222,7 +222,7 @@ pub(super) async fn rekey(store: &SqlStore, key: &StoreKey) -> Result<u64, Store
     for (column, read, write) in SECRETS {
         let stored: Vec<SecretRow> = sqlx::query_as(read).fetch_all(&mut *tx).await.map_err(sorted(doing))?;
         for row in stored {
-            let place = Place { cliente_id: row.cliente_id, api: &row.api, column };
+            let place = SecretLocation { cliente_id: row.cliente_id, api: &row.api, column };
             let secret = old.open(place, row.valor)?;
             sqlx::query(write)
                 .bind(row.cliente_id)

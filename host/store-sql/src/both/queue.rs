@@ -1,7 +1,7 @@
 //! Taking scraps, and the processes that run them.
 
 use async_trait::async_trait;
-use atlas_model::{Asked, Host, Lease, Offer, Standing, TAKE_OVERS_MAX};
+use atlas_model::{ChangeOutcome, Host, Lease, Offer, Standing, TAKE_OVERS_MAX};
 use atlas_store::{Queue, Store, StoreError};
 
 use super::dialect::{BEGIN_BRIEFLY, BEGIN_LOOK, SqlStore, list, lock_queue};
@@ -38,11 +38,11 @@ const REQUEUE: &str = "UPDATE scraps SET pedido = NULL, retomar_em = NULL, falha
        AND (estado <> 'executando' OR pedido IS NOT NULL) RETURNING estado = 'executando'";
 
 /// The outcome of a request, by whether the scrap is running; `None` if no row's state allowed it.
-fn asked(somebody_runs_it: Option<bool>) -> Asked {
+fn asked(somebody_runs_it: Option<bool>) -> ChangeOutcome {
     match somebody_runs_it {
-        None => Asked::Refused,
-        Some(false) => Asked::Done,
-        Some(true) => Asked::Passed,
+        None => ChangeOutcome::Refused,
+        Some(false) => ChangeOutcome::Done,
+        Some(true) => ChangeOutcome::Forwarded,
     }
 }
 
@@ -135,7 +135,7 @@ impl Queue for SqlStore {
         Ok(standing(asked))
     }
 
-    async fn pause(&self, id: i64, reason: &str) -> Result<Asked, StoreError> {
+    async fn pause(&self, id: i64, reason: &str) -> Result<ChangeOutcome, StoreError> {
         let mut tx = Brief::begin(&self.pool, BEGIN_BRIEFLY, "pause the scrap").await?;
         let lives: Option<bool> = sqlx::query_scalar(statements::PAUSE)
             .bind(id)
@@ -147,7 +147,7 @@ impl Queue for SqlStore {
         Ok(asked(lives))
     }
 
-    async fn requeue(&self, id: i64) -> Result<Asked, StoreError> {
+    async fn requeue(&self, id: i64) -> Result<ChangeOutcome, StoreError> {
         let mut tx = Brief::begin(&self.pool, BEGIN_BRIEFLY, "put the scrap back into the queue").await?;
         let runs: Option<bool> =
             sqlx::query_scalar(REQUEUE).bind(id).fetch_optional(&mut *tx).await.map_err(tx.sort())?;

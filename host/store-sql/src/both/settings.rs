@@ -8,7 +8,7 @@ use atlas_store::{Settings, StoreError};
 use super::dialect::SqlStore;
 use crate::error::sorted;
 use crate::rows::SecretRow;
-use crate::seal::{Column, Place};
+use crate::seal::{Column, SecretLocation};
 
 const GET: &str = "SELECT configuracao FROM clientes_configuracoes WHERE cliente_id = $1 AND api = $2";
 
@@ -28,8 +28,8 @@ const OF_SCRAPS: &str = "SELECT id, configuracao FROM scraps \
 
 const REPLACE: &str = "UPDATE scraps SET configuracao = $3 WHERE id = $1 AND configuracao = $2";
 
-fn place(cliente_id: i32, api: &str) -> Place<'_> {
-    Place { cliente_id, api, column: Column::Configuracao }
+fn place(cliente_id: i32, api: &str) -> SecretLocation<'_> {
+    SecretLocation { cliente_id, api, column: Column::Configuracao }
 }
 
 #[async_trait]

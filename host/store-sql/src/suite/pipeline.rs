@@ -461,12 +461,12 @@ async fn the_backoff_comes_on_top_of_a_wait_that_was_asked_for() -> Result<()> {
 
 /// The attempts that failed, and how often something was not ready.
 #[derive(Default)]
-struct Told {
+struct AttemptCounts {
     failed: AtomicUsize,
     not_ready: AtomicUsize,
 }
 
-impl Observer for Told {
+impl Observer for AttemptCounts {
     fn on(&self, event: Event<'_>) {
         let counter = match event {
             Event::Attempt { .. } => &self.failed,
@@ -486,7 +486,7 @@ async fn what_is_not_ready_yet_is_asked_for_again_and_is_no_failed_attempt() -> 
             true => Err(poll()),
             false => Ok(page(&[r#"{"id":1}"#], &[], None)),
         });
-        let told = Arc::new(Told::default());
+        let told = Arc::new(AttemptCounts::default());
         let retry = RetryPolicy::new(5, base, base);
         let (end, ..) = run_with(source.clone(), retry, Limits::default(), told.clone()).await?;
         let polls = match ready_after {

@@ -158,7 +158,7 @@ async fn a_scrap_that_host_after_host_dies_with_is_taken_over_no_more(ground: &G
     let given_up = ground.read(ids[0]).await?;
     assert_eq!((given_up.state, given_up.reason.as_deref()), (ScrapState::Falhou, Some("todos morreram")));
     assert_eq!(store.standing(&lease).await?, Standing::Lost);
-    assert_eq!(store.requeue(ids[0]).await?, Asked::Done);
+    assert_eq!(store.requeue(ids[0]).await?, ChangeOutcome::Done);
     assert_eq!(dies_with_it().await?, Some(ids[0]), "a person wants it again");
     Ok(())
 }
@@ -170,7 +170,7 @@ async fn an_end_that_is_written_twice_undoes_nothing(ground: &Ground) -> Result<
     let failed = RunEnd { again_in: Some(LONG), failures: 1, ..end(ScrapState::Interrompido, None, 1_500) };
     assert!(store.finish(&lease, &failed).await?);
     // Its answer is lost, and an operator is quicker than the second try.
-    assert_eq!(store.requeue(id).await?, Asked::Done);
+    assert_eq!(store.requeue(id).await?, ChangeOutcome::Done);
     assert!(store.finish(&lease, &failed).await?);
     let scrap = ground.read(id).await?;
     assert_eq!((scrap.state, scrap.failures, scrap.elapsed_ms), (ScrapState::Pendente, 0, 1_500));
@@ -185,9 +185,9 @@ async fn what_is_wanted_again_while_a_run_pauses_it_is_not_paused(ground: &Groun
     let worker = seen(store, "um").await?;
     let id = scraps(ground, 1, 1).await?[0];
     let lease = worker.lease(store).await?.context("nothing to take")?;
-    assert_eq!(store.pause(id, "pausa").await?, Asked::Passed);
+    assert_eq!(store.pause(id, "pausa").await?, ChangeOutcome::Forwarded);
     assert_eq!(store.standing(&lease).await?, Standing::AskedToPause);
-    assert_eq!(store.requeue(id).await?, Asked::Passed);
+    assert_eq!(store.requeue(id).await?, ChangeOutcome::Forwarded);
     assert!(store.finish(&lease, &RunEnd { as_asked: true, ..end(ScrapState::Pausado, None, 1) }).await?);
     assert_eq!(ground.read(id).await?.state, ScrapState::Pendente);
     Ok(())
@@ -323,19 +323,19 @@ async fn a_scrap_that_runs_is_paused_by_asking_and_any_other_at_once(ground: &Gr
     let ids = scraps(ground, 1, 3).await?;
     let worker = seen(store, "um").await?;
     let lease = worker.lease(store).await?.ok_or_else(|| anyhow::anyhow!("nothing to take"))?;
-    assert_eq!(store.pause(ids[0], "[]").await?, Asked::Passed);
+    assert_eq!(store.pause(ids[0], "[]").await?, ChangeOutcome::Forwarded);
     assert_eq!(store.standing(&lease).await?, Standing::AskedToPause);
     assert!(store.finish(&lease, &end(ScrapState::Pausado, None, 1)).await?);
-    assert_eq!(store.pause(ids[0], "[]").await?, Asked::Refused, "it is paused");
-    assert_eq!(store.pause(ids[1], "[]").await?, Asked::Done);
+    assert_eq!(store.pause(ids[0], "[]").await?, ChangeOutcome::Refused, "it is paused");
+    assert_eq!(store.pause(ids[1], "[]").await?, ChangeOutcome::Done);
     assert_eq!(ground.read(ids[1]).await?.state, ScrapState::Pausado);
     assert_eq!(ground.read(ids[1]).await?.reason.as_deref(), Some("[]"));
-    assert_eq!(store.pause(99, "[]").await?, Asked::Refused);
+    assert_eq!(store.pause(99, "[]").await?, ChangeOutcome::Refused);
     // The worker that runs it dies before it does as it was asked.
     let dead = host("morto");
     dead.beat(store, LONG).await?;
     assert!(dead.lease(store).await?.is_some());
-    assert_eq!(store.pause(ids[2], "[]").await?, Asked::Passed);
+    assert_eq!(store.pause(ids[2], "[]").await?, ChangeOutcome::Forwarded);
     dead.beat(store, Duration::ZERO).await?;
     assert!(worker.lease(store).await?.is_none());
     assert_eq!(ground.read(ids[2]).await?.state, ScrapState::Pausado);
@@ -349,19 +349,19 @@ async fn a_scrap_is_put_back_into_the_queue_unless_it_runs_or_is_done(ground: &G
     let taken = async || worker.lease(store).await?.ok_or_else(|| anyhow::anyhow!("nothing to take"));
     for state in [ScrapState::Pausado, ScrapState::Falhou, ScrapState::TokenRecusado, ScrapState::Interrompido] {
         let lease = taken().await?;
-        assert_eq!(store.requeue(ids[0]).await?, Asked::Refused, "it runs");
+        assert_eq!(store.requeue(ids[0]).await?, ChangeOutcome::Refused, "it runs");
         let later = RunEnd { again_in: Some(LONG), ..end(state, Some("[]"), 1) };
         assert!(store.finish(&lease, &later).await?);
-        assert_eq!(store.requeue(ids[0]).await?, Asked::Done);
+        assert_eq!(store.requeue(ids[0]).await?, ChangeOutcome::Done);
         let scrap = ground.read(ids[0]).await?;
         assert_eq!((scrap.state, scrap.reason, scrap.again_at), (ScrapState::Pendente, None, None));
     }
     let lease = taken().await?;
-    assert_eq!(store.pause(ids[0], "[]").await?, Asked::Passed);
-    assert_eq!(store.requeue(ids[0]).await?, Asked::Passed, "it need not be paused any more");
+    assert_eq!(store.pause(ids[0], "[]").await?, ChangeOutcome::Forwarded);
+    assert_eq!(store.requeue(ids[0]).await?, ChangeOutcome::Forwarded, "it need not be paused any more");
     assert_eq!(store.standing(&lease).await?, Standing::Held);
     assert!(store.finish(&lease, &end(ScrapState::Concluido, None, 1)).await?);
-    assert_eq!(store.requeue(ids[0]).await?, Asked::Refused);
+    assert_eq!(store.requeue(ids[0]).await?, ChangeOutcome::Refused);
     Ok(())
 }
 
@@ -412,7 +412,7 @@ async fn a_host_is_not_given_a_scrap_whose_earlier_run_it_has_not_ended(ground: 
     let mut worker = seen(store, "um").await?;
     assert_eq!(worker.take(store).await?, Some(id));
     assert!(store.cancel(id, "[]").await?);
-    assert_eq!(store.requeue(id).await?, Asked::Done);
+    assert_eq!(store.requeue(id).await?, ChangeOutcome::Done);
     assert_eq!(worker.take(store).await?, None, "it does not know yet that it has lost it");
     worker.running.clear();
     assert_eq!(worker.take(store).await?, Some(id));
@@ -425,7 +425,7 @@ async fn what_a_host_was_asked_to_pause_and_does_not_run_is_paused(ground: &Grou
     let mut worker = seen(store, "um").await?;
     worker.may_take_over = false;
     assert_eq!(worker.take(store).await?, Some(id));
-    assert_eq!(store.pause(id, "[]").await?, Asked::Passed);
+    assert_eq!(store.pause(id, "[]").await?, ChangeOutcome::Forwarded);
     assert_eq!(worker.take(store).await?, None);
     assert_eq!(ground.read(id).await?.state, ScrapState::Executando, "its run has yet to see it");
     worker.running.clear();
@@ -446,7 +446,7 @@ async fn a_pause_that_comes_while_a_run_ends_is_not_forgotten(ground: &Ground) -
     ] {
         let id = scraps(ground, 1, 1).await?[0];
         let lease = worker.lease(store).await?.ok_or_else(|| anyhow::anyhow!("nothing to take"))?;
-        assert_eq!(store.pause(id, "[]").await?, Asked::Passed);
+        assert_eq!(store.pause(id, "[]").await?, ChangeOutcome::Forwarded);
         let later = RunEnd { again_in: Some(Duration::from_millis(1)), ..end(ends, None, 1) };
         assert!(store.finish(&lease, &later).await?);
         let scrap = ground.read(id).await?;

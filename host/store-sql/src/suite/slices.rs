@@ -44,8 +44,8 @@ async fn a_scrap_that_is_divided_is_never_taken_but_its_slices_are_and_is_what_t
     assert_eq!(listed, [whole]);
     // No run may take it, in no way.
     assert_eq!(fault(store.claim(whole, &stamp("1"), HOST).await), Some(Fault::Missing));
-    assert_eq!(store.pause(whole, "[]").await?, Asked::Refused);
-    assert_eq!(store.requeue(whole).await?, Asked::Refused);
+    assert_eq!(store.pause(whole, "[]").await?, ChangeOutcome::Refused);
+    assert_eq!(store.requeue(whole).await?, ChangeOutcome::Refused);
     let of_one = ground.read(slices[1]).await?;
     assert_eq!((of_one.slice_of, of_one.period.context("a day")?.0.as_str()), (Some(whole), "2025-10-21"));
 

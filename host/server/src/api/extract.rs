@@ -22,7 +22,8 @@ pub(super) const LIMIT: i64 = 100;
 
 /// Some of the things that there are, and from where the next ones are.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Listed<T: ToSchema> {
+#[schema(as = Listed)]
+pub(super) struct ListPage<T: ToSchema> {
     /// These.
     pub(super) itens: Vec<T>,
     /// `cursor` of the next ones; none: these are the last.
@@ -90,9 +91,9 @@ fn unread(error: &JsonRejection) -> Failure {
 }
 
 /// Parameters of the query.
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) struct Params<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Arc<AppState>> for Asked<T> {
+impl<T: DeserializeOwned> FromRequestParts<Arc<AppState>> for Params<T> {
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Failed> {

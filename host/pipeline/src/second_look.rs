@@ -18,7 +18,7 @@ use super::job::Differences;
 
 /// The outcome of a second look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct SecondLook {
     /// Whether the first page has changed.
     pub(super) moved: bool,
     /// How it has changed.
@@ -32,7 +32,7 @@ pub(super) struct Look {
     pub(super) handed_out: bool,
 }
 
-impl Look {
+impl SecondLook {
     /// Compares the first page with what it was one sweep before. `empty`: there are no records on
     /// it.
     pub(super) fn at(before: &PageFacts, now: &PageFacts, empty: bool) -> Self {
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_source_that_has_other_records_pages_or_totals_has_moved_and_it_is_told_in_what() {
         let before = page(Some(9), 1, &["2"], false);
-        assert!(!Look::at(&before, &page(Some(9), 1, &["2"], false), false).moved);
+        assert!(!SecondLook::at(&before, &page(Some(9), 1, &["2"], false), false).moved);
         let none = Differences::default();
         let others = [
             (page(Some(8), 1, &["2"], false), Differences { total: true, ..none }),
@@ -139,35 +139,35 @@ mod tests {
             (page(None, 3, &["2", "3"], false), Differences { total: true, keys: true, cursors: true, ..none }),
         ];
         for (now, differs) in others {
-            let look = Look::at(&before, &now, false);
+            let look = SecondLook::at(&before, &now, false);
             assert_eq!((look.moved, look.differs), (true, differs));
         }
         // A source that was emptied has moved as well: it did not say that it would be.
-        assert!(Look::at(&page(None, 1, &[], false), &facts(None, 0, &[], false, false), true).moved);
+        assert!(SecondLook::at(&page(None, 1, &[], false), &facts(None, 0, &[], false, false), true).moved);
     }
 
     #[test]
     fn another_token_for_the_same_place_is_no_move_where_records_tell() {
         let before = page(Some(9), 1, &["a-token"], false);
-        assert!(!Look::at(&before, &page(Some(9), 1, &["another"], false), false).moved);
+        assert!(!SecondLook::at(&before, &page(Some(9), 1, &["another"], false), false).moved);
         // Without records the cursors are all that tells.
         let [before, now] = ["day-1", "day-2"].map(|day| facts(None, 0, &[day], false, false));
-        let look = Look::at(&before, &now, true);
+        let look = SecondLook::at(&before, &now, true);
         assert!(look.moved && look.differs.cursors);
     }
 
     #[test]
     fn a_source_that_was_acknowledged_and_has_nothing_left_stood_still() {
         let (before, left) = (page(Some(9), 1, &[], true), facts(Some(0), 0, &[], false, false));
-        let look = Look::at(&before, &left, true);
+        let look = SecondLook::at(&before, &left, true);
         assert_eq!((look.moved, look.before, look.after, look.handed_out), (false, None, None, false));
         // So it was for a scrap that began when cursors were always hashed.
         let of_before = PageFacts { branches: branches(&[], true, false), ..page(Some(9), 1, &[], true) };
-        assert!(!Look::at(&of_before, &left, true).moved);
+        assert!(!SecondLook::at(&of_before, &left, true).moved);
         // What it hands out by now is new, and read to its end.
-        let more = Look::at(&before, &page(Some(2), 2, &[], true), false);
+        let more = SecondLook::at(&before, &page(Some(2), 2, &[], true), false);
         assert!(more.moved && more.handed_out);
         // With pages beside the acknowledgments, nothing says that all of it was handed out.
-        assert!(Look::at(&page(None, 1, &["2"], true), &left, true).moved);
+        assert!(SecondLook::at(&page(None, 1, &["2"], true), &left, true).moved);
     }
 }
