@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atlas_model::{Counts, Notice, notice};
@@ -14,6 +14,7 @@ use atlas_service::zone::Zone;
 use atlas_service::{Announcement, Event, Exit, Observer};
 use chrono::Utc;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 
 use super::output::Output;
 use super::terminal;
@@ -113,11 +114,11 @@ impl<'a> Console<'a> {
     }
 
     pub(super) fn set_exit(&self, id: i64, exit: Exit) {
-        self.exits.lock().unwrap_or_else(PoisonError::into_inner).insert(id, exit);
+        self.exits.lock().insert(id, exit);
     }
 
     pub(super) fn exit_of(&self, id: i64) -> Exit {
-        let exits = self.exits.lock().unwrap_or_else(PoisonError::into_inner);
+        let exits = self.exits.lock();
         exits.get(&id).copied().unwrap_or(Exit::Done)
     }
 
@@ -202,7 +203,7 @@ impl ScrapConsole {
     }
 
     fn is_time_to_complain(&self) -> bool {
-        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.complained.lock();
         let due = last.is_none_or(|last| last.elapsed() >= COMPLAINT_PAUSE);
         if due {
             *last = Some(Instant::now());
@@ -219,7 +220,7 @@ impl ScrapConsole {
             records = counts.lidos,
             rate = format!("{rate:.1}")
         ));
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         seen.pages += 1;
         seen.records += counts.lidos;
         seen.frontier = frontier;

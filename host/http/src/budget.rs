@@ -17,12 +17,13 @@
 //! account together. One that declares a request an hour waits for itself alone.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use atlas_model::{Account, RequestsAsked, Reserved};
 use atlas_store::{Store, StoreError};
+use parking_lot::{Mutex, MutexGuard};
 use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
@@ -526,7 +527,7 @@ impl Budgets {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Dispatches pages, decides when the run ends, and takes the second look at the source.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atlas_model::{ClientUsage, CursorId, Kept, Limits, PageKey, Standing};
 use atlas_store::{Fault, Store, StoreError};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

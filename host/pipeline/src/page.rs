@@ -1,13 +1,14 @@
 //! One page's life: fetched, tried again if need be, checked and hashed, begun, queued, and
 //! checkpointed once all of its records are durable.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atlas_model::{Checkpoint, CursorId, LedgerReceipt, NextCursor, PageEnd, PageFacts, PageKey, PendingCursor};
 use atlas_store::{Store, StoreError};
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -115,12 +116,12 @@ impl From<StoreError> for PageStop {
 }
 
 impl Shared {
-    pub(super) fn frontier(&self) -> std::sync::MutexGuard<'_, Frontier> {
-        self.frontier.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn frontier(&self) -> MutexGuard<'_, Frontier> {
+        self.frontier.lock()
     }
 
-    pub(super) fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock()
     }
 
     /// A call of the store that may be repeated.
@@ -184,7 +185,7 @@ pub(super) async fn run(
     }
     facts.repeats = repeats(&shared, &task, checked.content).await?;
     if id == CursorId::ROOT {
-        *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.clone());
+        *shared.root_facts.lock() = Some(facts.clone());
     }
     let names_any = !next.is_empty() || !after_commit.is_empty();
     let (checkpointed, wait_for_checkpoint) = watch::channel(false);
@@ -412,7 +413,7 @@ async fn repeats(shared: &Arc<Shared>, task: &PageTask, content: Option<[u8; 32]
 async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Option<PageFacts>, StoreError> {
     if id == CursorId::ROOT {
         // Most pages of a wide source have the first page for a parent.
-        let known = shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = shared.root_facts.lock().clone();
         if known.is_some() {
             return Ok(known);
         }
@@ -420,7 +421,7 @@ async fn facts_of(shared: &Arc<Shared>, sweep: i32, id: CursorId) -> Result<Opti
     let page = shared.key(sweep, id);
     let facts = shared.patiently(|| shared.store.page_facts(&shared.job.lease, page)).await?;
     if id == CursorId::ROOT {
-        *shared.root_facts.lock().unwrap_or_else(PoisonError::into_inner) = facts.clone();
+        *shared.root_facts.lock() = facts.clone();
     }
     Ok(facts)
 }

@@ -8,13 +8,14 @@ use std::future::{Ready, ready};
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Extension;
 use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -93,7 +94,7 @@ impl Seats {
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
         let Some(by_address) = &self.by_address else { return Some(Seat { _permit: permit, share: None }) };
         let address = of_one_subscriber(peer);
-        let mut all = by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = by_address.lock();
         let taken = all.entry(address).or_default();
         if *taken >= self.from_one_max {
             return None;
@@ -112,7 +113,7 @@ struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let Some((by_address, address)) = &self.share else { return };
-        let mut all = by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = by_address.lock();
         if let Some(taken) = all.get_mut(address) {
             *taken -= 1;
             if *taken == 0 {

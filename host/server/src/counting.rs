@@ -6,13 +6,14 @@
 //! goes on, and its result is kept for [`GOOD_FOR`], for the request that asks again.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atlas_model::{NewestRow, OrigemTotal, ScrapSums, notice};
 use atlas_service::zone::Zone;
 use atlas_service::{Atlas, DayTotal, Failure, Kind};
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 /// How long a request waits for its count.
@@ -92,7 +93,7 @@ impl Counting {
         cliente_id: i32,
         zone: Zone,
     ) -> Option<watch::Receiver<Option<(Instant, Answer)>>> {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock();
         asked.retain(|_, question| question.stands());
         if let Some(question) = asked.get(&(cliente_id, zone.name())) {
             return Some(question.answer.clone());

@@ -2,11 +2,10 @@
 //! Prometheus' own. No label takes values from outside: routes are those of connectors that serve,
 //! outcomes and states are ours.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
 use atlas_service::{Event, RunReport, Usage};
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
@@ -181,7 +180,7 @@ impl Metrics {
 
     /// All of it, with how many scraps are in each state, and what each route's connectors used.
     pub(super) fn encode(&self, format: Format, scraps: &[(String, i64)], routes: &[(String, Usage)]) -> String {
-        let _alone = self.encoding.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.encoding.lock();
         self.queue.clear();
         for (state, count) in scraps {
             self.queue.get_or_create(&State { state: state.clone() }).set(*count);

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Failures without a wait.
@@ -47,7 +47,7 @@ impl Throttle {
     /// Counts a sign-in as failed before it is tried, so that parallel ones gain nothing over one
     /// after the other. Fails with the time to wait.
     pub(super) fn begin(&self, address: IpAddr) -> Result<(), Duration> {
-        let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.failures.lock();
         all.retain(|_, failures| failures.last.elapsed() < REMEMBERED);
         let address = of_one_subscriber(address);
         let full = all.len() >= ADDRESSES_MAX && !all.contains_key(&address);
@@ -63,7 +63,7 @@ impl Throttle {
 
     /// Forgets an address's failures after a successful sign-in.
     pub(super) fn forget(&self, address: IpAddr) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&of_one_subscriber(address));
+        self.failures.lock().remove(&of_one_subscriber(address));
     }
 }
 

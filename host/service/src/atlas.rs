@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use atlas_http::{BodyBudget, Budgets, ClientError, HttpClient, TokenSessions};
 use atlas_model::{InitReport, Limits, notice};
 use atlas_store::Store;
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::connectors::Connectors;
@@ -125,7 +126,7 @@ impl Atlas {
                 })
             })
             .await?;
-        let mut shares = self.body_shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shares = self.body_shares.lock();
         let share = shares.entry(cliente_id).or_insert_with(|| client.budget().share()).clone();
         Ok(client.within(limits.into(), share))
     }

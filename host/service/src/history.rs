@@ -8,13 +8,14 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use atlas_model::{HistoryPlace, LINES_KEPT, LogLine, Notice, POINTS_KEPT, PacePoint, notice};
 use atlas_pipeline::{Event, Observer};
 use atlas_store::{Store, StoreError};
 use chrono::{DateTime, Utc};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::atlas::Atlas;
 use super::failure::Failure;
@@ -213,7 +214,7 @@ impl Recorder {
     }
 
     fn fresh(&self) -> MutexGuard<'_, Fresh> {
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fresh.lock()
     }
 
     /// Takes points and writes down what is new, until this is dropped.
@@ -322,13 +323,13 @@ pub(super) struct Recorders(Mutex<Vec<Weak<Recorder>>>);
 
 impl Recorders {
     pub(super) fn add(&self, recorder: &Arc<Recorder>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.retain(|recorder| recorder.strong_count() > 0);
         all.push(Arc::downgrade(recorder));
     }
 
     fn of(&self, scrap_id: i64) -> Option<Arc<Recorder>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.iter().filter_map(Weak::upgrade).find(|recorder| recorder.scrap_id == scrap_id)
     }
 }

@@ -1,11 +1,12 @@
 //! This process's heartbeat in the list of hosts, by which other hosts see that it is alive and
 //! that its scraps are not to be taken over.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atlas_model::Host;
 use atlas_store::{Store, StoreError};
+use parking_lot::Mutex;
 use rand::RngExt;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -53,14 +54,14 @@ impl Presence {
 
     /// Whether the database took the last beat: a write of this process, some seconds ago at most.
     fn writes(&self) -> bool {
-        !self.steady.lock().unwrap_or_else(PoisonError::into_inner).failing
+        !self.steady.lock().failing
     }
 
     /// Whether this process may judge other hosts as dead: its own heartbeat has been written
     /// without a gap for a whole lease. After an outage of the database all hosts look dead, and
     /// after a pause of this process the others may have taken it for dead.
     pub(super) fn knows_who_lives(&self) -> bool {
-        let steady = *self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        let steady = *self.steady.lock();
         steady.last.elapsed() < self.host.lease && steady.since.elapsed() >= self.host.lease
     }
 }
@@ -73,7 +74,7 @@ async fn beat(store: Arc<dyn Store>, host: Host, steady: Arc<Mutex<Steady>>) {
         // On a connection that has fallen silent it would wait for ever, and the next beat gets
         // another one.
         let beaten = tokio::time::timeout(host.lease / 2, store.beat(&host)).await;
-        let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut steady = steady.lock();
         steady.failing = !matches!(beaten, Ok(Ok(())));
         match beaten {
             Ok(Ok(())) => {}

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use atlas_model::{Lease, Offer, TAKE_OVERS_MAX, notice};
 use atlas_store::{Fault, Store, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::atlas::Atlas;
@@ -76,7 +75,7 @@ impl Atlas {
             () = stop.cancelled() => return Ok(()),
         }
         let slots = Mutex::new(Slots::default());
-        let slots = || slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = || slots.lock();
         let run = async |taken: Taken| {
             let id = taken.lease.scrap_id;
             run(taken).await;

@@ -10,17 +10,19 @@ mod client;
 mod connector;
 mod db;
 mod rejects;
+mod run;
 mod schedule;
 mod scrap;
 mod serve;
 
 pub(super) use self::cli::{
-    Cli, Command, Common, CompletionsArgs, ConnectorChildArgs, Format, LogFormat, RunArgs, VerifyArgs, WorkerArgs,
+    Cli, Command, Common, CompletionsArgs, ConnectorChildArgs, Format, LogFormat, VerifyArgs, WorkerArgs,
 };
 pub(super) use self::client::{ClientArgs, ClientCommand, CredentialCommand, CredentialSet, SettingsCommand};
 pub(super) use self::connector::{ConnectorArgs, ConnectorCommand};
 pub(super) use self::db::{DbArgs, DbCommand, Dialect};
 pub(super) use self::rejects::{RejectsArgs, RejectsCommand};
+pub(super) use self::run::RunArgs;
 pub(super) use self::schedule::{ScheduleArgs, ScheduleCommand};
 pub(super) use self::scrap::{ScrapArgs, ScrapCommand};
 pub(super) use self::serve::{AccessArgs, AccessCommand, ServeArgs, TokenCommand};

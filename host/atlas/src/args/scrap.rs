@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::RunArgs;
+use super::run::RunArgs;
 
 #[derive(Args)]
 pub(crate) struct ScrapArgs {

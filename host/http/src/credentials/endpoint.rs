@@ -2,10 +2,11 @@
 //! operator alone; a connector only declares in which form its API expects the credential.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use atlas_model::{Access, DefaultFor, Parts, Secret};
 use atlas_store::Store;
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::super::budget::Budget;
@@ -177,7 +178,7 @@ impl Endpoint {
     /// next request.
     pub fn repeats_after_refusal(&self, cursor: Option<&str>, generation: u64) -> bool {
         let Credential::OAuth(session) = &self.credential else { return false };
-        let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut repeated = self.repeated.lock();
         let first = repeated.insert(cursor.map(str::to_owned));
         if first {
             session.refuse(generation);
@@ -188,7 +189,7 @@ impl Endpoint {
     /// Notes that a page was answered, so that a later refusal of its token allows another repeat.
     pub fn answered(&self, cursor: Option<&str>) {
         if let Credential::OAuth(_) = &self.credential {
-            self.repeated.lock().unwrap_or_else(PoisonError::into_inner).remove(&cursor.map(str::to_owned));
+            self.repeated.lock().remove(&cursor.map(str::to_owned));
         }
     }
 

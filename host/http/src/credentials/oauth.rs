@@ -10,13 +10,14 @@
 //! with a process that ends between the source's answer and that COMMIT, which no client can mend.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use atlas_model::{AccessToken, Parts, Secret};
 use atlas_store::{CredentialLock, Fault, Store, StoreError};
 use chrono::Utc;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::OwnedMutexGuard;
 use tracing::Instrument;
 
@@ -303,7 +304,7 @@ impl OAuthSession {
 
     /// The redactor of the session's secrets.
     pub(super) fn redactor(&self) -> Arc<Redactor> {
-        Arc::clone(&self.redactor.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.redactor.read())
     }
 
     /// Looks for these tokens in answers as well.
@@ -328,7 +329,7 @@ impl OAuthSession {
         let current = lock(&self.current).access.clone();
         let in_use = current.as_ref().map(|access| &access.token);
         let redactor = Redactor::new(known.parts.hidden().chain(&known.tokens).chain(in_use));
-        *self.redactor.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(redactor);
+        *self.redactor.write() = Arc::new(redactor);
     }
 }
 
@@ -489,7 +490,7 @@ fn now() -> i64 {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //! every event after the last one it received, or learns that some are no longer kept.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::Happening;
@@ -65,7 +66,7 @@ impl Journal {
     /// Adds an event and wakes the listeners. Returns at once however slowly they read, since each
     /// fetches its events from here.
     pub(crate) fn tell(&self, happening: Happening) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         kept.push_back(Arc::new(happening));
         if kept.len() > EVENTS_KEPT {
             kept.pop_front();
@@ -76,7 +77,7 @@ impl Journal {
 
     /// At most `limit` events after a place.
     pub(crate) fn since(&self, seen: EventId, limit: usize) -> Missed {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock();
         let last = *self.last.borrow();
         let here = EventId { process: self.process, number: last };
         let first = last - kept.len() as u64;

@@ -2,7 +2,9 @@
 //! access must not hold them all.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// Listeners of one access (a browser's session, a program's token): many more than a person's
 /// tabs.
@@ -17,7 +19,7 @@ pub(crate) struct Listeners(Arc<Mutex<HashMap<i64, usize>>>);
 impl Listeners {
     /// A place for one more listener of an access, if there is one.
     pub(crate) fn admit(&self, access: i64) -> Option<ListenerSlot> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let of_one = all.get(&access).copied().unwrap_or_default();
         if of_one >= OF_ONE_MAX || all.values().sum::<usize>() >= ALL_MAX {
             return None;
@@ -35,7 +37,7 @@ pub(crate) struct ListenerSlot {
 
 impl Drop for ListenerSlot {
     fn drop(&mut self) {
-        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.0.lock();
         if let Some(of_one) = all.get_mut(&self.access) {
             *of_one -= 1;
             if *of_one == 0 {
@@ -66,6 +68,6 @@ mod tests {
         let places: Vec<ListenerSlot> = (0..).map_while(|access| listeners.admit(access)).collect();
         assert_eq!(places.len(), ALL_MAX);
         drop(places);
-        assert!(listeners.0.lock().unwrap().is_empty());
+        assert!(listeners.0.lock().is_empty());
     }
 }

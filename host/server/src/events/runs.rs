@@ -1,13 +1,14 @@
 //! The progress of this process's runs that is not in the database: time per page, waits, attempts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atlas_model::Notice;
 use atlas_service::zone::Zone;
 use atlas_service::{Complaints, Event, Observer, Saying};
 use chrono::{DateTime, SecondsFormat, Utc};
+use parking_lot::Mutex;
 
 use super::{Happening, Journal};
 use crate::metrics::Metrics;
@@ -65,7 +66,7 @@ impl Runs {
 
     /// Takes a run's progress since the last call; the default where the scrap does not run here.
     pub(super) fn lately(&self, scrap_id: i64) -> Lately {
-        let mut runs = self.by_scrap.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.by_scrap.lock();
         let Some(run) = runs.get_mut(&scrap_id) else { return Lately::default() };
         let (pages, took) = (std::mem::take(&mut run.pages), std::mem::take(&mut run.pages_took));
         let page_ms = (pages > 0).then(|| took.as_secs_f64() * 1_000.0 / f64::from(pages));
@@ -78,7 +79,7 @@ impl Runs {
     }
 
     fn change<T>(&self, scrap_id: i64, change: impl FnOnce(&mut Run) -> T) -> T {
-        let mut runs = self.by_scrap.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.by_scrap.lock();
         if !runs.contains_key(&scrap_id) && runs.len() >= RUNS_KEPT {
             let oldest = runs.iter().min_by_key(|(_, run)| run.heard).map(|(id, _)| *id);
             oldest.and_then(|id| runs.remove(&id));

@@ -5,8 +5,7 @@
 //! are, and the one used last is used next, so that few backends do most of the work and have their
 //! plans and caches warm.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -57,8 +56,8 @@ impl Sessions {
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<PgConnection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<PgConnection>> {
+        self.idle.lock()
     }
 }
 

@@ -9,9 +9,10 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use atlas_store::{Fault, StoreError};
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 use tokio::sync::Mutex as AsyncMutex;
@@ -161,7 +162,7 @@ impl DatabasePlace {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 
@@ -192,7 +193,7 @@ static OPENED: Mutex<Vec<(FileId, File)>> = Mutex::new(Vec::new());
 
 /// The beginning of the file, and its length in bytes.
 fn read(path: &Path, which: FileId) -> std::io::Result<(Vec<u8>, u64)> {
-    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut opened = OPENED.lock();
     if !opened.iter().any(|(known, _)| *known == which) {
         opened.push((which, File::open(path)?));
     }

@@ -1,12 +1,13 @@
 //! A source that is as small as can be, and has pages of every kind.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use atlas_json::Pointer;
 use atlas_pipeline::{FetchFailure, FetchedPage, Fetcher, Held, PageSource};
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 /// Its pages; `-` is the first, and names `first` and `box`. `first`, `second` and `third` are a
 /// chain that runs ahead; `second` is empty, `third` leads to one that is known, and `acknowledge`
@@ -43,14 +44,14 @@ impl Script {
 
     /// What it noted.
     pub(super) fn noted(&self) -> Option<u64> {
-        *self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.noted.lock()
     }
 
     fn forget(&self) {
-        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forgotten = self.forgotten.lock();
         if !*forgotten && let Some(file) = &self.noting {
             let length = std::fs::metadata(file).map(|file| file.len()).ok();
-            *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = length;
+            *self.noted.lock() = length;
         }
         *forgotten = true;
     }
@@ -62,7 +63,7 @@ impl PageSource for Script {
         if cursor == Some("acknowledge") {
             self.forget();
         }
-        let full = !*self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = !*self.forgotten.lock();
         let (records, next, after_commit): (&[&'static str], &[&str], &[&str]) = match cursor {
             None => (&ROWS[0..2], &["first", "box"], &[]),
             Some("first") => (&[ROWS[2], REJECTED], &["second"], &[]),

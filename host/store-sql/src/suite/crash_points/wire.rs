@@ -3,10 +3,11 @@
 //! apart.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -94,7 +95,7 @@ impl Wire {
 
 impl Way {
     fn sent(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sent.lock()
     }
 
     /// A connection, until either end of it, or its point, closes it.
@@ -153,7 +154,7 @@ impl Way {
                         self.dead.cancel();
                         bail!("dead");
                     }
-                    answers.lock().unwrap_or_else(PoisonError::into_inner).push_back(harm);
+                    answers.lock().push_back(harm);
                 }
                 // Passwords, Flush and Terminate are not waited with.
                 b'p' | b'H' | b'X' => {}
@@ -173,7 +174,7 @@ impl Way {
             let (letter, message) = read(&mut server).await?;
             // ReadyForQuery: the end of an answer.
             let harm = {
-                let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut answers = answers.lock();
                 let harm = answers.front().copied().flatten();
                 if letter == b'Z' {
                     answers.pop_front();
