@@ -18,8 +18,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::{Cookie, SameSite};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
-use super::cookies::cookie;
+use super::cookies::{cookie, set_cookie};
 use super::preferences::language;
 use super::problem::{Failed, not_allowed, not_signed_in};
 use super::query;
@@ -43,6 +44,18 @@ pub(super) struct Session {
     pub(super) principal: Principal,
     /// The token that its forms carry.
     pub(super) form_token: String,
+}
+
+impl Session {
+    /// Whether this is the token that its forms carry.
+    pub(super) fn has_form_token(&self, given: &str) -> bool {
+        is_token(given, &self.form_token)
+    }
+
+    /// Whether this is the [`mark`] over these form values.
+    pub(super) fn has_marked(&self, given: &str, kept: &str) -> bool {
+        is_token(given, &mark(&self.form_token, kept))
+    }
 }
 
 /// A request's slot for the renewed session cookie: authentication fills it, and `guard` puts it on
@@ -72,6 +85,12 @@ pub(super) async fn session(
         let _ = kept.0.set(begin(state, &secret));
     }
     Ok(principal.map(|principal| Session { principal, form_token: form_token(&secret) }))
+}
+
+/// Whether a token that came with a request is the one that was expected, in a time that does not
+/// tell how much of it is right.
+fn is_token(given: &str, expected: &str) -> bool {
+    given.as_bytes().ct_eq(expected.as_bytes()).into()
 }
 
 /// MAC over the form values that survive a new sign-in, so that a crafted link cannot pre-fill our
@@ -108,8 +127,7 @@ fn set(state: &AppState, value: String, gone: bool) -> HeaderValue {
     if gone {
         cookie.make_removal();
     }
-    // Cookies made here are always valid header values.
-    HeaderValue::from_str(&cookie.to_string()).unwrap_or(HeaderValue::from_static(""))
+    set_cookie(&cookie)
 }
 
 /// An authenticated caller of the API.
@@ -191,7 +209,7 @@ async fn who(state: &AppState, parts: &Parts) -> Result<Principal, Failure> {
     let session = session(state, headers, &parts.extensions).await?.ok_or_else(not_signed_in)?;
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let sent = headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
-    if !reads && sent != Some(session.form_token.as_str()) {
+    if !reads && !sent.is_some_and(|sent| session.has_form_token(sent)) {
         return Err(Failure::new("op-access", notice!("web-form-expired"), Kind::NotAllowed));
     }
     Ok(session.principal)

@@ -8,9 +8,10 @@ use atlas_service::{Failure, Kind};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use cookie::{Cookie, SameSite};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -20,12 +21,13 @@ use super::reader::Reader;
 use super::refusal::Answer;
 use super::remedy::lone_alert;
 use super::visit::{From, Posted, UNDONE};
+use crate::cookies::set_cookie;
 use crate::problem::status;
 use crate::session;
 use crate::state::AppState;
 
-/// How long a browser keeps the chosen language and colours, in seconds.
-const CHOICE_S: u32 = 365 * 24 * 60 * 60;
+/// How long a browser keeps the chosen language and colours.
+const CHOICE: cookie::time::Duration = cookie::time::Duration::days(365);
 
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
@@ -198,10 +200,8 @@ async fn prefer(body: String) -> Response {
     let fields = Fields::parse(&body);
     let mut response = Redirect::to(&ours(fields.get("volta"))).into_response();
     let mut keep = |name: &str, value: &str| {
-        let cookie = format!("{name}={value}; Path=/; Max-Age={CHOICE_S}; SameSite=Lax; HttpOnly");
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-        }
+        let cookie = Cookie::build((name, value)).path("/").max_age(CHOICE).same_site(SameSite::Lax).http_only(true);
+        response.headers_mut().append(header::SET_COOKIE, set_cookie(&cookie.build()));
     };
     if let Some(lang) = fields.get("lang").and_then(Lang::parse) {
         keep("atlas_lang", lang.name());

@@ -23,11 +23,11 @@ use super::{format, queries};
 use crate::preferences::{language, theme, zone};
 use crate::problem::not_allowed;
 use crate::query;
-use crate::session::{Session, mark, session};
+use crate::session::{Session, session};
 use crate::state::AppState;
 
 /// The query name that marks a form as not carried out: it was sent without a session, and comes
-/// back after the sign-in. Its value is the [`mark`] over the form's values.
+/// back after the sign-in. Its value is the [`mark`](crate::session::mark) over the form's values.
 pub(super) const UNDONE: &str = "nao_feito";
 /// The header in which a proxy names its client's address.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -67,11 +67,11 @@ impl Visit {
         self.texts().text(notice)
     }
 
-    /// Whether this page shows a form again that was sent without a session. The [`mark`] in the
+    /// Whether this page shows a form again that was sent without a session. The mark in the
     /// query proves that the values are those that were typed.
     pub(super) fn is_undone(&self) -> bool {
         let kept = self.place.split_once('?').and_then(|(_, query)| query.split_once('&')).map_or("", |(_, kept)| kept);
-        self.query.get(UNDONE).is_some_and(|said| said == mark(&self.session.form_token, kept))
+        self.query.get(UNDONE).is_some_and(|given| self.session.has_marked(given, kept))
     }
 
     /// A time as either database writes it, on this reader's clocks.
@@ -101,7 +101,7 @@ impl Visit {
     }
 
     /// The values that a form starts with. A base URL and settings are not taken from the query,
-    /// unless its [`mark`] is ours: a crafted link could send a client's token to another server.
+    /// unless its mark is ours: a crafted link could send a client's token to another server.
     pub(super) fn prefill(&self) -> Fields {
         if self.is_undone() {
             self.query.clone()
@@ -199,7 +199,7 @@ impl FromRequest<Arc<AppState>> for Posted {
         let from = parts.headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<url::Url>().ok());
         let from = from.map_or_else(|| "/".to_owned(), |from| from.path().to_owned());
         let Some(visit) = visit(&parts, state).await? else { return Err(Refusal::SignInAgain { from, fields }) };
-        if fields.get(FORM_TOKEN) != Some(visit.session.form_token.as_str()) {
+        if !fields.get(FORM_TOKEN).is_some_and(|given| visit.session.has_form_token(given)) {
             return Err(Refusal::Expired { from, fields });
         }
         Ok(Self { visit, fields })
