@@ -53,6 +53,5 @@ mod throttle;
 mod tls;
 mod view;
 
-pub use self::request::ContinueTrace;
 pub use self::serve::Listening;
-pub use self::settings::ServeSettings;
+pub use self::settings::{ContinueTrace, ServeSettings};

@@ -10,7 +10,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt;
-use tracing::{Instrument, Span, field};
+use tracing::{Instrument, field};
 
 use super::state::AppState;
 
@@ -20,9 +20,6 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const ID_MAX: usize = 64;
 /// Random bytes of an id that is made here: enough that no two are the same.
 const ID_BYTES: usize = 12;
-
-/// Makes the span of a request a part of the trace that its headers name, if they do.
-pub type ContinueTrace = fn(&Span, &HeaderMap);
 
 tokio::task_local! {
     /// The id of the request that this task answers.

@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::request::ContinueTrace;
+use axum::http::HeaderMap;
+use tracing::Span;
+
+/// Makes the span of a request a part of the trace that its headers name, if they do.
+pub type ContinueTrace = fn(&Span, &HeaderMap);
 
 /// The settings of `atlas serve`.
 #[derive(Debug, Clone)]

@@ -14,8 +14,7 @@ use super::counting::Counting;
 use super::events::{Journal, Listeners, Runs, Watch};
 use super::metrics::Metrics;
 use super::query::QueryNames;
-use super::request::ContinueTrace;
-use super::settings::ServeSettings;
+use super::settings::{ContinueTrace, ServeSettings};
 use super::texts::Texts;
 use super::throttle::Throttle;
 

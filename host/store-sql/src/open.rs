@@ -16,7 +16,8 @@ pub async fn open(url: &StoreUrl, key: Option<StoreKey>) -> Result<Arc<dyn Store
     open_with(url, key, CONNECTIONS).await
 }
 
-/// The same with at most so many connections to a server, within [`CONNECTIONS_WITHIN`](crate::CONNECTIONS_WITHIN).
+/// The same with at most so many connections to a server, within
+/// [`CONNECTIONS_WITHIN`](crate::CONNECTIONS_WITHIN).
 pub async fn open_with(
     url: &StoreUrl,
     key: Option<StoreKey>,

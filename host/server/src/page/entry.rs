@@ -20,7 +20,7 @@ use super::layout::{PageData, document, done, field, preferences};
 use super::reader::Reader;
 use super::refusal::Answer;
 use super::remedy::lone_alert;
-use super::visit::{From, Posted, UNDONE};
+use super::visit::{CallerAddress, Posted, UNDONE};
 use crate::cookies::set_cookie;
 use crate::problem::status;
 use crate::session;
@@ -130,7 +130,7 @@ fn page(reader: &Reader<'_>, shown: &Shown) -> Markup {
 
 async fn sign_in(
     State(state): State<Arc<AppState>>,
-    From(address): From,
+    CallerAddress(address): CallerAddress,
     headers: HeaderMap,
     body: String,
 ) -> Response {

@@ -216,9 +216,9 @@ fn unreadable(error: &StringRejection) -> Failure {
 }
 
 /// The caller's address; behind a proxy, the one that the proxy names.
-pub(super) struct From(pub(super) IpAddr);
+pub(super) struct CallerAddress(pub(super) IpAddr);
 
-impl FromRequestParts<Arc<AppState>> for From {
+impl FromRequestParts<Arc<AppState>> for CallerAddress {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Response> {
