@@ -37,7 +37,7 @@ async fn every_answer_has_an_id_and_it_is_the_callers_if_that_is_plain() -> anyh
             assert_eq!(header(&known, ID), "meu-Pedido_1.2", "{path}");
         }
         assert_eq!(ids.len(), paths.len(), "{ids:?}");
-        for other in ["", "a b", "a\"b", "../a", "%0a", "é", &"x".repeat(65)] {
+        for other in ["", "a b", "a\"b", "../a", "%0a", &"x".repeat(65)] {
             let answer = stranger.ask(Method::GET, "/healthz").header(ID, other).send().await?;
             assert_ne!(id_of(&answer)?, other);
         }
