@@ -146,7 +146,9 @@ async fn a_collector_that_is_gone_stalls_or_refuses_costs_a_line_and_nothing_els
     let stalls = Collector::start(Manner::Stalls).await?;
     let refuses = Collector::start(Manner::Answers(503)).await?;
     let gone = format!("http://127.0.0.1:{}", closed_port()?);
-    for (url, reason) in [(gone.as_str(), "127.0.0.1"), (&stalls.url, "3 s"), (&refuses.url, "HTTP 503"), ("http://[", "")] {
+    for (url, reason) in
+        [(gone.as_str(), "127.0.0.1"), (&stalls.url, "3 s"), (&refuses.url, "HTTP 503"), ("http://[", "")]
+    {
         for (lang, complaint) in LANGUAGES.into_iter().zip(COMPLAINTS) {
             let mut atlas = Atlas::on_sqlite()?;
             atlas.register(CLIENT, &api).await?;
