@@ -8,8 +8,8 @@ use super::error::ConfigError;
 /// The environment, and `.env` behind it. Nothing is written into the process's own environment.
 pub struct Environment {
     dotenv: HashMap<String, String>,
-    /// Why `.env` or a variable could not be read. [`Config::load`] fails with it, since a setting
-    /// that is unreadable must not pass for one that is not set.
+    /// Why `.env` or a variable could not be read. [`Config::load`](super::Config::load) fails
+    /// with it, since a setting that is unreadable must not pass for one that is not set.
     pub(super) error: Option<ConfigError>,
 }
 
