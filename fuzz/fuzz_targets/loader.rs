@@ -1,4 +1,4 @@
 //! Files in the folder of connectors.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_connectors::fuzzing::loader(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| atlas_sandbox::fuzzing::loader(input));

@@ -1,4 +1,4 @@
-//! The hidden command that works on one connector's file: what `atlas-connectors` starts this
+//! The hidden command that works on one connector's file: what `atlas-sandbox` starts this
 //! program for.
 
 use std::process::ExitCode;

@@ -5,10 +5,10 @@ use atlas_http::{
 };
 use atlas_json::Pointer;
 use atlas_model::notice::acts_on_a_terminal;
+use atlas_sandbox::{RawAuth, RawDescriptor, RawPlaceholder, RawPosition, RawRate, RawRequest, TEXT_MAX};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::said::{Said, SaidAuth, SaidPlaceholder, SaidPosition, SaidRate, SaidRequest};
 use super::schema::{self, SettingsSchema};
 use super::secret_settings::SecretSettings;
 
@@ -19,11 +19,6 @@ const LAG_MAX_S: u64 = 366 * 24 * 60 * 60;
 const POINTERS_MAX: usize = 64;
 const REQUESTS_MAX: usize = 64;
 const POINTER_MAX: usize = 1024;
-/// All texts of a description together: twice what its longest, the schema, may have.
-pub(super) const TEXT_MAX: usize = 128 * 1024;
-
-/// Bytes that an element of a list takes beside its text, in memory or as JSON.
-const PLACE_BYTES: usize = 32;
 
 /// A checked description of a connector.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,46 +128,46 @@ pub enum DescriptorError {
 
 impl Descriptor {
     /// Checks what `describe` returned, and compiles its schema: not on an async thread.
-    pub(super) fn check(said: Said) -> Result<Self, DescriptorError> {
-        let text = text_bytes(&said);
+    pub(super) fn check(raw: RawDescriptor) -> Result<Self, DescriptorError> {
+        let text = raw.text_bytes();
         if text > TEXT_MAX {
             return Err(DescriptorError::TooLong(text));
         }
-        let key = pointers("key", &said.key)?;
-        let unhashed = pointers("unhashed", &said.unhashed)?;
+        let key = pointers("key", &raw.key)?;
+        let unhashed = pointers("unhashed", &raw.unhashed)?;
         if let Some(bad) = unhashed.iter().find(|u| u.is_root() || key.iter().any(|k| u.is_prefix_of(k))) {
             return Err(DescriptorError::HashesTooLittle(bad.as_str().to_owned()));
         }
-        pointers("changed-at", said.changed_at.as_slice())?;
+        pointers("changed-at", raw.changed_at.as_slice())?;
         let printable = |c: char| !acts_on_a_terminal(c);
-        if said.version.is_empty() || said.version.len() > NAME_MAX || !said.version.chars().all(printable) {
-            return Err(DescriptorError::BadVersion(said.version.chars().take(NAME_MAX).collect()));
+        if raw.version.is_empty() || raw.version.len() > NAME_MAX || !raw.version.chars().all(printable) {
+            return Err(DescriptorError::BadVersion(raw.version.chars().take(NAME_MAX).collect()));
         }
-        if !(1..=PAGE_SIZE_MAX).contains(&said.page_size) {
-            return Err(DescriptorError::BadPageSize(said.page_size));
+        if !(1..=PAGE_SIZE_MAX).contains(&raw.page_size) {
+            return Err(DescriptorError::BadPageSize(raw.page_size));
         }
-        if said.rate.as_ref().is_some_and(|rate| !is_sound(rate)) {
+        if raw.rate.as_ref().is_some_and(|rate| !is_sound(rate)) {
             return Err(DescriptorError::BadRate);
         }
-        let rate = said.rate.as_ref().map(rate).unwrap_or_default();
+        let rate = raw.rate.as_ref().map(rate).unwrap_or_default();
         if let Some((name, value, most)) = rate.out_of_range() {
             return Err(DescriptorError::RateTooHigh { name: name.replace('_', "-"), value, most });
         }
-        if said.lag_seconds > LAG_MAX_S {
-            return Err(DescriptorError::BadLag(said.lag_seconds));
+        if raw.lag_seconds > LAG_MAX_S {
+            return Err(DescriptorError::BadLag(raw.lag_seconds));
         }
-        let settings_schema = schema::check(&said.settings_schema).map_err(DescriptorError::BadSchema)?;
+        let settings_schema = schema::check(&raw.settings_schema).map_err(DescriptorError::BadSchema)?;
         Ok(Self {
-            route: name("route", said.route)?,
-            api: name("api", said.api)?,
-            version: said.version,
-            cursor_format: said.cursor_format,
-            takes_period: said.takes_period,
-            page_size: said.page_size,
-            lag_seconds: said.lag_seconds,
-            auth: auth(said.auth)?,
+            route: name("route", raw.route)?,
+            api: name("api", raw.api)?,
+            version: raw.version,
+            cursor_format: raw.cursor_format,
+            takes_period: raw.takes_period,
+            page_size: raw.page_size,
+            lag_seconds: raw.lag_seconds,
+            auth: auth(raw.auth)?,
             rate,
-            requests: requests(&said.requests)?,
+            requests: requests(&raw.requests)?,
             key,
             unhashed,
             settings_schema,
@@ -232,75 +227,56 @@ fn pointer(field: &'static str, text: &str) -> Result<Pointer, DescriptorError> 
     Pointer::parse(text).map_err(|_| DescriptorError::BadPointer { field, pointer: shown() })
 }
 
-fn requests(said: &[SaidRequest]) -> Result<Vec<RequestPattern>, DescriptorError> {
-    if said.len() > REQUESTS_MAX {
+fn requests(raw: &[RawRequest]) -> Result<Vec<RequestPattern>, DescriptorError> {
+    if raw.len() > REQUESTS_MAX {
         return Err(DescriptorError::TooManyRequests);
     }
-    let pattern = |said: &SaidRequest| Ok(RequestPattern::new(said.method, &said.path)?);
-    said.iter().map(pattern).collect()
+    let pattern = |raw: &RawRequest| Ok(RequestPattern::new(raw.method, &raw.path)?);
+    raw.iter().map(pattern).collect()
 }
 
-/// The bytes of all texts and lists of a description: an upper bound on the memory that it takes.
-pub(super) fn text_bytes(said: &Said) -> usize {
-    let auth = match &said.auth {
-        SaidAuth::Header(name) | SaidAuth::Query(name) => name.len(),
-        SaidAuth::Placeholders(all) => all.iter().map(placeholder_bytes).sum(),
-        _ => 0,
-    };
-    let one = [&said.route, &said.api, &said.version, &said.settings_schema].map(String::len);
-    let many = said.key.iter().chain(&said.unhashed).chain(&said.changed_at).map(|text| text.len() + PLACE_BYTES);
-    let paths = said.requests.iter().map(|request| request.path.len() + PLACE_BYTES);
-    auth + one.iter().sum::<usize>() + many.sum::<usize>() + paths.sum::<usize>()
+fn rate(raw: &RawRate) -> RateBudget {
+    let RawRate { burst, per_day, concurrency, .. } = *raw;
+    RateBudget { per_second: raw.per_second(), burst, per_day, concurrency, day_offset: 0 }
 }
 
-fn placeholder_bytes(placeholder: &SaidPlaceholder) -> usize {
-    let position = match &placeholder.position {
-        SaidPosition::Header(name) | SaidPosition::Body(name) => name.len(),
-    };
-    placeholder.name.len() + position + PLACE_BYTES
-}
-
-fn rate(said: &SaidRate) -> RateBudget {
-    let SaidRate { burst, per_day, concurrency, .. } = *said;
-    RateBudget { per_second: said.per_second(), burst, per_day, concurrency, day_offset: 0 }
-}
-
-fn is_sound(rate: &SaidRate) -> bool {
+fn is_sound(rate: &RawRate) -> bool {
     let positive = rate.per_second().is_none_or(|rate| rate.is_finite() && rate >= RATE_MIN);
     positive && rate.burst != Some(0) && rate.per_day != Some(0) && rate.concurrency != Some(0)
 }
 
-fn auth(scheme: SaidAuth) -> Result<AuthScheme, DescriptorError> {
+fn auth(scheme: RawAuth) -> Result<AuthScheme, DescriptorError> {
     let scheme = match scheme {
-        SaidAuth::None => AuthScheme::None,
-        SaidAuth::Bearer => AuthScheme::Bearer,
-        SaidAuth::Header(name) => AuthScheme::Header(name),
-        SaidAuth::Query(name) => AuthScheme::Query(name),
-        SaidAuth::Basic => AuthScheme::Basic,
-        SaidAuth::OAuthClientCredentials => AuthScheme::OAuth(TokenGrant::ClientCredentials),
-        SaidAuth::OAuthRefresh => AuthScheme::OAuth(TokenGrant::Refresh),
-        SaidAuth::Placeholders(all) => {
+        RawAuth::None => AuthScheme::None,
+        RawAuth::Bearer => AuthScheme::Bearer,
+        RawAuth::Header(name) => AuthScheme::Header(name),
+        RawAuth::Query(name) => AuthScheme::Query(name),
+        RawAuth::Basic => AuthScheme::Basic,
+        RawAuth::OAuthClientCredentials => AuthScheme::OAuth(TokenGrant::ClientCredentials),
+        RawAuth::OAuthRefresh => AuthScheme::OAuth(TokenGrant::Refresh),
+        RawAuth::Placeholders(all) => {
             AuthScheme::Placeholders(all.into_iter().map(placeholder).collect::<Result<_, _>>()?)
         }
     };
     Ok(scheme.check()?)
 }
 
-fn placeholder(said: SaidPlaceholder) -> Result<Placeholder, DescriptorError> {
-    let position = match said.position {
-        SaidPosition::Header(name) => Position::Header(name),
-        SaidPosition::Body(at) => Position::Body(pointer("auth", &at)?),
+fn placeholder(raw: RawPlaceholder) -> Result<Placeholder, DescriptorError> {
+    let position = match raw.position {
+        RawPosition::Header(name) => Position::Header(name),
+        RawPosition::Body(at) => Position::Body(pointer("auth", &at)?),
     };
-    Ok(Placeholder { name: said.name, position })
+    Ok(Placeholder { name: raw.name, position })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::bindings::atlas::connector::{http, types as wit};
+    use atlas_model::Method;
+
     use super::*;
 
-    fn said() -> wit::Descriptor {
-        wit::Descriptor {
+    fn raw() -> RawDescriptor {
+        RawDescriptor {
             route: "pedido".into(),
             api: "jueri".into(),
             version: "0.1.0".into(),
@@ -308,7 +284,7 @@ mod tests {
             takes_period: true,
             page_size: 100,
             lag_seconds: 0,
-            auth: wit::AuthScheme::Bearer,
+            auth: RawAuth::Bearer,
             requests: Vec::new(),
             rate: None,
             settings_schema: "{}".into(),
@@ -318,18 +294,18 @@ mod tests {
         }
     }
 
-    fn post(path: &str) -> wit::RequestPattern {
-        wit::RequestPattern { method: http::Method::Post, path: path.to_owned() }
+    fn post(path: &str) -> RawRequest {
+        RawRequest { method: Method::Post, path: path.to_owned() }
     }
 
-    fn said_rate(per_second: f64) -> wit::RateBudget {
-        wit::RateBudget { per_second: Some(per_second), burst: None, per_day: None, concurrency: None }
+    fn raw_rate(per_second: f64) -> RawRate {
+        RawRate { per_second: Some(per_second.to_bits()), burst: None, per_day: None, concurrency: None }
     }
 
-    fn refusal(change: impl FnOnce(&mut wit::Descriptor)) -> String {
-        let mut descriptor = said();
+    fn refusal(change: impl FnOnce(&mut RawDescriptor)) -> String {
+        let mut descriptor = raw();
         change(&mut descriptor);
-        Descriptor::check(descriptor.into()).err().map_or_else(|| "accepted".to_owned(), |e| e.to_string())
+        Descriptor::check(descriptor).err().map_or_else(|| "accepted".to_owned(), |e| e.to_string())
     }
 
     #[test]
@@ -341,14 +317,14 @@ mod tests {
     fn what_would_not_be_shown_as_what_it_is_is_refused_and_shown_as_what_it_is() {
         for acting in ["\u{1b}[2J", "\n", "\u{7f}", "\u{9b}", "\u{202e}", "\u{2066}", "\u{200f}", "\u{2028}"] {
             let at = format!("/a{acting}b");
-            let body = wit::PlaceholderPosition::Body(at.clone());
-            let placeholder = wit::Placeholder { name: "app_key".into(), position: body };
+            let body = RawPosition::Body(at.clone());
+            let placeholder = RawPlaceholder { name: "app_key".into(), position: body };
             let refusals = [
                 refusal(|d| d.version = format!("1{acting}")),
                 refusal(|d| d.key = vec![at.clone()]),
                 refusal(|d| d.unhashed = vec![at.clone()]),
                 refusal(|d| d.changed_at = Some(at.clone())),
-                refusal(|d| d.auth = wit::AuthScheme::Placeholders(vec![placeholder])),
+                refusal(|d| d.auth = RawAuth::Placeholders(vec![placeholder])),
             ];
             for refusal in refusals {
                 assert!(refusal != "accepted" && !refusal.chars().any(acts_on_a_terminal), "{acting:?}: {refusal:?}");
@@ -388,17 +364,17 @@ mod tests {
             refusal(|d| d.requests = vec![post("/pedidos/*"); 65]),
             refusal(|d| d.changed_at = Some(format!("/{}", "x".repeat(1024)))),
             refusal(|d| d.settings_schema = r#"{"$ref":"https://example.com/"}"#.into()),
-            refusal(|d| d.auth = wit::AuthScheme::Header("x".repeat(200_000))),
-            refusal(|d| d.rate = Some(said_rate(f64::NAN))),
-            refusal(|d| d.rate = Some(said_rate(0.0))),
-            refusal(|d| d.rate = Some(said_rate(1e300))),
-            refusal(|d| d.rate = Some(wit::RateBudget { burst: Some(u32::MAX), ..said_rate(1.0) })),
-            refusal(|d| d.rate = Some(wit::RateBudget { per_day: Some(u64::MAX), ..said_rate(1.0) })),
-            refusal(|d| d.rate = Some(wit::RateBudget { concurrency: Some(u32::MAX), ..said_rate(1.0) })),
+            refusal(|d| d.auth = RawAuth::Header("x".repeat(200_000))),
+            refusal(|d| d.rate = Some(raw_rate(f64::NAN))),
+            refusal(|d| d.rate = Some(raw_rate(0.0))),
+            refusal(|d| d.rate = Some(raw_rate(1e300))),
+            refusal(|d| d.rate = Some(RawRate { burst: Some(u32::MAX), ..raw_rate(1.0) })),
+            refusal(|d| d.rate = Some(RawRate { per_day: Some(u64::MAX), ..raw_rate(1.0) })),
+            refusal(|d| d.rate = Some(RawRate { concurrency: Some(u32::MAX), ..raw_rate(1.0) })),
             refusal(|d| d.lag_seconds = u64::MAX),
-            refusal(|d| d.auth = wit::AuthScheme::Header("Host".into())),
-            refusal(|d| d.auth = wit::AuthScheme::Query(String::new())),
-            refusal(|d| d.auth = wit::AuthScheme::Placeholders(Vec::new())),
+            refusal(|d| d.auth = RawAuth::Header("Host".into())),
+            refusal(|d| d.auth = RawAuth::Query(String::new())),
+            refusal(|d| d.auth = RawAuth::Placeholders(Vec::new())),
         ];
         insta::assert_snapshot!(refusals.join("\n"));
     }

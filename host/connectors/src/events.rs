@@ -17,7 +17,7 @@ pub enum RegistryEvent {
         /// What its trial showed.
         trial: Trial,
     },
-    /// A version waits for the operator's word.
+    /// A version waits for the operator's decision.
     Held {
         /// It.
         connector: Arc<Connector>,

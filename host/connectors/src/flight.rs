@@ -18,12 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use atlas_sandbox::private::{create_private, make_private};
+use atlas_sandbox::{Deadly, INSTANCES};
 use rustix::fd::BorrowedFd;
 use serde::{Deserialize, Serialize};
-
-use super::child::Deadly;
-use super::engine::INSTANCES;
-use super::private::{create_private, make_private};
 
 /// One slot for each instance that there may be, and one before them for the process itself.
 const SLOTS: usize = 1 + INSTANCES as usize;

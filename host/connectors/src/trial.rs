@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 
-use super::engine::ConnectorEngine;
-use super::exchange::{GuestHttp, RecordedPage};
+use atlas_http::PageMeter;
+use atlas_sandbox::ConnectorEngine;
+
+use super::failure::{failure, told};
+use super::flight::{CallKind, FlightRecorder};
+use super::lines::{RecordedPage, ReplayLine};
 use super::load::Connector;
-use super::source::{Call, Called, call, told};
+use super::page_call::{PageCall, call_page};
 
 /// The outcome of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +47,8 @@ pub enum Skipped {
 /// Has a version fetch a recorded page, under the limits that the page was fetched under.
 pub(super) async fn hold(
     engine: &ConnectorEngine,
-    connector: &Arc<Connector>,
+    flights: &FlightRecorder,
+    connector: &Connector,
     page: Option<Arc<RecordedPage>>,
 ) -> Trial {
     let Some(page) = page else { return Trial::Skipped(Skipped::NoPage) };
@@ -51,56 +56,60 @@ pub(super) async fn hold(
         return Trial::Skipped(Skipped::OtherCursors);
     }
     let share = engine.share(None, &connector.descriptor.route);
-    let fetched = call(
-        engine,
-        &page.limits,
+    let line = Arc::new(ReplayLine::new(Arc::clone(&page)));
+    let call = PageCall {
         connector,
-        Call {
-            share: &share,
-            http: GuestHttp::replay(Arc::clone(&page)),
-            facts: &page.facts,
-            now: &page.now,
-            cursor: page.cursor.as_deref(),
-            log: None,
-        },
-    );
-    let Called { fetched, http, cut_short, .. } = fetched.await;
-    if let Some(request) = http.as_ref().and_then(GuestHttp::strange_request) {
+        limits: &page.limits,
+        share: &share,
+        kind: CallKind::Replay,
+        line: Arc::clone(&line) as _,
+        facts: &page.facts,
+        now: &page.now,
+        cursor: page.cursor.as_deref(),
+    };
+    let called = call_page(engine, flights, call).await;
+    if let Some(request) = line.strange_request().filter(|_| called.ended_by_itself()) {
         return Trial::Skipped(Skipped::OtherRequest(request.shown()));
     }
-    match fetched {
-        Ok(fetched) if fetched.records.len() == page.records => Trial::Same,
-        Ok(fetched) => Trial::Records { before: page.records, after: fetched.records.len() },
-        Err(failure) if cut_short => Trial::Skipped(Skipped::Busy(failure.to_string())),
-        // A passing failure counts too: the serving version took the page from these very answers.
-        // Their secrets were redacted when they arrived.
-        Err(failure) => Trial::Failed(failure.map_reason(|reason| told(reason, |reason| reason)).to_string()),
+    let error = match called.page {
+        Ok(fetched) if fetched.records.len() == page.records => return Trial::Same,
+        Ok(fetched) => return Trial::Records { before: page.records, after: fetched.records.len() },
+        Err(error) => error,
+    };
+    let is_the_hosts = error.is_the_hosts();
+    let failure = failure(error, &PageMeter::default(), &connector.descriptor.api);
+    if is_the_hosts {
+        return Trial::Skipped(Skipped::Busy(failure.to_string()));
     }
+    // A passing failure counts too: the serving version took the page from these very answers.
+    // Their secrets were redacted when they arrived.
+    Trial::Failed(failure.map_reason(|reason| told(reason, |reason| reason)).to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::load::TrustPolicy;
-    use super::super::testing::{load, loader, wasi_guest_with};
+    use super::super::testing::{load, loader_within};
     use super::*;
     use atlas_model::Limits;
+    use atlas_testing::guests::wasi_guest_with;
 
     /// Tries the connector that asks for nothing but the time, with this in the place of that, on a
-    /// page with one record.
-    async fn tried(that: &str, this: &str, limits: Limits, hogs: &[&str]) -> Trial {
-        let loader = loader(TrustPolicy::default());
+    /// page with one record, where all guests may have so much memory.
+    async fn tried(that: &str, this: &str, limits: Limits, host_guests: usize) -> Trial {
+        let loader = loader_within(TrustPolicy::default(), Limits { host_guests, ..Limits::default() });
         let connector = load(&loader, "relogio.wasm", &wasi_guest_with(that, this)).await.unwrap();
-        let half = loader.limits.host_guests / 2;
-        let mut memories: Vec<_> = hogs.iter().map(|hog| loader.engine.share(None, hog).memory(usize::MAX)).collect();
-        // The first 16 MiB of each are nobody's.
-        assert!(memories.iter_mut().all(|memory| memory.take(16 * 1024 * 1024 + half)));
         let page = RecordedPage::without_requests(1, limits);
-        hold(&loader.engine, &Arc::new(connector), Some(Arc::new(page))).await
+        hold(loader.components.engine(), &FlightRecorder::default(), &connector, Some(Arc::new(page))).await
+    }
+
+    fn host_guests() -> usize {
+        Limits::default().host_guests
     }
 
     #[tokio::test]
     async fn a_version_is_tried_under_the_limits_of_the_page_that_was_recorded() {
-        let tried = async |limits| tried("", "", limits, &[]).await;
+        let tried = async |limits| tried("", "", limits, host_guests()).await;
         assert_eq!(tried(Limits::default()).await, Trial::Same);
         let tight = Limits { call_bytes: 50, ..Limits::default() };
         assert_eq!(tried(tight).await, Trial::Failed("limit call_bytes (50)".to_owned()));
@@ -109,18 +118,18 @@ mod tests {
     #[tokio::test]
     async fn a_trial_that_runs_out_of_time_speaks_neither_for_nor_against_the_version() {
         let limits = Limits { page_wall_ms: 200, ..Limits::default() };
-        let trial = tried("(i64.const 20000000)", "(i64.const 60000000000)", limits, &[]).await;
+        let trial = tried("(i64.const 20000000)", "(i64.const 60000000000)", limits, host_guests()).await;
         let Trial::Skipped(Skipped::Busy(reason)) = trial else { panic!("{trial:?}") };
         assert!(reason.contains("page_wall_ms"), "{reason}");
     }
 
     #[tokio::test]
     async fn a_trial_without_memory_speaks_neither_for_nor_against_the_version() {
-        let large = |hogs: &'static [&'static str]| {
-            tried("(memory (export \"memory\") 1)", "(memory (export \"memory\") 320)", Limits::default(), hogs)
-        };
-        assert_eq!(large(&[]).await, Trial::Same);
-        let trial = large(&["one", "two"]).await;
+        let growing = "(if (i32.eq (memory.grow (i32.const 319)) (i32.const -1)) (then (unreachable))) (call $wall (";
+        let tried = async |host_guests| tried("(call $wall (", growing, Limits::default(), host_guests).await;
+        assert_eq!(tried(host_guests()).await, Trial::Same);
+        // The first 16 MiB of each guest are in no share.
+        let trial = tried(1024 * 1024).await;
         let Trial::Skipped(Skipped::Busy(reason)) = trial else { panic!("{trial:?}") };
         assert!(reason.contains("host_guests"), "{reason}");
     }

@@ -1,14 +1,8 @@
-//! Usage counters of each route's pages: their number, outcomes and cost. Counted in this process
-//! as pages end, and added now and then to the totals of all processes of the installation.
-
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+//! Usage counters of a route's pages: their number, outcomes and cost.
 
 use atlas_pipeline::FetchFailure;
+use atlas_sandbox::Spent;
 use serde::{Deserialize, Serialize};
-
-use super::state::StateFolder;
 
 /// Totals over the attempts at a route's pages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +32,10 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    /// The outcome of a call that returned.
-    pub(super) fn of<T>(fetched: &Result<T, FetchFailure>) -> Self {
-        match fetched {
+    /// How a call ended that gave this. One that the host ended was stopped, whatever it gave.
+    pub(super) fn of<T>(page: &Result<T, FetchFailure>, ended_by_itself: bool) -> Self {
+        match page {
+            _ if !ended_by_itself => Self::Stopped,
             Ok(_) => Self::Page,
             Err(FetchFailure::Crashed(_) | FetchFailure::Limit { .. }) => Self::Stopped,
             Err(_) => Self::Without,
@@ -50,13 +45,13 @@ impl Ended {
 
 impl Usage {
     /// One attempt at a page.
-    pub(super) fn of_attempt(ended: Ended, refusals: u32, cpu: Duration, memory: usize) -> Self {
+    pub(super) fn of_attempt(ended: Ended, refusals: u32, spent: Spent) -> Self {
         Self {
             pages: (ended == Ended::Page).into(),
             traps: (ended == Ended::Stopped).into(),
             refusals: refusals.into(),
-            cpu_us: u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX),
-            peak_memory: memory as u64,
+            cpu_us: u64::try_from(spent.cpu.as_micros()).unwrap_or(u64::MAX),
+            peak_memory: spent.peak_memory as u64,
         }
     }
 
@@ -67,35 +62,5 @@ impl Usage {
         self.refusals += other.refusals;
         self.cpu_us = self.cpu_us.saturating_add(other.cpu_us);
         self.peak_memory = self.peak_memory.max(other.peak_memory);
-    }
-}
-
-/// What this process has counted and not written down yet, by route.
-#[derive(Default)]
-pub(super) struct UsageMeter {
-    routes: Mutex<BTreeMap<String, Usage>>,
-}
-
-impl UsageMeter {
-    pub(super) fn note(&self, route: &str, attempt: &Usage) {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        match routes.get_mut(route) {
-            Some(usage) => usage.add(attempt),
-            None => {
-                routes.insert(route.to_owned(), *attempt);
-            }
-        }
-    }
-
-    /// Adds the counts to the files. Counts that cannot be written are kept for the next time. Call
-    /// it where blocking is allowed.
-    pub(super) fn write_down(&self, state: &StateFolder) {
-        let counted = std::mem::take(&mut *self.routes.lock().unwrap_or_else(PoisonError::into_inner));
-        for (route, usage) in counted {
-            if let Err(error) = state.add_usage(&route, &usage) {
-                tracing::warn!(rota = %route, %error, "what the connector used is not written down");
-                self.note(&route, &usage);
-            }
-        }
     }
 }

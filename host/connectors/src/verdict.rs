@@ -94,8 +94,8 @@ fn widened(present: &Lists, version: &Descriptor) -> Vec<HoldReason> {
 
 /// Whether a scrap that is fetched by `present` can go on with `version` from the next page: its
 /// cursors mean the same, and what the host prepared for the scrap still fits. Other requests do
-/// not matter: one that wants more than the present one has waited for the operator's word before
-/// it served.
+/// not matter: one that wants more than the present one has waited for the operator's decision
+/// before it served.
 pub(super) fn understands(present: &Descriptor, version: &Descriptor) -> bool {
     present.cursor_format == version.cursor_format
         && present.api == version.api

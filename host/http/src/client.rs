@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use atlas_model::Limits;
+use atlas_model::{Limits, Request};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
 use http_body_util::Full;
@@ -17,7 +17,7 @@ use super::connection::{self, AnswerBody, ClientError, Connections};
 use super::credentials::{Endpoint, Outgoing, Redactor};
 use super::egress::Pool;
 use super::headers::Coding;
-use super::message::{Answer, Broke, PageMeter, Refusal, Request, SendError};
+use super::message::{Answer, Broke, PageMeter, Refusal, SendError};
 use super::redirect::{self, Hop};
 use super::resolve::{self, FilteringResolver};
 use super::{headers, rate_headers, retry_after, target};
@@ -323,7 +323,7 @@ impl HttpClient {
             .get(RETRY_AFTER)
             .and_then(|v| v.to_str().ok())
             .and_then(|v| retry_after::parse(v, SystemTime::now()));
-        Ok(Answer { status, headers, retry_after, body })
+        Ok(Answer { status, headers: headers::readable(headers), retry_after, body })
     }
 
     /// Counts bytes of bodies towards what a page may have.

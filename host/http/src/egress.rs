@@ -5,12 +5,13 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use atlas_model::Method;
 use http::HeaderName;
 use url::{Host, Origin, Url, form_urlencoded};
 
 use super::address::{Reach, class};
 use super::headers;
-use super::message::{Method, SendError};
+use super::message::SendError;
 use super::pattern::RequestPattern;
 use super::resolve::AddressRefused;
 use super::target;

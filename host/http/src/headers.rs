@@ -230,7 +230,7 @@ const OTHER_TOKENS: [&str; 7] = ["continuation", "csrf", "cursor", "next", "page
 /// Headers of an answer that a connector never sees, since they carry a credential: one that the
 /// source sets, or the one that was sent and came back. Challenges are among them: the host
 /// authenticates, not the connector, and some quote the credential that they refuse.
-const WITHHELD_HEADERS: [&str; 15] = [
+pub(super) const WITHHELD_HEADERS: [&str; 15] = [
     "api-key",
     "authentication-info",
     "authorization",
@@ -252,9 +252,12 @@ const WITHHELD_HEADERS: [&str; 15] = [
 /// answer, and none that could be meant for the first origin alone.
 const ANYWHERE: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT];
 
-/// Whether a connector never sees this header. The name is in lower case.
-pub(super) fn is_withheld(name: &str) -> bool {
-    WITHHELD_HEADERS.contains(&name)
+/// Takes the headers that a connector never sees out of an answer's.
+pub(super) fn readable(mut headers: HeaderMap) -> HeaderMap {
+    for withheld in WITHHELD_HEADERS {
+        headers.remove(withheld);
+    }
+    headers
 }
 
 /// The connector's headers, checked. Beside the free ones it sets those that the operator granted.

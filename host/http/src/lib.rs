@@ -5,7 +5,7 @@
 //! - `credentials` secrets, which of a client's goes where, and how they are kept from others
 //! - `token_request`  one request to a token URL
 //! - `token_answer`   what it answered, as other clients read it
-//! - `message`      requests, answers, and why there is none
+//! - `message`      answers, why there is none, and the account of a page
 //! - `target`       from a connector's target to a URL
 //! - `egress`       what is granted, and whether a request is
 //! - `pattern`      kinds of request, by method and path
@@ -55,7 +55,7 @@ pub use self::credentials::{
     AuthScheme, Credential, CredentialError, Endpoint, Placeholder, Position, SchemeError, TokenGrant, TokenSessions,
 };
 pub use self::egress::{Egress, Grant};
-pub use self::message::{Answer, Broke, Method, PageMeter, Refusal, Request, SendError};
+pub use self::message::{Answer, Broke, PageMeter, Refusal, SendError};
 pub use self::pattern::{BadPattern, RequestPattern};
 pub use self::resolve::{AddressRefused, is_private, lacks_files};
 pub use self::target::{parse_base_url, shown_base_url};

@@ -1,110 +1,24 @@
-//! Requests as connectors make them, whole answers, and the errors of requests.
+//! Whole answers, the errors of requests, and the account of a page.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use atlas_model::notice::legible;
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use serde::{Deserialize, Serialize};
+use http::header::HeaderMap;
 use thiserror::Error;
 
-use super::headers;
 use super::resolve::AddressRefused;
-
-/// Request methods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Method {
-    /// GET
-    Get,
-    /// HEAD
-    Head,
-    /// POST
-    Post,
-    /// PUT
-    Put,
-    /// PATCH
-    Patch,
-    /// DELETE
-    Delete,
-}
-
-impl Method {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::Get, Self::Head, Self::Post, Self::Put, Self::Patch, Self::Delete];
-
-    /// Its name, as it stands in a request.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    /// Whether it only reads (RFC 9110, section 9.2.1), and so needs no grant below the base URL.
-    pub(super) fn only_reads(self) -> bool {
-        matches!(self, Self::Get | Self::Head)
-    }
-}
-
-/// A request, as a connector makes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// Its method.
-    pub method: Method,
-    /// A path below the base URL, or an absolute URL of a granted origin.
-    pub target: String,
-    /// Appended to the target's query.
-    pub query: Vec<(String, String)>,
-    /// Beside the host's own.
-    pub headers: Vec<(String, String)>,
-    /// The body. Bytes are no JSON: where a request travels, they travel beside it.
-    #[serde(skip)]
-    pub body: Option<Vec<u8>>,
-}
 
 /// Bytes of a body that are shown: enough for a message, too little for a page of HTML.
 const BEGINNING: usize = 200;
-/// Characters of a request's target that are shown.
-const TARGET_SHOWN: usize = 100;
-
-impl Request {
-    /// Its bytes: target, query, headers and body.
-    pub fn size(&self) -> usize {
-        let pairs = self.query.iter().chain(&self.headers).map(|(name, value)| name.len() + value.len());
-        self.target.len() + pairs.sum::<usize>() + self.body.as_ref().map_or(0, Vec::len)
-    }
-
-    /// Method, target and query, for a person to read, on one line.
-    pub fn whole(&self) -> String {
-        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.query).finish();
-        let sign = match (query.is_empty(), self.target.contains('?')) {
-            (true, _) => "",
-            (false, false) => "?",
-            (false, true) => "&",
-        };
-        legible(&format!("{} {}{sign}{query}", self.method.name(), self.target))
-    }
-
-    /// A short form for messages. The connector that made the request is not trusted, so it is cut
-    /// and on one line.
-    pub fn shown(&self) -> String {
-        let target: String = self.target.chars().take(TARGET_SHOWN).collect();
-        format!("{} {}", self.method.name(), target.escape_debug())
-    }
-}
-
 /// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    pub(super) headers: HeaderMap,
+    /// The headers that a connector may read.
+    pub headers: HeaderMap,
     /// The wait that it asks for.
     pub retry_after: Option<Duration>,
     /// The decoded body.
@@ -112,48 +26,6 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header's value, several of one name joined by `, `; none if absent, withheld, or not text.
-    pub fn header(&self, name: &str) -> Option<String> {
-        let name = name.to_ascii_lowercase();
-        if headers::is_withheld(&name) {
-            return None;
-        }
-        let mut values = self.headers.get_all(&name).iter().map(|v| v.to_str().ok());
-        let first = values.next()??.to_owned();
-        values.try_fold(first, |joined, value| Some(joined + ", " + value?))
-    }
-
-    /// An answer with these headers, as the child process has it that a call is repeated in.
-    pub fn of_parts(status: u16, headers: &[(String, String)], retry_after: Option<Duration>, body: Bytes) -> Self {
-        let header = |(name, value): &(String, String)| {
-            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
-        };
-        let headers = headers.iter().filter_map(header);
-        // One that came several times is appended, as it was.
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(name, value);
-        }
-        Self { status, headers: map, retry_after, body }
-    }
-
-    /// The headers that a connector may read.
-    pub fn readable_headers(&self) -> Vec<(String, String)> {
-        let readable = self.headers.iter().filter(|(name, _)| !headers::is_withheld(name.as_str()));
-        readable.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
-    }
-
-    /// Its bytes: headers and body.
-    pub fn size(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-        headers.sum::<usize>() + self.body.len()
-    }
-
-    /// A copy with a body of its own, which holds nothing of the budget of bodies in flight.
-    pub fn copied(&self) -> Self {
-        Self { body: Bytes::copy_from_slice(&self.body), ..self.clone() }
-    }
-
     /// The status and the beginning of the body, on one line, for messages.
     pub(super) fn beginning(&self) -> String {
         let cut = self.body.get(..BEGINNING).unwrap_or(&self.body);

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
+use atlas_model::Method;
 use thiserror::Error;
 
-use super::message::Method;
 use super::target;
 
 /// The longest path of a pattern.

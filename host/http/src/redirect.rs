@@ -1,12 +1,13 @@
 //! Makes the next request of a redirect (RFC 9110, section 15.4). Redirects are followed here and
 //! not by the HTTP library, so that each is checked against the grants, like the first request.
 
+use atlas_model::Method;
 use bytes::Bytes;
 use http::header::HeaderMap;
 use url::Url;
 
 use super::headers;
-use super::message::{Method, SendError};
+use super::message::SendError;
 
 /// A request as a redirect repeats it elsewhere, without the credential, which is added to each
 /// request separately.

@@ -6,6 +6,7 @@
 //! - `secret`, `store_key`  secrets, credentials of several parts, and the key that seals them
 //! - `clients`       clients and their APIs
 //! - `scraps`, `pages`, `records`  what is extracted, page by page
+//! - `request`       requests as connectors make them
 //! - `queue`, `schedules`, `budgets`  when a scrap runs, and how much it may ask for
 //! - `publications`, `quarantine`  versions of connectors that concern all hosts
 //! - `history`, `usage`, `browse`  what is kept about scraps and clients, and what people look at
@@ -24,6 +25,7 @@ mod publications;
 mod quarantine;
 mod queue;
 mod records;
+mod request;
 mod schedules;
 mod schema;
 mod scraps;
@@ -44,6 +46,7 @@ pub use self::publications::*;
 pub use self::quarantine::*;
 pub use self::queue::*;
 pub use self::records::*;
+pub use self::request::*;
 pub use self::schedules::*;
 pub use self::schema::*;
 pub use self::scraps::*;

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use atlas_connectors::{
-    Connector, ConnectorEngine, EncodeError, KeptVersion, LoadError, Registry, RegistryFolders, Standing, TrustPolicy,
-    Waiting, WordError, accept, encode_component, roll_back,
+    Connector, DecisionError, EncodeError, KeptVersion, LoadError, Registry, RegistryFolders, Standing, TrustPolicy,
+    Waiting, accept, encode_component, roll_back,
 };
 use atlas_model::{Limits, Subject, notice};
+use atlas_sandbox::ConnectorEngine;
 use tokio::sync::OnceCell;
 
 use super::failure::Failure;
@@ -152,11 +153,11 @@ impl Connectors {
 
     async fn word<T: Send + 'static>(
         &self,
-        word: impl FnOnce(&RegistryFolders) -> Result<T, WordError> + Send + 'static,
+        word: impl FnOnce(&RegistryFolders) -> Result<T, DecisionError> + Send + 'static,
     ) -> Result<T, Failure> {
         let folders = self.folders.clone();
         let taken = tokio::task::spawn_blocking(move || word(&folders)).await;
-        let taken = taken.unwrap_or_else(|panicked| Err(WordError::State(std::io::Error::other(panicked))));
+        let taken = taken.unwrap_or_else(|panicked| Err(DecisionError::State(std::io::Error::other(panicked))));
         taken.map_err(|error| Failure::word(&error))
     }
 

@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atlas_connectors::{
-    CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, RegistryEvent, ScrapFacts,
-};
+use atlas_connectors::{CallKind, CallUnderWay, Connector, Crash, FlightOwner, Quarantined, Registry, RegistryEvent};
 use atlas_model::{CursorId, NewQuarantine, QuarantineRow, Scrap};
 use atlas_pipeline::HeldVersion;
+use atlas_sandbox::ScrapFacts;
 use atlas_store::StoreError;
 use atlas_store_sql::StoreUrl;
 use futures_util::StreamExt;

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use atlas_connectors::{Connector, HoldReason, LoadError, WordError};
+use atlas_connectors::{Connector, DecisionError, HoldReason, LoadError};
 use atlas_http::{CredentialError, lacks_files};
 use atlas_model::{Lease, Notice, PartsError, Subject, notice};
 use atlas_pipeline::End;
@@ -163,22 +163,22 @@ impl Failure {
     }
 
     /// The operator's decision on a version could not be taken.
-    pub(super) fn word(error: &WordError) -> Self {
+    pub(super) fn word(error: &DecisionError) -> Self {
         let (notice, kind) = match error {
-            WordError::NothingHeld { route } => {
+            DecisionError::NothingHeld { route } => {
                 let notice = notice!("error-nothing-held", route = route);
                 (notice.about(Subject::Connector(Some(route.clone()))), Kind::Conflict)
             }
-            WordError::AnotherWaits { route, version, waits, digest } => {
+            DecisionError::AnotherWaits { route, version, waits, digest } => {
                 let waits = waits.get(..DIGEST_SHOWN).unwrap_or(waits);
                 let notice =
                     notice!("error-another-waits", route = route, version = version, waits = waits, digest = digest);
                 (notice.about(Subject::Connector(Some(route.clone()))), Kind::Conflict)
             }
-            WordError::NoSuchVersion { route, digest } => {
+            DecisionError::NoSuchVersion { route, digest } => {
                 (notice!("error-version-not-kept", route = route, digest = digest), Kind::Usage)
             }
-            WordError::State(reason) => (notice!("error-connector-state", reason = reason), Kind::Configuration),
+            DecisionError::State(reason) => (notice!("error-connector-state", reason = reason), Kind::Configuration),
         };
         Self::new("op-connector", notice, kind).because(error)
     }

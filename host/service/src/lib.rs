@@ -93,8 +93,7 @@ pub use self::signing::Signed;
 pub use self::worker::WorkUntil;
 /// What happens to the connectors that routes are served by, and what they are.
 pub use atlas_connectors::{
-    CHILD_COMMAND, Connector, Descriptor, Registry, RegistryEntry, RegistryEvent, RegistryObserver, Standing, Usage,
-    mark_crashes, run_child,
+    Connector, Descriptor, Registry, RegistryEntry, RegistryEvent, RegistryObserver, Standing, Usage, mark_crashes,
 };
 /// Posts traces to a collector.
 pub use atlas_http::CollectorClient;
@@ -104,6 +103,8 @@ pub use atlas_http::{AuthScheme, Position, RateBudget, TokenGrant};
 pub use atlas_json::{Pointer, laid_out};
 /// What happens in a run.
 pub use atlas_pipeline::{Event, Observer};
+/// What the program does as the child that works on one component.
+pub use atlas_sandbox::{CHILD_COMMAND, run_child};
 /// Where the tables are, the SQL that makes them, and the queries for people who look for
 /// themselves.
 pub use atlas_store_sql::{POSTGRES_SQL, SQLITE_SQL, StoreUrl, VERIFY_NEWEST, VERIFY_TOTALS};

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use atlas_connectors::{Connector, ImportFamily, LoadError, TrustError};
+use atlas_connectors::{Connector, LoadError, TrustError};
 use atlas_model::{Notice, Subject, notice};
 use atlas_pipeline::{HeldVersion, Reservation};
+use atlas_sandbox::{ComponentError, ImportFamily};
 
 use super::kind::Kind;
 
@@ -106,25 +107,36 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
         LoadError::TooLarge { bytes, limit } => {
             notice!("load-too-large", file = file, bytes = bytes, limit = limit)
         }
-        LoadError::CoreModule => notice!("load-core-module", file = file),
-        LoadError::NotAComponent(reason) => {
-            notice!("load-not-a-component", file = file, reason = reason)
-        }
-        LoadError::CompileLimit { name, value } => {
-            notice!("load-compile-limit", file = file, name = name, value = value)
-        }
-        LoadError::CodeTooLarge { limit } => notice!("load-code-too-large", file = file, limit = limit),
-        LoadError::NotCompiled(reason) => notice!("load-not-compiled", file = file, reason = reason),
+        LoadError::Component(error) => component_notice(file, error),
         LoadError::FailedTrial(reason) => notice!("load-trial", file = file, reason = reason),
         LoadError::LinkLeadsOut { target } => notice!("load-link", file = file, target = target),
         LoadError::Untrusted(error) => trust_notice(file, error),
-        LoadError::TooManyParts { part, found, limit } => {
+        LoadError::BadDescriptor(error) => notice!("load-descriptor", file = file, reason = error),
+        LoadError::RouteTaken { route, other } => {
+            notice!("load-route-taken", file = file, route = route, other = other)
+        }
+    }
+}
+
+/// What to say of a file whose component cannot be called.
+fn component_notice(file: String, error: &ComponentError) -> Notice {
+    match error {
+        ComponentError::CoreModule => notice!("load-core-module", file = file),
+        ComponentError::NotAComponent(reason) => {
+            notice!("load-not-a-component", file = file, reason = reason)
+        }
+        ComponentError::CompileLimit { name, value } => {
+            notice!("load-compile-limit", file = file, name = name, value = value)
+        }
+        ComponentError::CodeTooLarge { limit } => notice!("load-code-too-large", file = file, limit = limit),
+        ComponentError::NotCompiled(reason) => notice!("load-not-compiled", file = file, reason = reason),
+        ComponentError::TooManyParts { part, found, limit } => {
             notice!("load-parts", file = file, part = part, found = found, limit = limit)
         }
-        LoadError::TooMuchMemory { bytes, limit } => {
+        ComponentError::TooMuchMemory { bytes, limit } => {
             notice!("load-too-much-memory", file = file, bytes = bytes, limit = limit)
         }
-        LoadError::ForbiddenImports(refused) => notice!(
+        ComponentError::ForbiddenImports(refused) => notice!(
             "load-imports",
             file = file,
             imports = refused,
@@ -133,19 +145,16 @@ pub(super) fn load_notice(path: &Path, error: &LoadError) -> Notice {
             wasi = refused.of(ImportFamily::OtherWasi),
             foreign = refused.of(ImportFamily::Foreign),
         ),
-        LoadError::ForbiddenProposals(proposals) => {
+        ComponentError::ForbiddenProposals(proposals) => {
             notice!("load-proposals", file = file, proposals = proposals)
         }
-        LoadError::OtherVersion { found, have } => {
+        ComponentError::OtherVersion { found, have } => {
             notice!("load-version", file = file, found = found, have = have)
         }
-        LoadError::DoesNotFit(reason) => notice!("load-does-not-fit", file = file, reason = reason),
-        LoadError::DescribeFailed(reason) => notice!("load-describe", file = file, reason = reason),
-        LoadError::DescribeEnded { signal } => notice!("load-describe-ended", file = file, signal = signal),
-        LoadError::BadDescriptor(error) => notice!("load-descriptor", file = file, reason = error),
-        LoadError::RouteTaken { route, other } => {
-            notice!("load-route-taken", file = file, route = route, other = other)
-        }
+        ComponentError::DoesNotFit(reason) => notice!("load-does-not-fit", file = file, reason = reason),
+        ComponentError::DescribeFailed(reason) => notice!("load-describe", file = file, reason = reason),
+        ComponentError::DescribeEnded { signal } => notice!("load-describe-ended", file = file, signal = signal),
+        ComponentError::LongDescription(_) => notice!("load-descriptor", file = file, reason = error),
     }
 }
 

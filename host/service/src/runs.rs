@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atlas_connectors::{Connector, ScrapFacts};
+use atlas_connectors::Connector;
 use atlas_model::{ConnectorStamp, Lease, Notice, RunEnd, Scrap, ScrapState, notice};
 use atlas_pipeline::{self as pipeline, End, HeldVersion, Job, Observer, RunSettings, patiently};
+use atlas_sandbox::ScrapFacts;
 use atlas_store::Fault;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};

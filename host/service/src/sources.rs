@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atlas_connectors::{Connector, ConnectorSource, Descriptor, ScrapFacts};
+use atlas_connectors::{Connector, ConnectorSource, Descriptor};
 use atlas_http::{Budget, BudgetOwner, Endpoint, Throttled, Waiting};
 use atlas_model::{Access, Account, NewScrap};
 use atlas_pipeline::{Event, Observer};
+use atlas_sandbox::ScrapFacts;
 use atlas_store::StoreError;
 use tokio_util::sync::CancellationToken;
 

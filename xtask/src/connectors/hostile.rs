@@ -16,7 +16,7 @@ pub(crate) const PACKAGE: &str = "atlas-hostile";
 /// Quick to build: nobody measures them.
 const PROFILE: &str = "hostile";
 /// What they may import: the contract, and what is granted of WASI.
-const PACKAGES: [&str; 2] = ["wit/0.1.0", "host/connectors/wit/wasi"];
+const PACKAGES: [&str; 2] = ["wit/0.1.0", "host/sandbox/wit/wasi"];
 const WORLD: &str =
     "package test:hostile; world guest { include atlas:connector/connector@0.1.0; include atlas:granted/granted; }";
 

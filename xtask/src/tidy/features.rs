@@ -13,10 +13,11 @@ use crate::command::{cargo, output};
 const LARGE: [&str; 4] = ["axum", "cranelift-codegen", "sqlx", "wasmtime"];
 
 /// Selections of packages that have one of them.
-const SELECTIONS: [&[&str]; 6] = [
+const SELECTIONS: [&[&str]; 7] = [
     &["atlas"],
     &["atlas", "sample-api"],
     &["atlas-connectors"],
+    &["atlas-sandbox"],
     &["atlas-server"],
     &["atlas-service"],
     &["atlas-store-sql"],

@@ -9,7 +9,7 @@ use super::Fault;
 use crate::command::{cargo, output};
 
 /// The crates of the host, each with the crates of ours that it may depend on by name.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("atlas-testing", &[]),
     ("atlas-json", &["atlas-testing"]),
     ("atlas-model", &["atlas-json"]),
@@ -17,9 +17,10 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("atlas-pipeline", &["atlas-json", "atlas-model", "atlas-store"]),
     ("atlas-store-sql", &["atlas-model", "atlas-store"]),
     ("atlas-http", &["atlas-json", "atlas-model", "atlas-store", "atlas-testing"]),
+    ("atlas-sandbox", &["atlas-json", "atlas-model", "atlas-testing"]),
     (
         "atlas-connectors",
-        &["atlas-http", "atlas-json", "atlas-model", "atlas-pipeline", "atlas-store", "atlas-testing"],
+        &["atlas-http", "atlas-json", "atlas-model", "atlas-pipeline", "atlas-sandbox", "atlas-store"],
     ),
     (
         "atlas-service",
@@ -29,6 +30,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
             "atlas-json",
             "atlas-model",
             "atlas-pipeline",
+            "atlas-sandbox",
             "atlas-store",
             "atlas-store-sql",
         ],
@@ -38,9 +40,10 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates that only these rooms may name.
-const OWNED: [(&str, &[&str]); 9] = [
+const OWNED: [(&str, &[&str]); 10] = [
     ("sqlx", &["atlas-store-sql"]),
-    ("wasmtime", &["atlas-connectors"]),
+    ("wasmtime", &["atlas-sandbox"]),
+    ("wasmparser", &["atlas-sandbox"]),
     ("hyper", &["atlas-http"]),
     ("hyper-rustls", &["atlas-http"]),
     ("axum", &["atlas-server"]),
@@ -52,12 +55,14 @@ const OWNED: [(&str, &[&str]); 9] = [
 ];
 
 /// What must not be anywhere in the tree of a room: the pipeline is handed a page source and a
-/// store, and these rooms are built and tested without the large crates.
-const ABSENT: [(&str, &[&str]); 4] = [
+/// store, the sandbox a line to the source, and these rooms are built and tested without the large
+/// crates.
+const ABSENT: [(&str, &[&str]); 5] = [
     ("atlas-json", &["wasmtime", "hyper", "reqwest", "sqlx", "axum", "tokio"]),
     ("atlas-model", &["wasmtime", "hyper", "reqwest", "sqlx", "axum", "tokio"]),
     ("atlas-store", &["wasmtime", "hyper", "reqwest", "sqlx", "axum", "tokio"]),
     ("atlas-pipeline", &["wasmtime", "hyper", "reqwest", "sqlx", "axum"]),
+    ("atlas-sandbox", &["hyper", "reqwest", "sqlx", "axum"]),
 ];
 
 /// What a package of the workspace needs to run: by its name, the names that it depends on.

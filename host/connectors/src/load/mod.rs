@@ -3,45 +3,34 @@
 //!
 //! 1. `file`: a regular file within its size, read once, and its digest
 //! 2. `trust`: the operator's pins and signatures, by the file's name
-//! 3. `anatomy`: a component, of a bounded number of parts
-//! 4. `policy`: what it imports, and for which version of the contract it was made
-//! 5. `proposals`: which WebAssembly it uses; compiled, in a child process, and linked against that
-//!    version
-//! 6. what it says of itself: `describe`, in that child, under all limits and without HTTP; once
+//! 3. the sandbox: a component, of a bounded number of parts; what it imports, and for which
+//!    version of the contract it was made; which WebAssembly it uses; compiled, in a child process,
+//!    and linked against that version
+//! 4. what it says of itself: `describe`, in that child, under all limits and without HTTP; once
 //!    for each digest
-//! 7. `trust` once more, by the route that it claims: no file gets round a pin by another name
+//! 5. `trust` once more, by the route that it claims: no file gets round a pin by another name
 
-mod anatomy;
 mod error;
 mod file;
-#[cfg(any(test, feature = "fuzzing"))]
-pub mod fuzzing;
-mod policy;
 mod trust;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use atlas_model::Limits;
+use atlas_pipeline::Fetcher;
+use atlas_sandbox::{ComponentError, ComponentLoader, LinkedComponent, LoadedComponent, Source, inspect};
 use bytes::Bytes;
 
 pub use self::error::LoadError;
 pub use self::file::ComponentFile;
 pub(super) use self::file::Origin;
-pub use self::policy::{ImportFamily, Refused};
 #[cfg(test)]
 pub(super) use self::trust::verify;
 pub use self::trust::{
     Pin, PinError, PublicKey, TrustError, TrustPolicy, public_key, signature_file, verify_signature,
 };
-use super::cache::ComponentCache;
-use super::compile::{CompileError, Compiler, DescribeError, Source, Tools};
-use super::contract::{self, ContractPre};
-use super::descriptor::{Descriptor, DescriptorError};
-use super::engine::ConnectorEngine;
-use super::heavy::HeavyWork;
-use super::said::Unsaid;
-use atlas_model::Limits;
-use atlas_pipeline::Fetcher;
+use super::descriptor::Descriptor;
 
 /// A connector that is ready to fetch pages.
 pub struct Connector {
@@ -52,12 +41,12 @@ pub struct Connector {
     /// Its file.
     pub path: PathBuf,
     /// The file's bytes: the file itself may be another by now.
-    pub(super) component: Bytes,
+    pub(super) bytes: Bytes,
     /// The bytes of its signature's file, if it has one, to be kept together with the component.
     pub(super) signature: Option<Vec<u8>>,
     /// The facts of this version that go with each of its pages.
     pub(super) fetcher: Arc<Fetcher>,
-    pub(super) contract: ContractPre,
+    pub(super) linked: LinkedComponent,
     /// The version of the contract that it was made for; none if it imports nothing of it.
     pub(super) made_for: Option<String>,
 }
@@ -73,7 +62,7 @@ impl Connector {
 impl Connector {
     /// The file's bytes.
     pub fn component(&self) -> &[u8] {
-        &self.component
+        &self.bytes
     }
 
     /// Its signature's file.
@@ -82,19 +71,19 @@ impl Connector {
     }
 }
 
-/// Loads files: the engine, the limits and the policies that it takes.
+/// Loads files: what loads their components, the limits, and the operator's pins.
 #[derive(Clone)]
 pub(super) struct Loader {
-    pub(super) engine: Arc<ConnectorEngine>,
-    pub(super) limits: Limits,
-    pub(super) trust: Arc<TrustPolicy>,
-    pub(super) cache: ComponentCache,
-    pub(super) compiler: Compiler,
-    /// What works on whole files.
-    pub(super) heavy: HeavyWork,
+    pub(super) components: ComponentLoader,
+    limits: Limits,
+    trust: Arc<TrustPolicy>,
 }
 
 impl Loader {
+    pub(super) fn new(components: ComponentLoader, limits: &Limits, trust: Arc<TrustPolicy>) -> Self {
+        Self { components, limits: *limits, trust }
+    }
+
     /// Loads one file.
     pub(super) async fn load(&self, path: &Path, origin: Origin) -> Result<Connector, LoadError> {
         self.load_file(self.read(path, origin).await?).await
@@ -103,7 +92,7 @@ impl Loader {
     /// Reads a file.
     pub(super) async fn read(&self, path: &Path, origin: Origin) -> Result<ComponentFile, LoadError> {
         let (path, limit) = (path.to_owned(), self.limits.component_bytes);
-        let read = self.heavy.run(move || file::read(&path, origin, limit)).await;
+        let read = self.components.blocking().run(move || file::read(&path, origin, limit)).await;
         read.map_err(|error| LoadError::Unreadable(error.to_string()))?
     }
 
@@ -111,26 +100,14 @@ impl Loader {
     /// has not begun yet of the rest.
     pub(super) async fn load_file(&self, file: ComponentFile) -> Result<Connector, LoadError> {
         let (version, file) = self.look_at(file).await?;
-        let tools = Tools { engine: &self.engine, cache: &self.cache, heavy: &self.heavy };
         let source = Source {
             sha256: &file.sha256,
             component: file.bytes.clone(),
             contract: version.clone(),
             name: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let compiled = self.compiler.compile(&tools, &source).await.map_err(|error| match error {
-            CompileError::Limit { name, value } => LoadError::CompileLimit { name, value },
-            CompileError::TooSlow { seconds } => LoadError::CompileLimit { name: "compile_cpu_s", value: seconds },
-            CompileError::TooLarge { limit } => LoadError::CodeTooLarge { limit },
-            CompileError::Uses(proposals) => LoadError::ForbiddenProposals(proposals),
-            CompileError::Failed(reason) => LoadError::not_a_component(reason),
-            CompileError::Hindered(reason) => LoadError::NotCompiled(reason),
-        })?;
-        let contract = contract::link(self.engine.engine(), &compiled.component, &compiled.modules, version.as_deref())
-            .map_err(|error| LoadError::DoesNotFit(format!("{error:#}")))?;
-        let said = compiled.description(&self.limits, &tools, &source, &contract).await;
-        let said = said.map_err(not_described)?;
-        let checked = self.heavy.run(move || Descriptor::check(said)).await;
+        let LoadedComponent { linked, descriptor } = self.components.load(&source).await?;
+        let checked = self.components.blocking().run(move || Descriptor::check(descriptor)).await;
         let descriptor = checked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))?;
         let file = self.check_claim(&descriptor.route, file).await?;
         let fetcher = Arc::new(Fetcher {
@@ -139,31 +116,20 @@ impl Loader {
             unhashed: descriptor.unhashed.clone(),
         });
         let ComponentFile { path, bytes, sha256, signature } = file;
-        Ok(Connector {
-            sha256,
-            descriptor,
-            path,
-            component: bytes,
-            signature: signature.ok().flatten(),
-            fetcher,
-            contract,
-            made_for: version,
-        })
+        let signature = signature.ok().flatten();
+        Ok(Connector { sha256, descriptor, path, bytes, signature, fetcher, linked, made_for: version })
     }
 
     /// The steps that look at a file's bytes: its pin by the file's name, and all that can be seen
     /// of it without compiling it.
     async fn look_at(&self, file: ComponentFile) -> Result<(Option<String>, ComponentFile), LoadError> {
-        let (trust, largest_guest) = (Arc::clone(&self.trust), self.engine.largest_guest());
-        let looked = self.heavy.run(move || {
+        let (trust, components) = (Arc::clone(&self.trust), self.components.clone());
+        let looked = self.components.blocking().run(move || {
             trust.check(&route_of_name(&file.path), &file)?;
-            let seen = check(&file.bytes)?;
-            if seen.largest_memory > largest_guest as u64 {
-                return Err(LoadError::TooMuchMemory { bytes: seen.largest_memory, limit: largest_guest });
-            }
-            Ok((seen.version, file))
+            let inspected = components.inspect(&file.bytes)?;
+            Ok((inspected.version, file))
         });
-        looked.await.map_err(LoadError::not_a_component)?
+        looked.await.map_err(ComponentError::not_a_component)?
     }
 
     /// Checks a file against the pin of the route that it claims, unless that is its name's route,
@@ -173,20 +139,11 @@ impl Loader {
             return Ok(file);
         }
         let (trust, route) = (Arc::clone(&self.trust), route.to_owned());
-        let checked = self.heavy.run(move || {
+        let checked = self.components.blocking().run(move || {
             trust.check(&route, &file)?;
             Ok(file)
         });
-        checked.await.map_err(LoadError::not_a_component)?
-    }
-}
-
-fn not_described(error: DescribeError) -> LoadError {
-    match error {
-        DescribeError::Unsaid(Unsaid::Failed(reason)) => LoadError::DescribeFailed(reason),
-        DescribeError::Unsaid(Unsaid::TooLong(bytes)) => DescriptorError::TooLong(bytes).into(),
-        DescribeError::Ended(deadly) => LoadError::DescribeEnded { signal: deadly.name() },
-        DescribeError::Hindered(reason) => LoadError::NotCompiled(reason),
+        checked.await.map_err(ComponentError::not_a_component)?
     }
 }
 
@@ -198,7 +155,7 @@ fn route_of_name(path: &Path) -> String {
 /// Reads a component that the operator named, and looks at it without compiling it.
 pub fn read_checked(path: &Path, limits: &Limits) -> Result<ComponentFile, LoadError> {
     let file = file::read(path, Origin::Named, limits.component_bytes)?;
-    check(&file.bytes)?;
+    inspect(&file.bytes)?;
     Ok(file)
 }
 
@@ -211,20 +168,4 @@ pub(super) fn digest(path: &Path, limit: usize) -> Option<String> {
 /// Reads a small regular file that the operator named.
 pub fn read_small(path: &Path, limit: usize) -> Result<Vec<u8>, LoadError> {
     file::read_bytes(path, Origin::Named, limit)
-}
-
-/// Facts of a component that is not compiled yet.
-pub(super) struct Seen {
-    /// The version of the contract that it was made for; none if it imports nothing of it.
-    pub(super) version: Option<String>,
-    /// Bytes that the largest of its memories begins with.
-    pub(super) largest_memory: u64,
-}
-
-/// Looks at a component without compiling it: what it is made of, and what it imports.
-pub(super) fn check(bytes: &[u8]) -> Result<Seen, LoadError> {
-    anatomy::check_preamble(bytes)?;
-    let anatomy = anatomy::look(bytes)?;
-    let version = policy::check(&anatomy.imports, &contract::versions())?;
-    Ok(Seen { version, largest_memory: anatomy.largest_memory })
 }

@@ -5,10 +5,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use atlas_sandbox::private::write_aside;
 use sha2::{Digest, Sha256};
 
 use super::super::load::signature_file;
-use super::super::private::write_aside;
 use super::Registry;
 
 /// A version that was published.

@@ -17,21 +17,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use atlas_model::Limits;
+use atlas_sandbox::{ComponentCache, ComponentLoader, ConnectorEngine};
 use futures_util::StreamExt;
 use futures_util::stream;
 
 pub use self::arrival::Arrival;
 pub use self::quarantine::Quarantined;
-use super::cache::ComponentCache;
-use super::compile::Compiler;
-use super::engine::ConnectorEngine;
 use super::events::RegistryEvent;
-use super::exchange::RecordedPage;
-use super::heavy::HeavyWork;
+use super::flight::FlightRecorder;
+use super::lines::RecordedPage;
 use super::load::{ComponentFile, Connector, LoadError, Loader, Origin, TrustPolicy};
 use super::state::{HoldReason, KeptVersion, StateFolder};
 use super::trial::{Skipped, Trial};
-use super::usage::{Usage, UsageMeter};
+use super::usage::Usage;
+use super::usage_meter::UsageMeter;
 
 /// Memory for recorded pages, of all routes together.
 const RECORDED_BYTES: usize = 64 * 1024 * 1024;
@@ -71,7 +70,7 @@ pub struct RegistryEntry {
 pub enum Standing {
     /// It serves.
     Serves,
-    /// It waits for the operator's word.
+    /// It waits for the operator's decision.
     Held(Vec<HoldReason>),
     /// The operator went back to an earlier version.
     RolledBack,
@@ -85,6 +84,8 @@ pub struct Registry {
     pub(super) folder: PathBuf,
     pub(super) state: StateFolder,
     pub(super) usage: UsageMeter,
+    /// Records the calls under way.
+    flights: Arc<FlightRecorder>,
     live: RwLock<Live>,
     watched: AtomicBool,
     /// Versions that ended a host's process, by their digests.
@@ -137,15 +138,14 @@ impl Registry {
             Ok::<_, std::io::Error>((paths, folder, ComponentCache::open(cache.as_deref()), state))
         });
         let (paths, folder, cache, state) = opened.await.map_err(std::io::Error::other)??;
-        let (trust, compiler) = (Arc::clone(trust), Compiler::new(limits));
-        let (engine, heavy) = (Arc::clone(engine), HeavyWork::default());
-        let loader = Loader { engine, limits: *limits, trust, cache, compiler, heavy };
+        let loader = Loader::new(components(engine, limits, cache), limits, Arc::clone(trust));
         let usage = UsageMeter::default();
         let registry = Self {
             loader,
             folder,
             state,
             usage,
+            flights: Arc::default(),
             live: RwLock::default(),
             watched: AtomicBool::new(false),
             quarantined: RwLock::default(),
@@ -169,9 +169,8 @@ impl Registry {
     ) -> Result<Connector, LoadError> {
         let opened = tokio::task::spawn_blocking(move || ComponentCache::open(cache.as_deref())).await;
         let cache = opened.map_err(|error| LoadError::Unreadable(error.to_string()))?;
-        let (trust, compiler) = (Arc::clone(trust), Compiler::new(limits));
-        let (engine, heavy) = (Arc::clone(engine), HeavyWork::default());
-        Loader { engine, limits: *limits, trust, cache, compiler, heavy }.load(path, Origin::Named).await
+        let loader = Loader::new(components(engine, limits, cache), limits, Arc::clone(trust));
+        loader.load(path, Origin::Named).await
     }
 
     /// Every file of the folder, in the order of their names.
@@ -240,7 +239,11 @@ impl Registry {
     }
 
     pub(super) fn engine(&self) -> &ConnectorEngine {
-        &self.loader.engine
+        self.loader.components.engine()
+    }
+
+    pub(super) fn flights(&self) -> &FlightRecorder {
+        &self.flights
     }
 
     /// The recorded usage of a route's pages, over all processes of this installation.
@@ -315,7 +318,7 @@ impl Registry {
         let trial = match &connector {
             Ok(connector) if self.is_news(connector) => {
                 let page = self.last_page(&connector.descriptor.route);
-                super::trial::hold(self.engine(), connector, page).await
+                super::trial::hold(self.engine(), &self.flights, connector, page).await
             }
             _ => skipped,
         };
@@ -375,6 +378,13 @@ impl Registry {
     fn live_mut(&self) -> RwLockWriteGuard<'_, Live> {
         self.live.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What loads the components of files. The tests of this crate are another program, which a child
+/// process would know no command of.
+fn components(engine: &Arc<ConnectorEngine>, limits: &Limits, cache: ComponentCache) -> ComponentLoader {
+    let load = if cfg!(test) { ComponentLoader::in_this_process } else { ComponentLoader::new };
+    load(Arc::clone(engine), limits, cache)
 }
 
 /// Whether loading a file again would have the same outcome: its bytes and signature are the same,

@@ -3,20 +3,17 @@
 //! copy of it.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use atlas_http::{Answer, Request, SendError};
 use atlas_model::{Limits, QuarantineRow};
 use atlas_pipeline::HeldVersion;
+use atlas_sandbox::{Line, PageFacts, ScrapFacts, Source};
 
-use super::super::child::{Deadly, PageFacts};
-use super::super::compile::Source;
 use super::super::events::RegistryEvent;
 use super::super::flight::{Crash, FlightOwner, crashes};
+use super::super::lines::{RecordedPage, ReplayLine};
 use super::super::load::Connector;
-use super::super::source::ScrapFacts;
 use super::super::state::{Doubt, Held, HoldReason, RouteState};
 use super::Registry;
 
@@ -58,8 +55,8 @@ impl Registry {
     /// were under way if this one crashes. Does nothing without a state folder.
     pub async fn record_flights(&self, owner: FlightOwner) {
         let Some(folder) = self.state.flights_folder() else { return };
-        let engine = Arc::clone(&self.loader.engine);
-        let opened = tokio::task::spawn_blocking(move || engine.flights().open(&folder, &owner)).await;
+        let flights = Arc::clone(&self.flights);
+        let opened = tokio::task::spawn_blocking(move || flights.open(&folder, &owner)).await;
         if let Err(error) = opened.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             tracing::warn!(%error, "calls of connectors are not noted");
         }
@@ -150,19 +147,19 @@ impl Registry {
         state
     }
 
-    /// Repeats a call in a child process of its own; `send` makes its requests. Returns the signal
+    /// Repeats a call in a child process of its own; `line` makes its requests. Returns the signal
     /// by which it crashed that process, if it did, or an error if it could not be repeated.
-    pub(crate) async fn call_alone<F: Future<Output = Result<Arc<Answer>, SendError>>>(
+    pub(crate) async fn call_alone(
         &self,
         connector: &Connector,
         limits: &Limits,
         facts: &ScrapFacts,
         cursor: Option<&str>,
-        send: impl FnMut(Request) -> F,
+        line: Arc<dyn Line>,
     ) -> Result<Option<&'static str>, String> {
         let source = Source {
             sha256: &connector.sha256,
-            component: connector.component.clone(),
+            component: connector.bytes.clone(),
             contract: connector.made_for.clone(),
             name: connector.descriptor.route.clone(),
         };
@@ -172,8 +169,7 @@ impl Registry {
             now: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             cursor: cursor.map(str::to_owned),
         };
-        let ended = self.loader.compiler.call_alone(self.engine(), limits, &source, facts, send).await;
-        ended.map(|deadly| deadly.map(Deadly::name)).map_err(|error| error.to_string())
+        self.loader.components.call_alone(limits, &source, facts, line).await
     }
 
     /// Repeats a call whose requests are refused, as those of a recorded page that has none.
@@ -184,7 +180,8 @@ impl Registry {
         facts: &ScrapFacts,
         cursor: Option<&str>,
     ) -> Result<Option<&'static str>, String> {
-        let refuse = |_| async { Err(SendError::Denied("the recorded page has no such request".to_owned())) };
-        self.call_alone(connector, limits, facts, cursor, refuse).await
+        let page = RecordedPage::empty(facts.clone(), *limits, String::new());
+        let line = ReplayLine::new(Arc::new(page));
+        self.call_alone(connector, limits, facts, cursor, Arc::new(line)).await
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use atlas_testing::guests::plain_guest;
 use tempfile::TempDir;
 
-use super::super::testing::plain_guest;
-use super::super::word::{accept, roll_back};
+use super::super::operator_decision::{accept, roll_back};
 use super::*;
 
 /// A folder of connectors, and what is remembered of it.

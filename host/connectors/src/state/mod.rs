@@ -10,11 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use atlas_sandbox::private::{make_private, write_aside};
 use sha2::{Digest, Sha256};
 
 pub use self::route::{Doubt, HISTORY, Held, HoldReason, KeptVersion, Lists, Refusal, Rollback, RouteState, Waiting};
 use super::load::{Connector, signature_file};
-use super::private::{make_private, write_aside};
 use super::usage::Usage;
 
 /// Age below which a version is not removed even if no scrap seems to need it: the scrap that it

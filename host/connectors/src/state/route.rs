@@ -26,7 +26,7 @@ pub struct RouteState {
     pub history: Vec<KeptVersion>,
     /// Digests that the operator accepted.
     pub accepted: Vec<String>,
-    /// What waits for the operator's word.
+    /// What waits for the operator's decision.
     pub held: Option<Held>,
     /// The version in the file, if it failed its trial.
     pub refused: Option<Refusal>,
@@ -67,7 +67,7 @@ pub struct Lists {
     pub credential: Option<String>,
 }
 
-/// A version that waits for the operator's word.
+/// A version that waits for the operator's decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// Its digest.
@@ -129,13 +129,13 @@ pub struct Refusal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// It waits for the operator's word.
+    /// It waits for the operator's decision.
     Held(Held),
     /// It failed its trial.
     Refused(Refusal),
 }
 
-/// A version that the operator's word can let serve.
+/// A version that the operator's decision can let serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// Its digest.
@@ -267,7 +267,7 @@ impl RouteState {
         self.known_against(sha256).is_some_and(|doubt| doubt.is_of_an_ended_process())
     }
 
-    /// What waits for the operator's word.
+    /// What waits for the operator's decision.
     pub(crate) fn waiting(&self) -> Option<Waiting> {
         self.present_doubts().next().map(|doubt| doubt.waiting())
     }
