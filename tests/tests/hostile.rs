@@ -334,8 +334,8 @@ async fn attack(case: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A scrap of another client, at a source that does not answer until it is told to: so the process
-/// goes on once the others are done.
+/// A scrap of another client, at a source that does not answer until the test lets it: so the
+/// process goes on once the others are done.
 struct Holder {
     api: SampleApi,
     scrap: String,

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::problem::Failed;
 use crate::state::AppState;
 
-/// Things of one answer, at most, and where nobody says.
+/// Entries of one answer: at most, and where the request does not say.
 pub(super) const LIMIT_MAX: i64 = 1_000;
 pub(super) const LIMIT: i64 = 100;
 

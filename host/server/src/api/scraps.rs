@@ -15,7 +15,8 @@ use crate::problem::{Failed, Problem};
 use crate::session::{Caller, Configuring, Looking, Operating};
 use crate::view::{ScrapView, rfc3339};
 
-/// Rejected records of one answer, where nobody says and at most: each may have megabytes.
+/// Rejected records of one answer, where the request does not say and at most: each may have
+/// megabytes.
 const REJECTS: i64 = 20;
 const REJECTS_MAX: i64 = 100;
 
